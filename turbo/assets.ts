@@ -1,0 +1,83 @@
+/**
+ * Files served from memory under names that hold a hash of their content.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+
+/** One text file: where it is, and how a request for it is answered. */
+export interface Asset {
+  /** Its path; it changes when the content does. */
+  readonly path: string;
+  /** The answer to a request for this path. */
+  respond(request: Request): Response;
+}
+
+/**
+ * An asset of the given text. It is compressed once for each encoding, when first asked for.
+ *
+ * @example
+ * ```ts
+ * import { asset } from "./assets.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const css = asset("/assets/app.css", "body { margin: 0 }", "text/css");
+ * assert.match(css.path, /^\/assets\/app-[0-9a-f]{16}\.css$/);
+ * assert.equal(css.respond(new Request("http://localhost" + css.path)).status, 200);
+ * ```
+ */
+export function asset(path: string, text: string, type: string): Asset {
+  const plain = new TextEncoder().encode(text);
+  const hash = createHash("sha256").update(plain).digest("hex").slice(0, 16);
+  const encoded = new Map<string, Uint8Array<ArrayBuffer>>([["identity", plain]]);
+
+  function bodyAs(encoding: keyof typeof encoders | "identity"): Uint8Array<ArrayBuffer> {
+    let body = encoded.get(encoding);
+    if (!body && encoding !== "identity") {
+      body = new Uint8Array(encoders[encoding](plain));
+      encoded.set(encoding, body);
+    }
+    return body ?? plain;
+  }
+
+  return {
+    path: path.replace(/(\.\w+)$/, `-${hash}$1`),
+    respond(request) {
+      const encoding = preferredEncoding(request.headers.get("Accept-Encoding") ?? "");
+      const etag = `"${hash}-${encoding}"`;
+      const headers = new Headers({
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Vary": "Accept-Encoding",
+        "ETag": etag,
+      });
+      const known = request.headers.get("If-None-Match")?.split(",").map((tag) => tag.trim());
+      if (known?.some((tag) => tag === "*" || tag.replace(/^W\//, "") === etag)) {
+        return new Response(null, { status: 304, headers });
+      }
+      const body = bodyAs(encoding);
+      headers.set("Content-Type", `${type}; charset=utf-8`);
+      headers.set("Content-Length", String(body.byteLength));
+      if (encoding !== "identity") headers.set("Content-Encoding", encoding);
+      return new Response(request.method === "HEAD" ? null : body, { headers });
+    },
+  };
+}
+
+// Brotli 9 takes 35 ms for Turbo's 200 KB where 11 takes 340 ms for 8 % less.
+const encoders = {
+  br: (bytes: Uint8Array) =>
+    brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }),
+  gzip: (bytes: Uint8Array) => gzipSync(bytes, { level: 9 }),
+};
+
+// RFC 9110, section 12.5.3: a weight of 0 means "not acceptable".
+function preferredEncoding(accept: string): keyof typeof encoders | "identity" {
+  const accepted = new Set<string>();
+  for (const part of accept.toLowerCase().split(",")) {
+    const [name = "", ...parameters] = part.split(";").map((word) => word.trim());
+    const q = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? "1";
+    if (Number(q) > 0) accepted.add(name);
+  }
+  return accepted.has("br") ? "br" : accepted.has("gzip") ? "gzip" : "identity";
+}

@@ -1,0 +1,657 @@
+// @ts-check
+/// <reference no-default-lib="true" />
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
+/// <reference lib="esnext" />
+// The browser's side of turbo-stream.v1: one line to the server, and a page that shows the newest
+// state. Plain JavaScript with JSDoc types, served as it is.
+//
+// Each part of a page knows what it has had: the nearest `data-turbo-cursor` on or above an element
+// is the cursor that its content is at. The body always has one. A <turbo-frame>, or a target that a
+// form's answer replaced, has its own while it is ahead of the body or behind it. The attribute is
+// in the DOM because Turbo's snapshot is a clone of the body: Back brings the cursor with it.
+
+/**
+ * @typedef {{ cursor: string, html: string, answer?: boolean }} Message
+ *   What the server pushed, or the streams that answer a form.
+ * @typedef {HTMLElement & {
+ *   action: string, target: string | null, targets: string | null, requestId: string | null,
+ *   targetElements: Element[],
+ * }} StreamElement
+ * @typedef {CustomEvent<{ render: (element: StreamElement) => unknown }>} StreamRenderEvent
+ * @typedef {{ messages: Message[], page: string | undefined, events: StreamRenderEvent[] }} Batch
+ */
+
+const PROTOCOL = "turbo-stream.v1";
+const STREAM_TYPE = "text/vnd.turbo-stream.html";
+const REFRESH = '<turbo-stream action="refresh"></turbo-stream>';
+const SENT_AWAY = 4001;
+const DEAD_AFTER = 2.5 * 15_000;
+const HIDDEN_GRACE = 30_000;
+const MAX_QUEUE = 10_000;
+
+const root = document.documentElement;
+
+/** Turbo, as turbo.js puts it on the window. */
+const turbo = () => /** @type {any} */ (window).Turbo;
+
+/** The line to the server: a WebSocket or, where that never opens, server-sent events. */
+class Line {
+  /** @type {WebSocket | EventSource | undefined} */
+  #source;
+  /** @type {string[]} The cursors of each `since` that no marker has answered yet. */
+  #awaited = [];
+  /** Whether nothing has come since the last marker. */
+  #fresh = false;
+  #heardAt = 0;
+  #losses = 0;
+  #unopened = 0;
+  #refused = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #watch;
+
+  /** Connects, where it is neither connected nor connecting. */
+  connect() {
+    const { path, cursor, token, page: id } = page.state();
+    if (this.#source || !path) return;
+    clearTimeout(this.#retry);
+    this.#watch ??= setInterval(() => this.check(), 5_000);
+    this.#heardAt = Date.now();
+    this.#awaited = cursor ? [cursor] : [];
+    setState("connecting");
+    page.follow();
+    const url = new URL(path, location.href);
+    url.search = String(new URLSearchParams({ ...(cursor && { since: cursor }), token, page: id }));
+    if (this.#unopened < 3) this.#openWebSocket(url, cursor);
+    else this.#openEventSource(url);
+  }
+
+  /** Asks for what came after the page's cursor; what comes before the answer is for no page. */
+  since() {
+    const { cursor, token, page: id } = page.state();
+    if (!(this.#source instanceof WebSocket)) this.#end();
+    else if (this.#source.readyState === WebSocket.CONNECTING) return; // asks when it is open
+    if (!this.#source) return this.connect();
+    page.follow();
+    if (!cursor) return;
+    this.#awaited.push(cursor);
+    /** @type {WebSocket} */ (this.#source).send(`since ${cursor} ${token || "-"} ${id}`);
+  }
+
+  /** Ends the line until `connect`. */
+  rest() {
+    this.#end();
+    clearTimeout(this.#retry);
+    clearInterval(this.#watch);
+    this.#watch = undefined;
+    setState("closed");
+  }
+
+  /** Takes the line for dead when not even a heartbeat was heard for long. */
+  check() {
+    if (this.#source && Date.now() - this.#heardAt > DEAD_AFTER) this.#lost();
+  }
+
+  /** Forgets what was learnt of a proxy and of failures: the network may be another one. */
+  forget() {
+    this.#refused = false;
+    this.#unopened = this.#losses = 0;
+  }
+
+  /** @param {URL} url @param {string | undefined} cursor */
+  #openWebSocket(url, cursor) {
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = new WebSocket(url, PROTOCOL);
+    this.#source = socket;
+    this.#unopened++;
+    socket.onopen = () => {
+      if (socket !== this.#source) return;
+      this.#unopened = 0;
+      this.#refused = false;
+      if (page.state().cursor !== cursor || !page.isFollowed()) this.since();
+      if (this.#awaited.length === 0) this.#current();
+    };
+    socket.onmessage = ({ data }) => {
+      if (socket !== this.#source || typeof data !== "string") return;
+      const end = data.indexOf("\n");
+      if (end > 0) this.#receive(data.slice(0, end), data.slice(end + 1));
+    };
+    socket.onclose = ({ code }) => {
+      if (socket !== this.#source) return;
+      if (code === SENT_AWAY) this.rest();
+      else this.#lost();
+    };
+  }
+
+  /** @param {URL} url */
+  #openEventSource(url) {
+    const source = new EventSource(url);
+    this.#source = source;
+    let opened = false;
+    source.onopen = () => {
+      if (source !== this.#source) return;
+      opened = true;
+      if (this.#refused) return;
+      // The server is up, so one more WebSocket tells whether it is a proxy that refuses them.
+      this.#refused = true;
+      this.#unopened = 2;
+      this.#end();
+      this.connect();
+    };
+    const receive = (/** @type {MessageEvent} */ { lastEventId, data }) => {
+      if (source === this.#source) this.#receive(lastEventId, data);
+    };
+    source.onmessage = receive;
+    source.addEventListener("cursor", receive);
+    source.onerror = () => {
+      if (source !== this.#source) return;
+      if (!opened) this.#unopened = 2; // neither opens: take turns
+      this.#lost();
+    };
+  }
+
+  /** @param {string} cursor @param {string} html */
+  #receive(cursor, html) {
+    this.#heardAt = Date.now();
+    if (this.#awaited.length > 0) {
+      if (html !== "" || cursor !== this.#awaited[0]) return;
+      this.#awaited.shift();
+      this.#fresh = true;
+      if (this.#awaited.length === 0) this.#current();
+      return;
+    }
+    const gap = this.#fresh && html === REFRESH;
+    this.#fresh = false;
+    if (gap) return refetch.start({ gap });
+    refetch.succeeded();
+    page.receive({ cursor, html });
+  }
+
+  #current() {
+    this.#losses = 0;
+    setState("open");
+  }
+
+  #lost() {
+    this.#end();
+    setState("closed");
+    const atOnce = this.#unopened === 3 && !this.#refused;
+    const delay = 500 + Math.random() * Math.min(20_000, 500 * 2 ** this.#losses++);
+    if (!tab.isAway()) this.#retry = setTimeout(() => this.connect(), atOnce ? 0 : delay);
+  }
+
+  #end() {
+    const source = this.#source;
+    this.#source = undefined;
+    source?.close();
+  }
+}
+
+/** The page that is shown: its position, and what is still to be rendered into it. */
+class Page {
+  /** @type {Message[]} */
+  #queue = [];
+  /** @type {Batch | undefined} What was given to Turbo and is not in the page yet. */
+  #batch;
+  /** @type {Batch | undefined} The batch whose elements are being connected. */
+  #collecting;
+  /** @type {string | undefined} The page for which messages come. */
+  #followed;
+  /** Whether parts of the page are at another position than the body. */
+  #hasParts = false;
+
+  /** Where the stream is, and what to ask it for. */
+  state() {
+    const head = meta();
+    const oldest = [...parts(), document.body].map(cursorOf).reduce((a, b) =>
+      isNewer(a, b) ? b : a
+    );
+    return {
+      path: head?.dataset["stream"],
+      token: head?.dataset["token"] ?? "",
+      cursor: oldest || head?.content,
+      page: document.body.dataset["turboPage"] ?? "",
+    };
+  }
+
+  /** Takes up the page that Turbo has rendered or the browser has loaded. */
+  attach() {
+    const { body } = document;
+    const cursor = meta()?.content;
+    if (!body.dataset["turboCursor"] && cursor) setCursor(body, cursor);
+    body.dataset["turboPage"] ||= newId();
+    this.#hasParts = parts().length > 0;
+    refetch.stop();
+    line.since();
+  }
+
+  /** Lets go of the page: nothing is rendered into it until another is attached. */
+  detach() {
+    this.#followed = undefined;
+    this.#discard();
+  }
+
+  /** From now on messages are for this page. Those for the page before are dropped, answers kept. */
+  follow() {
+    this.#discard();
+    this.#followed = isPreview() ? undefined : document.body.dataset["turboPage"];
+  }
+
+  /** Whether messages that come are for this page. */
+  isFollowed() {
+    return this.#followed !== undefined && this.#followed === document.body.dataset["turboPage"];
+  }
+
+  /** Renders a message, after those before it. @param {Message} message */
+  receive(message) {
+    if (!message.answer && !this.isFollowed()) return;
+    this.#queue.push(message);
+    if (this.#queue.length > MAX_QUEUE) line.since();
+    else this.#render();
+  }
+
+  /** Gives Turbo again what waits for a paint that may not come, or for a slowed timer. */
+  restart() {
+    const batch = this.#cancel();
+    if (batch) this.#queue.unshift(...batch.messages);
+    this.#render();
+  }
+
+  /** @param {StreamRenderEvent} event */
+  collect(event) {
+    this.#collecting?.events.push(event);
+  }
+
+  /**
+   * Notes that a part of the page was rendered at a cursor of its own. `catchUp` must follow.
+   * @param {Element} element
+   * @param {string} cursor
+   */
+  mark(element, cursor) {
+    const at = cursorOf(document.body);
+    if (!isComparable(cursor, at) || isSame(cursor, at)) return;
+    /** @type {HTMLElement} */ (element).dataset["turboCursor"] = cursor;
+    this.#hasParts = true;
+  }
+
+  /** Asks for what parts of the page have missed. */
+  catchUp() {
+    if (!this.#hasParts) return;
+    const at = cursorOf(document.body);
+    if (parts().some((part) => isNewer(at, cursorOf(part)))) line.since();
+  }
+
+  // Everything that has queued up becomes one message: one at a time would take a paint each. With
+  // parts at different positions each message is looked at by itself.
+  #render() {
+    if (this.#batch || this.#queue.length === 0) return;
+    const answer = this.#queue.findIndex((message) => message.answer);
+    const together = this.#hasParts || answer === 0 ? 1 : answer > 0 ? answer : this.#queue.length;
+    this.#give(this.#queue.splice(0, together));
+  }
+
+  /** @param {Message[]} messages */
+  #give(messages) {
+    /** @type {Batch} */
+    const batch = { messages, page: document.body.dataset["turboPage"], events: [] };
+    this.#batch = batch;
+    const html = messages.map((message) => message.html).join("");
+    try {
+      this.#collecting = batch;
+      if (html !== "") turbo().renderStreamMessage(html);
+    } catch (error) {
+      if (messages.length > 1) return this.#giveOneByOne(batch);
+      console.error("Cannot render a message:", html, error);
+    } finally {
+      this.#collecting = undefined;
+    }
+    // Turbo calls `render` of each element after the next paint. All are run together with the last,
+    // so that the page is never seen, or cloned, between two positions.
+    const events = batch.events = batch.events.filter((event) => !event.defaultPrevented);
+    let waiting = events.length;
+    /** @type {(() => unknown)[]} */
+    const runs = [];
+    for (const [index, { detail, target }] of events.entries()) {
+      const { render } = detail;
+      const element = /** @type {StreamElement} */ (target);
+      detail.render = () =>
+        new Promise((resolve) => {
+          if (this.#batch !== batch) return resolve(undefined);
+          runs[index] = () => resolve(this.#run(element, render, batch));
+          if (--waiting > 0) return;
+          this.#apply(batch, runs);
+        });
+    }
+    if (waiting === 0) this.#apply(batch, []);
+  }
+
+  /** @param {Batch} batch @param {(() => void)[]} runs */
+  #apply(batch, runs) {
+    this.#batch = undefined;
+    const last = batch.messages.at(-1);
+    if (last?.answer) {
+      for (const run of runs) run();
+      this.catchUp();
+    } else if (last && batch.page === this.#followed && this.isFollowed()) {
+      // Turbo's own refresh is dropped during a visit and put off by each other one.
+      if (batch.events.some(isRefresh)) return refetch.start();
+      for (const run of runs) run();
+      this.#advance(last.cursor);
+    }
+    this.#render();
+  }
+
+  /** @param {Batch} batch */
+  #giveOneByOne(batch) {
+    this.#cancel();
+    const rest = this.#queue;
+    const [first, ...others] = batch.messages;
+    this.#queue = [...others, ...rest];
+    this.#give([/** @type {Message} */ (first)]);
+  }
+
+  /** @param {StreamElement} element @param {(element: StreamElement) => unknown} render @param {Batch} batch */
+  #run(element, render, { messages }) {
+    const message = /** @type {Message} */ (messages[0]);
+    if (element.action === "refresh" && !message.answer) return; // caused by this tab itself
+    if (message.answer) {
+      const result = render(element);
+      const overwrites = element.action === "replace" || element.action === "update";
+      for (const target of overwrites ? targetsOf(element) : []) this.mark(target, message.cursor);
+      return result;
+    }
+    return this.#hasParts ? this.#runOnParts(element, render, message.cursor) : render(element);
+  }
+
+  // Only those targets that have not had it yet. A part that is replaced stays a part.
+  /** @param {StreamElement} element @param {(element: StreamElement) => unknown} render @param {string} cursor */
+  #runOnParts(element, render, cursor) {
+    if (!element.target && !element.targets) {
+      return isNewer(cursor, cursorOf(document.body)) ? render(element) : undefined;
+    }
+    const due = targetsOf(element).filter((target) =>
+      isNewer(cursor, cursorAt(target, element.action))
+    );
+    const replaced = element.action === "replace" ? due.filter(isPart).map(({ id }) => id) : [];
+    Object.defineProperty(element, "targetElements", { value: due });
+    const result = render(element);
+    for (const id of replaced) {
+      const part = document.getElementById(id);
+      if (part) part.dataset["turboCursor"] = cursor;
+    }
+    return result;
+  }
+
+  /** @param {string} cursor */
+  #advance(cursor) {
+    const { body } = document;
+    if (!this.#hasParts) return setCursor(body, cursor);
+    for (const part of [...parts(), body]) {
+      if (isNewer(cursor, cursorOf(part))) setCursor(part, cursor);
+    }
+    for (const part of parts()) {
+      if (isSame(cursorOf(part), cursorOf(body))) delete part.dataset["turboCursor"];
+    }
+    this.#hasParts = parts().length > 0;
+  }
+
+  #discard() {
+    const batch = this.#cancel();
+    this.#queue = [...(batch?.messages ?? []), ...this.#queue].filter((message) => message.answer);
+    if (this.#queue.length > 0) queueMicrotask(() => this.#render());
+  }
+
+  #cancel() {
+    const batch = this.#batch;
+    this.#batch = undefined;
+    for (const event of batch?.events ?? []) {
+      /** @type {HTMLElement} */ (event.target).remove();
+    }
+    return batch;
+  }
+}
+
+/** Fetches the page anew, when what it missed is gone or the server asks for it. */
+class Refetch {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #tries = 0;
+
+  /** Starts, where it has not; nothing is rendered into the page until it is there anew. */
+  start({ gap = false } = {}) {
+    page.detach();
+    if (this.#timer !== undefined) return;
+    if (gap) document.dispatchEvent(new CustomEvent("turbo-stream:gap"));
+    // Many pages may miss the same: they do not all come at once.
+    this.#later(Math.random() * Math.min(20_000, 500 * 2 ** this.#tries));
+  }
+
+  /** A page has been rendered, by this or by a visit. */
+  stop() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** The page follows the stream again. */
+  succeeded() {
+    this.#tries = 0;
+  }
+
+  /** @param {number} delay */
+  #later(delay) {
+    this.#timer = setTimeout(() => this.#try(), delay);
+  }
+
+  // Fetches before it tells Turbo: a visit that finds no server would leave the page for the
+  // browser's error page.
+  async #try() {
+    const { href } = location;
+    const id = document.body.dataset["turboPage"];
+    const isBusy = () => turbo().navigator.currentVisit;
+    if (isBusy()) return this.#later(100);
+    this.#later(500 + Math.random() * Math.min(20_000, 500 * 2 ** ++this.#tries));
+    try {
+      const response = await fetch(href, {
+        headers: { Accept: "text/html, application/xhtml+xml" },
+      });
+      const responseHTML = await response.text();
+      if (response.status >= 500) return;
+      if (id !== document.body.dataset["turboPage"] || href !== location.href || isBusy()) return;
+      turbo().visit(response.redirected ? response.url : href, {
+        action: "replace",
+        shouldCacheSnapshot: false,
+        response: { statusCode: response.status, responseHTML, redirected: response.redirected },
+        refresh: {
+          method: setting("refresh-method") ?? "morph",
+          scroll: setting("refresh-scroll") ?? "preserve",
+        },
+      });
+    } catch (error) {
+      console.warn("Cannot fetch the page anew, trying again:", error);
+    }
+  }
+}
+
+/** Whether the tab is looked at. */
+class Tab {
+  #hiddenAt = document.hidden ? Date.now() : Infinity;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /** Whether it has been hidden for long. */
+  isAway() {
+    return Date.now() - this.#hiddenAt > HIDDEN_GRACE;
+  }
+
+  changed() {
+    clearTimeout(this.#timer);
+    this.#hiddenAt = document.hidden ? Date.now() : Infinity;
+    page.restart();
+    if (document.hidden) this.#timer = setTimeout(() => line.rest(), HIDDEN_GRACE);
+    else wake();
+  }
+}
+
+const line = new Line();
+const page = new Page();
+const refetch = new Refetch();
+const tab = new Tab();
+
+/** @type {WeakMap<EventTarget, string>} The id of the frame that a form's request is for. */
+const frames = new WeakMap();
+/** @type {Map<string, string>} The cursor at which the answer for a frame was rendered. */
+const frameCursors = new Map();
+
+listen("turbo:render", () => isPreview() ? page.detach() : page.attach());
+listen("turbo:before-stream-render", (event) => page.collect(event));
+listen("turbo:fetch-request-error", () => isPreview() && page.attach());
+
+listen("turbo:before-fetch-request", ({ detail, target }) => {
+  const { headers, method } = detail.fetchOptions;
+  if (headers["Turbo-Frame"]) frames.set(target, headers["Turbo-Frame"]);
+  const isForm = method.toUpperCase() !== "GET" && detail.url.origin === location.origin;
+  if (isForm) headers["Turbo-Connection"] = document.body.dataset["turboPage"];
+});
+
+listen("turbo:before-fetch-response", ({ detail: { fetchResponse }, target }) => {
+  const cursor = fetchResponse.header("Turbo-Cursor");
+  if (!cursor) return;
+  if (!fetchResponse.contentType?.startsWith(STREAM_TYPE)) {
+    const frame = frames.get(target);
+    if (frame) frameCursors.set(frame, cursor);
+    return;
+  }
+  // Turbo would render the answer at once; it takes its turn among the messages instead.
+  const answer = fetchResponse.responseHTML;
+  Object.defineProperty(fetchResponse, "responseHTML", { value: Promise.resolve(undefined) });
+  answer.then((/** @type {string} */ html) => page.receive({ cursor, html, answer: true }));
+});
+
+listen("turbo:before-frame-render", ({ detail, target }) => {
+  const { render } = detail;
+  detail.render = (/** @type {unknown[]} */ ...elements) => {
+    render(...elements);
+    const cursor = frameCursors.get(target.id);
+    frameCursors.delete(target.id);
+    if (cursor) page.mark(target, cursor);
+    page.restart();
+    page.catchUp();
+  };
+});
+
+document.addEventListener("visibilitychange", () => tab.changed());
+addEventListener("online", () => {
+  line.forget();
+  wake();
+});
+addEventListener("pageshow", ({ persisted }) => persisted && wake());
+// An open line would keep the page out of the browser's back/forward cache.
+addEventListener("pagehide", () => line.rest());
+
+page.attach();
+
+function wake() {
+  line.check();
+  line.connect();
+}
+
+// Turbo's events are not in TypeScript's map of events.
+/** @param {string} type @param {(event: any) => void} listener */
+function listen(type, listener) {
+  document.addEventListener(type, listener);
+}
+
+/** @param {"connecting" | "open" | "closed"} state */
+function setState(state) {
+  const before = root.dataset["turboStream"];
+  root.dataset["turboStream"] = state;
+  if (state === before) return;
+  if (state === "open") document.dispatchEvent(new CustomEvent("turbo-stream:open"));
+  if (before === "open") document.dispatchEvent(new CustomEvent("turbo-stream:close"));
+}
+
+/** @returns {HTMLMetaElement | null} */
+function meta() {
+  return document.head.querySelector('meta[name="turbo-cursor"]');
+}
+
+/** @param {string} name */
+function setting(name) {
+  return document.head.querySelector(`meta[name="turbo-${name}"]`)?.getAttribute("content");
+}
+
+// Not `randomUUID`, which only secure contexts have.
+function newId() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("-");
+}
+
+function isPreview() {
+  return root.hasAttribute("data-turbo-preview");
+}
+
+/** @returns {HTMLElement[]} */
+function parts() {
+  return [...document.body.querySelectorAll("[data-turbo-cursor]")].map((
+    part,
+  ) => /** @type {HTMLElement} */ (part));
+}
+
+/** @param {Element} element */
+function isPart(element) {
+  return element !== document.body && element.hasAttribute("data-turbo-cursor");
+}
+
+/** @param {HTMLElement} element */
+function cursorOf(element) {
+  return element.dataset["turboCursor"] ?? "";
+}
+
+// What stands beside an element belongs to what is around it, and so does whether it is there.
+/** @param {Element} target @param {string} action */
+function cursorAt(target, action) {
+  const outside = action === "before" || action === "after" || action === "remove";
+  const from = outside ? target.parentElement : target;
+  return cursorOf(from?.closest("[data-turbo-cursor]") ?? document.body);
+}
+
+/** @param {HTMLElement} element @param {string} cursor */
+function setCursor(element, cursor) {
+  element.dataset["turboCursor"] = cursor;
+  if (element === document.body) meta()?.setAttribute("content", cursor);
+}
+
+/** @param {StreamElement} element @returns {Element[]} */
+function targetsOf({ target, targets }) {
+  if (target) return [document.getElementById(target)].filter((found) => found !== null);
+  return targets ? [...document.querySelectorAll(targets)] : [];
+}
+
+// One that names a request of this tab is not for it: the tab has the answer to that request.
+/** @param {StreamRenderEvent} event */
+function isRefresh({ target }) {
+  const { action, requestId } = /** @type {StreamElement} */ (target);
+  return action === "refresh" && !turbo().session.recentRequests.has(requestId);
+}
+
+/** @param {string} cursor @returns {[epoch: string | undefined, position: number]} */
+function parse(cursor) {
+  const [epoch, position] = cursor.split(".");
+  return [epoch, Number(position)];
+}
+
+/** @param {string} a @param {string} b */
+function isComparable(a, b) {
+  return parse(a)[0] === parse(b)[0];
+}
+
+/** @param {string} a @param {string} b */
+function isNewer(a, b) {
+  return isComparable(a, b) ? parse(a)[1] > parse(b)[1] : true;
+}
+
+/** @param {string} a @param {string} b */
+function isSame(a, b) {
+  return isComparable(a, b) && parse(a)[1] === parse(b)[1];
+}

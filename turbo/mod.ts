@@ -1,0 +1,72 @@
+/**
+ * Turbo Streams for Hono on Deno: the server renders HTML and pushes it into open pages.
+ *
+ * A page that is open is never stale: every page carries the cursor it was rendered at, and its
+ * connection is given all that came after it.
+ *
+ * @example A counter that every open page follows
+ * ```ts
+ * import { Hono } from "hono";
+ * import { html, replace, Turbo } from "./mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * let count = 0;
+ * const counter = () => html`<b id="count">${count}</b>`;
+ *
+ * const turbo = new Turbo();
+ * const app = new Hono();
+ * app.get("/turbo-stream", (c) => turbo.connect(c.req.raw));
+ * app.get("/assets/*", (c) => turbo.asset(c.req.raw) ?? c.notFound());
+ * app.get("/", (c) => {
+ *   const cursor = turbo.cursor; // before the data is read
+ *   return c.html(html`<!DOCTYPE html>
+ *     <head><title>Count</title>${turbo.head({ cursor })}</head>
+ *     <body>${counter()}</body>`);
+ * });
+ *
+ * count++;
+ * assert.equal(turbo.push(replace("count", counter())), 0); // nobody is connected yet
+ * assert.match(await (await app.request("/")).text(), /<b id="count">1<\/b>/);
+ * ```
+ *
+ * @module
+ */
+export { type Asset, asset } from "./assets.ts";
+export type { ConnectionLimits } from "./connection.ts";
+export { html, type Markup, raw } from "./html.ts";
+export type { LogOptions } from "./log.ts";
+export {
+  acceptsStream,
+  CONNECTION_HEADER,
+  connectionId,
+  CURSOR_HEADER,
+  requestedFrame,
+  streamResponse,
+  type StreamResponseInit,
+} from "./request.ts";
+export {
+  action,
+  type ActionParts,
+  after,
+  append,
+  before,
+  type Content,
+  type MorphOptions,
+  prepend,
+  refresh,
+  type RefreshOptions,
+  remove,
+  replace,
+  type Stream,
+  STREAM_TYPE,
+  type Target,
+  update,
+} from "./streams.ts";
+export {
+  type CloseOptions,
+  type ConnectOptions,
+  type HeadOptions,
+  type PushOptions,
+  Turbo,
+  type TurboOptions,
+} from "./turbo.ts";

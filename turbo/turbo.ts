@@ -1,0 +1,562 @@
+/**
+ * Pushing HTML into open pages.
+ *
+ * @module
+ */
+import turboJs from "@hotwired/turbo/dist/turbo.es2017-esm.js" with { type: "text" };
+import clientJs from "./client.js" with { type: "text" };
+import { type Asset, asset } from "./assets.ts";
+import { Connection, EventStreamLine, PROTOCOL, TOO_SLOW, WebSocketLine } from "./connection.ts";
+import type { ConnectionLimits, Line } from "./connection.ts";
+import { html, type Markup } from "./html.ts";
+import { type Audience, Log, type LogOptions } from "./log.ts";
+import { handshakeError, isAllowedOrigin, isId } from "./request.ts";
+import { wantsEventStream, wantsWebSocket } from "./request.ts";
+import { joinStreams, type Stream } from "./streams.ts";
+import { sign, verify } from "./token.ts";
+
+const CURSOR = /^[A-Za-z0-9._-]{1,64}$/;
+const MAX_MESSAGE = 4 * 1024;
+const MAX_STRAY_MESSAGES_PER_MINUTE = 100;
+const MAX_NAMES = 128;
+const MAX_NAME_LENGTH = 255;
+const FEED_INTERVAL = 50;
+
+/** Options of {@linkcode Turbo}. All times are in milliseconds. */
+export interface TurboOptions extends Partial<ConnectionLimits> {
+  /** Path of the stream; `null` switches it off, and pages do not connect. Default `/turbo-stream`. */
+  path?: string | null;
+  /** Path under which the two scripts are. Default `/assets`. */
+  assetsPath?: string;
+  /** URL of another turbo.js to load instead of the one that is served. Default: none. */
+  turboUrl?: string;
+  /** Key that signs topics; the same in every process behind one address. Default: random. */
+  secret?: string;
+  /** How long a page may go on with its signed topics before it is made to fetch anew. Default a day. */
+  tokenLifetime?: number;
+  /** Origins other than the server's own whose pages may connect. Default: none. */
+  allowedOrigins?: readonly string[];
+  /** Connections at a time, those being opened included. Default 10,000. */
+  maxConnections?: number;
+  /** Connections at a time from one `address` given to `connect`. Default: no limit. */
+  maxConnectionsPerAddress?: number;
+  /** Silence after which a WebSocket is taken for dead; it is pinged at half of it. Default 30,000. */
+  idleTimeout?: number;
+  /** Silence after which a heartbeat is sent. Default 15,000; the client expects no longer one. */
+  heartbeat?: number;
+  /** Limits of the log. */
+  log?: LogOptions;
+  /**
+   * Called when a connection has come, gone or changed what it listens to, with the names that
+   * gained or lost it.
+   */
+  onChange?: (names: readonly string[]) => void;
+  /** Takes what went wrong with one connection or callback. Default `console.error`. */
+  onError?: (message: string, error: unknown) => void;
+}
+
+/** Whom a push is for. */
+export interface PushOptions {
+  /** A name or names; everyone where left out. */
+  to?: string | readonly string[];
+  /** The page that it is not for, as `connectionId(request)` gives it. */
+  except?: string | undefined;
+}
+
+/** Who a connection is from. */
+export interface ConnectOptions {
+  /** The name or names of this reader, such as a user id. */
+  as?: string | readonly string[];
+  /** Its network address, counted against `maxConnectionsPerAddress`. */
+  address?: string;
+}
+
+/** What goes into a page's `<head>`. */
+export interface HeadOptions {
+  /** The cursor taken before the page's data was read. Default: the newest now. */
+  cursor?: string;
+  /** Topics that the page listens to. They are signed, so a reader cannot choose others. */
+  topics?: readonly string[];
+  /** The reader (a name given to `connect` as `as`) that alone may use the topics. */
+  as?: string;
+}
+
+/** How {@linkcode Turbo.close} ends. */
+export interface CloseOptions {
+  /** 1001 (going away) or 1012 (restarting). Default 1001. */
+  code?: 1001 | 1012;
+  /** Time over which the closes are spread, at 25 ms each at most. Default 5,000. */
+  window?: number;
+  /** Time after which it stops waiting for readers to confirm. Default 10,000. */
+  deadline?: number;
+}
+
+/**
+ * The open pages of one application, and the log of what was pushed to them.
+ *
+ * @example A page whose clock is pushed
+ * ```ts
+ * import { html, replace, Turbo } from "./mod.ts";
+ *
+ * const turbo = new Turbo();
+ * const clock = () => html`<time id="clock">${new Date().toISOString()}</time>`;
+ *
+ * function handle(request: Request): Response {
+ *   if (new URL(request.url).pathname === "/turbo-stream") return turbo.connect(request);
+ *   const asset = turbo.asset(request);
+ *   if (asset) return asset;
+ *   const cursor = turbo.cursor;
+ *   const page = html`<!DOCTYPE html><title>Clock</title>${turbo.head({ cursor })}${clock()}`;
+ *   return new Response(String(page), { headers: { "Content-Type": "text/html" } });
+ * }
+ *
+ * if (import.meta.main) Deno.serve(handle);
+ * turbo.push(replace("clock", clock()));
+ * ```
+ */
+export class Turbo {
+  readonly #options: Required<Omit<TurboOptions, "turboUrl" | "log">>;
+  readonly #limits: ConnectionLimits;
+  readonly #log: Log;
+  readonly #scripts: readonly Asset[];
+  readonly #scriptUrls: readonly string[];
+  readonly #connections = new Set<Connection>();
+  readonly #byName = new Map<string, Set<Connection>>();
+  readonly #byAddress = new Map<string, number>();
+  readonly #behind = new Set<Connection>();
+  readonly #zombies = new Set<Connection>();
+  #claimed = 0;
+  #beat = 0;
+  #beatTimer: ReturnType<typeof setInterval> | undefined;
+  #feedTimer: ReturnType<typeof setInterval> | undefined;
+  #closing = false;
+
+  /** An application with no pages yet. Starts nothing. */
+  constructor(options: TurboOptions = {}) {
+    const { turboUrl, log, ...rest } = options;
+    this.#options = {
+      path: "/turbo-stream",
+      assetsPath: "/assets",
+      secret: crypto.randomUUID(),
+      tokenLifetime: 24 * 60 * 60 * 1000,
+      allowedOrigins: [],
+      maxConnections: 10_000,
+      maxConnectionsPerAddress: Infinity,
+      idleTimeout: 30_000,
+      heartbeat: 15_000,
+      behindAfter: 64 * 1024,
+      maxBuffered: 1024 * 1024,
+      dropAfter: 10_000,
+      onChange: () => {},
+      onError: (message, error) => console.error(message, error),
+      ...rest,
+    };
+    this.#limits = this.#options;
+    this.#log = new Log(log);
+    const { path, assetsPath } = this.#options;
+    const turbo = asset(`${assetsPath}/turbo.js`, turboJs, "text/javascript");
+    const client = asset(`${assetsPath}/turbo-stream.js`, clientJs, "text/javascript");
+    this.#scripts = [turbo, client];
+    this.#scriptUrls = [turboUrl ?? turbo.path, ...(path === null ? [] : [client.path])];
+  }
+
+  /** The newest position in the log. Take it before you read what a page shows. */
+  get cursor(): string {
+    return this.#log.cursor;
+  }
+
+  /** Open connections. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Connections given up by us whose end the system has not reported yet. */
+  get zombies(): number {
+    return this.#zombies.size;
+  }
+
+  /** How many connections listen to a name. */
+  listeners(name: string): number {
+    return this.#byName.get(name)?.size ?? 0;
+  }
+
+  /** Whether anyone, or anyone of that name, is connected. */
+  canPush(name?: string): boolean {
+    return name === undefined ? this.#connections.size > 0 : this.#byName.has(name);
+  }
+
+  /**
+   * Sends one stream, or a list as one message, to everyone or to those named, and keeps it for
+   * those who are away. Returns how many open connections it was for.
+   *
+   * @throws {TypeError} when something is no stream
+   */
+  push(streams: Stream | readonly Stream[], options: PushOptions = {}): number {
+    const html = joinStreams(streams);
+    if (html === "") return 0;
+    const { to, except } = options;
+    const audience: Audience = { to: typeof to === "string" ? [to] : to, except };
+    const entry = this.#log.append(html, audience);
+    let addressed = 0;
+    for (const connection of this.#listeners(audience.to)) {
+      try {
+        connection.deliver(entry, this.#beat);
+        if (!connection.live) this.#feedLater(connection);
+        if (except === undefined || connection.page !== except) addressed++;
+      } catch (error) {
+        this.#drop(connection, "Cannot send to a connection:", error);
+      }
+    }
+    return addressed;
+  }
+
+  /**
+   * Answers a request for the stream: a WebSocket, server-sent events, or the error that tells what
+   * is wrong with the request (400, 403, 426, 503). Register it in front of middleware that sets
+   * headers, for those of a WebSocket answer cannot be changed.
+   *
+   * @throws {RangeError} when `as` has too many names or one that is too long
+   */
+  connect(request: Request, options: ConnectOptions = {}): Response {
+    const as = checkNames(typeof options.as === "string" ? [options.as] : options.as ?? []);
+    const upgrade = wantsWebSocket(request);
+    if (this.#options.path === null) return new Response("Not found\n", { status: 404 });
+    if (!upgrade && !wantsEventStream(request)) {
+      return new Response("A WebSocket, or Accept: text/event-stream, is needed\n", {
+        status: 426,
+        headers: { "Upgrade": "websocket", "Connection": "Upgrade" },
+      });
+    }
+    const invalid = upgrade ? handshakeError(request) : undefined;
+    if (invalid) return invalid;
+    if (!isAllowedOrigin(request, this.#options.allowedOrigins)) {
+      return new Response("This origin may not connect\n", { status: 403 });
+    }
+    const query = new URL(request.url).searchParams;
+    const since = request.headers.get("Last-Event-ID") ?? query.get("since") ?? undefined;
+    const page = query.get("page") ?? undefined;
+    if ((since !== undefined && !CURSOR.test(since)) || (page !== undefined && !isId(page))) {
+      return new Response("since or page is malformed\n", { status: 400 });
+    }
+    const claim = this.#claim(options.address);
+    if (!claim) {
+      return new Response("Too many connections\n", {
+        status: 503,
+        headers: { "Retry-After": String(5 + Math.floor(Math.random() * 10)) },
+      });
+    }
+    const visitor = { as, page, since, token: query.get("token") ?? undefined, release: claim };
+    try {
+      return upgrade ? this.#openWebSocket(request, visitor) : this.#openEventStream(visitor);
+    } catch (error) {
+      claim();
+      this.#options.onError("Cannot open a connection:", error);
+      return new Response("Bad request\n", { status: 400 });
+    }
+  }
+
+  /**
+   * Markup for a page's `<head>`: the scripts, the same on every page, and the page's cursor.
+   *
+   * @throws {RangeError} when there are too many topics or one is too long
+   */
+  head(options: HeadOptions = {}): Markup {
+    const { cursor = this.cursor, topics = [], as } = options;
+    const { path, secret, tokenLifetime } = this.#options;
+    const scripts = this.#scriptUrls.map((url) =>
+      html`<script type="module" src="${url}" data-turbo-track="reload"></script>`
+    );
+    if (path === null) return html`${scripts}`;
+    const token = topics.length === 0 ? "" : sign({
+      topics: checkNames(topics),
+      reader: as,
+      expires: Date.now() + tokenLifetime,
+    }, secret);
+    return html`
+      ${scripts}<meta name="turbo-cursor" content="${cursor}" data-stream="${path}"
+        data-token="${token}">
+    `;
+  }
+
+  /** The answer to a request for one of the two scripts, `undefined` for any other. */
+  asset(request: Request): Response | undefined {
+    const { pathname } = new URL(request.url);
+    return this.#scripts.find((script) => script.path === pathname)?.respond(request);
+  }
+
+  /**
+   * Lets nobody in any more and closes all connections, in random order and spread in time, so that
+   * they do not come back all at once. Resolves when everyone is told and gone, or at the deadline.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    const { code = 1001, window = 5_000, deadline = 10_000 } = options;
+    this.#closing = true;
+    const end = Date.now() + deadline;
+    const connections = shuffle([...this.#connections]);
+    const pause = Math.min(25, window / connections.length);
+    const start = Date.now();
+    for (const [index, connection] of connections.entries()) {
+      const early = start + index * pause - Date.now();
+      if (early > 1) await new Promise((resolve) => setTimeout(resolve, early));
+      if (this.#connections.has(connection)) connection.line.close(code, "The server stops");
+    }
+    while (this.#claimed > 0 && Date.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    for (const connection of [...this.#connections]) this.#remove(connection);
+  }
+
+  #openWebSocket(request: Request, visitor: Visitor): Response {
+    const offered = request.headers.get("Sec-WebSocket-Protocol")?.split(",").map((p) => p.trim());
+    const naked = !offered?.includes(PROTOCOL);
+    const { socket, response } = Deno.upgradeWebSocket(request, {
+      idleTimeout: Math.ceil(this.#options.idleTimeout / 1000),
+      ...(!naked && { protocol: PROTOCOL }),
+    });
+    let connection: Connection | undefined;
+    const stray = new StrayMessages();
+    const gone = () => {
+      if (connection) this.#remove(connection);
+      visitor.release();
+    };
+    socket.onopen = () =>
+      this.#guard(socket, () => {
+        connection = this.#add(new WebSocketLine(socket, { naked }), visitor);
+      });
+    socket.onclose = gone;
+    socket.onerror = gone;
+    socket.onmessage = ({ data }) =>
+      this.#guard(socket, () => {
+        if (!connection) return;
+        if (typeof data !== "string") return socket.close(1003, "Text is needed");
+        if (data.length > MAX_MESSAGE) return socket.close(1009, "The message is too long");
+        if (naked) {
+          if (!stray.allow()) socket.close(1008, "Too many messages");
+          return;
+        }
+        const [verb, cursor = "", token, page, ...rest] = data.split(" ");
+        const valid = verb === "since" && CURSOR.test(cursor) && rest.length === 0 &&
+          (page === undefined || isId(page));
+        if (!valid) return socket.close(1008, "since CURSOR [TOKEN [PAGE]] is needed");
+        if (connection.line.buffered > this.#limits.maxBuffered) {
+          return this.#drop(connection, "A reader asks and does not read", undefined);
+        }
+        this.#resume(connection, {
+          ...visitor,
+          since: cursor,
+          token,
+          page: page ?? connection.page,
+        });
+      });
+    return response;
+  }
+
+  #openEventStream(visitor: Visitor): Response {
+    let connection: Connection | undefined = undefined;
+    const line = new EventStreamLine({
+      retry: 500 + Math.floor(Math.random() * 1_000),
+      highWaterMark: this.#limits.behindAfter,
+      onClose: () => {
+        if (connection) this.#remove(connection);
+        visitor.release();
+      },
+    });
+    connection = this.#add(line, visitor);
+    return new Response(line.body, {
+      headers: {
+        "Content-Type": "text/event-stream",
+        "Cache-Control": "no-store",
+        "X-Accel-Buffering": "no",
+      },
+    });
+  }
+
+  #add(line: Line, visitor: Visitor): Connection {
+    const connection = new Connection(line, this.#log, this.#limits, visitor.release);
+    this.#connections.add(connection);
+    this.#beatTimer ??= setInterval(() => this.#sendHeartbeats(), this.#options.heartbeat / 15);
+    if (visitor.since === undefined) {
+      connection.page = visitor.page;
+      this.#listen(connection, new Set(visitor.as));
+      line.mark(this.#log.cursor);
+    } else {
+      this.#resume(connection, { ...visitor, since: visitor.since });
+    }
+    return connection;
+  }
+
+  /** Answers a `since`. A token that does not hold is answered by a refresh, which brings a new one. */
+  #resume(connection: Connection, { as, since, token, page }: Visitor & { since: string }): void {
+    connection.page = page;
+    const grant = token ? verify(token, this.#options.secret) : { topics: [], reader: undefined };
+    const refused = !grant || (grant.reader !== undefined && !as.includes(grant.reader));
+    this.#listen(connection, new Set(refused ? as : [...as, ...grant.topics]));
+    if (refused) connection.refuse(since);
+    else connection.resume(since);
+    if (!connection.live) this.#feedLater(connection);
+  }
+
+  #listen(connection: Connection, names: ReadonlySet<string>): void {
+    const changed = new Set<string>();
+    for (const name of connection.names) {
+      if (names.has(name)) continue;
+      const listeners = this.#byName.get(name);
+      listeners?.delete(connection);
+      if (listeners?.size === 0) this.#byName.delete(name);
+      changed.add(name);
+    }
+    for (const name of names) {
+      if (connection.names.has(name)) continue;
+      const listeners = this.#byName.get(name);
+      if (listeners) listeners.add(connection);
+      else this.#byName.set(name, new Set([connection]));
+      changed.add(name);
+    }
+    connection.names = names;
+    try {
+      this.#options.onChange([...changed]);
+    } catch (error) {
+      this.#options.onError("onChange failed:", error);
+    }
+  }
+
+  #listeners(to: readonly string[] | undefined): Iterable<Connection> {
+    if (to === undefined) return this.#connections;
+    if (to.length === 1) return this.#byName.get(to[0]!) ?? [];
+    const listeners = new Set<Connection>();
+    for (const name of to) this.#byName.get(name)?.forEach((listener) => listeners.add(listener));
+    return listeners;
+  }
+
+  #remove(connection: Connection): void {
+    this.#zombies.delete(connection);
+    if (!this.#connections.delete(connection)) return;
+    this.#behind.delete(connection);
+    connection.release();
+    this.#listen(connection, new Set());
+    if (this.#connections.size > 0) return;
+    clearInterval(this.#beatTimer);
+    clearInterval(this.#feedTimer);
+    this.#beatTimer = this.#feedTimer = undefined;
+  }
+
+  /** Forgets a connection now: the close event of a stuck one may never come. */
+  #drop(connection: Connection, reason: string, error?: unknown): void {
+    this.#remove(connection);
+    this.#zombies.add(connection);
+    if (error !== undefined) this.#options.onError(reason, error);
+    try {
+      connection.line.close(TOO_SLOW, reason);
+    } catch (error) {
+      this.#options.onError("Cannot close a connection:", error);
+    }
+  }
+
+  #feedLater(connection: Connection): void {
+    this.#behind.add(connection);
+    this.#feedTimer ??= setInterval(() => this.#feed(), FEED_INTERVAL);
+  }
+
+  #feed(): void {
+    for (const connection of this.#behind) {
+      try {
+        const state = connection.feed();
+        if (state === "stuck") this.#drop(connection, "The reader is too slow");
+        else if (state === "live") this.#behind.delete(connection);
+      } catch (error) {
+        this.#drop(connection, "Cannot send to a connection:", error);
+      }
+    }
+    if (this.#behind.size > 0) return;
+    clearInterval(this.#feedTimer);
+    this.#feedTimer = undefined;
+  }
+
+  #sendHeartbeats(): void {
+    this.#beat++;
+    for (const connection of this.#connections) {
+      if (this.#beat - connection.sentAt < 15) continue;
+      try {
+        connection.beat(this.#beat);
+      } catch (error) {
+        this.#drop(connection, "Cannot send to a connection:", error);
+      }
+    }
+  }
+
+  /** Takes a place among the connections; the function gives it back, once. */
+  #claim(address: string | undefined): (() => void) | undefined {
+    const { maxConnections, maxConnectionsPerAddress } = this.#options;
+    const same = address === undefined ? 0 : this.#byAddress.get(address) ?? 0;
+    if (this.#closing || this.#claimed >= maxConnections || same >= maxConnectionsPerAddress) {
+      return undefined;
+    }
+    this.#claimed++;
+    if (address !== undefined) this.#byAddress.set(address, same + 1);
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#claimed--;
+      if (address === undefined) return;
+      const others = this.#byAddress.get(address)! - 1;
+      if (others > 0) this.#byAddress.set(address, others);
+      else this.#byAddress.delete(address);
+    };
+  }
+
+  // An uncaught throw in a socket's callback would end the process.
+  #guard(socket: WebSocket, callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.#options.onError("A connection failed:", error);
+      socket.close(1011, "Internal error");
+    }
+  }
+}
+
+/** What a connection says of itself when it is opened. */
+interface Visitor {
+  as: readonly string[];
+  page: string | undefined;
+  since: string | undefined;
+  token: string | undefined;
+  release: () => void;
+}
+
+class StrayMessages {
+  #count = 0;
+  #minute = 0;
+
+  allow(): boolean {
+    const minute = Math.floor(Date.now() / 60_000);
+    if (minute !== this.#minute) [this.#minute, this.#count] = [minute, 0];
+    return ++this.#count <= MAX_STRAY_MESSAGES_PER_MINUTE;
+  }
+}
+
+function checkNames(names: readonly string[]): readonly string[] {
+  if (names.length > MAX_NAMES) {
+    throw new RangeError(
+      `Cannot listen to ${names.length} names: at most ${MAX_NAMES} are allowed`,
+    );
+  }
+  for (const name of names) {
+    if (name === "" || name.length > MAX_NAME_LENGTH) {
+      throw new RangeError(
+        `Cannot listen to ${JSON.stringify(name.slice(0, 40))}: ` +
+          `a name has 1 to ${MAX_NAME_LENGTH} characters`,
+      );
+    }
+  }
+  return names;
+}
+
+function shuffle<T>(list: T[]): T[] {
+  for (let i = list.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [list[i], list[j]] = [list[j]!, list[i]!];
+  }
+  return list;
+}
