@@ -210,7 +210,7 @@ header, main { max-width: 60rem; margin: 0 auto; padding: 0 1.25rem; }
 header { padding-top: 1rem; }
 nav { display: flex; gap: 1.25rem; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 1.25rem 0 1rem; }
-p { max-width: 38rem; margin: 0 0 1rem; }
+p { max-width: 32.5rem; margin: 0 0 1rem; }
 a { color: var(--accent); text-underline-offset: 0.15em; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; border-radius: 2px; }
 aside { margin: 0 0 1.5rem; }

@@ -1,0 +1,99 @@
+/**
+ * A real Chromium from npm, for tests.
+ *
+ * @module
+ */
+import regular from "@expo-google-fonts/inter/400Regular/Inter_400Regular.ttf" with {
+  type: "bytes",
+};
+import semibold from "@expo-google-fonts/inter/600SemiBold/Inter_600SemiBold.ttf" with {
+  type: "bytes",
+};
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+
+/** How long anything in the page may take, in milliseconds. */
+export const DEADLINE = 10_000;
+
+/** A browser for one test; it ends with the test. */
+export interface TestBrowser extends AsyncDisposable {
+  /** The browser itself. */
+  readonly browser: Browser;
+  /** A page in a context of its own, whose errors are collected. */
+  open(url: string, options?: Parameters<Browser["newContext"]>[0]): Promise<TestPage>;
+}
+
+/** A page and what went wrong in it. */
+export interface TestPage {
+  /** The page. */
+  readonly page: Page;
+  /** Its context. */
+  readonly context: BrowserContext;
+  /** Console errors, uncaught exceptions and violations of the security policy. */
+  readonly errors: string[];
+  /** The addresses of all requests. */
+  readonly requests: string[];
+}
+
+/** Starts a browser. */
+export async function startBrowser(args: string[] = []): Promise<TestBrowser> {
+  const browser = await chromium.launch({
+    executablePath: await executable(),
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--no-first-run",
+      "--disable-background-networking",
+      ...args,
+    ],
+    timeout: 30_000,
+  });
+  return {
+    browser,
+    async open(url, options) {
+      const context = await browser.newContext(options);
+      context.setDefaultTimeout(DEADLINE);
+      const page = await context.newPage();
+      const watched = watch(page);
+      if (url) await page.goto(url);
+      return { page, context, ...watched };
+    },
+    [Symbol.asyncDispose]: () => browser.close(),
+  };
+}
+
+/** Collects what goes wrong in a page. */
+export function watch(page: Page): { errors: string[]; requests: string[] } {
+  const errors: string[] = [];
+  const requests: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() === "error") errors.push(message.text());
+  });
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("request", (request) => requests.push(request.url()));
+  return { errors, requests };
+}
+
+const CACHE = new URL("../.cache/chromium/", import.meta.url).pathname;
+
+// The package unpacks into the directory for temporary files; here it is kept between runs. On a
+// machine without the libraries that it needs it brings its own, when it thinks it runs on Lambda.
+async function executable(): Promise<string> {
+  await Deno.mkdir(`${CACHE}type`, { recursive: true });
+  Deno.env.set("TMPDIR", CACHE);
+  Deno.env.set("AWS_EXECUTION_ENV", "AWS_Lambda_nodejs22.x");
+  Deno.env.set("FONTCONFIG_FILE", await fontconfig());
+  const { default: packaged } = await import("@sparticuz/chromium");
+  return await packaged.executablePath();
+}
+
+// A bare machine has no fonts, and a page would be shown without its text.
+async function fontconfig(): Promise<string> {
+  await Deno.writeFile(`${CACHE}type/regular.ttf`, regular);
+  await Deno.writeFile(`${CACHE}type/semibold.ttf`, semibold);
+  const file = `${CACHE}fonts.conf`;
+  await Deno.writeTextFile(
+    file,
+    `<?xml version="1.0"?><fontconfig><dir>${CACHE}type</dir><cachedir>${CACHE}type</cachedir></fontconfig>\n`,
+  );
+  return file;
+}
