@@ -88,10 +88,9 @@ export async function connect(
     headers?: Record<string, string>;
   } = {},
 ): Promise<TestClient> {
-  const socket = new WebSocket(url.replace(/^http/, "ws") + path, {
-    ...(protocol !== undefined && { protocols: [protocol] }),
-    headers,
-  });
+  // Deno's socket takes headers, a browser's does not; the types here are those of a browser.
+  const options = { ...(protocol !== undefined && { protocols: [protocol] }), headers };
+  const socket = new WebSocket(url.replace(/^http/, "ws") + path, options as never);
   const messages: string[] = [];
   let taken = 0;
   let wake = () => {};
@@ -153,8 +152,9 @@ export async function startApp(
   const output = { stdout: "", stderr: "" };
   let wake = () => {};
   const read = async (stream: ReadableStream<Uint8Array>, name: "stdout" | "stderr") => {
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      output[name] += text;
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      output[name] += decoder.decode(chunk, { stream: true });
       wake();
     }
     wake();
