@@ -1,0 +1,543 @@
+import assert from "node:assert/strict";
+import { type App, createApp, parseSettings } from "./main.ts";
+import type { LoadReport } from "./loadavg.ts";
+import { startBrowser } from "./tests/browser.ts";
+import { connect, endApp, pause, serve, START_FLAGS, startApp, until } from "./tests/kit.ts";
+import { within } from "./tests/kit.ts";
+import { html, remove, replace } from "./turbo/mod.ts";
+
+/** A sampler whose first number counts the readings. */
+function counting(): { report(): Promise<LoadReport> } {
+  let count = 0;
+  return {
+    report() {
+      count++;
+      const latest = { averages: [count, 0.25, 0.125] as const, simulated: false, at: Date.now() };
+      return Promise.resolve({ latest, history: [latest], failure: undefined, at: latest.at });
+    },
+  };
+}
+
+/** The app on a free port. */
+function start(options: Parameters<typeof createApp>[0] = {}) {
+  const app = createApp({ sampler: counting(), ...options });
+  const server = serve(app.hono.fetch);
+  return {
+    app,
+    url: server.url,
+    port: server.port,
+    async [Symbol.asyncDispose]() {
+      await app.close(2_000);
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function request(path: string, init?: RequestInit, app: App = createApp()) {
+  const response = await app.hono.request(path, init);
+  return { response, text: await response.text() };
+}
+
+// ---- Routes
+
+for (const [path, other] of [["/", "/page2"], ["/page2", "/"]] as const) {
+  Deno.test(`GET ${path} has the box and a link to ${other}`, async () => {
+    const { response, text } = await request(path);
+    assert.equal(response.status, 200);
+    assert.match(text, /<div id="load" class="load">/);
+    for (const head of ["1 min", "5 min", "15 min"]) {
+      assert.match(text, new RegExp(`<th[^>]*>${head}</th>`));
+    }
+    assert.match(text, /<th[^>]*>Load averages:<\/th>(\s*<td>\d+\.\d\d<\/td>){3}/);
+    assert.match(text, /<svg[^>]*role="img"[^>]*aria-label="1-minute load/);
+    assert.match(text, new RegExp(`<a [^>]*href="${other}"`));
+  });
+}
+
+Deno.test("GET / has the cursor taken before the sample was read", async () => {
+  const app: App = createApp({
+    sampler: {
+      report() {
+        app.turbo.push(remove("nothing"));
+        return counting().report();
+      },
+    },
+  });
+  const before = app.turbo.cursor;
+  const { response, text } = await request("/", {}, app);
+  assert.notEqual(app.turbo.cursor, before);
+  assert.equal(response.headers.get("Turbo-Cursor"), before);
+  assert.match(text, new RegExp(`name="turbo-cursor" content="${before}"`));
+});
+
+Deno.test("GET / shows the numbers of the system", async () => {
+  const one = () => Deno.loadavg()[0]!.toFixed(2);
+  const before = one();
+  const { text } = await request("/");
+  const [shown] = /<td>(\d+\.\d\d)<\/td>/.exec(text)?.slice(1) ?? [];
+  assert([before, one()].includes(shown!));
+});
+
+Deno.test("GET of another path is a 404 page", async () => {
+  for (const path of ["/nothing", "/assets/nothing.js", "/assets/..%2fdeno.json", "/page2/"]) {
+    const { response, text } = await request(path);
+    assert.equal(response.status, 404, path);
+    assert.match(text, /Page not found/);
+  }
+});
+
+Deno.test("Other methods are answered by 405 with Allow", async () => {
+  for (const path of ["/", "/page2", "/turbo-stream", "/healthz", "/readyz", "/assets/a.js"]) {
+    for (const method of ["POST", "PUT", "DELETE", "PATCH"]) {
+      const { response } = await request(path, { method });
+      assert.equal(response.status, 405, `${method} ${path}`);
+      assert.equal(response.headers.get("Allow"), "GET, HEAD");
+    }
+  }
+});
+
+Deno.test("GET /turbo-stream without an upgrade is 426", async () => {
+  const { response } = await request("/turbo-stream");
+  assert.equal(response.status, 426);
+  assert.equal(response.headers.get("Upgrade"), "websocket");
+});
+
+Deno.test("GET /healthz and /readyz say that it lives and is ready, then that it drains", async () => {
+  const app = createApp();
+  const health = await request("/healthz", {}, app);
+  assert.deepEqual([health.response.status, health.text], [200, "ok"]);
+  const ready = await request("/readyz", {}, app);
+  assert.equal(ready.response.status, 200);
+  const { status, connections } = JSON.parse(ready.text);
+  assert.deepEqual([status, connections], ["ready", 0]);
+  await app.close(1_000);
+  const draining = await request("/readyz", {}, app);
+  assert.equal(draining.response.status, 503);
+  assert.equal(JSON.parse(draining.text).status, "draining");
+  assert.equal((await request("/healthz", {}, app)).response.status, 200);
+});
+
+Deno.test("Every page has a strict policy and the other security headers", async () => {
+  for (const path of ["/", "/page2", "/nothing"]) {
+    const { headers } = (await request(path)).response;
+    const policy = headers.get("Content-Security-Policy")!;
+    assert.match(policy, /default-src 'none'/);
+    assert.match(policy, /script-src 'self'(;|$)/);
+    assert.match(policy, /frame-ancestors 'none'/);
+    assert.doesNotMatch(policy, /unsafe|\*/);
+    assert.equal(headers.get("X-Content-Type-Options"), "nosniff");
+    assert.equal(headers.get("Referrer-Policy"), "strict-origin-when-cross-origin");
+  }
+});
+
+Deno.test("GET /assets has the scripts and the stylesheet that a page names", async () => {
+  const app = createApp();
+  const { text } = await request("/", {}, app);
+  const paths = [...text.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path]) => path!);
+  assert.equal(paths.length, 3);
+  for (const path of paths) {
+    const { response } = await request(path, { headers: { "Accept-Encoding": "br" } }, app);
+    assert.equal(response.status, 200, path);
+    assert.equal(response.headers.get("Content-Encoding"), "br");
+  }
+});
+
+Deno.test("An error in a page is a 500 without its text", async () => {
+  const broken = { report: () => Promise.reject(new Error("secret")) };
+  const { error } = console;
+  console.error = () => {};
+  try {
+    const { response, text } = await request("/", {}, createApp({ sampler: broken }));
+    assert.equal(response.status, 500);
+    assert.doesNotMatch(text, /secret/);
+  } finally {
+    console.error = error;
+  }
+});
+
+// ---- The timer
+
+Deno.test("A plain client gets the box within one interval and then every interval", async () => {
+  await using server = start({ interval: 0.2 });
+  const begin = Date.now();
+  await using client = await connect(server.url);
+  const messages = [await client.next(), await client.next(), await client.next()];
+  const elapsed = Date.now() - begin;
+  assert(elapsed >= 500 && elapsed < 1_500, `3 ticks of 200 ms took ${elapsed} ms`);
+  for (const [index, message] of messages.entries()) {
+    assert.match(
+      message,
+      /^<turbo-stream action="replace" target="load"><template><div id="load" class="load">[^]*<\/div><\/template><\/turbo-stream>$/,
+    );
+    assert.match(message, new RegExp(`<td>${index + 1}\\.00</td>`));
+  }
+});
+
+Deno.test("The timer samples once per tick however many read, and not without readers", async () => {
+  let samples = 0;
+  const { report } = counting();
+  await using server = start({
+    interval: 0.1,
+    sampler: {
+      report() {
+        samples++;
+        return report();
+      },
+    },
+  });
+  await pause(250);
+  assert.equal(samples, 0);
+  {
+    await using one = await connect(server.url);
+    await using two = await connect(server.url);
+    await using three = await connect(server.url);
+    for (const client of [one, two, three]) await client.next();
+    const [first] = one.messages;
+    assert.equal(first, two.messages[0]);
+    assert.equal(first, three.messages[0]);
+    assert.equal(samples, one.messages.length);
+  }
+  await until(() => server.app.turbo.size === 0, "all are gone");
+  const after = samples;
+  await pause(250);
+  assert.equal(samples, after);
+});
+
+Deno.test("The timer survives an error of the sampler", async () => {
+  let calls = 0;
+  const { report } = counting();
+  const { error } = console;
+  const logged: unknown[] = [];
+  console.error = (...parts) => logged.push(parts);
+  try {
+    await using server = start({
+      interval: 0.05,
+      sampler: { report: () => ++calls === 1 ? Promise.reject(new Error("broken")) : report() },
+    });
+    await using client = await connect(server.url);
+    await client.next();
+    assert.equal(logged.length, 1);
+  } finally {
+    console.error = error;
+  }
+});
+
+// ---- Settings and process
+
+const none = () => undefined;
+
+Deno.test("parseSettings() has the documented defaults", () => {
+  assert.deepEqual(parseSettings([], none), {
+    port: 8000,
+    hostname: "0.0.0.0",
+    interval: 5,
+    maxConnections: 10_000,
+    allowOrigin: [],
+  });
+});
+
+Deno.test("parseSettings() takes the environment, and an option before it", () => {
+  const env: Record<string, string> = {
+    PORT: "1",
+    HOST: "::1",
+    INTERVAL: ".5",
+    MAX_CONNECTIONS: "2",
+    ALLOW_ORIGIN: "https://a.example, http://b.example:81/",
+  };
+  assert.deepEqual(parseSettings(["--port", "3", "--interval=0.05"], (name) => env[name]), {
+    port: 3,
+    hostname: "::1",
+    interval: 0.05,
+    maxConnections: 2,
+    allowOrigin: ["https://a.example", "http://b.example:81"],
+  });
+});
+
+Deno.test("parseSettings() names the option, the value and what is allowed", () => {
+  const cases: [string[], Record<string, string>, RegExp][] = [
+    [["--port", "abc"], {}, /--port is "abc": a whole number from 0 to 65535/],
+    [["--port", "65536"], {}, /--port is "65536"/],
+    [["--port", "1.5"], {}, /--port is "1.5"/],
+    [["--port="], {}, /--port is ""/],
+    [[], { PORT: "x" }, /PORT is "x"/],
+    [["--interval", "0.04"], {}, /--interval is "0.04": seconds from 0.05/],
+    [["--interval", "NaN"], {}, /--interval is "NaN"/],
+    [["--interval", "1e3"], {}, /--interval is "1e3"/],
+    [["--max-connections", "0"], {}, /--max-connections is "0"/],
+    [["--hostname", "a b"], {}, /--hostname is "a b"/],
+    [["--allow-origin", "example.com"], {}, /--allow-origin is "example.com": an origin such as/],
+    [["--allow-origin", "https://a/b"], {}, /--allow-origin is "https:\/\/a\/b"/],
+    [["--allow-origin", "null"], {}, /--allow-origin is "null"/],
+    [["--nonsense"], {}, /--nonsense/],
+    [["stray"], {}, /stray/],
+  ];
+  for (const [args, env, message] of cases) {
+    assert.throws(() => parseSettings(args, (name) => env[name]), message);
+  }
+});
+
+Deno.test("main.ts says in one line what is wrong with an option, and exits with 2", async () => {
+  const { code, stdout, stderr } = await endApp(["--port", "many"]);
+  assert.equal(code, 2);
+  assert.equal(stdout, "");
+  assert.match(stderr, /^turbo-deno: --port is "many": [^\n]+\n$/);
+});
+
+Deno.test("main.ts says in one line that the port is taken, and exits with 1", async () => {
+  await using server = serve(() => new Response());
+  const { code, stderr } = await endApp(
+    ["--port", String(server.port), "--hostname", "127.0.0.1"],
+  );
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /^turbo-deno: Cannot listen on 127\.0\.0\.1:\d+: the port is taken[^\n]*\n$/,
+  );
+});
+
+Deno.test("main.ts --help and --version answer and exit with 0", async () => {
+  const help = await endApp(["--help"]);
+  assert.equal(help.code, 0);
+  for (const name of ["--port", "PORT", "--interval", "MAX_CONNECTIONS", "--allow-origin"]) {
+    assert(help.stdout.includes(name), name);
+  }
+  const version = await endApp(["--version"]);
+  assert.match(version.stdout, /^turbo-deno \d+\.\d+\.\d+\n$/);
+});
+
+Deno.test("deno task start needs no -A and shows the numbers of /proc/loadavg", async () => {
+  assert(!START_FLAGS.some((flag) => /^(-A|--allow-all|--allow-(net|env|sys|read))$/.test(flag)));
+  const about = async () => (await Deno.readTextFile("/proc/loadavg")).split(" ").slice(0, 3);
+  await using app = await startApp();
+  const before = await about();
+  const text = await (await fetch(app.url)).text();
+  const after = await about();
+  const shown = [...text.matchAll(/<td>(\d+\.\d\d)<\/td>/g)].map(([, number]) => number!);
+  assert.equal(shown.length, 3);
+  for (const [index, number] of shown.entries()) {
+    const near = [before[index], after[index]].some((real) => Math.abs(+real! - +number) < 0.011);
+    assert(near, `shown ${shown}, real ${before} then ${after}`);
+  }
+  assert.doesNotMatch(text, /Simulated/);
+});
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  Deno.test(`${signal} tells every reader and exits with 0, though one is stuck`, async () => {
+    await using app = await startApp();
+    await using client = await connect(app.url);
+    using stuck = await Deno.connect({
+      hostname: "127.0.0.1",
+      port: Number(new URL(app.url).port),
+    });
+    const handshake = "GET /turbo-stream HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n" +
+      "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
+      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    await stuck.write(new TextEncoder().encode(handshake)); // and never reads or answers
+    await until(async () => {
+      const { connections } = await (await fetch(`${app.url}/readyz`)).json();
+      return connections === 2;
+    }, "both are connected");
+    app.child.kill(signal);
+    assert([1001, 1012].includes((await within(client.closed, "the close")).code));
+    const { code } = await within(app.child.status, "the app to exit", 20_000);
+    assert.equal(code, 0);
+  });
+}
+
+Deno.test("deno compile would carry all that the app needs", async () => {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "main.ts"],
+    cwd: new URL(".", import.meta.url).pathname,
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout));
+  const specifiers: string[] = modules.map(({ specifier }: { specifier: string }) => specifier);
+  for (const name of ["main.ts", "turbo/client.js", "deno.json", "turbo.es2017-esm.js"]) {
+    assert(specifiers.some((specifier) => specifier.endsWith(name)), name);
+  }
+  const foreign = specifiers.filter((specifier) =>
+    !specifier.startsWith("file:") && !specifier.startsWith("node:") &&
+    !/^npm:\/?(hono|@hotwired\/turbo)@/.test(specifier)
+  );
+  assert.deepEqual(foreign, []);
+});
+
+// ---- In a browser
+
+const browserTest = { sanitizeOps: false, sanitizeResources: false };
+const OPEN = "html[data-turbo-stream=open]";
+
+Deno.test({
+  ...browserTest,
+  name: "The box changes by itself on both pages, and 20 visits keep one socket and one box",
+  async fn() {
+    await using server = start({ interval: 0.3 });
+    await using browser = await startBrowser();
+    const { page, errors, requests } = await browser.open(server.url);
+    await page.waitForSelector(OPEN);
+    const sockets: unknown[] = [];
+    page.on("websocket", (socket) => sockets.push(socket));
+    const moves = async () => {
+      const shown = await page.textContent(`#load tbody td`);
+      await page.waitForFunction(
+        (shown) => document.querySelector("#load tbody td")?.textContent !== shown,
+        shown,
+        { timeout: 900 },
+      );
+    };
+    await moves();
+    for (let visit = 0; visit < 20; visit++) {
+      const [link, title] = visit % 2 ? ["Main Page", "Main Page"] : ["Page 2", "Page 2"];
+      await page.click(`nav >> text=${link}`);
+      await page.waitForSelector(`h1:text-is("${title}")`);
+    }
+    await page.click("nav >> text=Page 2");
+    await page.waitForSelector('h1:text-is("Page 2")');
+    await moves();
+    assert.equal(await page.locator("#load").count(), 1);
+    assert.equal(server.app.turbo.size, 1);
+    assert.deepEqual(sockets, []);
+    assert.deepEqual(errors, []);
+    assert.deepEqual(requests.filter((url) => !url.startsWith(server.url)), []);
+  },
+});
+
+Deno.test({
+  ...browserTest,
+  name: "The box moves again when the server was killed and started anew",
+  async fn() {
+    const first = await startApp(["--port", "0", "--hostname", "127.0.0.1", "--interval", "0.2"]);
+    const port = new URL(first.url).port;
+    await using browser = await startBrowser();
+    const { page } = await browser.open(first.url);
+    await page.waitForSelector(OPEN);
+    await first[Symbol.asyncDispose]();
+    await page.waitForSelector("html:not([data-turbo-stream=open])", { state: "attached" });
+    await page.evaluate(() => (globalThis as unknown as { same: boolean }).same = true);
+    await using _second = await startApp(
+      ["--port", port, "--hostname", "127.0.0.1", "--interval", "0.2"],
+    );
+    await page.waitForSelector(OPEN);
+    const shown = await page.textContent("#load time");
+    await page.waitForFunction(
+      (shown) => document.querySelector("#load time")?.textContent !== shown,
+      shown,
+    );
+    assert(await page.evaluate(() => (globalThis as unknown as { same: boolean }).same));
+  },
+});
+
+Deno.test({
+  ...browserTest,
+  name: "Without JavaScript both pages show the numbers and say that they stand still",
+  async fn() {
+    await using server = start();
+    await using browser = await startBrowser();
+    const { page } = await browser.open(server.url, { javaScriptEnabled: false });
+    for (const [link, title] of [["Page 2", "Page 2"], ["Main Page", "Main Page"]] as const) {
+      await page.click(`nav >> text=${link}`);
+      assert.equal(await page.textContent("h1"), title);
+      assert.match((await page.textContent("#load tbody td"))!, /^\d+\.\d\d$/);
+      assert(await page.isVisible("text=As of this page’s loading"));
+      assert(!await page.isVisible("text=Live"));
+    }
+  },
+});
+
+Deno.test({
+  ...browserTest,
+  name: "1,000 pushes leave nothing behind in the page",
+  async fn() {
+    await using server = start({ interval: 60 });
+    await using browser = await startBrowser();
+    const { page, errors } = await browser.open(server.url);
+    await page.waitForSelector(OPEN);
+    const push = (n: number) =>
+      server.app.turbo.push(replace("load", html`\n  <div id="load" class="load">${n}</div>\n`));
+    push(0);
+    await page.waitForSelector('#load:text-is("0")');
+    const count = () =>
+      page.evaluate(() => [
+        document.documentElement.childNodes.length,
+        document.querySelector("#load")!.parentNode!.childNodes.length,
+      ]);
+    const before = await count();
+    for (let n = 1; n <= 1_000; n++) push(n);
+    await page.waitForSelector('#load:text-is("1000")');
+    assert.deepEqual(await count(), before);
+    assert.deepEqual(errors, []);
+  },
+});
+
+Deno.test({
+  ...browserTest,
+  name: "The box takes no other place when it is replaced, and fits at 360 and 1,280 px",
+  async fn() {
+    await using server = start({ interval: 0.2 });
+    await using browser = await startBrowser();
+    for (const [width, height] of [[360, 740], [1280, 800]] as const) {
+      const { page } = await browser.open(server.url, { viewport: { width, height } });
+      await page.waitForSelector(OPEN);
+      await page.waitForFunction(() => {
+        const meta = document.querySelector<HTMLMetaElement>("meta[name=turbo-cursor]");
+        return Number(meta!.content.split(".")[1]) > 1;
+      });
+      const { shift, overflow, box, text } = await page.evaluate(async () => {
+        const entries = await new Promise<PerformanceEntry[]>((resolve) => {
+          const observer = new PerformanceObserver((list) => resolve(list.getEntries()));
+          observer.observe({ type: "layout-shift", buffered: true });
+          setTimeout(() => resolve([]), 700);
+        });
+        const { scrollWidth, clientWidth } = document.documentElement;
+        const rect = (selector: string) =>
+          document.querySelector(selector)!.getBoundingClientRect();
+        return {
+          shift: entries.reduce(
+            (sum, entry) => sum + (entry as unknown as { value: number }).value,
+            0,
+          ),
+          overflow: scrollWidth - clientWidth,
+          box: { top: rect("#load").top, left: rect("#load").left, bottom: rect("#load").bottom },
+          text: { top: rect("h1 ~ p").top, left: rect("h1 ~ p").left },
+        };
+      });
+      assert.equal(shift, 0);
+      assert.equal(overflow, 0);
+      if (width < 768) assert(box.bottom < text.top, "the box stands above the text");
+      else assert(box.left > text.left + 300 && box.top - text.top < 40, "it stands at the right");
+    }
+  },
+});
+
+Deno.test({
+  ...browserTest,
+  name: "The state of the line shows in words: live, then offline",
+  async fn() {
+    await using browser = await startBrowser();
+    const server = start();
+    const { page } = await browser.open(server.url);
+    await page.waitForSelector(OPEN);
+    assert(await page.isVisible("text=Live"));
+    await server[Symbol.asyncDispose]();
+    await page.waitForSelector("text=Offline");
+    assert(!await page.isVisible("text=Live"));
+  },
+});
+
+Deno.test({
+  ...browserTest,
+  name: "The pages can be visited with the keyboard alone, and the focus shows",
+  async fn() {
+    await using server = start();
+    await using browser = await startBrowser();
+    const { page } = await browser.open(server.url);
+    await page.waitForSelector(OPEN);
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Tab");
+    const outline = await page.evaluate(() =>
+      getComputedStyle(document.activeElement!).outlineStyle
+    );
+    assert.equal(outline, "solid");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector('h1:text-is("Page 2")');
+  },
+});

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
+import { asset } from "./assets.ts";
+
+const TEXT = "body { color: red }\n".repeat(100);
+const css = asset("/assets/a.css", TEXT, "text/css");
+
+function get(headers: Record<string, string> = {}, method = "GET"): Response {
+  return css.respond(new Request(`http://localhost${css.path}`, { method, headers }));
+}
+
+async function bytesOf(response: Response): Promise<Uint8Array> {
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+Deno.test("asset() puts a hash of the content into the path", () => {
+  assert.match(css.path, /^\/assets\/a-[0-9a-f]{16}\.css$/);
+  assert.notEqual(css.path, asset("/assets/a.css", TEXT + " ", "text/css").path);
+});
+
+Deno.test("Asset.respond() compresses as the browser asks", async () => {
+  const cases = [
+    ["gzip, deflate, br, zstd", "br"],
+    ["gzip", "gzip"],
+    ["br;q=0, gzip;q=0.5", "gzip"],
+    ["BR", "br"],
+    ["", null],
+    ["identity, br;q=0", null],
+  ] as const;
+  for (const [accept, encoding] of cases) {
+    const response = get({ "Accept-Encoding": accept });
+    assert.equal(response.headers.get("Content-Encoding"), encoding, accept);
+    const bytes = await bytesOf(response);
+    const plain = encoding === "br"
+      ? brotliDecompressSync(bytes)
+      : encoding === "gzip"
+      ? gunzipSync(bytes)
+      : bytes;
+    assert.equal(new TextDecoder().decode(plain), TEXT);
+    assert.equal(response.headers.get("Content-Length"), String(bytes.byteLength));
+  }
+});
+
+Deno.test("Asset.respond() says that it never changes", () => {
+  const { headers } = get();
+  assert.equal(headers.get("Cache-Control"), "public, max-age=31536000, immutable");
+  assert.equal(headers.get("Vary"), "Accept-Encoding");
+  assert.equal(headers.get("Content-Type"), "text/css; charset=utf-8");
+});
+
+Deno.test("Asset.respond() answers a known ETag with 304, one of another encoding in full", async () => {
+  const etag = get({ "Accept-Encoding": "br" }).headers.get("ETag")!;
+  assert.match(etag, /^"[^"]+"$/);
+  const known = get({ "Accept-Encoding": "br", "If-None-Match": `"x", ${etag}` });
+  assert.equal(known.status, 304);
+  assert.equal(await known.text(), "");
+  assert.equal(get({ "Accept-Encoding": "gzip", "If-None-Match": etag }).status, 200);
+});
+
+Deno.test("Asset.respond() has no body for HEAD", async () => {
+  const response = get({}, "HEAD");
+  assert.equal(response.headers.get("Content-Length"), String(TEXT.length));
+  assert.equal(await response.text(), "");
+});

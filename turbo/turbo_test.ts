@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { connect, serve, until } from "../tests/kit.ts";
+import { html } from "./html.ts";
+import { append, replace, type Stream } from "./streams.ts";
+import { Turbo } from "./turbo.ts";
+
+Deno.test("Turbo.push() reaches every plain client with the same bytes", async () => {
+  const turbo = new Turbo();
+  await using server = serve((request) => turbo.connect(request));
+  await using one = await connect(server.url);
+  await using two = await connect(server.url);
+  await until(() => turbo.size === 2, "both are connected");
+  assert.equal(turbo.push(replace("load", html`<b id="load"></b>`)), 2);
+  const expected =
+    '<turbo-stream action="replace" target="load"><template><b id="load"></b></template></turbo-stream>';
+  assert.equal(await one.next(), expected);
+  assert.equal(await two.next(), expected);
+});
+
+Deno.test("Turbo.push() sends a list as one message", async () => {
+  const turbo = new Turbo();
+  await using server = serve((request) => turbo.connect(request));
+  await using client = await connect(server.url);
+  await until(() => turbo.size === 1, "it is connected");
+  const list = [append("a", "1"), append("b", "2")];
+  turbo.push(list);
+  assert.equal(await client.next(), list.join(""));
+});
+
+Deno.test("Turbo.push() of nothing is nothing, to nobody is 0", () => {
+  const turbo = new Turbo();
+  assert.equal(turbo.push([]), 0);
+  assert.equal(turbo.push(append("a", "1")), 0);
+  assert.equal(turbo.push(append("a", "1"), { to: "nobody" }), 0);
+});
+
+Deno.test("Turbo.push() refuses what is no stream", () => {
+  const turbo = new Turbo();
+  for (const text of ["ping", " " + append("a", "1"), append("a", "1") + "\n", "<p></p>", ""]) {
+    assert.throws(() => turbo.push(text as Stream), { name: "TypeError", message: /Cannot push/ });
+  }
+});
+
+Deno.test("Turbo.push() goes on past a socket that throws", async () => {
+  const errors: unknown[] = [];
+  const turbo = new Turbo({ onError: (_, error) => errors.push(error) });
+  const sockets: WebSocket[] = [];
+  const upgradeWebSocket = Deno.upgradeWebSocket;
+  await using server = serve((request) => {
+    // The one fault that no client can bring about: the platform's own send fails.
+    Deno.upgradeWebSocket = (...args) => {
+      const upgrade = upgradeWebSocket(...args);
+      sockets.push(upgrade.socket);
+      return upgrade;
+    };
+    try {
+      return turbo.connect(request);
+    } finally {
+      Deno.upgradeWebSocket = upgradeWebSocket;
+    }
+  });
+  await using _broken = await connect(server.url);
+  await using healthy = await connect(server.url);
+  await until(() => turbo.size === 2, "both are connected");
+  sockets[0]!.send = () => {
+    throw new Error("broken");
+  };
+  turbo.push(append("a", "1"));
+  turbo.push(append("a", "2"));
+  assert.equal(await healthy.next(), append("a", "1"));
+  assert.equal(await healthy.next(), append("a", "2"));
+  assert.equal(errors.length, 1);
+  assert.equal(turbo.size, 1);
+});
+
+Deno.test("Turbo.canPush() and size follow the connections", async () => {
+  const turbo = new Turbo();
+  assert.equal(turbo.canPush(), false);
+  await using server = serve((request) => turbo.connect(request, { as: "ann" }));
+  {
+    await using _client = await connect(server.url);
+    await until(() => turbo.size === 1, "it is connected");
+    assert.equal(turbo.canPush(), true);
+    assert.equal(turbo.canPush("ann"), true);
+    assert.equal(turbo.canPush("bob"), false);
+  }
+  await until(() => turbo.size === 0, "it is gone");
+  assert.equal(turbo.canPush("ann"), false);
+});
+
+Deno.test("Turbo.head() names both scripts and the cursor, and turbo.asset() serves them", async () => {
+  const turbo = new Turbo();
+  const head = String(turbo.head({ cursor: "abc.7" }));
+  const scripts = [...head.matchAll(/<script type="module" src="([^"]+)"/g)].map(([, src]) => src!);
+  assert.equal(scripts.length, 2);
+  for (const src of scripts) {
+    const response = turbo.asset(new Request(`http://localhost${src}`));
+    assert.equal(response?.headers.get("Content-Type"), "text/javascript; charset=utf-8");
+    await response?.body?.cancel();
+  }
+  assert.match(head, /<meta name="turbo-cursor" content="abc\.7"/);
+  assert.equal(turbo.asset(new Request("http://localhost/assets/../deno.json")), undefined);
+});
+
+Deno.test("Turbo.head() is the same on every page but for its meta", () => {
+  const turbo = new Turbo();
+  const scripts = (head: unknown) => String(head).replace(/<meta[^>]*>/, "");
+  assert.equal(
+    scripts(turbo.head({ cursor: "a.1" })),
+    scripts(turbo.head({ cursor: "a.2", topics: ["t"] })),
+  );
+});
+
+Deno.test("Turbo.close() tells everyone, lets nobody in and resolves", async () => {
+  const turbo = new Turbo();
+  await using server = serve((request) => turbo.connect(request));
+  await using one = await connect(server.url);
+  await using two = await connect(server.url);
+  await until(() => turbo.size === 2, "both are connected");
+  await turbo.close();
+  assert.equal((await one.closed).code, 1001);
+  assert.equal((await two.closed).code, 1001);
+  assert.equal(turbo.size, 0);
+  const response = await fetch(`${server.url}/turbo-stream`, {
+    headers: { accept: "text/event-stream" },
+  });
+  assert.equal(response.status, 503);
+  assert.match(response.headers.get("Retry-After") ?? "", /^\d+$/);
+  await response.body?.cancel();
+});
