@@ -306,6 +306,7 @@ Deno.test("main.ts --help and --version answer and exit with 0", async () => {
 });
 
 Deno.test("deno task start needs no -A and shows the numbers of /proc/loadavg", async () => {
+  assert(START_FLAGS.includes("--no-prompt"));
   assert(!START_FLAGS.some((flag) => /^(-A|--allow-all|--allow-(net|env|sys|read))$/.test(flag)));
   const about = async () => (await Deno.readTextFile("/proc/loadavg")).split(" ").slice(0, 3);
   await using app = await startApp();

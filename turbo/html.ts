@@ -3,13 +3,10 @@
  *
  * @module
  */
-import { html as template, raw } from "hono/html";
-import type { HtmlEscapedString } from "hono/utils/html";
-
-export { raw };
+import { html as template, raw as trusted } from "hono/html";
 
 /** Escaped markup: what `html` and `raw` make, and what a page, a stream and `c.html()` take. */
-export type Markup = HtmlEscapedString;
+export type Markup = string & { readonly isEscaped: true };
 
 /**
  * Makes markup; what stands in a hole is escaped unless it is markup itself. Safe in text and in
@@ -33,4 +30,9 @@ export function html(strings: TemplateStringsArray, ...holes: unknown[]): Markup
     throw new TypeError("Cannot make markup of a promise: await it before it goes into html`…`");
   }
   return markup;
+}
+
+/** Takes text for markup, as it is. Each use should say what makes the text safe. */
+export function raw(text: string): Markup {
+  return trusted(text);
 }
