@@ -44,9 +44,14 @@ class Line {
   /** Whether nothing has come since the last marker. */
   #fresh = false;
   #heardAt = 0;
+  /** Connections lost or not opened since the page was last current. */
   #losses = 0;
+  /** WebSockets in a row that did not open. */
   #unopened = 0;
+  /** Whether the server was reached while no WebSocket opened. */
   #refused = false;
+  /** Whether a WebSocket has opened on this network. */
+  #hasOpened = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -96,7 +101,7 @@ class Line {
 
   /** Forgets what was learnt of a proxy and of failures: the network may be another one. */
   forget() {
-    this.#refused = false;
+    this.#refused = this.#hasOpened = false;
     this.#unopened = this.#losses = 0;
   }
 
@@ -110,6 +115,7 @@ class Line {
       if (socket !== this.#source) return;
       this.#unopened = 0;
       this.#refused = false;
+      this.#hasOpened = true;
       if (page.state().cursor !== cursor || !page.isFollowed()) this.since();
       if (this.#awaited.length === 0) this.#current();
     };
@@ -177,9 +183,17 @@ class Line {
   #lost() {
     this.#end();
     setState("closed");
-    const atOnce = this.#unopened === 3 && !this.#refused;
-    const delay = 500 + Math.random() * Math.min(20_000, 500 * 2 ** this.#losses++);
-    if (!tab.isAway()) this.#retry = setTimeout(() => this.connect(), atOnce ? 0 : delay);
+    if (!tab.isAway()) this.#retry = setTimeout(() => this.connect(), this.#delay());
+  }
+
+  // Full jitter. One line that was cut is back soon; when the server is away all pages come at once,
+  // and so from the second try on they are spread over eight seconds and more.
+  #delay() {
+    if (this.#unopened === 3 && !this.#refused) return 0; // on with server-sent events
+    const isFirst = this.#losses === 0 || (!this.#hasOpened && this.#losses < 3);
+    const n = isFirst ? 0 : this.#losses + 3;
+    this.#losses++;
+    return 500 + Math.random() * Math.min(20_000, 500 * 2 ** n);
   }
 
   #end() {

@@ -68,12 +68,14 @@ export class EventStreamLine implements Line {
   /** The body of the answer. */
   readonly body: ReadableStream<Uint8Array>;
   readonly #highWaterMark: number;
+  readonly #onClose: () => void;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
   #open = true;
 
   /** An open line; `retry` tells the browser how many milliseconds to wait before it comes back. */
   constructor(options: { retry: number; highWaterMark: number; onClose: () => void }) {
     this.#highWaterMark = options.highWaterMark;
+    this.#onClose = options.onClose;
     this.body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.#controller = controller;
@@ -81,7 +83,7 @@ export class EventStreamLine implements Line {
       },
       cancel: () => {
         this.#open = false;
-        options.onClose();
+        this.#onClose();
       },
     }, { highWaterMark: options.highWaterMark, size: (chunk) => chunk?.byteLength ?? 0 });
   }
@@ -105,6 +107,7 @@ export class EventStreamLine implements Line {
     this.#open = false;
     if (code === TOO_SLOW) this.#controller.error(new Error("The reader is too slow"));
     else this.#controller.close();
+    this.#onClose();
   }
 }
 

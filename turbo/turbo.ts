@@ -344,7 +344,7 @@ export class Turbo {
         this.#resume(connection, {
           ...visitor,
           since: cursor,
-          token,
+          token: token === "-" ? undefined : token,
           page: page ?? connection.page,
         });
       });
