@@ -11,7 +11,13 @@ import regular from "@expo-google-fonts/inter/400Regular/Inter_400Regular.ttf" w
 import semibold from "@expo-google-fonts/inter/600SemiBold/Inter_600SemiBold.ttf" with {
   type: "bytes",
 };
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import {
+  type Browser,
+  type BrowserContext,
+  chromium,
+  type LaunchOptions,
+  type Page,
+} from "playwright-core";
 
 /** How long anything in the page may take, in milliseconds. */
 export const DEADLINE = 10_000;
@@ -37,17 +43,12 @@ export interface TestPage {
 }
 
 /** Starts a browser. */
-export async function startBrowser(args: string[] = []): Promise<TestBrowser> {
+export async function startBrowser(options: LaunchOptions = {}): Promise<TestBrowser> {
   const browser = await chromium.launch({
     executablePath: await executable(),
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--no-first-run",
-      "--disable-background-networking",
-      ...args,
-    ],
+    args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
     timeout: 30_000,
+    ...options,
   });
   return {
     browser,

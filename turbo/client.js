@@ -19,6 +19,7 @@
  *   targetElements: Element[],
  * }} StreamElement
  * @typedef {CustomEvent<{ render: (element: StreamElement) => unknown }>} StreamRenderEvent
+ * @typedef {{ element: StreamElement, run: () => void }} Run
  * @typedef {{ messages: Message[], page: string | undefined, events: StreamRenderEvent[] }} Batch
  */
 
@@ -28,7 +29,10 @@ const REFRESH = '<turbo-stream action="refresh"></turbo-stream>';
 const SENT_AWAY = 4001;
 const DEAD_AFTER = 2.5 * 15_000;
 const HIDDEN_GRACE = 30_000;
+/** Messages that may wait. */
 const MAX_QUEUE = 10_000;
+/** Characters of what was rendered last that are kept. */
+const MAX_HISTORY = 500_000;
 
 const root = document.documentElement;
 
@@ -215,6 +219,11 @@ class Page {
   #followed;
   /** Whether parts of the page are at another position than the body. */
   #hasParts = false;
+  /** @type {Message[]} What was rendered last, for parts that turn out to be older. */
+  #history = [];
+  /** The cursor before the first of them. */
+  #historyStart = "";
+  #historyLength = 0;
 
   /** Where the stream is, and what to ask it for. */
   state() {
@@ -237,6 +246,9 @@ class Page {
     if (!body.dataset["turboCursor"] && cursor) setCursor(body, cursor);
     body.dataset["turboPage"] ||= newId();
     this.#hasParts = parts().length > 0;
+    this.#history = [];
+    this.#historyLength = 0;
+    this.#historyStart = cursorOf(body);
     refetch.stop();
     line.since();
   }
@@ -278,40 +290,38 @@ class Page {
     this.#collecting?.events.push(event);
   }
 
-  /**
-   * Notes that a part of the page was rendered at a cursor of its own. `catchUp` must follow.
-   * @param {Element} element
-   * @param {string} cursor
-   */
-  mark(element, cursor) {
-    const at = cursorOf(document.body);
-    if (!isComparable(cursor, at) || isSame(cursor, at)) return;
-    /** @type {HTMLElement} */ (element).dataset["turboCursor"] = cursor;
-    this.#hasParts = true;
-  }
-
-  /** Asks for what parts of the page have missed. */
-  catchUp() {
+  /** Takes up a frame that was rendered at a cursor of its own. @param {Element} frame @param {string} cursor */
+  frameRendered(frame, cursor) {
+    this.#mark(frame, cursor);
     if (!this.#hasParts) return;
-    const at = cursorOf(document.body);
-    if (parts().some((part) => isNewer(at, cursorOf(part)))) line.since();
+    const batch = this.#cancel();
+    this.#queue = [...this.#since(cursor), ...(batch?.messages ?? []), ...this.#queue];
+    this.#render();
+    this.#catchUp();
   }
 
-  // Everything that has queued up becomes one message: one at a time would take a paint each. With
-  // parts at different positions each message is looked at by itself.
+  // Everything that has queued up becomes one message: one at a time would take a paint each. An
+  // answer may be older than what the page has had: that is rendered again behind it, into what the
+  // answer has replaced.
   #render() {
     if (this.#batch || this.#queue.length === 0) return;
-    const answer = this.#queue.findIndex((message) => message.answer);
-    const together = this.#hasParts || answer === 0 ? 1 : answer > 0 ? answer : this.#queue.length;
-    this.#give(this.#queue.splice(0, together));
+    const messages = [];
+    const known = [...this.#history];
+    for (const message of this.#queue.splice(0)) {
+      messages.push(message);
+      if (!message.answer) known.push(message);
+      else messages.push(...known.filter(({ cursor }) => isNewer(cursor, message.cursor)));
+    }
+    this.#give(messages);
   }
 
   /** @param {Message[]} messages */
   #give(messages) {
     /** @type {Batch} */
     const batch = { messages, page: document.body.dataset["turboPage"], events: [] };
+    const isMixed = this.#hasParts || messages.some(({ answer }) => answer);
+    const html = messages.map(isMixed ? numbered : ({ html }) => html).join("");
     this.#batch = batch;
-    const html = messages.map((message) => message.html).join("");
     try {
       this.#collecting = batch;
       if (html !== "") turbo().renderStreamMessage(html);
@@ -323,85 +333,95 @@ class Page {
     }
     // Turbo calls `render` of each element after the next paint. All are run together with the last,
     // so that the page is never seen, or cloned, between two positions.
-    const events = batch.events = batch.events.filter((event) => !event.defaultPrevented);
-    let waiting = events.length;
-    /** @type {(() => unknown)[]} */
+    batch.events = batch.events.filter((event) => !event.defaultPrevented);
+    let waiting = batch.events.length;
+    /** @type {Run[]} */
     const runs = [];
-    for (const [index, { detail, target }] of events.entries()) {
+    for (const [index, { detail, target }] of batch.events.entries()) {
       const { render } = detail;
       const element = /** @type {StreamElement} */ (target);
       detail.render = () =>
         new Promise((resolve) => {
           if (this.#batch !== batch) return resolve(undefined);
-          runs[index] = () => resolve(this.#run(element, render, batch));
-          if (--waiting > 0) return;
-          this.#apply(batch, runs);
+          runs[index] = { element, run: () => resolve(render(element)) };
+          if (--waiting === 0) this.#apply(batch, runs, isMixed);
         });
     }
-    if (waiting === 0) this.#apply(batch, []);
-  }
-
-  /** @param {Batch} batch @param {(() => void)[]} runs */
-  #apply(batch, runs) {
-    this.#batch = undefined;
-    const last = batch.messages.at(-1);
-    if (last?.answer) {
-      for (const run of runs) run();
-      this.catchUp();
-    } else if (last && batch.page === this.#followed && this.isFollowed()) {
-      // Turbo's own refresh is dropped during a visit and put off by each other one.
-      if (batch.events.some(isRefresh)) return refetch.start();
-      for (const run of runs) run();
-      this.#advance(last.cursor);
-    }
-    this.#render();
+    if (waiting === 0) this.#apply(batch, runs, isMixed);
   }
 
   /** @param {Batch} batch */
   #giveOneByOne(batch) {
     this.#cancel();
-    const rest = this.#queue;
     const [first, ...others] = batch.messages;
-    this.#queue = [...others, ...rest];
+    this.#queue.unshift(...others);
     this.#give([/** @type {Message} */ (first)]);
   }
 
-  /** @param {StreamElement} element @param {(element: StreamElement) => unknown} render @param {Batch} batch */
-  #run(element, render, { messages }) {
-    const message = /** @type {Message} */ (messages[0]);
-    if (element.action === "refresh" && !message.answer) return; // caused by this tab itself
-    if (message.answer) {
-      const result = render(element);
-      const overwrites = element.action === "replace" || element.action === "update";
-      for (const target of overwrites ? targetsOf(element) : []) this.mark(target, message.cursor);
-      return result;
+  /** @param {Batch} batch @param {Run[]} runs @param {boolean} isMixed */
+  #apply(batch, runs, isMixed) {
+    this.#batch = undefined;
+    const isCurrent = batch.page === this.#followed && this.isFollowed();
+    // Turbo's own refresh is dropped during a visit and put off by each other one.
+    if (isCurrent && batch.events.some(isRefresh)) return refetch.start();
+    const messages = batch.messages.filter(({ answer }) => answer || isCurrent);
+    if (isMixed) this.#applyMixed(batch, messages, runs);
+    else if (isCurrent) { for (const { run } of runs) run(); }
+    const last = messages.findLast(({ answer }) => !answer);
+    if (last) this.#advance(last.cursor);
+    this.#remember(messages);
+    this.#catchUp();
+    this.#render();
+  }
+
+  /** @param {Batch} batch @param {Message[]} messages @param {Run[]} runs */
+  #applyMixed(batch, messages, runs) {
+    for (const message of messages) {
+      for (const { element, run } of runs) {
+        if (batch.messages[Number(element.dataset["turboMessage"])] !== message) continue;
+        if (message.answer) this.#runAnswer(element, run, message.cursor);
+        else this.#runOnParts(element, run, message.cursor);
+      }
+      if (!message.answer) this.#advance(message.cursor);
     }
-    return this.#hasParts ? this.#runOnParts(element, render, message.cursor) : render(element);
+  }
+
+  // What an answer replaces is then as old as the answer.
+  /** @param {StreamElement} element @param {() => void} run @param {string} cursor */
+  #runAnswer(element, run, cursor) {
+    run();
+    const overwrites = element.action === "replace" || element.action === "update";
+    for (const target of overwrites ? targetsOf(element) : []) this.#mark(target, cursor);
   }
 
   // Only those targets that have not had it yet. A part that is replaced stays a part.
-  /** @param {StreamElement} element @param {(element: StreamElement) => unknown} render @param {string} cursor */
-  #runOnParts(element, render, cursor) {
+  /** @param {StreamElement} element @param {() => void} run @param {string} cursor */
+  #runOnParts(element, run, cursor) {
     if (!element.target && !element.targets) {
-      return isNewer(cursor, cursorOf(document.body)) ? render(element) : undefined;
+      if (isNewer(cursor, cursorOf(document.body))) run();
+      return;
     }
     const due = targetsOf(element).filter((target) =>
       isNewer(cursor, cursorAt(target, element.action))
     );
     const replaced = element.action === "replace" ? due.filter(isPart).map(({ id }) => id) : [];
     Object.defineProperty(element, "targetElements", { value: due });
-    const result = render(element);
+    run();
     for (const id of replaced) {
       const part = document.getElementById(id);
       if (part) part.dataset["turboCursor"] = cursor;
     }
-    return result;
   }
 
   /** @param {string} cursor */
   #advance(cursor) {
     const { body } = document;
-    if (!this.#hasParts) return setCursor(body, cursor);
+    if (!this.#hasParts) {
+      if (isNewer(cursor, cursorOf(body)) || isSame(cursor, cursorOf(body))) {
+        setCursor(body, cursor);
+      }
+      return;
+    }
     for (const part of [...parts(), body]) {
       if (isNewer(cursor, cursorOf(part))) setCursor(part, cursor);
     }
@@ -409,6 +429,46 @@ class Page {
       if (isSame(cursorOf(part), cursorOf(body))) delete part.dataset["turboCursor"];
     }
     this.#hasParts = parts().length > 0;
+  }
+
+  /** @param {Element} element @param {string} cursor */
+  #mark(element, cursor) {
+    const at = cursorOf(document.body);
+    if (!isComparable(cursor, at) || isSame(cursor, at)) return;
+    /** @type {HTMLElement} */ (element).dataset["turboCursor"] = cursor;
+    this.#hasParts = true;
+  }
+
+  // Where what a part has missed is no longer known here, the server is asked.
+  #catchUp() {
+    if (!this.#hasParts || this.#batch) return;
+    const at = cursorOf(document.body);
+    for (const part of parts().filter((part) => isNewer(at, cursorOf(part)))) {
+      if (isNewer(this.#historyStart, cursorOf(part))) return line.since();
+      delete part.dataset["turboCursor"];
+    }
+    this.#hasParts = parts().length > 0;
+  }
+
+  /** @param {Message[]} messages */
+  #remember(messages) {
+    for (const message of messages) {
+      const newest = this.#history.at(-1)?.cursor ?? this.#historyStart;
+      if (!message.answer && message.html && isNewer(message.cursor, newest)) {
+        this.#history.push(message);
+        this.#historyLength += message.html.length;
+      }
+    }
+    while (this.#historyLength > MAX_HISTORY) {
+      const { cursor, html } = /** @type {Message} */ (this.#history.shift());
+      this.#historyLength -= html.length;
+      this.#historyStart = cursor;
+    }
+  }
+
+  /** @param {string} cursor */
+  #since(cursor) {
+    return this.#history.filter((message) => isNewer(message.cursor, cursor));
   }
 
   #discard() {
@@ -549,9 +609,7 @@ listen("turbo:before-frame-render", ({ detail, target }) => {
     render(...elements);
     const cursor = frameCursors.get(target.id);
     frameCursors.delete(target.id);
-    if (cursor) page.mark(target, cursor);
-    page.restart();
-    page.catchUp();
+    if (cursor) page.frameRendered(target, cursor);
   };
 });
 
@@ -634,6 +692,16 @@ function cursorAt(target, action) {
 function setCursor(element, cursor) {
   element.dataset["turboCursor"] = cursor;
   if (element === document.body) meta()?.setAttribute("content", cursor);
+}
+
+/** The message's HTML, with each element saying of which message it is. @param {Message} message @param {number} index */
+function numbered({ html }, index) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  for (const element of template.content.children) {
+    element.setAttribute("data-turbo-message", String(index));
+  }
+  return template.innerHTML;
 }
 
 /** @param {StreamElement} element @returns {Element[]} */

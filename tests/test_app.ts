@@ -1,0 +1,173 @@
+/**
+ * A page with a counter, a list and two frames, whose whole state the server knows.
+ *
+ * @module
+ */
+import { Hono } from "hono";
+import {
+  append,
+  html,
+  type Markup,
+  replace,
+  streamResponse,
+  Turbo,
+  type TurboOptions,
+} from "../turbo/mod.ts";
+import { pause, serve } from "./kit.ts";
+
+/** The app, its server and what to do to it. */
+export interface TestApp extends AsyncDisposable {
+  /** Where it is. */
+  readonly url: string;
+  /** Its port. */
+  readonly port: number;
+  /** The stream. */
+  readonly turbo: Turbo;
+  /** What the pages should show. */
+  readonly state: { count: number; items: number[]; inner: number; innerItems: number[] };
+  /** Changes the counter and pushes it. */
+  count(): void;
+  /** Adds to the list and pushes what was added. */
+  add(): void;
+  /** Changes the counter in the frame. */
+  countInner(): void;
+  /** Adds to the list in the frame. */
+  addInner(): void;
+  /** One of the four, by number. */
+  change(n: number): void;
+  /** Ends all lines with a close code. */
+  closeLines(code: number): void;
+  /** Milliseconds between rendering a page and sending it. */
+  slow: number;
+}
+
+/** Starts the app; a state given goes on where another life of it was. */
+export function startTestApp(
+  options: TurboOptions & { port?: number; state?: TestApp["state"] } = {},
+): TestApp {
+  const { port, state = { count: 0, items: [], inner: 0, innerItems: [] }, ...rest } = options;
+  const turbo = new Turbo(rest);
+  const sockets = new Set<WebSocket>();
+  const hono = new Hono();
+
+  const counter = () => html`<b id="count">${state.count}</b>`;
+  const item = (n: number) => html`<li>${n}</li>`;
+  const list = () => html`<ol id="list">${state.items.map(item)}</ol>`;
+  const inner = () => html`<b id="inner">${state.inner}</b>`;
+  const innerList = () => html`<ol id="inner-list">${state.innerItems.map(item)}</ol>`;
+  const frame = () =>
+    html`<turbo-frame id="frame"><a id="reload" href="/frame">again</a>${inner()}${innerList()}</turbo-frame>`;
+
+  function page(title: string): Response {
+    const cursor = turbo.cursor;
+    const markup = html`
+      <!DOCTYPE html>
+      <html>
+        <head><meta charset="utf-8"><title>${title}</title><link rel="icon" href="data:,">${turbo
+          .head({ cursor })}</head>
+        <body><h1>${title}</h1><a id="a" href="/">A</a> <a id="b" href="/b">B</a> <a id="slow" href="/slow">slow</a>
+      <form id="form" method="post" action="/form"><button>send</button></form>
+      ${counter()}${list()}${frame()}</body>
+      </html>
+    `;
+    return answer(markup, cursor);
+  }
+
+  function answer(markup: Markup, cursor: string): Response {
+    return new Response(String(markup), {
+      headers: {
+        "Content-Type": "text/html; charset=utf-8",
+        "Cache-Control": "no-cache",
+        "Turbo-Cursor": cursor,
+      },
+    });
+  }
+
+  async function late(response: Response): Promise<Response> {
+    const { slow } = app;
+    if (slow > 0) await pause(slow);
+    return response;
+  }
+
+  hono.get("/turbo-stream", (c) => {
+    const { upgradeWebSocket } = Deno;
+    Deno.upgradeWebSocket = (...args) => {
+      const upgrade = upgradeWebSocket(...args);
+      sockets.add(upgrade.socket);
+      upgrade.socket.addEventListener("close", () => sockets.delete(upgrade.socket));
+      return upgrade;
+    };
+    try {
+      return turbo.connect(c.req.raw);
+    } finally {
+      Deno.upgradeWebSocket = upgradeWebSocket;
+    }
+  });
+  hono.get("/assets/*", (c) => turbo.asset(c.req.raw) ?? c.notFound());
+  hono.get("/", () => late(page("A")));
+  hono.get("/b", () => late(page("B")));
+  hono.get("/slow", () => late(page("Slow")));
+  hono.get("/frame", () => late(answer(frame(), turbo.cursor)));
+  // The answer shows all that was there when it was rendered, which is before it arrives.
+  hono.post(
+    "/form",
+    () =>
+      late(streamResponse([replace("count", counter()), replace("list", list())], {
+        cursor: turbo.cursor,
+      })),
+  );
+  hono.get("/source", (c) => {
+    const src = c.req.query("src")!;
+    return c.html(html`
+      <!DOCTYPE html>
+      <html>
+        <head>
+          <title>Source</title>
+          <script type="module" src="${/src="([^"]+turbo-[^"]+)"/.exec(
+            String(turbo.head()),
+          )![1]!}"></script>
+        </head>
+        <body>${counter()}${list()}<turbo-stream-source src="${src}"></turbo-stream-source></body>
+      </html>
+    `);
+  });
+  hono.get("/elsewhere", (c) => c.html("<!DOCTYPE html><title>Elsewhere</title>"));
+
+  const server = serve(hono.fetch, port);
+  const app: TestApp = {
+    url: server.url,
+    port: server.port,
+    turbo,
+    state,
+    slow: 0,
+    count() {
+      state.count++;
+      turbo.push(replace("count", counter()));
+    },
+    add() {
+      const n = state.items.length + 1;
+      state.items.push(n);
+      turbo.push(append("list", item(n)));
+    },
+    countInner() {
+      state.inner++;
+      turbo.push(replace("inner", inner()));
+    },
+    addInner() {
+      const n = state.innerItems.length + 1;
+      state.innerItems.push(n);
+      turbo.push(append("inner-list", item(n)));
+    },
+    change(n) {
+      [app.count, app.add, app.countInner, app.addInner][n % 4]!();
+    },
+    closeLines(code) {
+      for (const socket of sockets) socket.close(code);
+    },
+    async [Symbol.asyncDispose]() {
+      await turbo.close({ deadline: 500, window: 0 });
+      await server[Symbol.asyncDispose]();
+    },
+  };
+  return app;
+}
