@@ -538,8 +538,8 @@ const STEPS: readonly Step[] = [
     await pause(120);
     changesAtRandom(app, random, 5);
   }],
-  ["back", async ({ page }) => void await page.goBack({ waitUntil: "commit" })],
-  ["forward", async ({ page }) => void await page.goForward({ waitUntil: "commit" })],
+  ["back", ({ page }) => traverse(page, "Back")],
+  ["forward", ({ page }) => traverse(page, "Forward")],
   ["cut", async ({ page, app, proxy }, random) => {
     proxy.cut();
     await pause(random() * 40);
@@ -597,6 +597,14 @@ const STEPS: readonly Step[] = [
     await online(page);
   }],
 ];
+
+async function traverse(page: Page, way: "Back" | "Forward"): Promise<void> {
+  const can = await page.evaluate(
+    (key) => Reflect.get(Reflect.get(window, "navigation"), key),
+    `canGo${way}`,
+  );
+  if (can) await page[`go${way}`]({ waitUntil: "commit" });
+}
 
 function changesAtRandom(app: TestApp, random: () => number, most: number): void {
   for (let n = Math.floor(random() * most); n >= 0; n--) app.change(Math.floor(random() * 4));

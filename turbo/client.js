@@ -243,8 +243,9 @@ class Page {
   attach() {
     const { body } = document;
     const cursor = meta()?.content;
-    if (!body.dataset["turboCursor"] && cursor) setCursor(body, cursor);
     body.dataset["turboPage"] ||= newId();
+    meta()?.setAttribute("data-page", body.dataset["turboPage"]);
+    if (!body.dataset["turboCursor"] && cursor) setCursor(body, cursor);
     this.#hasParts = parts().length > 0;
     this.#history = [];
     this.#historyLength = 0;
@@ -365,7 +366,7 @@ class Page {
     // Turbo's own refresh is dropped during a visit and put off by each other one.
     if (isCurrent && batch.events.some(isRefresh)) return refetch.start();
     const messages = batch.messages.filter(({ answer }) => answer || isCurrent);
-    if (isMixed) this.#applyMixed(batch, messages, runs);
+    if (isMixed) this.#applyMixed(batch, runs, isCurrent);
     else if (isCurrent) { for (const { run } of runs) run(); }
     const last = messages.findLast(({ answer }) => !answer);
     if (last) this.#advance(last.cursor);
@@ -374,15 +375,16 @@ class Page {
     this.#render();
   }
 
-  /** @param {Batch} batch @param {Message[]} messages @param {Run[]} runs */
-  #applyMixed(batch, messages, runs) {
-    for (const message of messages) {
+  /** @param {Batch} batch @param {Run[]} runs @param {boolean} isCurrent */
+  #applyMixed({ messages }, runs, isCurrent) {
+    for (const [index, { answer, cursor }] of messages.entries()) {
+      if (!answer && !isCurrent) continue;
       for (const { element, run } of runs) {
-        if (batch.messages[Number(element.dataset["turboMessage"])] !== message) continue;
-        if (message.answer) this.#runAnswer(element, run, message.cursor);
-        else this.#runOnParts(element, run, message.cursor);
+        if (element.dataset["turboMessage"] !== String(index)) continue;
+        if (answer) this.#runAnswer(element, run, cursor);
+        else this.#runOnParts(element, run, cursor);
       }
-      if (!message.answer) this.#advance(message.cursor);
+      if (!answer) this.#advance(cursor);
     }
   }
 
@@ -691,7 +693,9 @@ function cursorAt(target, action) {
 /** @param {HTMLElement} element @param {string} cursor */
 function setCursor(element, cursor) {
   element.dataset["turboCursor"] = cursor;
-  if (element === document.body) meta()?.setAttribute("content", cursor);
+  // During a visit the head may be the next page's already.
+  const head = element === document.body ? meta() : null;
+  if (head?.dataset["page"] === element.dataset["turboPage"]) head?.setAttribute("content", cursor);
 }
 
 /** The message's HTML, with each element saying of which message it is. @param {Message} message @param {number} index */
