@@ -1,0 +1,18 @@
+/**
+ * Makes the README's picture: the page after a minute of real load. Look at it before you commit it.
+ *
+ * @module
+ */
+import { createApp } from "../main.ts";
+import { startBrowser } from "./browser.ts";
+import { pause, serve } from "./kit.ts";
+
+const app = createApp({ interval: 1 });
+await using server = serve(app.hono.fetch);
+await using browser = await startBrowser();
+const { page } = await browser.open(server.url, { viewport: { width: 1100, height: 470 } });
+await page.waitForSelector("html[data-turbo-stream=open]");
+await pause(Number(Deno.args[0] ?? 60) * 1000);
+await page.screenshot({ path: new URL("screenshot.png", import.meta.url).pathname });
+await page.close();
+await app.close(1_000);
