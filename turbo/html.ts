@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { html as template, raw } from "hono/html";
+import { html as template, raw as trusted } from "hono/html";
 import type { HtmlEscapedString } from "hono/utils/html";
-
-export { raw };
 
 /** Escaped markup: what `html` and `raw` make, and what a page, a stream and `c.html()` take. */
 export type Markup = HtmlEscapedString;
@@ -33,4 +31,9 @@ export function html(strings: TemplateStringsArray, ...holes: unknown[]): Markup
     throw new TypeError("Cannot make markup of a promise: await it before it goes into html`…`");
   }
   return markup;
+}
+
+/** Takes text as markup, as it is: say where you use it what makes the text safe. */
+export function raw(text: string): Markup {
+  return trusted(text);
 }

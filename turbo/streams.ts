@@ -6,10 +6,8 @@
  */
 import { html } from "./html.ts";
 
-declare const brand: unique symbol;
-
 /** One `<turbo-stream>` element as text, with nothing before or after it. */
-export type Stream = string & { readonly [brand]: "turbo-stream" };
+export type Stream = string & { readonly brand: "turbo-stream" };
 
 /** What a stream acts on: the id of one element, or all that a CSS selector finds. */
 export type Target = string | { all: string };
