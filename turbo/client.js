@@ -47,6 +47,8 @@ class Line {
   #losses = 0;
   #unopened = 0;
   #refused = false;
+  /** @type {string | undefined} The page that the server sent away, which does not come back. */
+  #sentAway;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -55,7 +57,7 @@ class Line {
   /** Connects, where it is neither connected nor connecting. */
   connect() {
     const { path, cursor, token, page: id } = page.state();
-    if (this.#source || !path) return;
+    if (this.#source || !path || id === this.#sentAway) return;
     clearTimeout(this.#retry);
     this.#watch ??= setInterval(() => this.check(), 5_000);
     this.#heardAt = Date.now();
@@ -120,7 +122,7 @@ class Line {
     };
     socket.onclose = ({ code }) => {
       if (socket !== this.#source) return;
-      if (code === SENT_AWAY) this.rest();
+      if (code === SENT_AWAY) this.#leave();
       else this.#lost();
     };
   }
@@ -145,6 +147,7 @@ class Line {
     };
     source.onmessage = receive;
     source.addEventListener("cursor", receive);
+    source.addEventListener("away", () => source === this.#source && this.#leave());
     source.onerror = () => {
       if (source !== this.#source) return;
       if (!opened) this.#unopened = 2; // neither opens: take turns
@@ -172,6 +175,11 @@ class Line {
   #current() {
     this.#losses = 0;
     setState("open");
+  }
+
+  #leave() {
+    this.#sentAway = page.state().page;
+    this.rest();
   }
 
   #lost() {
