@@ -71,7 +71,7 @@ Deno.test("flash has pages under a strict policy", async () => {
 });
 
 Deno.test("flash shows the notice to who acted, and the count to all", WITH_BROWSER, async () => {
-  await using at = await stage(createApp());
+  await using at = await stage(createApp(), { delay: 300 });
   const [first, second] = [await at.open(), await at.open()];
   await first.page.fill("#name", "<b>Ann</b>");
   await first.page.dblclick("#greet button");

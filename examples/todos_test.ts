@@ -100,7 +100,7 @@ Deno.test(
   "todos adds once for a double submit, and keeps what cannot be added",
   WITH_BROWSER,
   async () => {
-    await using at = await stage(createApp());
+    await using at = await stage(createApp(), { delay: 300 });
     const tab = await at.open();
     const { page } = tab;
     await page.fill("#text", "milk");

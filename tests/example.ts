@@ -8,7 +8,7 @@ import type { Page } from "playwright-core";
 import type { Turbo } from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser, type TestBrowser, type TestPage } from "./browser.ts";
-import { serve, until, within } from "./kit.ts";
+import { pause, serve, until, within } from "./kit.ts";
 
 /** For tests with a browser, which keeps resources of its own. */
 export const WITH_BROWSER = { sanitizeOps: false, sanitizeResources: false };
@@ -55,9 +55,19 @@ export interface Stage extends AsyncDisposable {
   openPlain(path?: string): Promise<TestPage>;
 }
 
-/** Serves an app and starts a browser. */
-export async function stage({ hono, turbo }: App): Promise<Stage> {
-  const server = serve((request) => hono.fetch(request));
+/**
+ * Serves an app and starts a browser. With a `delay` in milliseconds the answers to forms take so
+ * long that a second click falls into the first one's flight.
+ */
+export async function stage(
+  { hono, turbo }: App,
+  { delay = 0 }: { delay?: number } = {},
+): Promise<Stage> {
+  const server = serve(async (request) => {
+    const response = await hono.fetch(request);
+    if (request.method === "POST" && delay > 0) await pause(delay);
+    return response;
+  });
   const browser = await startBrowser();
   return {
     url: server.url,

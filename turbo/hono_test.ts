@@ -111,7 +111,7 @@ function namesApp() {
   app.get("/other", (c) => c.html(page(html`<h1>Other</h1>`)));
   app.post("/", async (c) => {
     const name = String((await c.req.parseBody())["name"] ?? "");
-    await new Promise((resolve) => setTimeout(resolve, 50)); // long enough for a second press
+    await new Promise((resolve) => setTimeout(resolve, 300)); // long enough for a second press
     if (name.includes("!")) {
       return c.html(page(html`<h1>${names.length} names</h1>${form(name, "No ! is allowed")}`));
     }
