@@ -106,6 +106,7 @@ Deno.test(
     await page.fill("#text", "milk");
     await page.dblclick("#add button");
     await untilText(page, "#todos .note", "1 of 1 to do");
+    await untilValue(page, "#text", "");
 
     await page.evaluate("document.getElementById('text').maxLength = 1000");
     const long = "x".repeat(201);
