@@ -170,8 +170,7 @@ li { overflow-wrap: anywhere; }
 .box > :last-child { margin-bottom: 0; }
 .good { color: var(--good); }
 progress { width: 100%; height: 1.25rem; accent-color: var(--accent); }
-.notice { border: 1px solid var(--good); border-left-width: 0.4rem; border-radius: 0.4rem; padding: 0.5rem 0.75rem; overflow-wrap: anywhere; }
-.notice.bad { border-color: var(--bad); }
+.notice { border: 1px solid var(--accent); border-left-width: 0.4rem; border-radius: 0.4rem; padding: 0.5rem 0.75rem; overflow-wrap: anywhere; }
 footer { margin-top: 2rem; font-size: 0.85rem; color: var(--faint); }
 .line span::before { content: ""; display: inline-block; width: 0.6em; height: 0.6em; margin-right: 0.45em; border-radius: 50%; background: currentColor; }
 .line .open { color: var(--good); }
