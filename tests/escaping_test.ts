@@ -1,3 +1,5 @@
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
 import assert from "node:assert/strict";
 import { chatPage, lineItem, lineList, presence, sayForm } from "../examples/chat.ts";
 import { countBox, flashPage, greetForm, noticeBox } from "../examples/flash.ts";

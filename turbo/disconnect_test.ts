@@ -1,3 +1,5 @@
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
 import assert from "node:assert/strict";
 import { startBrowser } from "../tests/browser.ts";
 import { connect, pause, serve, until, within } from "../tests/kit.ts";
