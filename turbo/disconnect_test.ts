@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { startBrowser } from "../tests/browser.ts";
 import { connect, pause, serve, until, within } from "../tests/kit.ts";
+import { PROTOCOL } from "./connection.ts";
 import { html, type Markup, Turbo, update } from "./mod.ts";
 import { connected } from "./testing.ts";
 
@@ -111,3 +112,31 @@ for (const transport of ["WebSocket", "server-sent events"]) {
     await connected(turbo, { deadline: 10_000 });
   });
 }
+
+Deno.test("Turbo.disconnect() is final for a connection that asks on before it is closed", async () => {
+  const { turbo, handler } = site();
+  await using server = serve(handler);
+  await using reader = await connect(server.url, { protocol: PROTOCOL });
+  await connected(turbo);
+  reader.socket.send(`since ${turbo.cursor}`);
+  turbo.disconnect("ann");
+  reader.socket.send(`since ${turbo.cursor}`);
+  assert.equal((await within(reader.closed, "the close")).code, 4001);
+  await until(() => turbo.zombies === 0, "the system has reported the end");
+  assert.deepEqual([turbo.listeners("ann"), turbo.push(update("text", "x"), { to: "ann" })], [
+    0,
+    0,
+  ]);
+});
+
+Deno.test("Turbo.disconnect() also ends a connection that is being opened", async () => {
+  const { turbo, handler } = site();
+  await using server = serve((request) => {
+    const response = handler(request);
+    turbo.disconnect("ann");
+    return response;
+  });
+  await using reader = await connect(server.url);
+  assert.equal((await within(reader.closed, "the close")).code, 4001);
+  assert.deepEqual([turbo.size, turbo.listeners("ann")], [0, 0]);
+});

@@ -137,6 +137,7 @@ export class Turbo {
   readonly #byAddress = new Map<string, number>();
   readonly #behind = new Set<Connection>();
   readonly #zombies = new Set<Connection>();
+  readonly #opening = new Set<Visitor>();
   #claimed = 0;
   #beat = 0;
   #beatTimer: ReturnType<typeof setInterval> | undefined;
@@ -229,12 +230,15 @@ export class Turbo {
   }
 
   /**
-   * Ends all connections of a name, as after a log-out or a ban, and returns how many there were. Their
-   * pages do not come back by themselves (close code 4001); a page that is visited later connects,
-   * so whoever may not must be refused before `connect`.
+   * Ends all connections of a name, as after a log-out or a ban, also those being opened, and returns
+   * how many were open. Their pages do not come back by themselves (close code 4001); a page that is
+   * visited later connects, so whoever may not must be refused before `connect`.
    */
   disconnect(name: string): number {
     const connections = [...this.#listeners([name])];
+    for (const visitor of this.#opening) {
+      if (visitor.as.includes(name)) this.#opening.delete(visitor); // is closed when it opens
+    }
     for (const connection of connections) {
       this.#drop(connection, { code: SENT_AWAY, reason: "Disconnected" });
     }
@@ -368,19 +372,22 @@ export class Turbo {
     });
     let connection: Connection | undefined;
     const stray = new StrayMessages();
+    this.#opening.add(visitor);
     const gone = () => {
+      this.#opening.delete(visitor);
       if (connection) this.#remove(connection);
       visitor.release();
     };
     socket.onopen = () =>
       this.#guard(socket, () => {
+        if (!this.#opening.delete(visitor)) return socket.close(SENT_AWAY, "Disconnected");
         connection = this.#add(new WebSocketLine(socket, { naked }), visitor);
       });
     socket.onclose = gone;
     socket.onerror = gone;
     socket.onmessage = ({ data }) =>
       this.#guard(socket, () => {
-        if (!connection) return;
+        if (!connection || !this.#connections.has(connection)) return;
         if (typeof data !== "string") return socket.close(1003, "Text is needed");
         if (data.length > MAX_MESSAGE) return socket.close(1009, "The message is too long");
         if (naked) {
