@@ -40,6 +40,8 @@ export function createApp(
   const turbo = new Turbo(options);
   const hono = new Hono<ExampleEnv>();
   const jobs = new Map<string, Job>();
+  const { onError = console.error } = options;
+  const reportError = (error: unknown) => onError("A job failed:", error);
 
   hono.get("/turbo-stream", (c) => turbo.connect(c.req.raw, { as: readerOf(c) ?? [] }));
   hono.use(...guards());
@@ -58,7 +60,7 @@ export function createApp(
   hono.post("/jobs", async (c) => {
     const fail = await field(c, "fail") === "yes";
     const reader = welcome(c);
-    if (jobs.get(reader)?.state !== "running") run(reader, { fail }).catch(console.error);
+    if (jobs.get(reader)?.state !== "running") run(reader, { fail }).catch(reportError);
     if (!acceptsStream(c.req.raw)) return c.redirect("/", 303);
     return streamResponse(replace(JOB_ID, jobBox(jobs.get(reader))), { cursor: turbo.cursor });
   });

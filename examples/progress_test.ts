@@ -58,20 +58,14 @@ Deno.test("progress says why a job failed, but nothing of an error that is not m
   ];
   for (const [error, shown] of reasons) {
     const { work, runs } = controlledWork();
-    const app = createApp({ work });
-    const { error: log } = console;
     const logged: unknown[] = [];
-    console.error = (entry) => logged.push(entry);
-    try {
-      await post(app, "/jobs", { headers: { ...PLAIN_FORM, ...COOKIE } });
-      runs[0]!.fail(error);
-      await until(async () => {
-        const page = await app.hono.request("/", { headers: COOKIE });
-        return shown.test(await page.text());
-      }, "the failure is shown");
-    } finally {
-      console.error = log;
-    }
+    const app = createApp({ work, onError: (_message, error) => logged.push(error) });
+    await post(app, "/jobs", { headers: { ...PLAIN_FORM, ...COOKIE } });
+    runs[0]!.fail(error);
+    await until(async () => {
+      const page = await app.hono.request("/", { headers: COOKIE });
+      return shown.test(await page.text());
+    }, "the failure is shown");
     assert.deepEqual(logged, error instanceof JobError ? [] : [error]);
   }
 });
