@@ -56,6 +56,8 @@ class Line {
   #refused = false;
   /** Whether a WebSocket has opened on this network. */
   #hasOpened = false;
+  /** @type {string | undefined} The page that the server sent away, which does not come back. */
+  #sentAway;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -64,7 +66,7 @@ class Line {
   /** Connects, where it is neither connected nor connecting. */
   connect() {
     const { path, cursor, token, page: id } = page.state();
-    if (this.#source || !path) return;
+    if (this.#source || !path || id === this.#sentAway) return;
     clearTimeout(this.#retry);
     this.#watch ??= setInterval(() => this.check(), 5_000);
     this.#heardAt = Date.now();
@@ -130,7 +132,7 @@ class Line {
     };
     socket.onclose = ({ code }) => {
       if (socket !== this.#source) return;
-      if (code === SENT_AWAY) this.rest();
+      if (code === SENT_AWAY) this.#leave();
       else this.#lost();
     };
   }
@@ -155,6 +157,7 @@ class Line {
     };
     source.onmessage = receive;
     source.addEventListener("cursor", receive);
+    source.addEventListener("away", () => source === this.#source && this.#leave());
     source.onerror = () => {
       if (source !== this.#source) return;
       if (!opened) this.#unopened = 2; // neither opens: take turns
@@ -182,6 +185,11 @@ class Line {
   #current() {
     this.#losses = 0;
     setState("open");
+  }
+
+  #leave() {
+    this.#sentAway = page.state().page;
+    this.rest();
   }
 
   #lost() {
@@ -247,9 +255,7 @@ class Page {
     meta()?.setAttribute("data-page", body.dataset["turboPage"]);
     if (!body.dataset["turboCursor"] && cursor) setCursor(body, cursor);
     this.#hasParts = parts().length > 0;
-    this.#history = [];
-    this.#historyLength = 0;
-    this.#historyStart = cursorOf(body);
+    this.#forget();
     refetch.stop();
     line.since();
   }
@@ -320,7 +326,9 @@ class Page {
   #give(messages) {
     /** @type {Batch} */
     const batch = { messages, page: document.body.dataset["turboPage"], events: [] };
-    const isMixed = this.#hasParts || messages.some(({ answer }) => answer);
+    const at = cursorOf(document.body);
+    const isMixed = this.#hasParts ||
+      messages.some(({ answer, cursor }) => answer || isNewer(at, cursor) || isSame(at, cursor));
     const html = messages.map(isMixed ? numbered : ({ html }) => html).join("");
     this.#batch = batch;
     try {
@@ -468,6 +476,12 @@ class Page {
     }
   }
 
+  #forget() {
+    this.#history = [];
+    this.#historyLength = 0;
+    this.#historyStart = cursorOf(document.body);
+  }
+
   /** @param {string} cursor */
   #since(cursor) {
     return this.#history.filter((message) => isNewer(message.cursor, cursor));
@@ -475,6 +489,7 @@ class Page {
 
   #discard() {
     const batch = this.#cancel();
+    this.#forget();
     this.#queue = [...(batch?.messages ?? []), ...this.#queue].filter((message) => message.answer);
     if (this.#queue.length > 0) queueMicrotask(() => this.#render());
   }

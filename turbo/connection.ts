@@ -106,13 +106,20 @@ export class EventStreamLine implements Line {
     if (!this.#open) return;
     this.#open = false;
     if (code === TOO_SLOW) this.#controller.error(new Error("The reader is too slow"));
-    else this.#controller.close();
-    this.#onClose();
+    else {
+      // The browser comes back after every end; the client does not after this event.
+      if (code === SENT_AWAY) this.#controller.enqueue(encoder.encode("event: away\ndata:\n\n"));
+      this.#controller.close();
+    }
+    this.#onClose(); // what we end is not reported as cancelled
   }
 }
 
 /** Close code: the reader takes nothing (RFC 6455 registry, "try again later"). */
 export const TOO_SLOW = 1013;
+
+/** Close code: the reader was sent away, and its page does not come back by itself. */
+export const SENT_AWAY = 4001;
 
 /** One open page. It is live, or behind and fed from the log. */
 export class Connection {

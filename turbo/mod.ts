@@ -33,6 +33,7 @@
  */
 export { type Asset, asset } from "./assets.ts";
 export type { ConnectionLimits } from "./connection.ts";
+export { type Middleware, turboForms } from "./hono.ts";
 export { html, type Markup, raw } from "./html.ts";
 export type { LogOptions } from "./log.ts";
 export {

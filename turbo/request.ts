@@ -22,7 +22,8 @@ export const CURSOR_HEADER = "Turbo-Cursor";
 
 /**
  * Whether a request asks for streams: its `Accept` names `text/vnd.turbo-stream.html` with a weight
- * above 0. A wildcard does not count, for a program that takes anything wants the page.
+ * above 0 and not below that of `text/html` (RFC 9110, section 12.5.1). A wildcard does not count,
+ * for a program that takes anything wants the page.
  *
  * @example
  * ```ts
@@ -35,16 +36,20 @@ export const CURSOR_HEADER = "Turbo-Cursor";
  * ```
  */
 export function acceptsStream(request: Request): boolean {
-  return (request.headers.get("Accept") ?? "").toLowerCase().split(",").some((part) => {
-    const [type, ...parameters] = part.split(";").map((word) => word.trim());
+  const weights = new Map<string, number>();
+  for (const part of (request.headers.get("Accept") ?? "").toLowerCase().split(",")) {
+    const [type = "", ...parameters] = part.split(";").map((word) => word.trim());
     const q = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? "1";
-    return type === STREAM_TYPE && Number(q) > 0;
-  });
+    const weight = /^(0(\.\d{0,3})?|1(\.0{0,3})?)$/.test(q) ? Number(q) : 0;
+    weights.set(type, Math.max(weight, weights.get(type) ?? 0));
+  }
+  const weight = weights.get(STREAM_TYPE) ?? 0;
+  return weight > 0 && weight >= (weights.get("text/html") ?? 0);
 }
 
 /** The id of the `<turbo-frame>` that a request is for (Turbo handbook, "Frames"). */
 export function requestedFrame(request: Request): string | undefined {
-  return request.headers.get("Turbo-Frame") ?? undefined;
+  return request.headers.get("Turbo-Frame") || undefined;
 }
 
 /** The id of the page that sent a form with Turbo, to be given to `push` as `except`. */

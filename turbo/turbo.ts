@@ -6,17 +6,20 @@
 import turboJs from "@hotwired/turbo/dist/turbo.es2017-esm.js" with { type: "text" };
 import clientJs from "./client.js" with { type: "text" };
 import { type Asset, asset } from "./assets.ts";
-import { Connection, EventStreamLine, PROTOCOL, TOO_SLOW, WebSocketLine } from "./connection.ts";
+import { Connection, EventStreamLine, PROTOCOL, SENT_AWAY, TOO_SLOW } from "./connection.ts";
+import { WebSocketLine } from "./connection.ts";
 import type { ConnectionLimits, Line } from "./connection.ts";
 import { html, type Markup } from "./html.ts";
 import { type Audience, Log, type LogOptions } from "./log.ts";
 import { handshakeError, isAllowedOrigin, isId } from "./request.ts";
 import { wantsEventStream, wantsWebSocket } from "./request.ts";
 import { joinStreams, type Stream } from "./streams.ts";
-import { sign, verify } from "./token.ts";
+import { type Grant, sign, verify } from "./token.ts";
 
 const CURSOR = /^[A-Za-z0-9._-]{1,64}$/;
 const MAX_MESSAGE = 4 * 1024;
+/** What is left of a message when `since`, the longest cursor and the longest id are taken off. */
+const MAX_TOKEN = MAX_MESSAGE - "since".length - 3 - 64 - 64;
 const MAX_STRAY_MESSAGES_PER_MINUTE = 100;
 const MAX_NAMES = 128;
 const MAX_NAME_LENGTH = 255;
@@ -30,9 +33,13 @@ export interface TurboOptions extends Partial<ConnectionLimits> {
   assetsPath?: string;
   /** URL of another turbo.js to load instead of the one that is served. Default: none. */
   turboUrl?: string;
-  /** Key that signs topics; the same in every process behind one address. Default: random. */
+  /**
+   * Key that signs topics; the same in every process behind one address. Default: the environment's
+   * `TURBO_SECRET` where that is allowed and set, else random, and then a page of another process is
+   * refreshed when it comes to this one.
+   */
   secret?: string;
-  /** How long a page may go on with its signed topics before it is made to fetch anew. Default a day. */
+  /** How long signed topics are taken when a page connects; later it is refreshed. Default a day. */
   tokenLifetime?: number;
   /** Origins other than the server's own whose pages may connect. Default: none. */
   allowedOrigins?: readonly string[];
@@ -53,6 +60,8 @@ export interface TurboOptions extends Partial<ConnectionLimits> {
   onChange?: (names: readonly string[]) => void;
   /** Takes what went wrong with one connection or callback. Default `console.error`. */
   onError?: (message: string, error: unknown) => void;
+  /** Takes what whoever runs this should know. Default `console.warn`. */
+  onNotice?: (message: string) => void;
 }
 
 /** Whom a push is for. */
@@ -115,16 +124,20 @@ export interface CloseOptions {
  * ```
  */
 export class Turbo {
-  readonly #options: Required<Omit<TurboOptions, "turboUrl" | "log">>;
+  readonly #options: Required<Omit<TurboOptions, "turboUrl" | "log" | "secret">>;
   readonly #limits: ConnectionLimits;
   readonly #log: Log;
   readonly #scripts: readonly Asset[];
   readonly #scriptUrls: readonly string[];
   readonly #connections = new Set<Connection>();
+  #secret: string | undefined;
+  #randomKey: string | undefined;
+  #noticed = false;
   readonly #byName = new Map<string, Set<Connection>>();
   readonly #byAddress = new Map<string, number>();
   readonly #behind = new Set<Connection>();
   readonly #zombies = new Set<Connection>();
+  readonly #opening = new Set<Visitor>();
   #claimed = 0;
   #beat = 0;
   #beatTimer: ReturnType<typeof setInterval> | undefined;
@@ -133,11 +146,10 @@ export class Turbo {
 
   /** An application with no pages yet. Starts nothing. */
   constructor(options: TurboOptions = {}) {
-    const { turboUrl, log, ...rest } = options;
+    const { turboUrl, log, secret, ...rest } = options;
     this.#options = {
       path: "/turbo-stream",
       assetsPath: "/assets",
-      secret: crypto.randomUUID(),
       tokenLifetime: 24 * 60 * 60 * 1000,
       allowedOrigins: [],
       maxConnections: 10_000,
@@ -149,10 +161,12 @@ export class Turbo {
       dropAfter: 10_000,
       onChange: () => {},
       onError: (message, error) => console.error(message, error),
+      onNotice: (message) => console.warn(message),
       ...rest,
     };
     this.#limits = this.#options;
     this.#log = new Log(log);
+    this.#secret = secret;
     const { path, assetsPath } = this.#options;
     const turbo = asset(`${assetsPath}/turbo.js`, turboJs, "text/javascript");
     const client = asset(`${assetsPath}/turbo-stream.js`, clientJs, "text/javascript");
@@ -198,16 +212,37 @@ export class Turbo {
     const audience: Audience = { to: typeof to === "string" ? [to] : to, except };
     const entry = this.#log.append(html, audience);
     let addressed = 0;
+    // Dropped after the loop: onChange may push, and that must not overtake this entry.
+    const failed: [Connection, unknown][] = [];
     for (const connection of this.#listeners(audience.to)) {
       try {
         connection.deliver(entry, this.#beat);
         if (!connection.live) this.#feedLater(connection);
         if (except === undefined || connection.page !== except) addressed++;
       } catch (error) {
-        this.#drop(connection, "Cannot send to a connection:", error);
+        failed.push([connection, error]);
       }
     }
+    for (const [connection, error] of failed) {
+      this.#drop(connection, { reason: "Cannot send to a connection:", error });
+    }
     return addressed;
+  }
+
+  /**
+   * Ends all connections of a name, as after a log-out or a ban, also those being opened, and returns
+   * how many were open. Their pages do not come back by themselves (close code 4001); a page that is
+   * visited later connects, so whoever may not must be refused before `connect`.
+   */
+  disconnect(name: string): number {
+    const connections = [...this.#listeners([name])];
+    for (const visitor of this.#opening) {
+      if (visitor.as.includes(name)) this.#opening.delete(visitor); // is closed when it opens
+    }
+    for (const connection of connections) {
+      this.#drop(connection, { code: SENT_AWAY, reason: "Disconnected" });
+    }
+    return connections.length;
   }
 
   /**
@@ -258,20 +293,17 @@ export class Turbo {
   /**
    * Markup for a page's `<head>`: the scripts, the same on every page, and the page's cursor.
    *
-   * @throws {RangeError} when there are too many topics or one is too long
+   * @throws {RangeError} when there are too many topics, one is too long, or they are more than a page
+   * can send back in one message
    */
   head(options: HeadOptions = {}): Markup {
     const { cursor = this.cursor, topics = [], as } = options;
-    const { path, secret, tokenLifetime } = this.#options;
+    const { path } = this.#options;
     const scripts = this.#scriptUrls.map((url) =>
       html`<script type="module" src="${url}" data-turbo-track="reload"></script>`
     );
     if (path === null) return html`${scripts}`;
-    const token = topics.length === 0 ? "" : sign({
-      topics: checkNames(topics),
-      reader: as,
-      expires: Date.now() + tokenLifetime,
-    }, secret);
+    const token = topics.length === 0 ? "" : this.#sign(topics, as);
     return html`
       ${scripts}<meta name="turbo-cursor" content="${cursor}" data-stream="${path}"
         data-token="${token}">
@@ -306,6 +338,31 @@ export class Turbo {
     for (const connection of [...this.#connections]) this.#remove(connection);
   }
 
+  #sign(topics: readonly string[], reader: string | undefined): string {
+    const key = this.#key();
+    if (key === this.#randomKey && !this.#noticed) {
+      this.#noticed = true;
+      this.#options.onNotice(
+        "No secret is set: topics are signed with a random key, and a page that comes from another " +
+          "process, or from before a restart, is refreshed. Set the option secret or TURBO_SECRET",
+      );
+    }
+    const expires = Date.now() + this.#options.tokenLifetime;
+    const token = sign({ topics: checkNames(topics), reader, expires }, key);
+    if (token.length > MAX_TOKEN) {
+      throw new RangeError(
+        `Cannot sign ${topics.length} topics: the token has ${token.length} characters, ` +
+          `at most ${MAX_TOKEN} are allowed`,
+      );
+    }
+    return token;
+  }
+
+  #key(): string {
+    this.#secret ??= readSecret() ?? (this.#randomKey = crypto.randomUUID());
+    return this.#secret;
+  }
+
   #openWebSocket(request: Request, visitor: Visitor): Response {
     const offered = request.headers.get("Sec-WebSocket-Protocol")?.split(",").map((p) => p.trim());
     const naked = !offered?.includes(PROTOCOL);
@@ -315,19 +372,22 @@ export class Turbo {
     });
     let connection: Connection | undefined;
     const stray = new StrayMessages();
+    this.#opening.add(visitor);
     const gone = () => {
+      this.#opening.delete(visitor);
       if (connection) this.#remove(connection);
       visitor.release();
     };
     socket.onopen = () =>
       this.#guard(socket, () => {
+        if (!this.#opening.delete(visitor)) return socket.close(SENT_AWAY, "Disconnected");
         connection = this.#add(new WebSocketLine(socket, { naked }), visitor);
       });
     socket.onclose = gone;
     socket.onerror = gone;
     socket.onmessage = ({ data }) =>
       this.#guard(socket, () => {
-        if (!connection) return;
+        if (!connection || !this.#connections.has(connection)) return;
         if (typeof data !== "string") return socket.close(1003, "Text is needed");
         if (data.length > MAX_MESSAGE) return socket.close(1009, "The message is too long");
         if (naked) {
@@ -339,7 +399,7 @@ export class Turbo {
           (page === undefined || isId(page));
         if (!valid) return socket.close(1008, "since CURSOR [TOKEN [PAGE]] is needed");
         if (connection.line.buffered > this.#limits.maxBuffered) {
-          return this.#drop(connection, "A reader asks and does not read", undefined);
+          return this.#drop(connection, { reason: "A reader asks and does not read" });
         }
         this.#resume(connection, {
           ...visitor,
@@ -388,7 +448,10 @@ export class Turbo {
   /** Answers a `since`. A token that does not hold is answered by a refresh, which brings a new one. */
   #resume(connection: Connection, { as, since, token, page }: Visitor & { since: string }): void {
     connection.page = page;
-    const grant = token ? verify(token, this.#options.secret) : { topics: [], reader: undefined };
+    // "-" stands for no token where a page's id follows.
+    const grant: Pick<Grant, "topics" | "reader"> | undefined = !token || token === "-"
+      ? { topics: [] }
+      : verify(token, this.#key());
     const refused = !grant || (grant.reader !== undefined && !as.includes(grant.reader));
     this.#listen(connection, new Set(refused ? as : [...as, ...grant.topics]));
     if (refused) connection.refuse(since);
@@ -441,12 +504,15 @@ export class Turbo {
   }
 
   /** Forgets a connection now: the close event of a stuck one may never come. */
-  #drop(connection: Connection, reason: string, error?: unknown): void {
+  #drop(
+    connection: Connection,
+    { reason, error, code = TOO_SLOW }: { reason: string; error?: unknown; code?: number },
+  ): void {
     this.#remove(connection);
     this.#zombies.add(connection);
     if (error !== undefined) this.#options.onError(reason, error);
     try {
-      connection.line.close(TOO_SLOW, reason);
+      connection.line.close(code, reason);
     } catch (error) {
       this.#options.onError("Cannot close a connection:", error);
     }
@@ -461,10 +527,10 @@ export class Turbo {
     for (const connection of this.#behind) {
       try {
         const state = connection.feed();
-        if (state === "stuck") this.#drop(connection, "The reader is too slow");
+        if (state === "stuck") this.#drop(connection, { reason: "The reader is too slow" });
         else if (state === "live") this.#behind.delete(connection);
       } catch (error) {
-        this.#drop(connection, "Cannot send to a connection:", error);
+        this.#drop(connection, { reason: "Cannot send to a connection:", error });
       }
     }
     if (this.#behind.size > 0) return;
@@ -479,7 +545,7 @@ export class Turbo {
       try {
         connection.beat(this.#beat);
       } catch (error) {
-        this.#drop(connection, "Cannot send to a connection:", error);
+        this.#drop(connection, { reason: "Cannot send to a connection:", error });
       }
     }
   }
@@ -551,6 +617,11 @@ function checkNames(names: readonly string[]): readonly string[] {
     }
   }
   return names;
+}
+
+function readSecret(): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: "TURBO_SECRET" });
+  return state === "granted" ? Deno.env.get("TURBO_SECRET") || undefined : undefined;
 }
 
 function shuffle<T>(list: T[]): T[] {

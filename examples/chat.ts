@@ -1,0 +1,212 @@
+/**
+ * Rooms to talk in. Who is in a room is whoever has its page open: the topic is signed into it.
+ *
+ * @module
+ */
+import { type Context, Hono } from "hono";
+import { acceptsStream, append, connectionId, html, type Markup } from "../turbo/mod.ts";
+import { remove, replace, streamResponse, Turbo, type TurboOptions } from "../turbo/mod.ts";
+import { assets, type Example, type ExampleEnv, field, guards, layout } from "./layout.ts";
+import { type PageContext, respond } from "./layout.ts";
+
+/** Something said. */
+export interface Line {
+  /** Its number. */
+  id: number;
+  /** Who said it. */
+  name: string;
+  /** What was said. */
+  text: string;
+  /** When, in milliseconds since 1970. */
+  at: number;
+}
+
+/** A room and what was last said in it. */
+export interface Room {
+  /** Its part of the path. */
+  slug: string;
+  /** Its name. */
+  title: string;
+  /** What was last said, oldest first. */
+  lines: Line[];
+}
+
+/** What is in the form. */
+export interface Draft {
+  /** Who speaks. */
+  name: string;
+  /** What was typed. */
+  text: string;
+  /** What is wrong with it. */
+  error?: string | undefined;
+}
+
+const LINES_ID = "lines";
+const FORM_ID = "say";
+const PRESENCE_ID = "presence";
+const MAX_LINES = 100;
+const MAX_NAME = 40;
+const MAX_TEXT = 500;
+
+/** Wires the example together. Starts nothing. */
+export function createApp(options: TurboOptions = {}): Example {
+  const rooms: Room[] = ["Lobby", "Garden", "Attic"].map((title) => (
+    { slug: title.toLowerCase(), title, lines: [] }
+  ));
+  const turbo = new Turbo({ ...options, onChange: pushPresence });
+  const hono = new Hono<ExampleEnv>();
+  let lastId = 0;
+
+  function pushPresence(names: readonly string[]): void {
+    for (const room of rooms) {
+      const to = topicOf(room);
+      if (names.includes(to)) {
+        turbo.push(replace(PRESENCE_ID, presence(turbo.listeners(to))), { to });
+      }
+    }
+  }
+
+  hono.get("/turbo-stream", (c) => turbo.connect(c.req.raw)); // in front of what sets headers
+  hono.use(...guards());
+  hono.get("/assets/*", assets(turbo));
+  hono.get("/", (c) => c.redirect(pathOf(rooms[0]!), 303));
+
+  hono.get("/rooms/:slug", (c) => {
+    const room = roomAt(c);
+    return room ? page(c, room) : c.notFound();
+  });
+
+  hono.post("/rooms/:slug", async (c) => {
+    const room = roomAt(c);
+    if (!room) return c.notFound();
+    const draft = { name: await field(c, "name"), text: await field(c, "text") };
+    const error = problemWith(draft);
+    if (error !== undefined) {
+      if (!acceptsStream(c.req.raw)) return page(c, room, { ...draft, error });
+      const form = replace(FORM_ID, sayForm(room, { ...draft, error }));
+      return streamResponse(form, { cursor: turbo.cursor, status: 422 });
+    }
+    say(room, draft, connectionId(c.req.raw));
+    if (!acceptsStream(c.req.raw)) return c.redirect(pathOf(room), 303);
+    // Its own page gets all lines, with the cursor taken after the push: what others said at the
+    // same time may still be on the way to it, and stands above.
+    return streamResponse([
+      replace(LINES_ID, lineList(room.lines), { morph: true }),
+      replace(FORM_ID, sayForm(room, { name: draft.name, text: "" })),
+    ], { cursor: turbo.cursor });
+  });
+
+  function say(room: Room, { name, text }: Draft, except: string | undefined): void {
+    const line = { id: ++lastId, name: name.trim(), text: text.trim(), at: Date.now() };
+    room.lines.push(line);
+    const old = room.lines.splice(0, room.lines.length - MAX_LINES);
+    turbo.push([append(LINES_ID, lineItem(line)), ...old.map((line) => remove(lineId(line)))], {
+      to: topicOf(room),
+      except,
+    });
+  }
+
+  function roomAt(c: Context): Room | undefined {
+    return rooms.find(({ slug }) => slug === c.req.param("slug"));
+  }
+
+  function page(c: Context<ExampleEnv>, room: Room, draft?: Draft): Response | Promise<Response> {
+    const { cursor } = turbo; // before the lines are read
+    const here = turbo.listeners(topicOf(room));
+    return respond(c, (context) => chatPage(context, { room, rooms, here, draft }), {
+      head: turbo.head({ cursor, topics: [topicOf(room)] }),
+      cursor,
+      status: draft ? 422 : 200,
+    });
+  }
+
+  return { hono, turbo };
+}
+
+function topicOf({ slug }: Room): string {
+  return `room:${slug}`;
+}
+
+function pathOf({ slug }: Room): string {
+  return `/rooms/${encodeURIComponent(slug)}`;
+}
+
+function problemWith({ name, text }: Draft): string | undefined {
+  if (name.trim() === "") return "Say who you are";
+  if (name.trim().length > MAX_NAME) return `A name has at most ${MAX_NAME} characters`;
+  if (text.trim() === "") return "Say something";
+  if (text.trim().length > MAX_TEXT) return `That is longer than ${MAX_TEXT} characters`;
+}
+
+/** A room's page. */
+export function chatPage(
+  context: Omit<PageContext, "title">,
+  { room, rooms, here, draft }: {
+    room: Room;
+    rooms: readonly Room[];
+    here: number;
+    draft?: Draft | undefined;
+  },
+): Markup {
+  return layout(
+    { ...context, title: room.title },
+    html`
+      <nav aria-label="Rooms">
+        ${rooms.map((other) =>
+          other.slug === room.slug
+            ? html`<a href="${pathOf(other)}" aria-current="page">${other.title}</a>`
+            : html`<a href="${pathOf(other)}">${other.title}</a>`
+        )}
+      </nav>
+      ${presence(here)}
+      <div class="scroll" tabindex="0" role="log" aria-label="What was said">
+        ${lineList(room.lines)}
+      </div>
+      ${sayForm(room, draft)}
+    `,
+  );
+}
+
+/** How many pages of the room are open. */
+export function presence(here: number): Markup {
+  return html`
+    <p id="${PRESENCE_ID}" class="note">${here === 1 ? "1 page" : `${here} pages`} open here</p>
+  `;
+}
+
+/** What was said. */
+export function lineList(lines: readonly Line[]): Markup {
+  return html`<ol id="${LINES_ID}">${lines.map(lineItem)}</ol>`;
+}
+
+/** One line. */
+export function lineItem(line: Line): Markup {
+  const time = new Date(line.at).toISOString();
+  return html`
+    <li id="${lineId(line)}">
+      <time datetime="${time}">${time.slice(11, 16)} UTC</time>
+      <strong>${line.name}</strong> ${line.text}
+    </li>
+  `;
+}
+
+function lineId({ id }: Line): string {
+  return `line-${id}`;
+}
+
+/** The form to say something. */
+export function sayForm(room: Room, { name, text, error }: Draft = { name: "", text: "" }): Markup {
+  return html`
+    <form id="${FORM_ID}" class="fields" method="post" action="${pathOf(room)}">
+      <label for="name">Your name</label>
+      <input id="name" name="name" value="${name}" maxlength="${MAX_NAME}" autocomplete="nickname">
+      <label for="text">Message</label>
+      <input id="text" name="text" value="${text}" maxlength="${MAX_TEXT}" autocomplete="off"
+        aria-describedby="say-error" aria-invalid="${error === undefined ? "false" : "true"}">
+      <p id="say-error" class="error" role="alert">${error ?? ""}</p>
+      <button id="say-button">Send</button>
+    </form>
+  `;
+}
+
+if (import.meta.main) Deno.serve(createApp().hono.fetch);

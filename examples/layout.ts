@@ -1,0 +1,185 @@
+/**
+ * What the examples share: the page around them, its stylesheet, and what guards their forms.
+ *
+ * @module
+ */
+import type { Context, Hono, MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { csrf } from "hono/csrf";
+import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
+import { asset, CURSOR_HEADER, html, type Markup, type Turbo } from "../turbo/mod.ts";
+
+/** What the middleware of every example leaves in the context. */
+export interface ExampleEnv {
+  /** Hono's name for it. */
+  Variables: SecureHeadersVariables;
+}
+
+/** An example: its routes and its open pages. */
+export interface Example<Env extends ExampleEnv = ExampleEnv> {
+  /** The routes. */
+  readonly hono: Hono<Env>;
+  /** The open pages. */
+  readonly turbo: Turbo;
+}
+
+/** What every page needs besides its content. */
+export interface PageContext {
+  /** The page's heading. */
+  title: string;
+  /** What `turbo.head()` returned. */
+  head: Markup;
+  /** Nonce for the one style that Turbo inserts, its progress bar. */
+  nonce: string;
+}
+
+/** Bytes that a form may send. */
+const MAX_BODY = 64 * 1024;
+
+/** Refuses forms of other sites and long ones, and lets pages load from their own server alone. */
+export function guards(): MiddlewareHandler[] {
+  return [
+    secureHeaders({
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'", NONCE],
+        imgSrc: ["'self'", "data:"],
+        connectSrc: ["'self'"],
+        formAction: ["'self'"],
+        baseUri: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+      referrerPolicy: "strict-origin-when-cross-origin", // csrf() needs the Origin
+      strictTransportSecurity: false, // for whoever ends the TLS to say
+      xFrameOptions: "DENY",
+    }),
+    csrf(),
+    bodyLimit({
+      maxSize: MAX_BODY,
+      onError: (c) => c.text(`More than ${MAX_BODY / 1024} KiB are not taken\n`, 413),
+    }),
+  ];
+}
+
+/** Answers with the stylesheet or one of the two scripts. */
+export function assets(turbo: Turbo): MiddlewareHandler {
+  return async (c, next) => {
+    const request = c.req.raw;
+    const found = c.req.path === STYLESHEET.path
+      ? STYLESHEET.respond(request)
+      : turbo.asset(request);
+    return found ?? await next();
+  };
+}
+
+/** Answers with a page; `cursor` is the one taken before the page's data was read. */
+export function respond(
+  c: Context<ExampleEnv>,
+  page: (context: Omit<PageContext, "title">) => Markup,
+  { head, cursor, status = 200 }: { head: Markup; cursor: string; status?: 200 | 404 | 422 },
+): Response | Promise<Response> {
+  c.header(CURSOR_HEADER, cursor);
+  c.header("Cache-Control", "no-cache");
+  return c.html(page({ head, nonce: c.get("secureHeadersNonce") ?? "" }), status);
+}
+
+/** A field of a form: text, whatever was sent. */
+export async function field(c: Context, name: string): Promise<string> {
+  const value = (await c.req.parseBody())[name];
+  return typeof value === "string" ? value : "";
+}
+
+/** The page around an example. */
+export function layout({ title, head, nonce }: PageContext, content: Markup): Markup {
+  return html`
+    <!DOCTYPE html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8">
+        <title>${title}</title>
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <meta name="color-scheme" content="light dark">
+        <meta name="csp-nonce" content="${nonce}">
+        <link rel="stylesheet" href="${STYLESHEET.path}" data-turbo-track="reload">
+        <link rel="icon" href="data:,">
+        ${head}
+      </head>
+      <body>
+        <main>
+          <h1>${title}</h1>
+          ${content}
+          <footer>
+            <p class="line" role="status">
+              <span class="static">As of this page’s loading</span>
+              <span class="open">Live</span>
+              <span class="connecting">Connecting…</span>
+              <span class="closed">Offline, trying again</span>
+            </p>
+            <p>All of this lives in the server’s memory and is gone when it stops.</p>
+          </footer>
+        </main>
+      </body>
+    </html>
+  `;
+}
+
+const STYLESHEET = asset(
+  "/assets/example.css",
+  `
+:root {
+  color-scheme: light dark;
+  --text: #1d2530; --faint: #5b6672; --page: #fbfbf9; --box: #fff; --edge: #8b949e; --accent: #0b63c5;
+  --on-accent: #fff; --good: #1a7f37; --wait: #8a5a00; --bad: #b42318;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --text: #e4e8ec; --faint: #9aa5b1; --page: #14181d; --box: #1c2229; --edge: #6b7682; --accent: #6cb0ff;
+    --on-accent: #10151b; --good: #57d27a; --wait: #e2b340; --bad: #ff8a7a;
+  }
+}
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--text); font: 1.0625rem/1.5 system-ui, sans-serif; }
+main { max-width: 38rem; margin: 0 auto; padding: 1rem 1.25rem 2rem; }
+h1 { font-size: 1.75rem; line-height: 1.2; margin: 0.5rem 0 1rem; overflow-wrap: anywhere; }
+p { margin: 0 0 0.75rem; }
+a { color: var(--accent); text-underline-offset: 0.15em; }
+nav { display: flex; flex-wrap: wrap; gap: 1rem; margin-bottom: 1rem; }
+nav [aria-current] { color: inherit; font-weight: 600; text-decoration: none; }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+form.fields { display: grid; gap: 0.35rem; margin: 0 0 1.25rem; }
+label { font-weight: 600; }
+label.choice { font-weight: 400; }
+input:not([type]), button { font: inherit; min-height: 2.75rem; border-radius: 0.4rem; border: 1px solid var(--edge); padding: 0.4rem 0.75rem; }
+input:not([type]) { width: 100%; background: var(--box); color: inherit; }
+input[aria-invalid="true"] { border-color: var(--bad); }
+button { background: var(--accent); border-color: var(--accent); color: var(--on-accent); cursor: pointer; justify-self: start; }
+button.plain { background: none; color: var(--accent); }
+button:disabled { opacity: 0.6; cursor: progress; }
+.error { color: var(--bad); margin: 0; }
+.note { color: var(--faint); }
+ul, ol { list-style: none; margin: 0 0 1.25rem; padding: 0; }
+li { overflow-wrap: anywhere; }
+.todos li { display: flex; align-items: center; gap: 0.5rem; padding: 0.4rem 0; border-bottom: 1px solid var(--edge); }
+.todos span { flex: 1; }
+.todos .done span { text-decoration: line-through; color: var(--faint); }
+.scroll { display: flex; flex-direction: column-reverse; max-height: 50vh; overflow-y: auto; margin-bottom: 1rem; padding: 0.5rem 0.75rem; background: var(--box); border: 1px solid var(--edge); border-radius: 0.5rem; }
+.scroll ol { margin: 0; }
+.scroll time { color: var(--faint); font-size: 0.85rem; }
+.box { background: var(--box); border: 1px solid var(--edge); border-radius: 0.5rem; padding: 0.75rem 1rem; margin-bottom: 1.25rem; overflow-wrap: anywhere; }
+.box > :last-child { margin-bottom: 0; }
+.good { color: var(--good); }
+progress { width: 100%; height: 1.25rem; accent-color: var(--accent); }
+.notice { border: 1px solid var(--accent); border-left-width: 0.4rem; border-radius: 0.4rem; padding: 0.5rem 0.75rem; overflow-wrap: anywhere; }
+footer { margin-top: 2rem; font-size: 0.85rem; color: var(--faint); }
+.line span::before { content: ""; display: inline-block; width: 0.6em; height: 0.6em; margin-right: 0.45em; border-radius: 50%; background: currentColor; }
+.line .open { color: var(--good); }
+.line .connecting { color: var(--wait); }
+.line .closed { color: var(--bad); }
+.line .open, .line .connecting, .line .closed, [data-turbo-stream] .line .static { display: none; }
+[data-turbo-stream="open"] .line .open,
+[data-turbo-stream="connecting"] .line .connecting,
+[data-turbo-stream="closed"] .line .closed { display: inline; }
+`,
+  "text/css",
+);

@@ -1,0 +1,156 @@
+/**
+ * A list of todos that everyone sees and changes. Without JavaScript it works by full pages.
+ *
+ * @module
+ */
+import { type Context, Hono } from "hono";
+import { acceptsStream, html, type Markup, replace } from "../turbo/mod.ts";
+import { type Stream, streamResponse, Turbo, type TurboOptions } from "../turbo/mod.ts";
+import { assets, type Example, type ExampleEnv, field, guards, layout } from "./layout.ts";
+import { type PageContext, respond } from "./layout.ts";
+
+/** Something to be done. */
+export interface Todo {
+  /** Its number. */
+  id: number;
+  /** What is to be done. */
+  text: string;
+  /** Whether it is done. */
+  done: boolean;
+}
+
+/** What is in the form. */
+export interface Draft {
+  /** What was typed. */
+  text: string;
+  /** What is wrong with it. */
+  error?: string | undefined;
+}
+
+const LIST_ID = "todos";
+const FORM_ID = "add";
+const MAX_TODOS = 200;
+const MAX_LENGTH = 200;
+
+/** Wires the example together. Starts nothing. */
+export function createApp(options: TurboOptions = {}): Example {
+  const turbo = new Turbo(options);
+  const hono = new Hono<ExampleEnv>();
+  let todos: Todo[] = [];
+  let lastId = 0;
+
+  hono.get("/turbo-stream", (c) => turbo.connect(c.req.raw)); // in front of what sets headers
+  hono.use(...guards());
+  hono.get("/assets/*", assets(turbo));
+  hono.get("/", (c) => page(c));
+
+  hono.post("/todos", async (c) => {
+    const text = await field(c, "text");
+    const error = problemWith(text.trim());
+    if (error !== undefined) {
+      const draft = { text, error };
+      if (!acceptsStream(c.req.raw)) return page(c, draft);
+      const { cursor } = turbo;
+      return streamResponse(replace(FORM_ID, addForm(draft)), { cursor, status: 422 });
+    }
+    todos.push({ id: ++lastId, text: text.trim(), done: false });
+    return changed(c, replace(FORM_ID, addForm()));
+  });
+
+  // The form says what is to be, not that it is to change: sent twice, it does the same.
+  hono.post("/todos/:id", async (c) => {
+    const done = await field(c, "done") === "yes";
+    todos = todos.map((todo) => isAt(c, todo) ? { ...todo, done } : todo);
+    return changed(c);
+  });
+
+  hono.post("/todos/:id/delete", (c) => {
+    todos = todos.filter((todo) => !isAt(c, todo));
+    return changed(c);
+  });
+
+  function page(c: Context<ExampleEnv>, draft?: Draft): Response | Promise<Response> {
+    const { cursor } = turbo; // before the todos are read
+    const status = draft ? 422 : 200;
+    return respond(c, (context) => todosPage(context, todos, draft), {
+      head: turbo.head({ cursor }),
+      cursor,
+      status,
+    });
+  }
+
+  // The whole list: where two people change it at once, every page shows the same order. The answer
+  // shows the effect of the push, so its cursor is taken after it.
+  function changed(c: Context, ...more: Stream[]): Response {
+    const list = replace(LIST_ID, todoList(todos), { morph: true });
+    turbo.push(list);
+    if (!acceptsStream(c.req.raw)) return c.redirect("/", 303);
+    return streamResponse([list, ...more], { cursor: turbo.cursor });
+  }
+
+  function problemWith(text: string): string | undefined {
+    if (text === "") return "Say what is to be done";
+    if (text.length > MAX_LENGTH) return `That is longer than ${MAX_LENGTH} characters`;
+    if (todos.length >= MAX_TODOS) return `The list is full: ${MAX_TODOS} is the most`;
+  }
+
+  return { hono, turbo };
+}
+
+function isAt(c: Context, { id }: Todo): boolean {
+  return c.req.param("id") === String(id);
+}
+
+/** The page. */
+export function todosPage(
+  context: Omit<PageContext, "title">,
+  todos: readonly Todo[],
+  draft?: Draft,
+): Markup {
+  return layout({ ...context, title: "Todos" }, html`${addForm(draft)}${todoList(todos)}`);
+}
+
+/** The form that adds one. */
+export function addForm({ text, error }: Draft = { text: "" }): Markup {
+  return html`
+    <form id="${FORM_ID}" class="fields" method="post" action="/todos">
+      <label for="text">New todo</label>
+      <input id="text" name="text" value="${text}" maxlength="${MAX_LENGTH}" autocomplete="off"
+        aria-describedby="add-error" aria-invalid="${error === undefined ? "false" : "true"}">
+      <p id="add-error" class="error" role="alert">${error ?? ""}</p>
+      <button id="add-button">Add</button>
+    </form>
+  `;
+}
+
+/** The list. */
+export function todoList(todos: readonly Todo[]): Markup {
+  return html`
+    <div id="${LIST_ID}">
+      <ul class="todos" aria-label="Todos">${todos.map(todoItem)}</ul>
+      <p class="note">${summary(todos)}</p>
+    </div>
+  `;
+}
+
+function todoItem({ id, text, done }: Todo): Markup {
+  return html`
+    <li id="todo-${id}" class="${done ? "done" : "open"}">
+      <span>${text}</span>
+      <form method="post" action="/todos/${id}">
+        <button id="done-${id}" class="plain" name="done" value="${done ? "no" : "yes"}"
+          aria-label="${done ? "Reopen" : "Done"}: ${text}">${done ? "Reopen" : "Done"}</button>
+      </form>
+      <form method="post" action="/todos/${id}/delete">
+        <button id="delete-${id}" class="plain" aria-label="Delete: ${text}">Delete</button>
+      </form>
+    </li>
+  `;
+}
+
+function summary(todos: readonly Todo[]): string {
+  const open = todos.filter(({ done }) => !done).length;
+  return todos.length === 0 ? "Nothing to do" : `${open} of ${todos.length} to do`;
+}
+
+if (import.meta.main) Deno.serve(createApp().hono.fetch);

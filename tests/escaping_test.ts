@@ -1,0 +1,154 @@
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
+import assert from "node:assert/strict";
+import { chatPage, lineItem, lineList, presence, sayForm } from "../examples/chat.ts";
+import { countBox, flashPage, greetForm, noticeBox } from "../examples/flash.ts";
+import { layout, type PageContext } from "../examples/layout.ts";
+import { jobBox, progressPage } from "../examples/progress.ts";
+import { addForm, todoList, todosPage } from "../examples/todos.ts";
+import type { LoadReport } from "../loadavg.ts";
+import * as app from "../templates.ts";
+import { html, type Markup, replace, Turbo } from "../turbo/mod.ts";
+import { startBrowser } from "./browser.ts";
+import { WITH_BROWSER } from "./example.ts";
+
+const HOSTILE = [
+  "<script>alert(1)</script>",
+  "</title><script>alert(1)</script>",
+  "</template></turbo-stream><b>",
+  "<turbo-stream action='remove' target='todos'></turbo-stream>",
+  '" onfocus="alert(1)" autofocus="',
+  "' onfocus='alert(1)' autofocus='",
+  '"><img src=x onerror=alert(1)>',
+  "` onfocus=alert(1)",
+  "x onfocus=alert(1) y",
+  "<!--",
+  "--><b>",
+  "<![CDATA[<b>]]>",
+  "</textarea></style></noscript></svg></select><b>",
+  "&lt;b&gt;&quot;&#39;",
+  "&amp;",
+  "${1}</p>",
+  "\u2028\u2029\u0085<b>",
+  "\uFEFF<b>\u202E",
+  "\0<b>\0",
+  "\r\n<b>\r",
+  "\x1b[31m<b>",
+  "=<>/=\"'",
+  "javascript:alert(1)",
+  "\ud800<b>",
+];
+
+const context = (text: string): Omit<PageContext, "title"> => ({
+  head: new Turbo({ turboUrl: text, path: text, secret: "s" }).head({
+    cursor: text,
+    topics: [text],
+  }),
+  nonce: text,
+});
+
+const report = (failure: string): LoadReport => {
+  const latest = { averages: [1, 2, 3], at: 0, simulated: true };
+  return { latest, history: [latest], failure, at: 1_000 } as unknown as LoadReport;
+};
+const appPage = (text: string) => ({ ...context(text), stylesheet: text, load: report(text) });
+const nothing = (failure: string) => ({ history: [], failure, at: 0 } as unknown as LoadReport);
+
+const room = (text: string) => ({ slug: text, title: text, lines: [line(text)] });
+const line = (text: string) => ({ id: 1, name: text, text, at: 0 });
+const todos = (text: string) => [{ id: 1, text, done: false }, { id: 2, text, done: true }];
+
+/** Every template, with a text in each of its holes that takes one. */
+const templates: Record<string, (text: string) => Markup> = {
+  "app: mainPage": (text) => app.mainPage(appPage(text)),
+  "app: secondPage": (text) => app.secondPage(appPage(text)),
+  "app: notFoundPage": (text) => app.notFoundPage(appPage(text)),
+  "app: loadBox": (text) => app.loadBox(report(text)),
+  "app: loadBox without a reading": (text) => app.loadBox(nothing(text)),
+  "layout": (text) => layout({ ...context(text), title: text }, html`<p>${text}</p>`),
+  "todos: todosPage": (text) => todosPage(context(text), todos(text), { text, error: text }),
+  "todos: addForm": (text) => addForm({ text, error: text }),
+  "todos: todoList": (text) => todoList(todos(text)),
+  "chat: chatPage": (text) =>
+    chatPage(context(text), {
+      room: room(text),
+      rooms: [room(text), room("other" + text)],
+      here: 1,
+      draft: { name: text, text, error: text },
+    }),
+  "chat: presence": () => presence(1),
+  "chat: lineList": (text) => lineList([line(text)]),
+  "chat: lineItem": (text) => lineItem(line(text)),
+  "chat: sayForm": (text) => sayForm(room(text), { name: text, text, error: text }),
+  "progress: progressPage": (text) =>
+    progressPage(context(text), { state: "failed", percent: 1, reason: text }),
+  "progress: jobBox": (text) => jobBox({ state: "failed", percent: 1, reason: text }),
+  "flash: flashPage": (text) =>
+    flashPage(context(text), { count: 1, notice: text, draft: { name: text, error: text } }),
+  "flash: noticeBox": noticeBox,
+  "flash: greetForm": (text) => greetForm({ name: text, error: text }),
+  "flash: countBox": () => countBox(1),
+};
+
+Deno.test(
+  "every template of app and examples keeps its elements and attributes whatever the texts are",
+  WITH_BROWSER,
+  async () => {
+    await using browser = await startBrowser();
+    const { page } = await browser.open("about:blank");
+    const skeletonsOf = (documents: string[]): Promise<string[]> =>
+      page.evaluate((documents) =>
+        documents.map((text) => {
+          const skeleton = (node: Element | DocumentFragment): string =>
+            [...node.children].map((child) => {
+              const names = child.getAttributeNames().sort().join(" ");
+              const inside = child instanceof HTMLTemplateElement ? child.content : child;
+              return `<${child.localName} ${names}>${skeleton(inside)}</>`;
+            }).join("");
+          const parsed = new DOMParser().parseFromString(text, "text/html");
+          return skeleton(parsed as unknown as DocumentFragment);
+        }), documents);
+    for (const [name, template] of Object.entries(templates)) {
+      const texts = ["x", ...HOSTILE.map((text) => text.toWellFormed())];
+      const pages = texts.map((text) => String(template(text)));
+      const streams = texts.map((text) => replace(text, template(text)));
+      for (const documents of [pages, streams]) {
+        const [harmless, ...hostile] = await skeletonsOf(documents);
+        for (const [index, skeleton] of hostile.entries()) {
+          assert.equal(skeleton, harmless, `${name} with ${JSON.stringify(HOSTILE[index])}`);
+        }
+      }
+    }
+  },
+);
+
+Deno.test("every template of app and examples shows a text as it is", WITH_BROWSER, async () => {
+  await using browser = await startBrowser();
+  const { page } = await browser.open("about:blank");
+  const text = `<b title="'x'">&amp;</b>`;
+  for (const [name, template] of Object.entries(templates)) {
+    if (!String(template("marker")).includes("marker")) continue; // it takes numbers alone
+    const found = await page.evaluate(({ markup, text }) => {
+      const parsed = new DOMParser().parseFromString(markup, "text/html");
+      const values = [...parsed.querySelectorAll("*")].flatMap((element) =>
+        element.getAttributeNames().map((name) => element.getAttribute(name) ?? "")
+      );
+      return [parsed.documentElement.textContent, ...values].some((shown) => shown?.includes(text));
+    }, { markup: String(template(text)), text });
+    assert(found, name);
+  }
+});
+
+Deno.test("the test of the templates knows all of them", async () => {
+  for (const file of ["todos", "chat", "progress", "flash", "layout"]) {
+    const exported = await import(new URL(`../examples/${file}.ts`, import.meta.url).href);
+    for (const [name, value] of Object.entries(exported)) {
+      const isTemplate = typeof value === "function" && /html`|return layout\(/.test(String(value));
+      if (!isTemplate || /^(?:createApp|[A-Z])/.test(name)) continue;
+      assert(Object.keys(templates).some((known) => known.split(": ").at(-1) === name), name);
+    }
+  }
+  for (const [name, value] of Object.entries(app)) {
+    if (typeof value === "function") assert(`app: ${name}` in templates, name);
+  }
+});

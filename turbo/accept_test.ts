@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { acceptsStream, connectionId, remove, requestedFrame, streamResponse } from "./mod.ts";
+
+const STREAM = "text/vnd.turbo-stream.html";
+
+const matrix: [accept: string | undefined, streams: boolean][] = [
+  [undefined, false],
+  ["", false],
+  ["*/*", false],
+  ["text/*", false],
+  ["text/html", false],
+  ["text/html, */*", false],
+  ["text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.8", false],
+  [STREAM, true],
+  [STREAM.toUpperCase(), true],
+  [`${STREAM}, text/html, application/xhtml+xml`, true],
+  [`text/html, application/xhtml+xml, ${STREAM}`, true],
+  [`text/html,${STREAM}`, true],
+  [`${STREAM};charset=utf-8`, true],
+  [`${STREAM} ; q=0.5`, true],
+  [`${STREAM};q=0.001`, true],
+  [`${STREAM};Q=1.000`, true],
+  [`${STREAM};q=0`, false],
+  [`${STREAM};q=0.000, */*`, false],
+  [`${STREAM};q=0.5, text/html`, false],
+  [`${STREAM};q=0.5, text/html;q=0.4`, true],
+  [`${STREAM};q=0.5, text/html;q=0.5`, true],
+  [`${STREAM};q=0.5, */*`, true],
+  [`${STREAM};q=often`, false],
+  [`${STREAM};q=-1`, false],
+  [`${STREAM};q=2`, false],
+  [`${STREAM}x`, false],
+  [`x${STREAM}`, false],
+  [`text/html;x=${STREAM}`, false],
+];
+
+for (const [accept, streams] of matrix) {
+  Deno.test(`acceptsStream() says ${streams} to Accept: ${accept ?? "(none)"}`, () => {
+    const headers = new Headers();
+    if (accept !== undefined) headers.set("Accept", accept);
+    assert.equal(acceptsStream(new Request("http://localhost", { headers })), streams);
+  });
+}
+
+Deno.test("requestedFrame() names the frame, and none for a blank header", () => {
+  const request = (headers: HeadersInit) => new Request("http://localhost", { headers });
+  assert.equal(requestedFrame(request({ "Turbo-Frame": "foo" })), "foo");
+  assert.equal(requestedFrame(request({ "Turbo-Frame": "" })), undefined);
+  assert.equal(requestedFrame(request({})), undefined);
+});
+
+Deno.test("connectionId() takes no text that is no id", () => {
+  const request = (id: string) =>
+    new Request("http://localhost", { headers: { "Turbo-Connection": id } });
+  assert.equal(connectionId(request("a-b_1")), "a-b_1");
+  for (const id of ["", "a b", "<b>", "a".repeat(65)]) {
+    assert.equal(connectionId(request(id)), undefined);
+  }
+});
+
+Deno.test("streamResponse() has the type, the status, Vary and the cursor", async () => {
+  const response = streamResponse([remove("a"), remove("b")], {
+    status: 422,
+    cursor: "epoch.1",
+    headers: { Vary: "Cookie", "X-Own": "1" },
+  });
+  assert.equal(response.status, 422);
+  assert.equal(response.headers.get("Content-Type"), `${STREAM}; charset=utf-8`);
+  assert.equal(response.headers.get("Vary"), "Cookie, Accept");
+  assert.equal(response.headers.get("Turbo-Cursor"), "epoch.1");
+  assert.equal(response.headers.get("X-Own"), "1");
+  assert.equal(await response.text(), remove("a") + remove("b"));
+  assert.equal(streamResponse(remove("a")).status, 200);
+});

@@ -1,0 +1,206 @@
+/**
+ * For tests of apps that push: what a block pushed, whether a page is connected, and what streams
+ * say. Not part of `mod.ts`, so it is in no program that does not ask for it.
+ *
+ * @example A test of an app that pushes
+ * ```ts
+ * import { append, html, Turbo } from "./mod.ts";
+ * import { assertStream, capture } from "./testing.ts";
+ *
+ * const turbo = new Turbo();
+ * const add = (text: string) => turbo.push(append("list", html`<li>${text}</li>`), { to: "room" });
+ *
+ * const pushed = await capture(turbo, () => add("milk"));
+ * assertStream(pushed, { action: "append", target: "list", content: "milk", to: "room" });
+ * ```
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { joinStreams, type Stream } from "./streams.ts";
+import type { PushOptions, Turbo } from "./turbo.ts";
+
+/** Selects the root of a page whose line is open, as for Playwright's `page.waitForSelector`. */
+export const OPEN_PAGE = 'html[data-turbo-stream="open"]';
+
+/** One `<turbo-stream>` element, taken apart. */
+export interface StreamElement {
+  /** Its action. */
+  readonly action: string;
+  /** The id of its target, where it has one. */
+  readonly target: string | undefined;
+  /** The CSS selector of its targets, where it has one. */
+  readonly targets: string | undefined;
+  /** All its attributes, those above included, as the browser reads them. */
+  readonly attributes: Readonly<Record<string, string>>;
+  /** The HTML inside its `<template>`. */
+  readonly content: string;
+}
+
+/** One call of `push`. */
+export interface Pushed {
+  /** What it pushed. */
+  readonly streams: readonly StreamElement[];
+  /** The names it was for; `undefined` for everyone. */
+  readonly to: readonly string[] | undefined;
+  /** The page it was not for. */
+  readonly except: string | undefined;
+  /** How many connections it was for. */
+  readonly count: number;
+}
+
+/** What a stream must be; what is left out may be anything. */
+export interface ExpectedStream {
+  /** Its action. */
+  action?: string;
+  /** The id of its target. */
+  target?: string;
+  /** What its HTML holds. */
+  content?: string | RegExp;
+  /** A name that its push was for; `null`: everyone. */
+  to?: string | null;
+}
+
+/** What {@linkcode connected} waits for. */
+export interface ConnectedOptions {
+  /** A name that the pages listen to. Default: any. */
+  name?: string;
+  /** How many connections; with `0` it waits until all are gone. Default 1. */
+  count?: number;
+  /** Milliseconds after which it gives up. Default 5,000. */
+  deadline?: number;
+}
+
+/**
+ * Runs a block and returns what was pushed meanwhile, oldest first. The pushes are still delivered.
+ * For one block at a time.
+ */
+export async function capture(
+  turbo: Turbo,
+  block: () => unknown,
+): Promise<Pushed[]> {
+  const pushed: Pushed[] = [];
+  const push = turbo.push;
+  turbo.push = (streams: Stream | readonly Stream[], options: PushOptions = {}): number => {
+    const count = push.call(turbo, streams, options);
+    const { to, except } = options;
+    const names = typeof to === "string" ? [to] : to;
+    pushed.push({ streams: parseStreams(joinStreams(streams)), to: names, except, count });
+    return count;
+  };
+  try {
+    await block();
+  } finally {
+    turbo.push = push;
+  }
+  return pushed;
+}
+
+/**
+ * Resolves when a page is connected.
+ *
+ * @throws {Error} when it is not at the deadline
+ */
+export async function connected(turbo: Turbo, options: ConnectedOptions = {}): Promise<void> {
+  const { name, count = 1, deadline = 5_000 } = options;
+  const now = () => name === undefined ? turbo.size : turbo.listeners(name);
+  const end = Date.now() + deadline;
+  while (count === 0 ? now() > 0 : now() < count) {
+    if (Date.now() > end) {
+      const whom = name === undefined ? "" : ` listening to ${JSON.stringify(name)}`;
+      throw new Error(
+        `Waited ${deadline} ms in vain for ${count} connections${whom}: there are ${now()}`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/**
+ * The streams of a message, or of the body of a stream answer.
+ *
+ * @throws {SyntaxError} when there is anything beside them, which would stay in the page for ever
+ *
+ * @example
+ * ```ts
+ * import { remove } from "./mod.ts";
+ * import { parseStreams } from "./testing.ts";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(parseStreams(remove("load"))[0]?.target, "load");
+ * ```
+ */
+export function parseStreams(html: string): StreamElement[] {
+  const elements: StreamElement[] = [];
+  // Content from a builder that holds streams of its own is beyond this; a browser is not.
+  const element =
+    /<turbo-stream((?: [^\s=>]+="[^"]*")*)>(?:<template>([^]*?)<\/template>)?<\/turbo-stream>/y;
+  while (element.lastIndex < html.length) {
+    const at = element.lastIndex;
+    const match = element.exec(html);
+    if (!match) {
+      throw new SyntaxError(
+        `Cannot parse ${JSON.stringify(html.slice(at, at + 100))}: not a <turbo-stream> element`,
+      );
+    }
+    const [, written = "", content = ""] = match;
+    const attributes: Record<string, string> = {};
+    for (const [, name, value] of written.matchAll(/ ([^\s=>]+)="([^"]*)"/g)) {
+      attributes[name!] = unescape(value!);
+    }
+    const { action = "", target, targets } = attributes;
+    elements.push({ action, target, targets, attributes, content });
+  }
+  return elements;
+}
+
+/**
+ * Asserts that a stream was pushed, or is in the body of an answer, and returns it.
+ *
+ * @throws {assert.AssertionError} that shows what there was instead
+ */
+export function assertStream(
+  actual: readonly Pushed[] | string,
+  expected: ExpectedStream,
+): StreamElement {
+  const all = typeof actual === "string"
+    ? parseStreams(actual).map((stream) => ({ stream, to: undefined as Pushed["to"] }))
+    : actual.flatMap(({ streams, to }) => streams.map((stream) => ({ stream, to })));
+  const found = all.find(({ stream, to }) => {
+    const { action, target, content } = expected;
+    return (action === undefined || stream.action === action) &&
+      (target === undefined || stream.target === target) &&
+      (content === undefined ||
+        (typeof content === "string"
+          ? stream.content.includes(content)
+          : content.test(stream.content))) &&
+      (expected.to === undefined ||
+        (expected.to === null ? to === undefined : to?.includes(expected.to) === true));
+  });
+  const seen = all.map(({ stream: { action, target, targets, content }, to }) => (
+    `  ${action} ${target ?? targets ?? ""} ${to ? `to ${to.join(", ")} ` : ""}${content}`
+  ));
+  assert(
+    found,
+    `No stream is ${Deno.inspect(expected)}; there were ${all.length}:\n${seen.join("\n")}`,
+  );
+  return found.stream;
+}
+
+/** Asserts that nothing was pushed. */
+export function assertNothingPushed(pushed: readonly Pushed[]): void {
+  assert.deepEqual(pushed, [], "Something was pushed");
+}
+
+const ENTITIES: Record<string, string> = {
+  "&lt;": "<",
+  "&gt;": ">",
+  "&quot;": '"',
+  "&#39;": "'",
+  "&#13;": "\r",
+  "&amp;": "&",
+};
+
+function unescape(text: string): string {
+  return text.replace(/&(?:lt|gt|quot|#39|#13|amp);/g, (entity) => ENTITIES[entity]!);
+}

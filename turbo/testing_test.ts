@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { connect, serve } from "../tests/kit.ts";
+import { append, html, refresh, remove, replace, Turbo } from "./mod.ts";
+import { assertNothingPushed, assertStream, capture, connected, parseStreams } from "./testing.ts";
+
+Deno.test("capture() returns what a block pushed, and still delivers it", async () => {
+  const turbo = new Turbo();
+  await using server = serve((request) => turbo.connect(request, { as: "ann" }));
+  await using reader = await connect(server.url);
+  await connected(turbo, { name: "ann" });
+  turbo.push(remove("before"));
+  const pushed = await capture(turbo, async () => {
+    await Promise.resolve();
+    turbo.push([remove("a"), append("b", html`<p>1</p>`)], { to: "ann" });
+    turbo.push(refresh(), { except: "page" });
+  });
+  turbo.push(remove("after"));
+  assert.deepEqual(pushed.map(({ to, except, count }) => ({ to, except, count })), [
+    { to: ["ann"], except: undefined, count: 1 },
+    { to: undefined, except: "page", count: 1 },
+  ]);
+  assert.deepEqual(pushed.map(({ streams }) => streams.map(({ action }) => action)), [
+    ["remove", "append"],
+    ["refresh"],
+  ]);
+  assert.match(await reader.next(), /before/);
+  assert.match(await reader.next(), /target="a"/);
+});
+
+Deno.test("capture() ends with a block that throws", async () => {
+  const turbo = new Turbo();
+  const { push } = turbo;
+  await assert.rejects(
+    capture(turbo, () => {
+      throw new Error("broken");
+    }),
+    /broken/,
+  );
+  assert.equal(turbo.push, push);
+});
+
+Deno.test("connected() gives up at its deadline and says what there is", async () => {
+  const turbo = new Turbo();
+  await assert.rejects(
+    connected(turbo, { name: "ann", deadline: 20 }),
+    /20 ms in vain for 1 connections listening to "ann": there are 0/,
+  );
+});
+
+Deno.test("connected() waits until all are gone", async () => {
+  const turbo = new Turbo();
+  await using server = serve((request) => turbo.connect(request));
+  {
+    await using _reader = await connect(server.url);
+    await connected(turbo);
+    await assert.rejects(connected(turbo, { count: 0, deadline: 20 }));
+  }
+  await connected(turbo, { count: 0 });
+});
+
+Deno.test("parseStreams() reads what the builders write", () => {
+  const streams = [
+    replace({ all: 'a[title="<&>"]' }, html`<b>\n</b>`, { morph: true }),
+    remove("x"),
+    refresh(),
+  ];
+  assert.deepEqual(parseStreams(streams.join("")), [
+    {
+      action: "replace",
+      target: undefined,
+      targets: 'a[title="<&>"]',
+      attributes: { action: "replace", targets: 'a[title="<&>"]', method: "morph" },
+      content: "<b>\n</b>",
+    },
+    {
+      action: "remove",
+      target: "x",
+      targets: undefined,
+      attributes: { action: "remove", target: "x" },
+      content: "",
+    },
+    {
+      action: "refresh",
+      target: undefined,
+      targets: undefined,
+      attributes: { action: "refresh" },
+      content: "",
+    },
+  ]);
+});
+
+Deno.test("parseStreams() refuses anything beside the streams", () => {
+  assert.deepEqual(parseStreams(""), []);
+  for (const text of [`${remove("a")}\n`, ` ${remove("a")}`, "<p></p>", "<turbo-stream>"]) {
+    assert.throws(() => parseStreams(text), SyntaxError);
+  }
+});
+
+Deno.test("assertStream() finds a stream by what is asked, and shows what there was", async () => {
+  const turbo = new Turbo();
+  const pushed = await capture(turbo, () => turbo.push(append("list", "milk"), { to: ["ann"] }));
+  assert.equal(assertStream(pushed, { action: "append" }).target, "list");
+  assertStream(pushed, { target: "list", content: /^milk$/, to: "ann" });
+  assertStream(append("list", "milk"), { content: "milk" });
+  for (
+    const other of [{ action: "remove" }, { target: "x" }, { content: "tea" }, { to: "bob" }, {
+      to: null,
+    }]
+  ) {
+    assert.throws(() => assertStream(pushed, other), /there were 1:\n {2}append list to ann milk/);
+  }
+});
+
+Deno.test("assertNothingPushed() passes where nothing was", async () => {
+  const turbo = new Turbo();
+  assertNothingPushed(await capture(turbo, () => {}));
+  const pushed = await capture(turbo, () => turbo.push(remove("x")));
+  assert.throws(() => assertNothingPushed(pushed), /Something was pushed/);
+});

@@ -1,0 +1,258 @@
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { connect, serve, within } from "../tests/kit.ts";
+import { append, html, Turbo, type TurboOptions } from "./mod.ts";
+import { PROTOCOL } from "./connection.ts";
+import { connected } from "./testing.ts";
+import { sign, verify } from "./token.ts";
+
+const SECRET = "a secret of these tests";
+const HOUR = 60 * 60 * 1000;
+const REFRESH = '<turbo-stream action="refresh"></turbo-stream>';
+const SECRET_LINE = append("lines", html`<p>for the room alone</p>`);
+
+function grant(overrides: Partial<Parameters<typeof sign>[0]> = {}, secret = SECRET): string {
+  return sign(
+    { topics: ["room"], reader: "ann", expires: Date.now() + HOUR, ...overrides },
+    secret,
+  );
+}
+
+function forge(payload: string, secret = SECRET): string {
+  const encoded = btoa(payload).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return `${encoded}.${createHmac("sha256", secret).update(encoded).digest("base64url")}`;
+}
+
+function alter(token: string, index: number): string {
+  const other = token[index] === "A" ? "B" : "A";
+  return token.slice(0, index) + other + token.slice(index + 1);
+}
+
+const good = grant();
+const dot = good.indexOf(".");
+const payload = { purpose: "turbo-stream", topics: ["room"], expires: Date.now() + HOUR };
+const bad: Record<string, string> = {
+  "altered first byte": alter(good, 0),
+  "altered byte of the payload": alter(good, dot - 5),
+  "altered first byte of the signature": alter(good, dot + 1),
+  "altered last byte": alter(good, good.length - 1),
+  "one byte less": good.slice(0, -1),
+  "one byte more": `${good}A`,
+  "other key": grant({}, "another secret"),
+  "expired": grant({ expires: Date.now() - 1 }),
+  "expires never": forge(JSON.stringify({ ...payload, expires: "never" })),
+  "other purpose": forge(JSON.stringify({ ...payload, purpose: "password-reset" })),
+  "no purpose": forge(JSON.stringify({ ...payload, purpose: undefined })),
+  "other reader": grant({ reader: "bob" }),
+  "blank": "%20",
+  "a dot": ".",
+  "three parts": `${good}.${good}`,
+  "payload alone": good.slice(0, dot),
+  "signature alone": good.slice(dot),
+  "no JSON": forge("{"),
+  "null": forge("null"),
+  "a list": forge("[]"),
+  "topics that are none": forge(JSON.stringify({ ...payload, topics: "room" })),
+  "topics of another kind": forge(JSON.stringify({ ...payload, topics: [{}] })),
+  "prototype": "__proto__.constructor",
+  "markup and escape sequences": "<script>\u001b[31m\u0000.x",
+  "brackets": "[object Object]",
+};
+
+Deno.test("verify() gives back what was signed", () => {
+  const expires = Date.now() + HOUR;
+  assert.deepEqual(verify(sign({ topics: ["a", "ü"], reader: "ann", expires }, SECRET), SECRET), {
+    topics: ["a", "ü"],
+    reader: "ann",
+    expires,
+  });
+});
+
+Deno.test("verify() refuses every token that is not one of ours, and does not throw", () => {
+  for (const [name, token] of Object.entries(bad)) {
+    if (name !== "other reader") assert.equal(verify(token, SECRET), undefined, name);
+  }
+});
+
+Deno.test("verify() refuses a token at the moment it ends", () => {
+  const token = grant({ expires: 1_000 });
+  assert(verify(token, SECRET, 999));
+  assert.equal(verify(token, SECRET, 1_000), undefined);
+});
+
+Deno.test("verify() refuses a token with any one character altered", () => {
+  for (let index = 0; index < good.length; index++) {
+    assert.equal(verify(alter(good, index), SECRET), undefined, `character ${index}`);
+  }
+});
+
+Deno.test("verify() refuses 1 MB without hashing it", () => {
+  const start = performance.now();
+  for (let i = 0; i < 1_000; i++) {
+    assert.equal(verify("a.".padEnd(1 << 20, "b"), SECRET), undefined);
+  }
+  assert(performance.now() - start < 500);
+});
+
+/** A room on a server, and what was logged about it. */
+function room(options: TurboOptions = {}) {
+  const logged: unknown[] = [];
+  const turbo = new Turbo({
+    secret: SECRET,
+    onError: (...entry) => logged.push(entry),
+    onNotice: (notice) => logged.push(notice),
+    ...options,
+  });
+  const server = serve((request) => turbo.connect(request, { as: "ann" }));
+  return {
+    turbo,
+    logged,
+    url: server.url,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+function listen(url: string, turbo: Turbo, token?: string) {
+  const query = new URLSearchParams({ since: turbo.cursor, ...(token !== undefined && { token }) });
+  return connect(url, { path: `/turbo-stream?${query}`, protocol: PROTOCOL });
+}
+
+Deno.test("Turbo.connect() lets a signed token listen to its topics", async () => {
+  await using at = room();
+  await using reader = await listen(at.url, at.turbo, good);
+  assert.equal(await reader.next(), `${at.turbo.cursor}\n`);
+  assert.equal(at.turbo.push(SECRET_LINE, { to: "room" }), 1);
+  assert.equal(await reader.next(), `${at.turbo.cursor}\n${SECRET_LINE}`);
+});
+
+Deno.test("Turbo.connect() refuses each bad token in the same way: marker, refresh, nothing else", async () => {
+  for (const [name, token] of Object.entries(bad)) {
+    await using at = room();
+    await using reader = await listen(at.url, at.turbo, token);
+    const { cursor } = at.turbo;
+    assert.equal(await reader.next(), `${cursor}\n`, name);
+    assert.equal(await reader.next(), `${cursor}\n${REFRESH}`, name);
+    assert.equal(at.turbo.push(SECRET_LINE, { to: "room" }), 0, name);
+    at.turbo.push(append("lines", "for all"));
+    assert.match(await reader.next(), /for all/, name);
+    assert.deepEqual(at.logged, [], name);
+  }
+});
+
+Deno.test("Turbo.connect() refuses each bad token that comes with a since, and forgets the one before", async () => {
+  for (const [name, token] of Object.entries(bad)) {
+    if (/\s/.test(token)) continue; // is no token then, but a message of another shape
+    await using at = room();
+    await using reader = await listen(at.url, at.turbo, good);
+    await reader.next();
+    assert.equal(at.turbo.listeners("room"), 1);
+    const { cursor } = at.turbo;
+    reader.socket.send(`since ${cursor} ${token} page-2`);
+    assert.equal(await reader.next(), `${cursor}\n`, name);
+    assert.equal(await reader.next(), `${cursor}\n${REFRESH}`, name);
+    assert.equal(at.turbo.push(SECRET_LINE, { to: "room" }), 0, name);
+    assert.deepEqual(at.logged, [], name);
+  }
+});
+
+Deno.test("Turbo.connect() answers a page without topics by what it missed, not by a refresh", async () => {
+  for (const message of ["since CURSOR", "since CURSOR - page-2", "since CURSOR  page-2"]) {
+    await using at = room();
+    await using reader = await listen(at.url, at.turbo, "");
+    await reader.next();
+    const { cursor } = at.turbo;
+    reader.socket.send(message.replace("CURSOR", cursor));
+    assert.equal(await reader.next(), `${cursor}\n`);
+    at.turbo.push(SECRET_LINE);
+    assert.match(await reader.next(), /for the room/, message);
+  }
+});
+
+Deno.test("Turbo.connect() delivers nothing for a token of 1 MB", async () => {
+  await using at = room();
+  const huge = "a".repeat(1 << 20);
+  await using reader = await listen(at.url, at.turbo);
+  await reader.next();
+  reader.socket.send(`since ${at.turbo.cursor} ${huge}`);
+  assert.equal((await within(reader.closed, "the close")).code, 1009);
+  await assert.rejects(listen(at.url, at.turbo, huge));
+  assert.equal(at.turbo.listeners("room"), 0);
+  assert.deepEqual(at.logged, []);
+});
+
+Deno.test("Turbo.connect() takes the token of the page that is shown now", async () => {
+  await using at = room();
+  await using reader = await listen(at.url, at.turbo, good);
+  await reader.next();
+  reader.socket.send(`since ${at.turbo.cursor} ${grant({ topics: ["attic"] })} page-2`);
+  await reader.next();
+  assert.deepEqual(["room", "attic", "ann"].map((name) => at.turbo.listeners(name)), [0, 1, 1]);
+  assert.equal(at.turbo.size, 1);
+});
+
+Deno.test("Turbo.head() signs topics for one reader", async () => {
+  await using at = room();
+  const token = /data-token="([^"]+)"/.exec(
+    String(at.turbo.head({ topics: ["room"], as: "bob" })),
+  )!;
+  await using _reader = await listen(at.url, at.turbo, token[1]!);
+  await connected(at.turbo);
+  assert.equal(at.turbo.listeners("room"), 0);
+});
+
+Deno.test("Turbo.head() refuses topics that a page could not send back", () => {
+  const turbo = new Turbo({ secret: SECRET });
+  const topics = (count: number) =>
+    Array.from({ length: count }, (_, i) => `${i}`.padStart(100, "t"));
+  turbo.head({ topics: topics(20) });
+  assert.throws(() => turbo.head({ topics: topics(40) }), /Cannot sign 40 topics/);
+});
+
+Deno.test("Turbo.head() says once that a random key signs, and not where there is none to sign", () => {
+  const notices: string[] = [];
+  const turbo = new Turbo({ onNotice: (notice) => notices.push(notice) });
+  turbo.head();
+  assert.equal(notices.length, 0);
+  turbo.head({ topics: ["a"] });
+  turbo.head({ topics: ["b"] });
+  assert.equal(notices.length, 1);
+  assert.match(notices[0]!, /TURBO_SECRET/);
+});
+
+Deno.test("Turbo.head() says so too after a token of a stranger was looked at", async () => {
+  const notices: string[] = [];
+  const turbo = new Turbo({ onNotice: (notice) => notices.push(notice) });
+  await using server = serve((request) => turbo.connect(request));
+  await using reader = await listen(server.url, turbo, good);
+  await reader.next();
+  turbo.head({ topics: ["a"] });
+  assert.equal(notices.length, 1);
+});
+
+Deno.test("Turbo reads TURBO_SECRET where that is allowed, and asks for nothing", async () => {
+  const mod = new URL("mod.ts", import.meta.url);
+  const program = `
+    import { Turbo } from ${JSON.stringify(mod)};
+    const turbo = new Turbo({ onNotice: () => console.log("random") });
+    console.log(/data-token="([^"]+)"/.exec(String(turbo.head({ topics: ["room"] })))[1]);`;
+  const run = async (flags: string[]) => {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", ...flags, "--ext=ts", "-"],
+      env: { TURBO_SECRET: SECRET },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+      cwd: new URL("..", import.meta.url),
+    }).spawn();
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(program));
+    await writer.close();
+    const { stdout } = await within(child.output(), "the program", 30_000);
+    return new TextDecoder().decode(stdout).trim().split("\n");
+  };
+  const [allowed] = await run(["--allow-env=TURBO_SECRET"]);
+  assert.deepEqual(verify(allowed!, SECRET)?.topics, ["room"]);
+  const [notice, token] = await run([]);
+  assert.equal(notice, "random");
+  assert.equal(verify(token!, SECRET), undefined);
+});
