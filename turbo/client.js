@@ -20,7 +20,7 @@
  * }} StreamElement
  * @typedef {CustomEvent<{ render: (element: StreamElement) => unknown }>} StreamRenderEvent
  * @typedef {{ element: StreamElement, run: () => void }} Run
- * @typedef {{ messages: Message[], page: string | undefined, events: StreamRenderEvent[] }} Batch
+ * @typedef {{ messages: Message[], page: string | undefined, hasHole: boolean, events: StreamRenderEvent[] }} Batch
  */
 
 const PROTOCOL = "turbo-stream.v1";
@@ -301,31 +301,40 @@ class Page {
   frameRendered(frame, cursor) {
     this.#mark(frame, cursor);
     if (!this.#hasParts) return;
+    if (!this.#covers(cursor)) return line.since();
     const batch = this.#cancel();
-    this.#queue = [...this.#since(cursor), ...(batch?.messages ?? []), ...this.#queue];
+    const missed = this.#history.filter((message) => isNewer(message.cursor, cursor));
+    this.#queue = [...missed, ...(batch?.messages ?? []), ...this.#queue];
     this.#render();
     this.#catchUp();
   }
 
   // Everything that has queued up becomes one message: one at a time would take a paint each. An
   // answer may be older than what the page has had: that is rendered again behind it, into what the
-  // answer has replaced.
+  // answer has replaced. Where it is no longer known, nothing is rendered behind the answer, and the
+  // server is asked.
   #render() {
     if (this.#batch || this.#queue.length === 0) return;
     const messages = [];
     const known = [...this.#history];
-    for (const message of this.#queue.splice(0)) {
+    let hasHole = false;
+    for (const message of this.#queue) {
+      if (hasHole && !message.answer) continue;
       messages.push(message);
+      hasHole ||= message.answer === true && !this.#covers(message.cursor);
       if (!message.answer) known.push(message);
-      else messages.push(...known.filter(({ cursor }) => isNewer(cursor, message.cursor)));
+      else if (!hasHole) {
+        messages.push(...known.filter(({ cursor }) => isNewer(cursor, message.cursor)));
+      }
     }
-    this.#give(messages);
+    this.#queue = [];
+    this.#give(messages, hasHole);
   }
 
-  /** @param {Message[]} messages */
-  #give(messages) {
+  /** @param {Message[]} messages @param {boolean} hasHole */
+  #give(messages, hasHole) {
     /** @type {Batch} */
-    const batch = { messages, page: document.body.dataset["turboPage"], events: [] };
+    const batch = { messages, hasHole, page: document.body.dataset["turboPage"], events: [] };
     const at = cursorOf(document.body);
     const isMixed = this.#hasParts ||
       messages.some(({ answer, cursor }) => answer || isNewer(at, cursor) || isSame(at, cursor));
@@ -364,7 +373,7 @@ class Page {
     this.#cancel();
     const [first, ...others] = batch.messages;
     this.#queue.unshift(...others);
-    this.#give([/** @type {Message} */ (first)]);
+    this.#give([/** @type {Message} */ (first)], batch.hasHole);
   }
 
   /** @param {Batch} batch @param {Run[]} runs @param {boolean} isMixed */
@@ -379,6 +388,7 @@ class Page {
     const last = messages.findLast(({ answer }) => !answer);
     if (last) this.#advance(last.cursor);
     this.#remember(messages);
+    if (batch.hasHole) line.since();
     this.#catchUp();
     this.#render();
   }
@@ -449,15 +459,20 @@ class Page {
     this.#hasParts = true;
   }
 
-  // Where what a part has missed is no longer known here, the server is asked.
+  // A part for which nothing came since it was rendered is where the page is.
   #catchUp() {
     if (!this.#hasParts || this.#batch) return;
     const at = cursorOf(document.body);
-    for (const part of parts().filter((part) => isNewer(at, cursorOf(part)))) {
-      if (isNewer(this.#historyStart, cursorOf(part))) return line.since();
-      delete part.dataset["turboCursor"];
+    for (const part of parts()) {
+      const isOlder = isNewer(at, cursorOf(part));
+      if (isOlder && this.#covers(cursorOf(part))) delete part.dataset["turboCursor"];
     }
     this.#hasParts = parts().length > 0;
+  }
+
+  /** Whether all that came after a cursor is known here. @param {string} cursor */
+  #covers(cursor) {
+    return isComparable(cursor, this.#historyStart) && !isNewer(this.#historyStart, cursor);
   }
 
   /** @param {Message[]} messages */
@@ -480,11 +495,6 @@ class Page {
     this.#history = [];
     this.#historyLength = 0;
     this.#historyStart = cursorOf(document.body);
-  }
-
-  /** @param {string} cursor */
-  #since(cursor) {
-    return this.#history.filter((message) => isNewer(message.cursor, cursor));
   }
 
   #discard() {
