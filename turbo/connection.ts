@@ -9,6 +9,9 @@ import { refresh } from "./streams.ts";
 /** The sub-protocol of the client that comes with this extension. */
 export const PROTOCOL = "turbo-stream.v1";
 
+/** Milliseconds between two calls of `feed` on a connection that is behind. */
+export const FEED_INTERVAL = 50;
+
 const REFRESH = refresh();
 const encoder = new TextEncoder();
 
@@ -178,7 +181,7 @@ export class Connection {
     if (buffered > behindAfter) {
       if (buffered < this.#buffered) this.#stuckSince = now;
       const stuck = buffered >= this.#buffered &&
-        (buffered > maxBuffered || now - this.#stuckSince > dropAfter);
+        (buffered > maxBuffered || now - this.#stuckSince > dropAfter - 2 * FEED_INTERVAL);
       this.#buffered = buffered;
       return stuck ? "stuck" : "behind";
     }

@@ -6,11 +6,12 @@
 import turboJs from "@hotwired/turbo/dist/turbo.es2017-esm.js" with { type: "text" };
 import clientJs from "./client.js" with { type: "text" };
 import { type Asset, asset } from "./assets.ts";
-import { Connection, EventStreamLine, PROTOCOL, TOO_SLOW, WebSocketLine } from "./connection.ts";
+import { Connection, EventStreamLine, FEED_INTERVAL, PROTOCOL, TOO_SLOW } from "./connection.ts";
+import { WebSocketLine } from "./connection.ts";
 import type { ConnectionLimits, Line } from "./connection.ts";
 import { html, type Markup } from "./html.ts";
 import { type Audience, Log, type LogOptions } from "./log.ts";
-import { handshakeError, isAllowedOrigin, isId } from "./request.ts";
+import { handshakeError, hasValidHost, isAllowedOrigin, isId } from "./request.ts";
 import { wantsEventStream, wantsWebSocket } from "./request.ts";
 import { joinStreams, type Stream } from "./streams.ts";
 import { sign, verify } from "./token.ts";
@@ -20,7 +21,6 @@ const MAX_MESSAGE = 4 * 1024;
 const MAX_STRAY_MESSAGES_PER_MINUTE = 100;
 const MAX_NAMES = 128;
 const MAX_NAME_LENGTH = 255;
-const FEED_INTERVAL = 50;
 
 /** Options of {@linkcode Turbo}. All times are in milliseconds. */
 export interface TurboOptions extends Partial<ConnectionLimits> {
@@ -175,6 +175,14 @@ export class Turbo {
     return this.#zombies.size;
   }
 
+  /** Bytes given to connections and not yet taken by the system, those given up included. */
+  get buffered(): number {
+    let bytes = 0;
+    for (const { line } of this.#connections) bytes += line.buffered;
+    for (const { line } of this.#zombies) bytes += line.buffered;
+    return bytes;
+  }
+
   /** How many connections listen to a name. */
   listeners(name: string): number {
     return this.#byName.get(name)?.size ?? 0;
@@ -220,6 +228,7 @@ export class Turbo {
   connect(request: Request, options: ConnectOptions = {}): Response {
     const as = checkNames(typeof options.as === "string" ? [options.as] : options.as ?? []);
     const upgrade = wantsWebSocket(request);
+    if (!hasValidHost(request)) return new Response("The Host is malformed\n", { status: 400 });
     if (this.#options.path === null) return new Response("Not found\n", { status: 404 });
     if (!upgrade && !wantsEventStream(request)) {
       return new Response("A WebSocket, or Accept: text/event-stream, is needed\n", {
@@ -250,7 +259,7 @@ export class Turbo {
       return upgrade ? this.#openWebSocket(request, visitor) : this.#openEventStream(visitor);
     } catch (error) {
       claim();
-      this.#options.onError("Cannot open a connection:", error);
+      this.#report("Cannot open a connection:", error);
       return new Response("Bad request\n", { status: 400 });
     }
   }
@@ -280,6 +289,7 @@ export class Turbo {
 
   /** The answer to a request for one of the two scripts, `undefined` for any other. */
   asset(request: Request): Response | undefined {
+    if (!hasValidHost(request)) return undefined;
     const { pathname } = new URL(request.url);
     return this.#scripts.find((script) => script.path === pathname)?.respond(request);
   }
@@ -321,6 +331,7 @@ export class Turbo {
     };
     socket.onopen = () =>
       this.#guard(socket, () => {
+        if (this.#closing) return socket.close(1001, "The server stops"); // since it was let in
         connection = this.#add(new WebSocketLine(socket, { naked }), visitor);
       });
     socket.onclose = gone;
@@ -416,7 +427,7 @@ export class Turbo {
     try {
       this.#options.onChange([...changed]);
     } catch (error) {
-      this.#options.onError("onChange failed:", error);
+      this.#report("onChange failed:", error);
     }
   }
 
@@ -444,11 +455,11 @@ export class Turbo {
   #drop(connection: Connection, reason: string, error?: unknown): void {
     this.#remove(connection);
     this.#zombies.add(connection);
-    if (error !== undefined) this.#options.onError(reason, error);
+    if (error !== undefined) this.#report(reason, error);
     try {
       connection.line.close(TOO_SLOW, reason);
     } catch (error) {
-      this.#options.onError("Cannot close a connection:", error);
+      this.#report("Cannot close a connection:", error);
     }
   }
 
@@ -505,12 +516,21 @@ export class Turbo {
     };
   }
 
+  // Called from callbacks and timers, where a throw would end the process.
+  #report(message: string, error: unknown): void {
+    try {
+      this.#options.onError(message, error);
+    } catch (failure) {
+      console.error(message, error, "and onError failed:", failure);
+    }
+  }
+
   // An uncaught throw in a socket's callback would end the process.
   #guard(socket: WebSocket, callback: () => void): void {
     try {
       callback();
     } catch (error) {
-      this.#options.onError("A connection failed:", error);
+      this.#report("A connection failed:", error);
       socket.close(1011, "Internal error");
     }
   }
