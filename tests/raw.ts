@@ -51,9 +51,13 @@ export class RawSocket implements AsyncDisposable {
   }
 
   /** Opens a WebSocket; fails where the answer is not 101. */
-  static async upgrade(port: number, path = "/turbo-stream"): Promise<RawSocket> {
+  static async upgrade(
+    port: number,
+    path = "/turbo-stream",
+    headers: Record<string, string> = {},
+  ): Promise<RawSocket> {
     const socket = await RawSocket.open(port);
-    await socket.write(request(`GET ${path} HTTP/1.1`, HANDSHAKE));
+    await socket.write(request(`GET ${path} HTTP/1.1`, { ...HANDSHAKE, ...headers }));
     const { status, text } = await socket.answer();
     if (status === 101) return socket;
     await socket[Symbol.asyncDispose]();
@@ -79,7 +83,7 @@ export class RawSocket implements AsyncDisposable {
       const end = text.indexOf("\r\n\r\n");
       if (end < 0) return false;
       const head = text.slice(0, end);
-      if (/^HTTP\/1\.1 (1\d\d|204|304)/.test(head)) return true;
+      if (/^HTTP\/1\.[01] (1\d\d|204|304)/.test(head)) return true;
       if (/^transfer-encoding: chunked/im.test(head)) return text.endsWith("0\r\n\r\n");
       const length = /^content-length: (\d+)/im.exec(head)?.[1];
       return length !== undefined && text.length >= end + 4 + Number(length);
@@ -99,6 +103,16 @@ export class RawSocket implements AsyncDisposable {
       ]),
     );
     return { status, headers, text };
+  }
+
+  /** Reads exactly so many bytes. */
+  async read(length: number, milliseconds?: number): Promise<Uint8Array<ArrayBuffer>> {
+    while (this.#rest.length < length) {
+      if (!await this.#fill(milliseconds)) throw new Error("The line ended");
+    }
+    const bytes = this.#rest.slice(0, length);
+    this.#rest = this.#rest.slice(length);
+    return bytes;
   }
 
   /** Reads one frame; `undefined` where the line has ended. */
@@ -182,6 +196,14 @@ export async function ask(port: number, data: string | Uint8Array): Promise<RawA
   await using socket = await RawSocket.open(port);
   await socket.write(data);
   return await socket.answer();
+}
+
+/** The status of the answer to one request, whose body may have no end. 0 where there is none. */
+export async function statusOf(port: number, data: string | Uint8Array): Promise<number> {
+  await using socket = await RawSocket.open(port);
+  await socket.write(data);
+  const line = latin1.decode(await socket.read("HTTP/1.1 200".length));
+  return Number(/^HTTP\/1\.[01] (\d{3})$/.exec(line)?.[1] ?? 0);
 }
 
 /** A request's bytes. A header whose value is a list goes out once for each value. */

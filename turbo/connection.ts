@@ -9,9 +9,6 @@ import { refresh } from "./streams.ts";
 /** The sub-protocol of the client that comes with this extension. */
 export const PROTOCOL = "turbo-stream.v1";
 
-/** Milliseconds between two calls of `feed` on a connection that is behind. */
-export const FEED_INTERVAL = 50;
-
 const REFRESH = refresh();
 const encoder = new TextEncoder();
 
@@ -179,9 +176,10 @@ export class Connection {
     const { behindAfter, maxBuffered, dropAfter } = this.#limits;
     const buffered = this.line.buffered;
     if (buffered > behindAfter) {
+      const almost = 0.9 * dropAfter; // for it is looked at now and then only
       if (buffered < this.#buffered) this.#stuckSince = now;
       const stuck = buffered >= this.#buffered &&
-        (buffered > maxBuffered || now - this.#stuckSince > dropAfter - 2 * FEED_INTERVAL);
+        (buffered > maxBuffered || now - this.#stuckSince > almost);
       this.#buffered = buffered;
       return stuck ? "stuck" : "behind";
     }
@@ -208,8 +206,9 @@ export class Connection {
   }
 
   #fallBehind(position: number): void {
-    this.live = false;
     this.#position = position;
+    if (!this.live) return; // asking again does not count as reading
+    this.live = false;
     this.#buffered = this.line.buffered;
     this.#stuckSince = Date.now();
   }

@@ -6,8 +6,7 @@
 import turboJs from "@hotwired/turbo/dist/turbo.es2017-esm.js" with { type: "text" };
 import clientJs from "./client.js" with { type: "text" };
 import { type Asset, asset } from "./assets.ts";
-import { Connection, EventStreamLine, FEED_INTERVAL, PROTOCOL, TOO_SLOW } from "./connection.ts";
-import { WebSocketLine } from "./connection.ts";
+import { Connection, EventStreamLine, PROTOCOL, TOO_SLOW, WebSocketLine } from "./connection.ts";
 import type { ConnectionLimits, Line } from "./connection.ts";
 import { html, type Markup } from "./html.ts";
 import { type Audience, Log, type LogOptions } from "./log.ts";
@@ -21,6 +20,7 @@ const MAX_MESSAGE = 4 * 1024;
 const MAX_STRAY_MESSAGES_PER_MINUTE = 100;
 const MAX_NAMES = 128;
 const MAX_NAME_LENGTH = 255;
+const FEED_INTERVAL = 50;
 
 /** Options of {@linkcode Turbo}. All times are in milliseconds. */
 export interface TurboOptions extends Partial<ConnectionLimits> {
@@ -212,7 +212,7 @@ export class Turbo {
         if (!connection.live) this.#feedLater(connection);
         if (except === undefined || connection.page !== except) addressed++;
       } catch (error) {
-        this.#drop(connection, "Cannot send to a connection:", error);
+        this.#drop(connection, "Cannot send to a connection", error);
       }
     }
     return addressed;
@@ -329,28 +329,42 @@ export class Turbo {
       if (connection) this.#remove(connection);
       visitor.release();
     };
+    // A throw in a callback would end the process.
+    const guard = (callback: () => void) => {
+      try {
+        callback();
+      } catch (error) {
+        this.#report("A connection failed:", error);
+        end(1011, "Internal error");
+      }
+    };
+    const end = (code: number, reason: string) => {
+      if (connection) this.#forget(connection);
+      closeWhenQuiet(socket, code, reason);
+    };
     socket.onopen = () =>
-      this.#guard(socket, () => {
-        if (this.#closing) return socket.close(1001, "The server stops"); // since it was let in
-        connection = this.#add(new WebSocketLine(socket, { naked }), visitor);
+      guard(() => {
+        if (this.#closing) return end(1001, "The server stops"); // since it was let in
+        connection = this.#connectionOver(new WebSocketLine(socket, { naked }), visitor);
+        this.#add(connection, visitor);
       });
     socket.onclose = gone;
     socket.onerror = gone;
     socket.onmessage = ({ data }) =>
-      this.#guard(socket, () => {
-        if (!connection) return;
-        if (typeof data !== "string") return socket.close(1003, "Text is needed");
-        if (data.length > MAX_MESSAGE) return socket.close(1009, "The message is too long");
+      guard(() => {
+        if (!connection || !this.#connections.has(connection)) return;
+        if (typeof data !== "string") return end(1003, "Text is needed");
+        if (data.length > MAX_MESSAGE) return end(1009, "The message is too long");
         if (naked) {
-          if (!stray.allow()) socket.close(1008, "Too many messages");
+          if (!stray.allow()) end(1008, "Too many messages");
           return;
         }
         const [verb, cursor = "", token, page, ...rest] = data.split(" ");
         const valid = verb === "since" && CURSOR.test(cursor) && rest.length === 0 &&
           (page === undefined || isId(page));
-        if (!valid) return socket.close(1008, "since CURSOR [TOKEN [PAGE]] is needed");
+        if (!valid) return end(1008, "since CURSOR [TOKEN [PAGE]] is needed");
         if (connection.line.buffered > this.#limits.maxBuffered) {
-          return this.#drop(connection, "A reader asks and does not read", undefined);
+          return end(TOO_SLOW, "A reader asks and does not read");
         }
         this.#resume(connection, {
           ...visitor,
@@ -372,7 +386,8 @@ export class Turbo {
         visitor.release();
       },
     });
-    connection = this.#add(line, visitor);
+    connection = this.#connectionOver(line, visitor);
+    this.#add(connection, visitor);
     return new Response(line.body, {
       headers: {
         "Content-Type": "text/event-stream",
@@ -382,18 +397,20 @@ export class Turbo {
     });
   }
 
-  #add(line: Line, visitor: Visitor): Connection {
-    const connection = new Connection(line, this.#log, this.#limits, visitor.release);
+  #connectionOver(line: Line, { release }: Visitor): Connection {
+    return new Connection(line, this.#log, this.#limits, release);
+  }
+
+  #add(connection: Connection, visitor: Visitor): void {
     this.#connections.add(connection);
     this.#beatTimer ??= setInterval(() => this.#sendHeartbeats(), this.#options.heartbeat / 15);
     if (visitor.since === undefined) {
       connection.page = visitor.page;
       this.#listen(connection, new Set(visitor.as));
-      line.mark(this.#log.cursor);
+      connection.line.mark(this.#log.cursor);
     } else {
       this.#resume(connection, { ...visitor, since: visitor.since });
     }
-    return connection;
   }
 
   /** Answers a `since`. A token that does not hold is answered by a refresh, which brings a new one. */
@@ -451,16 +468,20 @@ export class Turbo {
     this.#beatTimer = this.#feedTimer = undefined;
   }
 
-  /** Forgets a connection now: the close event of a stuck one may never come. */
   #drop(connection: Connection, reason: string, error?: unknown): void {
-    this.#remove(connection);
-    this.#zombies.add(connection);
-    if (error !== undefined) this.#report(reason, error);
+    this.#forget(connection);
+    if (error !== undefined) this.#report(`${reason}:`, error);
     try {
       connection.line.close(TOO_SLOW, reason);
     } catch (error) {
       this.#report("Cannot close a connection:", error);
     }
+  }
+
+  /** Takes out a connection now: the close event of a stuck one may never come. */
+  #forget(connection: Connection): void {
+    this.#remove(connection);
+    if (connection.line instanceof WebSocketLine) this.#zombies.add(connection);
   }
 
   #feedLater(connection: Connection): void {
@@ -475,7 +496,7 @@ export class Turbo {
         if (state === "stuck") this.#drop(connection, "The reader is too slow");
         else if (state === "live") this.#behind.delete(connection);
       } catch (error) {
-        this.#drop(connection, "Cannot send to a connection:", error);
+        this.#drop(connection, "Cannot send to a connection", error);
       }
     }
     if (this.#behind.size > 0) return;
@@ -490,7 +511,7 @@ export class Turbo {
       try {
         connection.beat(this.#beat);
       } catch (error) {
-        this.#drop(connection, "Cannot send to a connection:", error);
+        this.#drop(connection, "Cannot send to a connection", error);
       }
     }
   }
@@ -524,16 +545,6 @@ export class Turbo {
       console.error(message, error, "and onError failed:", failure);
     }
   }
-
-  // An uncaught throw in a socket's callback would end the process.
-  #guard(socket: WebSocket, callback: () => void): void {
-    try {
-      callback();
-    } catch (error) {
-      this.#report("A connection failed:", error);
-      socket.close(1011, "Internal error");
-    }
-  }
 }
 
 /** What a connection says of itself when it is opened. */
@@ -543,6 +554,20 @@ interface Visitor {
   since: string | undefined;
   token: string | undefined;
   release: () => void;
+}
+
+// Deno cuts off a client that goes on sending after a close, and it never learns the code. So it is
+// closed when it has been quiet for a moment, or at the end of our patience.
+function closeWhenQuiet(socket: WebSocket, code: number, reason: string): void {
+  const start = Date.now();
+  let heardAt = start;
+  socket.onmessage = () => heardAt = Date.now();
+  const timer = setInterval(() => {
+    const now = Date.now();
+    if (now - heardAt < 20 && now - start < 800) return;
+    clearInterval(timer);
+    socket.close(code, reason);
+  }, 20);
 }
 
 class StrayMessages {
