@@ -1,6 +1,7 @@
 /**
  * A reader in a process of its own, which a test can stop. It comes back when it is closed, asks for
- * what it missed, and writes one line for each event: `open`, `close CODE`, `at CURSOR TEXT`.
+ * what it missed, and writes one line for each event: `open`, `close CODE`, `at CURSOR TEXT`, where the
+ * text is `mark`, `refresh`, `box`, or the number that was pushed.
  *
  * Usage: reader.ts URL [CONNECTIONS]
  *
@@ -15,8 +16,10 @@ function connect(cursor = ""): void {
   socket.onmessage = ({ data }) => {
     const end = data.indexOf("\n");
     cursor = data.slice(0, end);
-    const number = /<i>(\w+)<\/i>/.exec(data)?.[1] ?? (data.includes("refresh") ? "refresh" : "");
-    console.log(`at ${cursor} ${number}`);
+    const html = data.slice(end + 1);
+    const number = /<i>(\d+)<\/i>/.exec(html)?.[1];
+    const text = html === "" ? "mark" : html.includes('"refresh"') ? "refresh" : number ?? "box";
+    console.log(`at ${cursor} ${text}`);
   };
   socket.onclose = ({ code }) => {
     console.log(`close ${code}`);
