@@ -24,13 +24,13 @@ export interface TestChild extends AsyncDisposable {
 export function startChild(
   program: string,
   args: readonly string[] = [],
-  { command = [], env = {} }: { command?: readonly string[]; env?: Record<string, string> } = {},
+  { command = [], flags = ["-A"] }: { command?: readonly string[]; flags?: readonly string[] } = {},
 ): TestChild {
   const path = new URL(program, import.meta.url).pathname;
-  const [first = "", ...rest] = [...command, Deno.execPath(), "run", "-A", path, ...args];
+  const [first = "", ...rest] = [...command, Deno.execPath(), "run", ...flags, path, ...args];
   const process = new Deno.Command(first, {
     args: rest,
-    env: { NO_COLOR: "1", ...env },
+    env: { NO_COLOR: "1" },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
