@@ -115,6 +115,21 @@ export class RawSocket implements AsyncDisposable {
     return bytes;
   }
 
+  /** Says that nothing more will be written. */
+  async finish(): Promise<void> {
+    try {
+      await this.#conn.closeWrite();
+    } catch (error) {
+      if (!isDisconnect(error) && !(error instanceof Deno.errors.NotConnected)) throw error;
+    }
+  }
+
+  /** Reads the first bytes that come; empty where the line ends without any. */
+  async beginning(milliseconds?: number): Promise<string> {
+    await this.#fill(milliseconds);
+    return latin1.decode(this.#rest);
+  }
+
   /** Reads one frame; `undefined` where the line has ended. */
   async frame(milliseconds?: number): Promise<Frame | undefined> {
     for (;;) {
