@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { startChild } from "./children.ts";
-import { connect, startApp, until, within } from "./kit.ts";
+import { Turbo } from "../turbo/mod.ts";
+import { connect, serve, startApp, until, within } from "./kit.ts";
 
 const ARGS = ["--hostname=127.0.0.1", "--interval=0.2"];
 
@@ -75,6 +76,20 @@ Deno.test("main.ts starts at once on the same port after kill -9, and 100 client
     readers.lines.slice(told).filter((line) => line.endsWith(text)).length;
   await until(() => count(" refresh") === 100, "each is made to fetch the page anew");
   console.log(`    up after ${started} ms, all told after ${Date.now() - begin} ms`);
+});
+
+Deno.test("Turbo.close() tells one that was being upgraded", async () => {
+  const turbo = new Turbo();
+  let closing: Promise<void> | undefined;
+  await using server = serve((request) => {
+    const response = turbo.connect(request);
+    closing = turbo.close({ deadline: 2_000 });
+    return response;
+  });
+  await using client = await connect(server.url);
+  assert.equal((await within(client.closed, "it to be told", 1_000)).code, 1001);
+  await closing;
+  assert.equal(turbo.size, 0);
 });
 
 async function drained(response: Response): Promise<Response> {

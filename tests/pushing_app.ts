@@ -17,6 +17,10 @@ export interface Report {
   url: string;
   /** Bytes of memory. */
   rss: number;
+  /** Bytes of it that JavaScript uses. */
+  heap: number;
+  /** Timers that are set. */
+  timers: number;
   /** Open connections. */
   size: number;
   /** Connections given up whose end has not been reported. */
@@ -26,6 +30,7 @@ export interface Report {
 }
 
 if (import.meta.main) {
+  const timers = countTimers();
   const still = { latest: undefined, history: [], failure: undefined, at: 0 };
   const { hono, turbo } = createApp({
     interval: 3_600,
@@ -38,9 +43,12 @@ if (import.meta.main) {
   const { addr: { port, hostname } } = server;
   setInterval(() => {
     const { size, zombies, buffered } = turbo;
-    const { rss } = Deno.memoryUsage();
+    const { rss, heapUsed: heap } = Deno.memoryUsage();
     const url = `http://${hostname}:${port}`;
-    const report: Report = { at: Date.now(), url, rss, size, zombies, buffered };
+    const report: Report = {
+      ...{ at: Date.now(), url, rss, heap, timers: timers.size },
+      ...{ size, zombies, buffered },
+    };
     console.log(JSON.stringify(report));
   }, 50);
 
@@ -56,4 +64,28 @@ if (import.meta.main) {
       turbo.push(replace("load", box));
     }, 1000 / rate);
   }
+}
+
+/** Keeps account of the timers, which nothing in Deno tells. */
+function countTimers(): Set<unknown> {
+  const timers = new Set<unknown>();
+  const { setTimeout, setInterval, clearTimeout } = globalThis;
+  globalThis.setInterval = ((...args: Parameters<typeof setInterval>) => {
+    const id = setInterval(...args);
+    timers.add(id);
+    return id;
+  }) as typeof setInterval;
+  globalThis.setTimeout = ((act: () => void, ...rest: [number?]) => {
+    const id = setTimeout(() => {
+      timers.delete(id);
+      act();
+    }, ...rest);
+    timers.add(id);
+    return id;
+  }) as typeof setTimeout;
+  globalThis.clearTimeout = globalThis.clearInterval = (id) => {
+    timers.delete(id);
+    clearTimeout(id);
+  };
+  return timers;
 }

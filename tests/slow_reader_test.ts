@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { startChild, type TestChild } from "./children.ts";
-import { connect, pause } from "./kit.ts";
+import { append, html, Turbo } from "../turbo/mod.ts";
+import { connect, pause, serve, until } from "./kit.ts";
 import type { Report } from "./pushing_app.ts";
+import { frame, HANDSHAKE, RawSocket, request } from "./raw.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -59,6 +61,47 @@ Deno.test("Turbo.push() drops a stopped reader within 10 s at little cost, and i
   await app.line(/"size":6,"zombies":0/);
   await Promise.all(others.map((other) => other[Symbol.asyncDispose]()));
 });
+
+Deno.test("Turbo drops a reader that asks again and again and takes nothing", async () => {
+  const turbo = new Turbo({ dropAfter: 1_000, log: { maxBytes: 64 * MiB } });
+  await using server = serve((request) => turbo.connect(request));
+  const cursor = turbo.cursor;
+  fill(turbo);
+  await using socket = await RawSocket.open(server.port);
+  const headers = { ...HANDSHAKE, "Sec-WebSocket-Protocol": "turbo-stream.v1" };
+  await socket.write(request(`GET /turbo-stream?since=${cursor} HTTP/1.1`, headers));
+  await until(() => turbo.size === 1, "it is in");
+  let tookAt = Date.now();
+  for (let asked = 0; asked < 200 && turbo.size === 1; asked++) {
+    if (turbo.buffered <= 64 * KiB) tookAt = Date.now();
+    await socket.write(frame(`since ${cursor}`));
+    await pause(50);
+  }
+  const seconds = (Date.now() - tookAt) / 1000;
+  assert(seconds >= 0.8 && seconds <= 1.2, `it held out for ${seconds} s`);
+  assert.equal(turbo.size, 0);
+  await socket[Symbol.asyncDispose]();
+  await until(() => turbo.zombies === 0, "its line has ended");
+  await pause(100); // Deno's own close ends after its event
+});
+
+Deno.test("Turbo drops an event stream whose reader takes nothing, and nothing is left of it", async () => {
+  const turbo = new Turbo({ dropAfter: 1_000, log: { maxBytes: 64 * MiB } });
+  await using server = serve((request) => turbo.connect(request));
+  const cursor = turbo.cursor;
+  fill(turbo);
+  await using socket = await RawSocket.open(server.port);
+  const headers = { Host: "a", Accept: "text/event-stream", "Last-Event-ID": cursor };
+  await socket.write(request("GET /turbo-stream HTTP/1.1", headers));
+  await until(() => turbo.buffered > 64 * KiB, "it is behind");
+  await until(() => turbo.size === 0, "it is dropped", 1_500);
+  assert.deepEqual([turbo.zombies, turbo.buffered], [0, 0]);
+});
+
+/** More than the kernel takes for one who does not read. */
+function fill(turbo: Turbo): void {
+  for (let i = 0; i < 300; i++) turbo.push(append("list", html`<p>${"x".repeat(64 * KiB)}</p>`));
+}
 
 async function reportOf(app: TestChild): Promise<Report> {
   return JSON.parse(await app.line(/^{/));

@@ -103,7 +103,8 @@ export class EventStreamLine implements Line {
   close(code: number): void {
     if (!this.#open) return;
     this.#open = false;
-    if (code === TOO_SLOW) this.#controller.error(new Error("The reader is too slow"));
+    // Deno writes to the log what a body fails with: one line, and no stack.
+    if (code === TOO_SLOW) this.#controller.error("A reader of server-sent events is too slow");
     else this.#controller.close();
   }
 }
