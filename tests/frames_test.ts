@@ -100,10 +100,13 @@ Deno.test("Turbo closes with 1008 within 1 s on 10,000 small messages, the other
   const { turbo, server } = running;
   await using socket = await RawSocket.upgrade(server.port);
   const one = frame("x");
-  const flood = new Uint8Array(10_000 * one.length);
-  for (let i = 0; i < 10_000; i++) flood.set(one, i * one.length);
-  await socket.write(flood);
+  const flood = new Uint8Array(200 * one.length);
+  for (let i = 0; i < 200; i++) flood.set(one, i * one.length);
   const code = socket.closeCode();
+  for (let i = 0; i < 50; i++) {
+    await socket.write(flood);
+    await pause(5);
+  }
   assert.equal(await code, 1008);
   await until(() => turbo.size === 1, "it is out", 1_000);
   await running.assertUndisturbed();
