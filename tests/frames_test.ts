@@ -100,19 +100,16 @@ Deno.test("Turbo closes with 1008 within 1 s on 10,000 small messages, the other
   const { turbo, server } = running;
   await using socket = await RawSocket.upgrade(server.port);
   const one = frame("x");
-  const flood = new Uint8Array(200 * one.length);
-  for (let i = 0; i < 200; i++) flood.set(one, i * one.length);
+  const flood = new Uint8Array(10_000 * one.length);
+  for (let i = 0; i < 10_000; i++) flood.set(one, i * one.length);
   const code = socket.closeCode();
-  for (let i = 0; i < 50; i++) {
-    await socket.write(flood);
-    await pause(5);
-  }
+  await socket.write(flood);
   assert.equal(await code, 1008);
   await until(() => turbo.size === 1, "it is out", 1_000);
   await running.assertUndisturbed();
 });
 
-// The platform's own limit: Deno ends the line of one that goes on sending after the close.
+// Its code may be lost: Deno ends the line when more comes after the close.
 Deno.test("Turbo ends the line of one that never stops sending within 1 s", async () => {
   await using running = await start();
   await using socket = await RawSocket.upgrade(running.server.port);
@@ -120,7 +117,7 @@ Deno.test("Turbo ends the line of one that never stops sending within 1 s", asyn
   const code = socket.closeCode(2_000);
   while (await socket.write(frame("x"))) await pause(1);
   assert([CUT, 1008].includes(await code));
-  assert(Date.now() - begin < 1_200, "100 messages are allowed, and then it takes 800 ms at most");
+  assert(Date.now() - begin < 1_200, "100 messages are allowed");
   await running.assertUndisturbed();
 });
 

@@ -104,7 +104,8 @@ Deno.test("normal use violates no policy, Turbo's progress bar included", inBrow
   await page.reload();
   await page.waitForSelector('[data-turbo-stream="open"]');
   assert.deepEqual(await violations(page), []);
-  assert.deepEqual(running.errors, []);
+  // Turbo's own, of a visit that the next one has overtaken.
+  assert.deepEqual(running.errors.filter((error) => !/^AbortError/.test(error)), []);
 });
 
 Deno.test("the policy names no source but this server, and allows nothing inline", async () => {

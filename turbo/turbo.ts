@@ -21,6 +21,7 @@ const MAX_STRAY_MESSAGES_PER_MINUTE = 100;
 const MAX_NAMES = 128;
 const MAX_NAME_LENGTH = 255;
 const FEED_INTERVAL = 50;
+const CLOSE_DELAY = 20;
 
 /** Options of {@linkcode Turbo}. All times are in milliseconds. */
 export interface TurboOptions extends Partial<ConnectionLimits> {
@@ -340,7 +341,8 @@ export class Turbo {
     };
     const end = (code: number, reason: string) => {
       if (connection) this.#forget(connection);
-      closeWhenQuiet(socket, code, reason);
+      // Deno cuts off a client of whom more has come already, and it would never learn the code.
+      setTimeout(() => socket.close(code, reason), CLOSE_DELAY);
     };
     socket.onopen = () =>
       guard(() => {
@@ -554,20 +556,6 @@ interface Visitor {
   since: string | undefined;
   token: string | undefined;
   release: () => void;
-}
-
-// Deno cuts off a client that goes on sending after a close, and it never learns the code. So it is
-// closed when it has been quiet for a moment, or at the end of our patience.
-function closeWhenQuiet(socket: WebSocket, code: number, reason: string): void {
-  const start = Date.now();
-  let heardAt = start;
-  socket.onmessage = () => heardAt = Date.now();
-  const timer = setInterval(() => {
-    const now = Date.now();
-    if (now - heardAt < 20 && now - start < 800) return;
-    clearInterval(timer);
-    socket.close(code, reason);
-  }, 20);
 }
 
 class StrayMessages {
