@@ -19,6 +19,7 @@ import {
   Turbo,
   type TurboOptions,
 } from "./turbo/mod.ts";
+import { hasValidHost } from "./turbo/request.ts";
 
 /** What can be set from outside. */
 export interface Settings {
@@ -32,6 +33,8 @@ export interface Settings {
   maxConnections: number;
   /** Origins other than the server's own whose pages may connect. */
   allowOrigin: string[];
+  /** MiB of memory above which the process drains and ends, for a supervisor to start it anew. */
+  maxMemory: number;
 }
 
 /** What {@linkcode createApp} takes; everything has a default. */
@@ -53,6 +56,8 @@ export interface App {
   /** Closes the stream and ends the timer, in `deadline` milliseconds at most. */
   close(deadline: number): Promise<void>;
 }
+
+type AppContext = Context<{ Variables: SecureHeadersVariables }>;
 
 /** Wires the app together. Starts nothing: the timer runs while a page is open. */
 export function createApp(options: AppOptions = {}): App {
@@ -78,7 +83,7 @@ export function createApp(options: AppOptions = {}): App {
   }
 
   async function render(
-    c: Context<{ Variables: SecureHeadersVariables }>,
+    c: AppContext,
     page: (context: PageContext) => Markup,
   ): Promise<Response> {
     const cursor = turbo.cursor; // before the sample is read, or a push in between would be missed
@@ -93,13 +98,7 @@ export function createApp(options: AppOptions = {}): App {
     }));
   }
 
-  // In front of the middleware: the headers of a WebSocket's answer cannot be changed.
-  hono.get("/turbo-stream", (c) => {
-    const address = c.env ? getConnInfo(c).remote.address : undefined;
-    return turbo.connect(c.req.raw, address === undefined ? {} : { address });
-  });
-
-  hono.use(secureHeaders({
+  const setHeaders = secureHeaders({
     contentSecurityPolicy: {
       defaultSrc: ["'none'"],
       scriptSrc: ["'self'"],
@@ -111,9 +110,31 @@ export function createApp(options: AppOptions = {}): App {
       frameAncestors: ["'none'"],
     },
     referrerPolicy: "strict-origin-when-cross-origin", // Turbo's forms need the Origin
-    strictTransportSecurity: false, // for whoever ends the TLS to say
+    strictTransportSecurity: false, // only whoever ends the TLS knows of it
     xFrameOptions: "DENY",
-  }));
+  });
+
+  async function secure(c: AppContext, next: () => Promise<void>): Promise<void> {
+    await setHeaders(c, next);
+    if (c.req.header("X-Forwarded-Proto") === "https") {
+      c.header("Strict-Transport-Security", "max-age=31536000");
+    }
+  }
+
+  // In front of the middleware: the headers of a WebSocket's answer cannot be changed.
+  hono.get("/turbo-stream", async (c) => {
+    const address = c.env ? getConnInfo(c).remote.address : undefined;
+    const response = turbo.connect(c.req.raw, address === undefined ? {} : { address });
+    if (response.status === 101) return response;
+    await secure(c, () => Promise.resolve(void (c.res = response)));
+    return c.res;
+  });
+
+  hono.use(secure);
+  hono.use(async (c, next) => {
+    if (!hasValidHost(c.req.raw)) return c.text("The Host is malformed\n", 400);
+    await next();
+  });
   hono.get("/", (c) => render(c, mainPage));
   hono.get("/page2", (c) => render(c, secondPage));
   hono.get("/assets/*", (c) => {
@@ -161,6 +182,8 @@ Options, each also an environment variable; the option wins:
   --max-connections N  MAX_CONNECTIONS  Open pages at a time (10000)
   --allow-origin URL   ALLOW_ORIGIN     Another origin whose pages may connect; repeat
                                         the option, or separate with commas (none)
+  --max-memory MIB     MAX_MEMORY       Memory above which it closes all connections and exits
+                                        with code 3, to be started anew; 0 for no limit (1024)
   --help               Show this text
   --version            Show the version
 `;
@@ -193,6 +216,7 @@ export function parseSettings(
     interval: read("interval", "INTERVAL", seconds, 5),
     maxConnections: read("max-connections", "MAX_CONNECTIONS", integer(1, 1_000_000), 10_000),
     allowOrigin: read("allow-origin", "ALLOW_ORIGIN", origins, []),
+    maxMemory: read("max-memory", "MAX_MEMORY", integer(0, 1_048_576), 1024),
   };
 }
 
@@ -208,6 +232,7 @@ function parseOptions(args: readonly string[]): Record<string, unknown> {
         "interval": { type: "string" },
         "max-connections": { type: "string" },
         "allow-origin": { type: "string", multiple: true },
+        "max-memory": { type: "string" },
         "help": { type: "boolean", short: "h" },
         "version": { type: "boolean", short: "V" },
       },
@@ -259,46 +284,85 @@ function quote(value: string): string {
 /** Milliseconds for readers to be told, and then for the process to end, whatever hangs. */
 const DRAIN_DEADLINE = 10_000;
 const EXIT_DEADLINE = 5_000;
+/** The same where the memory runs out, which does not wait for a reader. */
+const MEMORY_DRAIN_DEADLINE = 2_000;
+const MEMORY_CHECK_INTERVAL = 500;
+const OUT_OF_MEMORY = 3;
+/** Milliseconds between two tries to accept connections again. */
+const RETRY_INTERVAL = 200;
 
 async function main(): Promise<void> {
   const settings = settingsOrExit();
-  const { port, hostname, interval, maxConnections, allowOrigin } = settings;
+  const { port, hostname, interval, maxConnections, allowOrigin, maxMemory } = settings;
   const app = createApp({ interval, turbo: { maxConnections, allowedOrigins: allowOrigin } });
-  let server = listen(port);
+  let server = listenOrExit();
   const { port: boundPort } = server.addr as Deno.NetAddr;
   const shown = hostname === "0.0.0.0" || hostname === "::" ? "localhost" : hostname;
   console.log(`Listening on http://${shown.includes(":") ? `[${shown}]` : shown}:${boundPort}/`);
 
   let stopping = false;
-  async function stop(): Promise<void> {
-    if (stopping) Deno.exit(0);
+  async function stop({ code, deadline }: { code: number; deadline: number }): Promise<void> {
     stopping = true;
     console.log(`Stopping: closing ${app.turbo.size} connections`);
-    await app.close(DRAIN_DEADLINE);
+    await app.close(deadline);
     // It closes idle connections, and would wait for one that is stuck for ever.
-    await Promise.race([server.shutdown(), new Promise((done) => setTimeout(done, EXIT_DEADLINE))]);
-    Deno.exit(0);
+    await Promise.race([
+      server.shutdown(),
+      new Promise((done) => setTimeout(done, Math.min(deadline, EXIT_DEADLINE))),
+    ]);
+    Deno.exit(code);
   }
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      if (stopping) Deno.exit(0);
+      stop({ code: 0, deadline: DRAIN_DEADLINE });
+    });
+  }
 
-  for (;;) {
+  // A client can make Deno hold a message of any length in fragments, which nothing here can see.
+  if (maxMemory > 0) setInterval(checkMemory, MEMORY_CHECK_INTERVAL);
+  function checkMemory(): void {
+    const used = Math.round(Deno.memoryUsage().rss / 1024 ** 2);
+    if (stopping || used <= maxMemory) return;
+    console.error(`Memory is at ${used} MiB of ${maxMemory} (--max-memory): ending`);
+    stop({ code: OUT_OF_MEMORY, deadline: MEMORY_DRAIN_DEADLINE });
+  }
+
+  for (let failedAt = -Infinity;;) {
     try {
       await server.finished;
       return;
     } catch (error) {
       // The accept loop ends when there are no file descriptors left; open connections live on.
-      console.error("Cannot accept connections, trying again:", error);
-      await new Promise((done) => setTimeout(done, 500));
-      server = listen(boundPort);
+      if (Date.now() - failedAt > 10_000) {
+        console.error(`Cannot accept connections, trying again: ${reasonOf(error)}`);
+      }
+      server = await listenAgain();
+      failedAt = Date.now();
+    }
+  }
+
+  async function listenAgain(): Promise<Deno.HttpServer> {
+    for (;;) {
+      await new Promise((done) => setTimeout(done, RETRY_INTERVAL));
+      try {
+        return listen(boundPort);
+      } catch (error) {
+        if (!(error instanceof Error)) throw error; // said already: no descriptor, or not yet free
+      }
+    }
+  }
+
+  function listenOrExit(): Deno.HttpServer {
+    try {
+      return listen(port);
+    } catch (error) {
+      exit(1, `Cannot listen on ${hostname}:${port}: ${reasonOf(error)}`);
     }
   }
 
   function listen(port: number): Deno.HttpServer {
-    try {
-      return Deno.serve({ port, hostname, onListen() {} }, app.hono.fetch);
-    } catch (error) {
-      exit(1, `Cannot listen on ${hostname}:${port}: ${reasonOf(error)}`);
-    }
+    return Deno.serve({ port, hostname, onListen() {} }, app.hono.fetch);
   }
 }
 

@@ -233,6 +233,7 @@ Deno.test("parseSettings() has the documented defaults", () => {
     interval: 5,
     maxConnections: 10_000,
     allowOrigin: [],
+    maxMemory: 1024,
   });
 });
 
@@ -243,6 +244,7 @@ Deno.test("parseSettings() takes the environment, and an option before it", () =
     INTERVAL: ".5",
     MAX_CONNECTIONS: "2",
     ALLOW_ORIGIN: "https://a.example, http://b.example:81/",
+    MAX_MEMORY: "300",
   };
   assert.deepEqual(parseSettings(["--port", "3", "--interval=0.05"], (name) => env[name]), {
     port: 3,
@@ -250,6 +252,7 @@ Deno.test("parseSettings() takes the environment, and an option before it", () =
     interval: 0.05,
     maxConnections: 2,
     allowOrigin: ["https://a.example", "http://b.example:81"],
+    maxMemory: 300,
   });
 });
 

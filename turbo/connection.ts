@@ -105,7 +105,8 @@ export class EventStreamLine implements Line {
   close(code: number): void {
     if (!this.#open) return;
     this.#open = false;
-    if (code === TOO_SLOW) this.#controller.error(new Error("The reader is too slow"));
+    // Deno writes to the log what a body fails with: one line, and no stack.
+    if (code === TOO_SLOW) this.#controller.error("A reader of server-sent events is too slow");
     else {
       // The browser comes back after every end; the client does not after this event.
       if (code === SENT_AWAY) this.#controller.enqueue(encoder.encode("event: away\ndata:\n\n"));
@@ -186,9 +187,10 @@ export class Connection {
     const { behindAfter, maxBuffered, dropAfter } = this.#limits;
     const buffered = this.line.buffered;
     if (buffered > behindAfter) {
+      const almost = 0.9 * dropAfter; // for it is looked at now and then only
       if (buffered < this.#buffered) this.#stuckSince = now;
       const stuck = buffered >= this.#buffered &&
-        (buffered > maxBuffered || now - this.#stuckSince > dropAfter);
+        (buffered > maxBuffered || now - this.#stuckSince > almost);
       this.#buffered = buffered;
       return stuck ? "stuck" : "behind";
     }
@@ -215,8 +217,9 @@ export class Connection {
   }
 
   #fallBehind(position: number): void {
-    this.live = false;
     this.#position = position;
+    if (!this.live) return; // asking again does not count as reading
+    this.live = false;
     this.#buffered = this.line.buffered;
     this.#stuckSince = Date.now();
   }

@@ -267,11 +267,11 @@ Deno.test("Connection is stuck when it has taken nothing for ten seconds", () =>
   line.buffered = 500;
   connection.deliver(log.append(item(1)), 0);
   const begin = Date.now();
-  assert.equal(connection.feed(begin + 9_000), "behind");
+  assert.equal(connection.feed(begin + 8_000), "behind");
   line.buffered = 400; // it has taken something
-  assert.equal(connection.feed(begin + 9_500), "behind");
-  assert.equal(connection.feed(begin + 19_000), "behind");
-  assert.equal(connection.feed(begin + 20_000), "stuck");
+  assert.equal(connection.feed(begin + 8_500), "behind");
+  assert.equal(connection.feed(begin + 17_000), "behind");
+  assert.equal(connection.feed(begin + 18_500), "stuck");
 });
 
 Deno.test("Connection is stuck at once when too much is buffered and nothing is taken", () => {

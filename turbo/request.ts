@@ -14,6 +14,8 @@ export interface StreamResponseInit extends ResponseInit {
   cursor?: string;
 }
 
+const HOST = /^(\[[0-9a-f:.]+\]|[^\s\0-\x20"<>\\^`{|}/?#@:[\]]+)(:\d{1,5})?$/i;
+
 /** The header that carries a page's id on Turbo's form requests; see {@linkcode connectionId}. */
 export const CONNECTION_HEADER = "Turbo-Connection";
 
@@ -104,6 +106,16 @@ export function handshakeError({ method, headers }: Request): Response | undefin
       headers: { "Sec-WebSocket-Version": "13", "Upgrade": "websocket", "Connection": "Upgrade" },
     });
   }
+  if (headers.get("Host") === null) return new Response("The Host is missing\n", { status: 400 });
+}
+
+/**
+ * Whether a request's `Host`, where it has one, is a host and at most a port (RFC 9110, section
+ * 7.2). Deno takes any text, and with some the request's URL cannot be parsed or has another path.
+ */
+export function hasValidHost(request: Request): boolean {
+  const host = request.headers.get("Host");
+  return host === null || (HOST.test(host) && URL.canParse(`http://${host}`));
 }
 
 /**
@@ -113,11 +125,12 @@ export function handshakeError({ method, headers }: Request): Response | undefin
 export function isAllowedOrigin(request: Request, allowed: readonly string[]): boolean {
   const origin = request.headers.get("Origin");
   if (origin === null) return true;
-  if (!URL.canParse(origin)) return false;
+  // Nothing but what RFC 6454, section 6.2, makes: `new URL` would also take a path or a user.
+  if (!HOST.test(origin.replace(/^https?:\/\//i, "")) || !URL.canParse(origin)) return false;
   const { protocol, host, origin: normalized } = new URL(origin);
   if (allowed.includes(normalized)) return true;
   const own = `${protocol}//${request.headers.get("Host")}`;
-  return /^https?:$/.test(protocol) && URL.canParse(own) && new URL(own).host === host;
+  return URL.canParse(own) && new URL(own).host === host;
 }
 
 function tokens(value: string | null): string[] {

@@ -11,7 +11,7 @@ import { WebSocketLine } from "./connection.ts";
 import type { ConnectionLimits, Line } from "./connection.ts";
 import { html, type Markup } from "./html.ts";
 import { type Audience, Log, type LogOptions } from "./log.ts";
-import { handshakeError, isAllowedOrigin, isId } from "./request.ts";
+import { handshakeError, hasValidHost, isAllowedOrigin, isId } from "./request.ts";
 import { wantsEventStream, wantsWebSocket } from "./request.ts";
 import { joinStreams, type Stream } from "./streams.ts";
 import { type Grant, sign, verify } from "./token.ts";
@@ -24,6 +24,7 @@ const MAX_STRAY_MESSAGES_PER_MINUTE = 100;
 const MAX_NAMES = 128;
 const MAX_NAME_LENGTH = 255;
 const FEED_INTERVAL = 50;
+const CLOSE_DELAY = 20;
 
 /** Options of {@linkcode Turbo}. All times are in milliseconds. */
 export interface TurboOptions extends Partial<ConnectionLimits> {
@@ -189,6 +190,14 @@ export class Turbo {
     return this.#zombies.size;
   }
 
+  /** Bytes given to connections and not yet taken by the system, those given up included. */
+  get buffered(): number {
+    let bytes = 0;
+    for (const { line } of this.#connections) bytes += line.buffered;
+    for (const { line } of this.#zombies) bytes += line.buffered;
+    return bytes;
+  }
+
   /** How many connections listen to a name. */
   listeners(name: string): number {
     return this.#byName.get(name)?.size ?? 0;
@@ -255,6 +264,7 @@ export class Turbo {
   connect(request: Request, options: ConnectOptions = {}): Response {
     const as = checkNames(typeof options.as === "string" ? [options.as] : options.as ?? []);
     const upgrade = wantsWebSocket(request);
+    if (!hasValidHost(request)) return new Response("The Host is malformed\n", { status: 400 });
     if (this.#options.path === null) return new Response("Not found\n", { status: 404 });
     if (!upgrade && !wantsEventStream(request)) {
       return new Response("A WebSocket, or Accept: text/event-stream, is needed\n", {
@@ -285,7 +295,7 @@ export class Turbo {
       return upgrade ? this.#openWebSocket(request, visitor) : this.#openEventStream(visitor);
     } catch (error) {
       claim();
-      this.#options.onError("Cannot open a connection:", error);
+      this.#report("Cannot open a connection:", error);
       return new Response("Bad request\n", { status: 400 });
     }
   }
@@ -312,6 +322,7 @@ export class Turbo {
 
   /** The answer to a request for one of the two scripts, `undefined` for any other. */
   asset(request: Request): Response | undefined {
+    if (!hasValidHost(request)) return undefined;
     const { pathname } = new URL(request.url);
     return this.#scripts.find((script) => script.path === pathname)?.respond(request);
   }
@@ -378,33 +389,49 @@ export class Turbo {
       if (connection) this.#remove(connection);
       visitor.release();
     };
+    // A throw in a callback would end the process.
+    const guard = (callback: () => void) => {
+      try {
+        callback();
+      } catch (error) {
+        this.#report("A connection failed:", error);
+        end(1011, "Internal error");
+      }
+    };
+    const end = (code: number, reason: string) => {
+      if (connection) this.#forget(connection);
+      // Deno cuts off a client of whom more has come already, and it would never learn the code.
+      setTimeout(() => socket.close(code, reason), CLOSE_DELAY);
+    };
     socket.onopen = () =>
-      this.#guard(socket, () => {
-        if (!this.#opening.delete(visitor)) return socket.close(SENT_AWAY, "Disconnected");
-        connection = this.#add(new WebSocketLine(socket, { naked }), visitor);
+      guard(() => {
+        if (!this.#opening.delete(visitor)) return end(SENT_AWAY, "Disconnected");
+        if (this.#closing) return end(1001, "The server stops"); // since it was let in
+        connection = this.#connectionOver(new WebSocketLine(socket, { naked }), visitor);
+        this.#add(connection, visitor);
       });
     socket.onclose = gone;
     socket.onerror = gone;
     socket.onmessage = ({ data }) =>
-      this.#guard(socket, () => {
+      guard(() => {
         if (!connection || !this.#connections.has(connection)) return;
-        if (typeof data !== "string") return socket.close(1003, "Text is needed");
-        if (data.length > MAX_MESSAGE) return socket.close(1009, "The message is too long");
+        if (typeof data !== "string") return end(1003, "Text is needed");
+        if (data.length > MAX_MESSAGE) return end(1009, "The message is too long");
         if (naked) {
-          if (!stray.allow()) socket.close(1008, "Too many messages");
+          if (!stray.allow()) end(1008, "Too many messages");
           return;
         }
         const [verb, cursor = "", token, page, ...rest] = data.split(" ");
         const valid = verb === "since" && CURSOR.test(cursor) && rest.length === 0 &&
           (page === undefined || isId(page));
-        if (!valid) return socket.close(1008, "since CURSOR [TOKEN [PAGE]] is needed");
+        if (!valid) return end(1008, "since CURSOR [TOKEN [PAGE]] is needed");
         if (connection.line.buffered > this.#limits.maxBuffered) {
-          return this.#drop(connection, { reason: "A reader asks and does not read" });
+          return end(TOO_SLOW, "A reader asks and does not read");
         }
         this.#resume(connection, {
           ...visitor,
           since: cursor,
-          token: token === "-" ? undefined : token,
+          token,
           page: page ?? connection.page,
         });
       });
@@ -421,7 +448,8 @@ export class Turbo {
         visitor.release();
       },
     });
-    connection = this.#add(line, visitor);
+    connection = this.#connectionOver(line, visitor);
+    this.#add(connection, visitor);
     return new Response(line.body, {
       headers: {
         "Content-Type": "text/event-stream",
@@ -431,18 +459,20 @@ export class Turbo {
     });
   }
 
-  #add(line: Line, visitor: Visitor): Connection {
-    const connection = new Connection(line, this.#log, this.#limits, visitor.release);
+  #connectionOver(line: Line, { release }: Visitor): Connection {
+    return new Connection(line, this.#log, this.#limits, release);
+  }
+
+  #add(connection: Connection, visitor: Visitor): void {
     this.#connections.add(connection);
     this.#beatTimer ??= setInterval(() => this.#sendHeartbeats(), this.#options.heartbeat / 15);
     if (visitor.since === undefined) {
       connection.page = visitor.page;
       this.#listen(connection, new Set(visitor.as));
-      line.mark(this.#log.cursor);
+      connection.line.mark(this.#log.cursor);
     } else {
       this.#resume(connection, { ...visitor, since: visitor.since });
     }
-    return connection;
   }
 
   /** Answers a `since`. A token that does not hold is answered by a refresh, which brings a new one. */
@@ -479,7 +509,7 @@ export class Turbo {
     try {
       this.#options.onChange([...changed]);
     } catch (error) {
-      this.#options.onError("onChange failed:", error);
+      this.#report("onChange failed:", error);
     }
   }
 
@@ -503,19 +533,23 @@ export class Turbo {
     this.#beatTimer = this.#feedTimer = undefined;
   }
 
-  /** Forgets a connection now: the close event of a stuck one may never come. */
   #drop(
     connection: Connection,
     { reason, error, code = TOO_SLOW }: { reason: string; error?: unknown; code?: number },
   ): void {
-    this.#remove(connection);
-    this.#zombies.add(connection);
-    if (error !== undefined) this.#options.onError(reason, error);
+    this.#forget(connection);
+    if (error !== undefined) this.#report(reason, error);
     try {
       connection.line.close(code, reason);
     } catch (error) {
-      this.#options.onError("Cannot close a connection:", error);
+      this.#report("Cannot close a connection:", error);
     }
+  }
+
+  /** Takes out a connection now: the close event of a stuck one may never come. */
+  #forget(connection: Connection): void {
+    this.#remove(connection);
+    if (connection.line instanceof WebSocketLine) this.#zombies.add(connection);
   }
 
   #feedLater(connection: Connection): void {
@@ -571,13 +605,12 @@ export class Turbo {
     };
   }
 
-  // An uncaught throw in a socket's callback would end the process.
-  #guard(socket: WebSocket, callback: () => void): void {
+  // Called from callbacks and timers, where a throw would end the process.
+  #report(message: string, error: unknown): void {
     try {
-      callback();
-    } catch (error) {
-      this.#options.onError("A connection failed:", error);
-      socket.close(1011, "Internal error");
+      this.#options.onError(message, error);
+    } catch (failure) {
+      console.error(message, error, "and onError failed:", failure);
     }
   }
 }

@@ -1,0 +1,88 @@
+/**
+ * The app in a process of its own, in which every callback can be made to throw.
+ *
+ * A page named `poison-WHAT` has a socket that throws there; `/fault?on=WHAT` arms one fault for the
+ * next time. Nothing can make Deno's own socket throw from outside, so here, and here only, its
+ * parts are replaced.
+ *
+ * @module
+ */
+import { createApp } from "../main.ts";
+import { html, replace, type Stream } from "../turbo/mod.ts";
+
+const armed = new Set<string>();
+
+function fault(on: string): void {
+  if (armed.delete(on)) throw new Error(`injected on ${on}`);
+}
+
+const upgrade = Deno.upgradeWebSocket;
+Deno.upgradeWebSocket = (request, options) => {
+  fault("upgrade");
+  const upgraded = upgrade(request, options);
+  const { socket } = upgraded;
+  const [, poison] = /page=poison-(\w+)/.exec(request.url) ?? [];
+  if (poison === "send") {
+    socket.send = () => {
+      throw new Error("injected on send");
+    };
+  }
+  if (poison === "buffered") {
+    Object.defineProperty(socket, "bufferedAmount", {
+      get() {
+        throw new Error("injected on buffered");
+      },
+    });
+  }
+  if (poison === "error") {
+    socket.addEventListener("open", () => {
+      setTimeout(() => socket.dispatchEvent(new ErrorEvent("error")), 50);
+    });
+  }
+  return upgraded;
+};
+
+const now = () => ({ latest: undefined, history: [], failure: undefined, at: Date.now() });
+const app = createApp({
+  interval: 0.1,
+  sampler: {
+    report: (maxAge) => {
+      fault(maxAge === undefined ? "tick" : "render");
+      return Promise.resolve(now());
+    },
+  },
+  turbo: {
+    idleTimeout: 2_000,
+    onError(message, error) {
+      console.error(message, String(error));
+      fault("report");
+    },
+  },
+});
+// What the app itself is told of, for each open, close and change of names.
+const { canPush } = app.turbo;
+app.turbo.canPush = (...args) => {
+  fault("change");
+  return canPush.apply(app.turbo, args);
+};
+app.hono.get("/fault", (c) => {
+  armed.add(c.req.query("on")!);
+  return c.text("armed");
+});
+app.hono.get("/push", (c) => {
+  const content = () => {
+    throw new Error("injected on content");
+  };
+  app.turbo.push(replace("load", html`<p id="load">${{ toString: content }}</p>`));
+  return c.text("not reached");
+});
+app.hono.get("/push-no-stream", (c) => {
+  app.turbo.push("text" as Stream);
+  return c.text("not reached");
+});
+
+const server = Deno.serve(
+  { port: 0, hostname: Deno.args[0] ?? "127.0.0.1", onListen() {} },
+  app.hono.fetch,
+);
+console.log(`Listening on http://${server.addr.hostname}:${server.addr.port}`);

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import config from "../deno.json" with { type: "json" };
+import { pause, START_FLAGS, startApp } from "./kit.ts";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+/** What a program that was broken into would try, and what it must be refused with. */
+const HARM: Record<string, string> = {
+  "read the password file": `await Deno.readTextFile("/etc/passwd")`,
+  "read its own source": `await Deno.readTextFile(${JSON.stringify(ROOT + "main.ts")})`,
+  "list a directory": `await Array.fromAsync(Deno.readDir("/"))`,
+  "write a file": `await Deno.writeTextFile("/tmp/turbo-deno-harm", "")`,
+  "read HOME": `Deno.env.get("HOME")`,
+  "read the whole environment": `Deno.env.toObject()`,
+  "set a variable": `Deno.env.set("PATH", "/tmp")`,
+  "run a program": `await new Deno.Command("true").output()`,
+  "connect out by TCP": `await Deno.connect({ hostname: "192.0.2.1", port: 80 })`,
+  "connect out by HTTP": `await fetch("http://example.com/")`,
+  "connect out by a WebSocket": `new WebSocket("ws://example.com/")`,
+  "resolve a name": `await Deno.resolveDns("example.com", "A")`,
+  "load a library": `Deno.dlopen("libc.so.6", {})`,
+  "see the host's name": `Deno.hostname()`,
+  "see the network": `Deno.networkInterfaces()`,
+  "import code": `await import("data:text/javascript,0"), await import("http://example.com/x.js")`,
+};
+
+Deno.test(`deno task start refuses ${Object.keys(HARM).length} kinds of harm`, async () => {
+  const program = `const results = {};
+for (const [name, act] of Object.entries({
+${
+    Object.entries(HARM).map(([name, code]) =>
+      `  ${JSON.stringify(name)}: async () => { ${code}; },`
+    ).join("\n")
+  }
+})) {
+  try {
+    await act();
+    results[name] = "allowed";
+  } catch (error) {
+    results[name] = error.name;
+  }
+}
+console.log(JSON.stringify(results));`;
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${directory}/harm.js`, program);
+    const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-config", ...START_FLAGS, `${directory}/harm.js`],
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+    const results: Record<string, string> = JSON.parse(new TextDecoder().decode(stdout));
+    const importing = "import code";
+    assert.match(results[importing]!, /^(NotCapable|TypeError)$/);
+    for (const [name, result] of Object.entries(results)) {
+      if (name !== importing) assert.equal(result, "NotCapable", name);
+    }
+    assert.equal(Object.keys(results).length, Object.keys(HARM).length);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("deno task start gives all that main.ts needs", async () => {
+  assert(
+    !START_FLAGS.some((flag) => /^(-A|--allow-all|--allow-\w+)$/.test(flag)),
+    "each has a list",
+  );
+  await using app = await startApp();
+  const page = await (await fetch(app.url)).text();
+  assert.doesNotMatch(page, /simulated/i);
+  await pause(100);
+  assert.equal(app.output.stderr, "");
+});
+
+Deno.test("main.ts imports this project, hono and @hotwired/turbo, and nothing else", async () => {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "main.ts"],
+    cwd: ROOT,
+  }).output();
+  const { modules }: { modules: { specifier: string }[] } = JSON.parse(
+    new TextDecoder().decode(stdout),
+  );
+  const packages = new Set<string>();
+  for (const { specifier } of modules) {
+    if (specifier.startsWith(`file://${ROOT}`) || specifier.startsWith("node:")) continue;
+    packages.add(/^npm:\/((?:@[^/]+\/)?[^/@]+)@\d/.exec(specifier)?.[1] ?? specifier);
+  }
+  assert.deepEqual([...packages].sort(), ["@hotwired/turbo", "hono"]);
+  assert(!modules.some(({ specifier }) => /_test\.ts$|\/(tests|examples|bench)\//.test(specifier)));
+});
+
+Deno.test("deno.lock is frozen and holds all that is imported", async () => {
+  assert.equal(config.lock.frozen, true);
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["install", "--frozen", "--entrypoint", "main.ts"],
+    cwd: ROOT,
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
+  for (const [name, specifier] of Object.entries(config.imports)) {
+    assert.match(specifier, new RegExp(`^npm:${name}@\\d+\\.\\d+\\.\\d+$`), "an exact version");
+  }
+});

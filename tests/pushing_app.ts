@@ -1,0 +1,91 @@
+/**
+ * The app in a process of its own, which pushes what a test tells it to and says how it is.
+ *
+ * It reads commands, one a line: `push BYTES PER_SECOND` (until `push 0 0`). Every 50 ms it writes
+ * one line of JSON: {@linkcode Report}.
+ *
+ * @module
+ */
+import { createApp } from "../main.ts";
+import { html, raw, replace } from "../turbo/mod.ts";
+
+/** How the app is. */
+export interface Report {
+  /** When, in milliseconds since 1970. */
+  at: number;
+  /** Where it listens. */
+  url: string;
+  /** Bytes of memory. */
+  rss: number;
+  /** Bytes of it that JavaScript uses. */
+  heap: number;
+  /** Timers that are set. */
+  timers: number;
+  /** Open connections. */
+  size: number;
+  /** Connections given up whose end has not been reported. */
+  zombies: number;
+  /** Bytes that wait to be taken by the system. */
+  buffered: number;
+}
+
+if (import.meta.main) {
+  const timers = countTimers();
+  const still = { latest: undefined, history: [], failure: undefined, at: 0 };
+  const { hono, turbo } = createApp({
+    interval: 3_600,
+    sampler: { report: () => Promise.resolve(still) },
+  });
+  const server = Deno.serve(
+    { port: 0, hostname: Deno.args[0] ?? "127.0.0.1", onListen() {} },
+    hono.fetch,
+  );
+  const { addr: { port, hostname } } = server;
+  setInterval(() => {
+    const { size, zombies, buffered } = turbo;
+    const { rss, heapUsed: heap } = Deno.memoryUsage();
+    const url = `http://${hostname}:${port}`;
+    const report: Report = {
+      ...{ at: Date.now(), url, rss, heap, timers: timers.size },
+      ...{ size, zombies, buffered },
+    };
+    console.log(JSON.stringify(report));
+  }, 50);
+
+  let timer: ReturnType<typeof setInterval> | undefined;
+  const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream());
+  for await (const line of lines) {
+    const [, bytes = 0, rate = 0] = /push (\d+) (\d+)/.exec(line)?.map(Number) ?? [];
+    clearInterval(timer);
+    if (rate === 0) continue;
+    const filling = raw("x".repeat(bytes)); // of this line only
+    timer = setInterval(() => {
+      const box = html`<div id="load"><i>${Date.now()}</i>${filling}</div>`;
+      turbo.push(replace("load", box));
+    }, 1000 / rate);
+  }
+}
+
+/** Keeps account of the timers, which nothing in Deno tells. */
+function countTimers(): Set<unknown> {
+  const timers = new Set<unknown>();
+  const { setTimeout, setInterval, clearTimeout } = globalThis;
+  globalThis.setInterval = ((...args: Parameters<typeof setInterval>) => {
+    const id = setInterval(...args);
+    timers.add(id);
+    return id;
+  }) as typeof setInterval;
+  globalThis.setTimeout = ((act: () => void, ...rest: [number?]) => {
+    const id = setTimeout(() => {
+      timers.delete(id);
+      act();
+    }, ...rest);
+    timers.add(id);
+    return id;
+  }) as typeof setTimeout;
+  globalThis.clearTimeout = globalThis.clearInterval = (id) => {
+    timers.delete(id);
+    clearTimeout(id);
+  };
+  return timers;
+}

@@ -1,0 +1,278 @@
+/**
+ * A client over bare TCP, for handshakes and frames that no well-behaved client sends.
+ *
+ * @module
+ */
+import { within } from "./kit.ts";
+
+const encoder = new TextEncoder();
+const latin1 = new TextDecoder("latin1");
+
+/** The headers of a right handshake; the key is the one of RFC 6455, section 1.3. */
+export const HANDSHAKE: Readonly<Record<string, string>> = {
+  "Host": "127.0.0.1",
+  "Upgrade": "websocket",
+  "Connection": "Upgrade",
+  "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+  "Sec-WebSocket-Version": "13",
+};
+
+/** An answer, or what there was of it when the line ended. */
+export interface RawAnswer {
+  /** The status; 0 where the line ended without one. */
+  readonly status: number;
+  /** The headers, by their names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** Head and body as they came, one character for a byte. */
+  readonly text: string;
+}
+
+/** A frame from the server. */
+export interface Frame {
+  /** 1 text, 2 binary, 8 close, 9 ping, 10 pong (RFC 6455, section 5.2). */
+  readonly opcode: number;
+  /** The payload. */
+  readonly payload: Uint8Array<ArrayBuffer>;
+}
+
+/** One TCP connection. */
+export class RawSocket implements AsyncDisposable {
+  readonly #conn: Deno.TcpConn;
+  #rest: Uint8Array<ArrayBuffer> = new Uint8Array();
+  #ended = false;
+
+  private constructor(conn: Deno.TcpConn) {
+    this.#conn = conn;
+  }
+
+  /** Connects. */
+  static async open(port: number, hostname = "127.0.0.1"): Promise<RawSocket> {
+    return new RawSocket(await within(Deno.connect({ port, hostname }), "TCP to connect"));
+  }
+
+  /** Opens a WebSocket; fails where the answer is not 101. */
+  static async upgrade(
+    port: number,
+    path = "/turbo-stream",
+    headers: Record<string, string> = {},
+  ): Promise<RawSocket> {
+    const socket = await RawSocket.open(port);
+    await socket.write(request(`GET ${path} HTTP/1.1`, { ...HANDSHAKE, ...headers }));
+    const { status, text } = await socket.answer();
+    if (status === 101) return socket;
+    await socket[Symbol.asyncDispose]();
+    throw new Error(`Not upgraded: ${text}`);
+  }
+
+  /** Writes all of it. Returns whether the other side took it. */
+  async write(data: string | Uint8Array): Promise<boolean> {
+    let bytes = typeof data === "string" ? latin1Bytes(data) : data;
+    try {
+      while (bytes.length > 0) bytes = bytes.subarray(await this.#conn.write(bytes));
+      return true;
+    } catch (error) {
+      if (isDisconnect(error)) return false;
+      throw error;
+    }
+  }
+
+  /** Reads an answer: its head, and as much of a body as its head promises. */
+  async answer(milliseconds?: number): Promise<RawAnswer> {
+    let text = "";
+    const complete = () => {
+      const end = text.indexOf("\r\n\r\n");
+      if (end < 0) return false;
+      const head = text.slice(0, end);
+      if (/^HTTP\/1\.[01] (1\d\d|204|304)/.test(head)) return true;
+      if (/^transfer-encoding: chunked/im.test(head)) return text.endsWith("0\r\n\r\n");
+      const length = /^content-length: (\d+)/im.exec(head)?.[1];
+      return length !== undefined && text.length >= end + 4 + Number(length);
+    };
+    while (!complete() && await this.#fill(milliseconds)) {
+      text += latin1.decode(this.#rest);
+      this.#rest = new Uint8Array();
+    }
+    const end = text.indexOf("\r\n\r\n") + 4;
+    const head = end > 3 ? text.slice(0, end) : text;
+    const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1] ?? 0);
+    if (status === 101) this.#rest = latin1Bytes(text.slice(end));
+    const headers = new Map(
+      [...head.matchAll(/^([^:\r\n]+):[ \t]*(.*?)\r?$/gm)].map(([, name, value]) => [
+        name!.toLowerCase(),
+        value!,
+      ]),
+    );
+    return { status, headers, text };
+  }
+
+  /** Reads exactly so many bytes. */
+  async read(length: number, milliseconds?: number): Promise<Uint8Array<ArrayBuffer>> {
+    while (this.#rest.length < length) {
+      if (!await this.#fill(milliseconds)) throw new Error("The line ended");
+    }
+    const bytes = this.#rest.slice(0, length);
+    this.#rest = this.#rest.slice(length);
+    return bytes;
+  }
+
+  /** Says that nothing more will be written. */
+  async finish(): Promise<void> {
+    try {
+      await this.#conn.closeWrite();
+    } catch (error) {
+      if (!isDisconnect(error) && !(error instanceof Deno.errors.NotConnected)) throw error;
+    }
+  }
+
+  /** Reads the first bytes that come; empty where the line ends without any. */
+  async beginning(milliseconds?: number): Promise<string> {
+    await this.#fill(milliseconds);
+    return latin1.decode(this.#rest);
+  }
+
+  /** Reads one frame; `undefined` where the line has ended. */
+  async frame(milliseconds?: number): Promise<Frame | undefined> {
+    for (;;) {
+      const frame = this.#takeFrame();
+      if (frame) return frame;
+      if (!await this.#fill(milliseconds)) return undefined;
+    }
+  }
+
+  /** Reads until the server closes. The code of its close frame; 1006 where it sent none. */
+  async closeCode(milliseconds = 1_000): Promise<number> {
+    const end = Date.now() + milliseconds;
+    for (;;) {
+      const frame = await this.frame(Math.max(1, end - Date.now()));
+      if (!frame) return 1006;
+      if (frame.opcode !== 8) continue;
+      return frame.payload.length < 2 ? 1005 : frame.payload[0]! * 256 + frame.payload[1]!;
+    }
+  }
+
+  /** Reads to the end of the line. */
+  async ended(milliseconds?: number): Promise<void> {
+    while (await this.#fill(milliseconds)) this.#rest = new Uint8Array();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#conn.close();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BadResource)) throw error;
+    }
+    return Promise.resolve();
+  }
+
+  async #fill(milliseconds?: number): Promise<boolean> {
+    if (this.#ended) return false;
+    const chunk = new Uint8Array(65_536);
+    let read: number | null = null;
+    try {
+      read = await within(this.#conn.read(chunk), "bytes of the server", milliseconds);
+    } catch (error) {
+      if (!isDisconnect(error)) {
+        this.#conn.close(); // ends the read that is under way
+        this.#ended = true;
+        throw error;
+      }
+    }
+    if (read === null) {
+      this.#ended = true;
+      return false;
+    }
+    const rest = new Uint8Array(this.#rest.length + read);
+    rest.set(this.#rest);
+    rest.set(chunk.subarray(0, read), this.#rest.length);
+    this.#rest = rest;
+    return true;
+  }
+
+  #takeFrame(): Frame | undefined {
+    const bytes = this.#rest;
+    if (bytes.length < 2) return undefined;
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    const short = bytes[1]! & 0x7f;
+    const start = short === 127 ? 10 : short === 126 ? 4 : 2;
+    if (bytes.length < start) return undefined;
+    const length = short === 127
+      ? Number(view.getBigUint64(2))
+      : short === 126
+      ? view.getUint16(2)
+      : short;
+    if (bytes.length < start + length) return undefined;
+    this.#rest = bytes.slice(start + length);
+    return { opcode: bytes[0]! & 0x0f, payload: bytes.slice(start, start + length) };
+  }
+}
+
+/** Sends one request over a connection of its own and reads the answer. */
+export async function ask(port: number, data: string | Uint8Array): Promise<RawAnswer> {
+  await using socket = await RawSocket.open(port);
+  await socket.write(data);
+  return await socket.answer();
+}
+
+/** The status of the answer to one request, whose body may have no end. 0 where there is none. */
+export async function statusOf(port: number, data: string | Uint8Array): Promise<number> {
+  await using socket = await RawSocket.open(port);
+  await socket.write(data);
+  const line = latin1.decode(await socket.read("HTTP/1.1 200".length));
+  return Number(/^HTTP\/1\.[01] (\d{3})$/.exec(line)?.[1] ?? 0);
+}
+
+/** A request's bytes. A header whose value is a list goes out once for each value. */
+export function request(
+  line: string,
+  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
+  body = "",
+): string {
+  const fields = Object.entries(headers).flatMap(([name, value]) =>
+    value === undefined ? [] : [value].flat().map((one) => `${name}: ${one}\r\n`)
+  );
+  return `${line}\r\n${fields.join("")}\r\n${body}`;
+}
+
+/** Form of a frame that a client sends. */
+export interface FrameOptions {
+  /** Default 1, text. */
+  opcode?: number;
+  /** Whether it is the last of its message. Default `true`. */
+  fin?: boolean;
+  /** The three reserved bits, 0 to 7. Default 0. */
+  reserved?: number;
+  /** Whether it is masked, as a client must. Default `true`. */
+  mask?: boolean;
+}
+
+/** A frame's bytes (RFC 6455, section 5.2). The mask is zero, so the payload stays readable. */
+export function frame(
+  payload: string | Uint8Array,
+  { opcode = 1, fin = true, reserved = 0, mask = true }: FrameOptions = {},
+): Uint8Array<ArrayBuffer> {
+  const body = typeof payload === "string" ? encoder.encode(payload) : payload;
+  const extra = body.length > 65_535 ? 8 : body.length > 125 ? 2 : 0;
+  const bytes = new Uint8Array(2 + extra + (mask ? 4 : 0) + body.length);
+  const view = new DataView(bytes.buffer);
+  bytes[0] = (fin ? 0x80 : 0) | reserved << 4 | opcode;
+  bytes[1] = (mask ? 0x80 : 0) | (extra === 8 ? 127 : extra === 2 ? 126 : body.length);
+  if (extra === 2) view.setUint16(2, body.length);
+  if (extra === 8) view.setBigUint64(2, BigInt(body.length));
+  bytes.set(body, bytes.length - body.length);
+  return bytes;
+}
+
+/** A close frame with a code and nothing else. */
+export function closeFrame(code: number): Uint8Array<ArrayBuffer> {
+  return frame(new Uint8Array([code >> 8, code & 255]), { opcode: 8 });
+}
+
+function latin1Bytes(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+function isDisconnect(error: unknown): boolean {
+  return error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.BadResource ||
+    error instanceof Deno.errors.ConnectionAborted || error instanceof Deno.errors.Interrupted;
+}
