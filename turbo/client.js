@@ -337,7 +337,7 @@ class Page {
     const batch = { messages, hasHole, page: document.body.dataset["turboPage"], events: [] };
     const at = cursorOf(document.body);
     const isMixed = this.#hasParts ||
-      messages.some(({ answer, cursor }) => answer || isNewer(at, cursor) || isSame(at, cursor));
+      messages.some(({ answer, cursor, html }) => answer || (html !== "" && !isNewer(cursor, at)));
     const html = messages.map(isMixed ? numbered : ({ html }) => html).join("");
     this.#batch = batch;
     try {
