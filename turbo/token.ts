@@ -7,8 +7,8 @@ import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
 
 const PURPOSE = "turbo-stream";
-/** Longer than any token of ours; hashing what a stranger sends is not free. */
-const MAX_LENGTH = 8 * 1024;
+/** What a page can send back in a message of 4 KiB, beside a `since`, a cursor and its own id. */
+const MAX_LENGTH = 4 * 1024 - "since".length - 3 - 64 - 64;
 
 /** What a token says. */
 export interface Grant {
@@ -18,6 +18,63 @@ export interface Grant {
   reader?: string | undefined;
   /** When it ends, in milliseconds since 1970. */
   expires: number;
+}
+
+/** Signs topics for the pages of one application, and reads what they send back. */
+export class Signer {
+  readonly #lifetime: number;
+  readonly #onNotice: (message: string) => void;
+  #secret: string | undefined;
+  #isRandom = false;
+  #isNoticed = false;
+
+  /** A signer whose secret is given, or that of the environment, or random. */
+  constructor(options: {
+    secret: string | undefined;
+    lifetime: number;
+    onNotice: (message: string) => void;
+  }) {
+    this.#secret = options.secret;
+    this.#lifetime = options.lifetime;
+    this.#onNotice = options.onNotice;
+  }
+
+  /**
+   * A token for these topics and, where given, for this reader alone.
+   *
+   * @throws {RangeError} when it is longer than a page can send back
+   */
+  sign(topics: readonly string[], reader: string | undefined): string {
+    const token = sign({ topics, reader, expires: Date.now() + this.#lifetime }, this.#key());
+    if (token.length > MAX_LENGTH) {
+      throw new RangeError(
+        `Cannot sign ${topics.length} topics: the token has ${token.length} characters, ` +
+          `at most ${MAX_LENGTH} are allowed`,
+      );
+    }
+    if (this.#isRandom && !this.#isNoticed) {
+      this.#isNoticed = true;
+      this.#onNotice(
+        "No secret is set: topics are signed with a random key, and a page that comes from another " +
+          "process, or from before a restart, is refreshed. Set the option secret or TURBO_SECRET",
+      );
+    }
+    return token;
+  }
+
+  /** What a token grants, or `undefined` where it does not hold. */
+  verify(token: string): Grant | undefined {
+    return verify(token, this.#key());
+  }
+
+  #key(): string {
+    this.#secret ??= readSecret();
+    if (this.#secret === undefined) {
+      this.#secret = crypto.randomUUID();
+      this.#isRandom = true;
+    }
+    return this.#secret;
+  }
 }
 
 /** Signs a grant (HMAC-SHA-256). */
@@ -54,4 +111,9 @@ function parse(payload: string): Grant | undefined {
 
 function signature(payload: string, secret: string): string {
   return createHmac("sha256", secret).update(payload).digest("base64url");
+}
+
+function readSecret(): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: "TURBO_SECRET" });
+  return state === "granted" ? Deno.env.get("TURBO_SECRET") || undefined : undefined;
 }

@@ -10,19 +10,17 @@ import { Connection, EventStreamLine, PROTOCOL, SENT_AWAY, TOO_SLOW } from "./co
 import { WebSocketLine } from "./connection.ts";
 import type { ConnectionLimits, Line } from "./connection.ts";
 import { html, type Markup } from "./html.ts";
+import { checkNames, Listeners } from "./listeners.ts";
 import { type Audience, Log, type LogOptions } from "./log.ts";
+import { Places } from "./places.ts";
 import { handshakeError, hasValidHost, isAllowedOrigin, isId } from "./request.ts";
 import { wantsEventStream, wantsWebSocket } from "./request.ts";
 import { joinStreams, type Stream } from "./streams.ts";
-import { type Grant, sign, verify } from "./token.ts";
+import { type Grant, Signer } from "./token.ts";
 
 const CURSOR = /^[A-Za-z0-9._-]{1,64}$/;
 const MAX_MESSAGE = 4 * 1024;
-/** What is left of a message when `since`, the longest cursor and the longest id are taken off. */
-const MAX_TOKEN = MAX_MESSAGE - "since".length - 3 - 64 - 64;
 const MAX_STRAY_MESSAGES_PER_MINUTE = 100;
-const MAX_NAMES = 128;
-const MAX_NAME_LENGTH = 255;
 const FEED_INTERVAL = 50;
 const CLOSE_DELAY = 20;
 
@@ -131,15 +129,12 @@ export class Turbo {
   readonly #scripts: readonly Asset[];
   readonly #scriptUrls: readonly string[];
   readonly #connections = new Set<Connection>();
-  #secret: string | undefined;
-  #randomKey: string | undefined;
-  #noticed = false;
-  readonly #byName = new Map<string, Set<Connection>>();
-  readonly #byAddress = new Map<string, number>();
+  readonly #listeners = new Listeners<Connection>();
+  readonly #places: Places;
+  readonly #signer: Signer;
   readonly #behind = new Set<Connection>();
   readonly #zombies = new Set<Connection>();
   readonly #opening = new Set<Visitor>();
-  #claimed = 0;
   #beat = 0;
   #beatTimer: ReturnType<typeof setInterval> | undefined;
   #feedTimer: ReturnType<typeof setInterval> | undefined;
@@ -167,7 +162,10 @@ export class Turbo {
     };
     this.#limits = this.#options;
     this.#log = new Log(log);
-    this.#secret = secret;
+    const { tokenLifetime, onNotice } = this.#options;
+    this.#signer = new Signer({ secret, lifetime: tokenLifetime, onNotice });
+    const { maxConnections, maxConnectionsPerAddress } = this.#options;
+    this.#places = new Places(maxConnections, maxConnectionsPerAddress);
     const { path, assetsPath } = this.#options;
     const turbo = asset(`${assetsPath}/turbo.js`, turboJs, "text/javascript");
     const client = asset(`${assetsPath}/turbo-stream.js`, clientJs, "text/javascript");
@@ -200,12 +198,12 @@ export class Turbo {
 
   /** How many connections listen to a name. */
   listeners(name: string): number {
-    return this.#byName.get(name)?.size ?? 0;
+    return this.#listeners.count(name);
   }
 
   /** Whether anyone, or anyone of that name, is connected. */
   canPush(name?: string): boolean {
-    return name === undefined ? this.#connections.size > 0 : this.#byName.has(name);
+    return name === undefined ? this.#connections.size > 0 : this.#listeners.count(name) > 0;
   }
 
   /**
@@ -223,7 +221,10 @@ export class Turbo {
     let addressed = 0;
     // Dropped after the loop: onChange may push, and that must not overtake this entry.
     const failed: [Connection, unknown][] = [];
-    for (const connection of this.#listeners(audience.to)) {
+    const listeners = audience.to === undefined
+      ? this.#connections
+      : this.#listeners.of(audience.to);
+    for (const connection of listeners) {
       try {
         connection.deliver(entry, this.#beat);
         if (!connection.live) this.#feedLater(connection);
@@ -244,7 +245,7 @@ export class Turbo {
    * visited later connects, so whoever may not must be refused before `connect`.
    */
   disconnect(name: string): number {
-    const connections = [...this.#listeners([name])];
+    const connections = [...this.#listeners.of([name])];
     for (const visitor of this.#opening) {
       if (visitor.as.includes(name)) this.#opening.delete(visitor); // is closed when it opens
     }
@@ -283,18 +284,18 @@ export class Turbo {
     if ((since !== undefined && !CURSOR.test(since)) || (page !== undefined && !isId(page))) {
       return new Response("since or page is malformed\n", { status: 400 });
     }
-    const claim = this.#claim(options.address);
-    if (!claim) {
+    const release = this.#closing ? undefined : this.#places.take(options.address);
+    if (!release) {
       return new Response("Too many connections\n", {
         status: 503,
         headers: { "Retry-After": String(5 + Math.floor(Math.random() * 10)) },
       });
     }
-    const visitor = { as, page, since, token: query.get("token") ?? undefined, release: claim };
+    const visitor = { as, page, since, token: query.get("token") ?? undefined, release };
     try {
       return upgrade ? this.#openWebSocket(request, visitor) : this.#openEventStream(visitor);
     } catch (error) {
-      claim();
+      release();
       this.#report("Cannot open a connection:", error);
       return new Response("Bad request\n", { status: 400 });
     }
@@ -313,7 +314,7 @@ export class Turbo {
       html`<script type="module" src="${url}" data-turbo-track="reload"></script>`
     );
     if (path === null) return html`${scripts}`;
-    const token = topics.length === 0 ? "" : this.#sign(topics, as);
+    const token = topics.length === 0 ? "" : this.#signer.sign(checkNames(topics), as);
     return html`
       ${scripts}<meta name="turbo-cursor" content="${cursor}" data-stream="${path}"
         data-token="${token}">
@@ -343,35 +344,10 @@ export class Turbo {
       if (early > 1) await new Promise((resolve) => setTimeout(resolve, early));
       if (this.#connections.has(connection)) connection.line.close(code, "The server stops");
     }
-    while (this.#claimed > 0 && Date.now() < end) {
+    while (this.#places.taken > 0 && Date.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     for (const connection of [...this.#connections]) this.#remove(connection);
-  }
-
-  #sign(topics: readonly string[], reader: string | undefined): string {
-    const key = this.#key();
-    if (key === this.#randomKey && !this.#noticed) {
-      this.#noticed = true;
-      this.#options.onNotice(
-        "No secret is set: topics are signed with a random key, and a page that comes from another " +
-          "process, or from before a restart, is refreshed. Set the option secret or TURBO_SECRET",
-      );
-    }
-    const expires = Date.now() + this.#options.tokenLifetime;
-    const token = sign({ topics: checkNames(topics), reader, expires }, key);
-    if (token.length > MAX_TOKEN) {
-      throw new RangeError(
-        `Cannot sign ${topics.length} topics: the token has ${token.length} characters, ` +
-          `at most ${MAX_TOKEN} are allowed`,
-      );
-    }
-    return token;
-  }
-
-  #key(): string {
-    this.#secret ??= readSecret() ?? (this.#randomKey = crypto.randomUUID());
-    return this.#secret;
   }
 
   #openWebSocket(request: Request, visitor: Visitor): Response {
@@ -481,7 +457,7 @@ export class Turbo {
     // "-" stands for no token where a page's id follows.
     const grant: Pick<Grant, "topics" | "reader"> | undefined = !token || token === "-"
       ? { topics: [] }
-      : verify(token, this.#key());
+      : this.#signer.verify(token);
     const refused = !grant || (grant.reader !== undefined && !as.includes(grant.reader));
     this.#listen(connection, new Set(refused ? as : [...as, ...grant.topics]));
     if (refused) connection.refuse(since);
@@ -490,35 +466,13 @@ export class Turbo {
   }
 
   #listen(connection: Connection, names: ReadonlySet<string>): void {
-    const changed = new Set<string>();
-    for (const name of connection.names) {
-      if (names.has(name)) continue;
-      const listeners = this.#byName.get(name);
-      listeners?.delete(connection);
-      if (listeners?.size === 0) this.#byName.delete(name);
-      changed.add(name);
-    }
-    for (const name of names) {
-      if (connection.names.has(name)) continue;
-      const listeners = this.#byName.get(name);
-      if (listeners) listeners.add(connection);
-      else this.#byName.set(name, new Set([connection]));
-      changed.add(name);
-    }
     connection.names = names;
+    const changed = this.#listeners.set(connection, names);
     try {
-      this.#options.onChange([...changed]);
+      this.#options.onChange(changed);
     } catch (error) {
       this.#report("onChange failed:", error);
     }
-  }
-
-  #listeners(to: readonly string[] | undefined): Iterable<Connection> {
-    if (to === undefined) return this.#connections;
-    if (to.length === 1) return this.#byName.get(to[0]!) ?? [];
-    const listeners = new Set<Connection>();
-    for (const name of to) this.#byName.get(name)?.forEach((listener) => listeners.add(listener));
-    return listeners;
   }
 
   #remove(connection: Connection): void {
@@ -584,27 +538,6 @@ export class Turbo {
     }
   }
 
-  /** Takes a place among the connections; the function gives it back, once. */
-  #claim(address: string | undefined): (() => void) | undefined {
-    const { maxConnections, maxConnectionsPerAddress } = this.#options;
-    const same = address === undefined ? 0 : this.#byAddress.get(address) ?? 0;
-    if (this.#closing || this.#claimed >= maxConnections || same >= maxConnectionsPerAddress) {
-      return undefined;
-    }
-    this.#claimed++;
-    if (address !== undefined) this.#byAddress.set(address, same + 1);
-    let held = true;
-    return () => {
-      if (!held) return;
-      held = false;
-      this.#claimed--;
-      if (address === undefined) return;
-      const others = this.#byAddress.get(address)! - 1;
-      if (others > 0) this.#byAddress.set(address, others);
-      else this.#byAddress.delete(address);
-    };
-  }
-
   // Called from callbacks and timers, where a throw would end the process.
   #report(message: string, error: unknown): void {
     try {
@@ -633,28 +566,6 @@ class StrayMessages {
     if (minute !== this.#minute) [this.#minute, this.#count] = [minute, 0];
     return ++this.#count <= MAX_STRAY_MESSAGES_PER_MINUTE;
   }
-}
-
-function checkNames(names: readonly string[]): readonly string[] {
-  if (names.length > MAX_NAMES) {
-    throw new RangeError(
-      `Cannot listen to ${names.length} names: at most ${MAX_NAMES} are allowed`,
-    );
-  }
-  for (const name of names) {
-    if (name === "" || name.length > MAX_NAME_LENGTH) {
-      throw new RangeError(
-        `Cannot listen to ${JSON.stringify(name.slice(0, 40))}: ` +
-          `a name has 1 to ${MAX_NAME_LENGTH} characters`,
-      );
-    }
-  }
-  return names;
-}
-
-function readSecret(): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: "TURBO_SECRET" });
-  return state === "granted" ? Deno.env.get("TURBO_SECRET") || undefined : undefined;
 }
 
 function shuffle<T>(list: T[]): T[] {

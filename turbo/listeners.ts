@@ -1,0 +1,67 @@
+/**
+ * Who listens to what.
+ *
+ * @module
+ */
+const MAX_NAMES = 128;
+const MAX_NAME_LENGTH = 255;
+
+/** Listeners by the names that they listen to. */
+export class Listeners<Listener> {
+  readonly #byName = new Map<string, Set<Listener>>();
+  readonly #namesOf = new Map<Listener, ReadonlySet<string>>();
+
+  /** How many listen to a name. */
+  count(name: string): number {
+    return this.#byName.get(name)?.size ?? 0;
+  }
+
+  /** Those who listen to any of the names, each once; costs what they are, not what all are. */
+  of(names: readonly string[]): Iterable<Listener> {
+    if (names.length === 1) return this.#byName.get(names[0]!) ?? [];
+    const listeners = new Set<Listener>();
+    for (const name of names) this.#byName.get(name)?.forEach((one) => listeners.add(one));
+    return listeners;
+  }
+
+  /** Makes one listen to these names and no others; returns those gained and lost. */
+  set(listener: Listener, names: ReadonlySet<string>): string[] {
+    const before = this.#namesOf.get(listener) ?? new Set();
+    for (const name of before) {
+      if (names.has(name)) continue;
+      const others = this.#byName.get(name);
+      others?.delete(listener);
+      if (others?.size === 0) this.#byName.delete(name);
+    }
+    for (const name of names) {
+      const others = this.#byName.get(name);
+      if (others) others.add(listener);
+      else this.#byName.set(name, new Set([listener]));
+    }
+    if (names.size > 0) this.#namesOf.set(listener, names);
+    else this.#namesOf.delete(listener);
+    return [...names.symmetricDifference(before)];
+  }
+}
+
+/**
+ * Names as they are, where they are names.
+ *
+ * @throws {RangeError} when there are more than 128 or one has not 1 to 255 characters
+ */
+export function checkNames(names: readonly string[]): readonly string[] {
+  if (names.length > MAX_NAMES) {
+    throw new RangeError(
+      `Cannot listen to ${names.length} names: at most ${MAX_NAMES} are allowed`,
+    );
+  }
+  for (const name of names) {
+    if (name === "" || name.length > MAX_NAME_LENGTH) {
+      throw new RangeError(
+        `Cannot listen to ${JSON.stringify(name.slice(0, 40))}: ` +
+          `a name has 1 to ${MAX_NAME_LENGTH} characters`,
+      );
+    }
+  }
+  return names;
+}
