@@ -11,6 +11,11 @@ Deno.test("main.ts tells 200 of 200 clients over half the window on SIGTERM, and
   await stopped.line(/^open/, { from: 0 });
   stopped.process.kill("SIGSTOP");
   const clients = await Promise.all(Array.from({ length: 200 }, () => connect(app.url)));
+  // A client is open a moment before the server knows it.
+  await until(
+    async () => (await (await fetch(`${app.url}/readyz`)).json()).connections === 201,
+    "all are connected",
+  );
   const begin = Date.now();
   app.child.kill("SIGTERM");
   await until(

@@ -366,7 +366,7 @@ scenario("k. A gap while the server fails for a while", async ({ page, app, prox
 scenario("k. A refresh that is pushed is not swallowed by others or by a visit", async (scene) => {
   const { page, app } = scene;
   const { refresh } = await import("../turbo/mod.ts");
-  app.slow = 300;
+  app.slow = 800; // longer than Turbo puts a refresh off: it would fall into the visit and be dropped
   const visit = goTo(page, "b");
   for (let n = 0; n < 5; n++) {
     app.turbo.push(refresh());
@@ -431,6 +431,7 @@ scenario("m. A form answered by streams older than pushes to the same targets", 
     changes(app, 3);
     await answered;
     await isCurrent(scene);
+    assert.equal(await page.textContent("#sent"), "yes");
   }
 });
 

@@ -12,6 +12,7 @@ import {
   streamResponse,
   Turbo,
   type TurboOptions,
+  update,
 } from "../turbo/mod.ts";
 import { pause, serve } from "./kit.ts";
 
@@ -67,7 +68,7 @@ export function startTestApp(
           .head({ cursor })}</head>
         <body><h1>${title}</h1><a id="a" href="/">A</a> <a id="b" href="/b">B</a> <a id="slow" href="/slow">slow</a>
       <form id="form" method="post" action="/form"><button>send</button></form>
-      ${counter()}${list()}${frame()}</body>
+      <i id="sent"></i>${counter()}${list()}${frame()}</body>
       </html>
     `;
     return answer(markup, cursor);

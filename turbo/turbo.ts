@@ -138,7 +138,7 @@ export class Turbo {
   #beat = 0;
   #beatTimer: ReturnType<typeof setInterval> | undefined;
   #feedTimer: ReturnType<typeof setInterval> | undefined;
-  #closing = false;
+  #closing: CloseOptions["code"];
 
   /** An application with no pages yet. Starts nothing. */
   constructor(options: TurboOptions = {}) {
@@ -334,7 +334,7 @@ export class Turbo {
    */
   async close(options: CloseOptions = {}): Promise<void> {
     const { code = 1001, window = 5_000, deadline = 10_000 } = options;
-    this.#closing = true;
+    this.#closing = code;
     const end = Date.now() + deadline;
     const connections = shuffle([...this.#connections]);
     const pause = Math.min(25, window / connections.length);
@@ -382,7 +382,7 @@ export class Turbo {
     socket.onopen = () =>
       guard(() => {
         if (!this.#opening.delete(visitor)) return end(SENT_AWAY, "Disconnected");
-        if (this.#closing) return end(1001, "The server stops"); // since it was let in
+        if (this.#closing) return end(this.#closing, "The server stops"); // since it was let in
         connection = this.#connectionOver(new WebSocketLine(socket, { naked }), visitor);
         this.#add(connection, visitor);
       });
