@@ -431,7 +431,8 @@ scenario("m. A form answered by streams older than pushes to the same targets", 
     changes(app, 3);
     await answered;
     await isCurrent(scene);
-    assert.equal(await page.textContent("#sent"), "yes");
+    await page.waitForFunction(() => document.getElementById("sent")?.textContent === "yes");
+    await isCurrent(scene);
   }
 });
 

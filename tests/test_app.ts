@@ -113,9 +113,15 @@ export function startTestApp(
   hono.post(
     "/form",
     () =>
-      late(streamResponse([replace("count", counter()), replace("list", list())], {
-        cursor: turbo.cursor,
-      })),
+      late(
+        streamResponse([
+          replace("count", counter()),
+          replace("list", list()),
+          update("sent", "yes"),
+        ], {
+          cursor: turbo.cursor,
+        }),
+      ),
   );
   hono.get("/source", (c) => {
     const src = c.req.query("src")!;
