@@ -383,6 +383,7 @@ scenario(
     )
       .then(() => pushing);
     for (let n = 0; n < 30; n++) {
+      app.countInner(); // a refresh right behind a marker would be the answer to a gap
       app.state.count++;
       app.turbo.push(refresh());
       await pause(60);
