@@ -5,10 +5,10 @@
  *
  * @module
  */
-import regular from "@expo-google-fonts/inter/400Regular/Inter_400Regular.ttf" with {
+import regular from "npm:@expo-google-fonts/inter@0.4.2/400Regular/Inter_400Regular.ttf" with {
   type: "bytes",
 };
-import semibold from "@expo-google-fonts/inter/600SemiBold/Inter_600SemiBold.ttf" with {
+import semibold from "npm:@expo-google-fonts/inter@0.4.2/600SemiBold/Inter_600SemiBold.ttf" with {
   type: "bytes",
 };
 import {
@@ -17,7 +17,9 @@ import {
   chromium,
   type LaunchOptions,
   type Page,
-} from "playwright-core";
+} from "npm:playwright-core@1.65.1";
+
+export type { Page };
 
 /** How long anything in the page may take, in milliseconds. */
 export const DEADLINE = 10_000;
@@ -85,7 +87,7 @@ async function executable(): Promise<string> {
   Deno.env.set("TMPDIR", CACHE);
   Deno.env.set("AWS_EXECUTION_ENV", "AWS_Lambda_nodejs22.x");
   Deno.env.set("FONTCONFIG_FILE", await fontconfig());
-  const { default: packaged } = await import("@sparticuz/chromium");
+  const { default: packaged } = await import("npm:@sparticuz/chromium@153.0.0");
   return await packaged.executablePath();
 }
 

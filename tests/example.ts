@@ -4,10 +4,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
 import type { Turbo } from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
-import { startBrowser, type TestBrowser, type TestPage } from "./browser.ts";
+import { type Page, startBrowser, type TestBrowser, type TestPage } from "./browser.ts";
 import { pause, serve, until, within } from "./kit.ts";
 
 /** For tests with a browser, which keeps resources of its own. */

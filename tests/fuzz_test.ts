@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import fc from "npm:fast-check@4.10.2";
 import { type App, createApp } from "../main.ts";
 import { connect, serve, type TestServer, until, within } from "./kit.ts";
 import { ask, RawSocket, request } from "./raw.ts";

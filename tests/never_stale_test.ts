@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
-import { startBrowser, type TestBrowser, watch } from "./browser.ts";
+import { type Page, startBrowser, type TestBrowser, watch } from "./browser.ts";
 import { pause, until } from "./kit.ts";
 import { refresh } from "../turbo/mod.ts";
 import { startProxy, type TestProxy } from "./proxy.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import fc from "npm:fast-check@4.10.2";
 import { html } from "./html.ts";
 import { type Entry, Log } from "./log.ts";
 import { append, joinStreams, refresh, remove, replace, type Stream, update } from "./streams.ts";

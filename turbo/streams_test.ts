@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import fc from "npm:fast-check@4.10.2";
 import { startBrowser } from "../tests/browser.ts";
 import { html, raw } from "./html.ts";
 import * as streams from "./streams.ts";
