@@ -89,8 +89,12 @@ Deno.test("main.ts imports this project, hono and @hotwired/turbo, and nothing e
   assert(!modules.some(({ specifier }) => /_test\.ts$|\/(tests|examples|bench)\//.test(specifier)));
 });
 
-Deno.test("deno.lock is frozen and holds all that is imported", async () => {
+// What stands in the lock file is installed with the first package of it that is used.
+Deno.test("deno.lock is frozen and holds all that is imported, and nothing that only tests need", async () => {
   assert.equal(config.lock.frozen, true);
+  const { npm } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.lock`));
+  const packages = Object.keys(npm).map((name) => name.replace(/@[^@]+$/, ""));
+  assert.deepEqual(packages.sort(), ["@hotwired/turbo", "hono"]);
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["install", "--frozen", "--entrypoint", "main.ts"],
     cwd: ROOT,
