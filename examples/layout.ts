@@ -6,8 +6,16 @@
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { csrf } from "hono/csrf";
+import { HTTPException } from "hono/http-exception";
 import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
-import { asset, CURSOR_HEADER, html, type Markup, type Turbo } from "../turbo/mod.ts";
+import {
+  asset,
+  CURSOR_HEADER,
+  html,
+  isAllowedOrigin,
+  type Markup,
+  type Turbo,
+} from "../turbo/mod.ts";
 
 /** What the middleware of every example leaves in the context. */
 export interface ExampleEnv {
@@ -54,7 +62,8 @@ export function guards(): MiddlewareHandler[] {
       strictTransportSecurity: false, // for whoever ends the TLS to say
       xFrameOptions: "DENY",
     }),
-    csrf(),
+    // By the host alone: behind a proxy that ends the TLS the app sees http.
+    csrf({ origin: (_, c) => isAllowedOrigin(c.req.raw, []) }),
     bodyLimit({
       maxSize: MAX_BODY,
       onError: (c) => c.text(`More than ${MAX_BODY / 1024} KiB are not taken\n`, 413),
@@ -84,10 +93,20 @@ export function respond(
   return c.html(page({ head, nonce: c.get("secureHeadersNonce") ?? "" }), status);
 }
 
-/** A field of a form: text, whatever was sent. */
+/**
+ * A field of a form: text, whatever was sent.
+ *
+ * @throws {HTTPException} with status 400 when the form cannot be read or is not UTF-8
+ */
 export async function field(c: Context, name: string): Promise<string> {
-  const value = (await c.req.parseBody())[name];
-  return typeof value === "string" ? value : "";
+  const value = (await c.req.parseBody().catch(unreadable))[name];
+  if (typeof value !== "string") return "";
+  return value.includes("\uFFFD") ? unreadable() : value;
+}
+
+function unreadable(error?: unknown): never {
+  if (error !== undefined && !(error instanceof TypeError)) throw error;
+  throw new HTTPException(400, { message: "The form cannot be read" });
 }
 
 /** The page around an example. */

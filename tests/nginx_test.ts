@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { createApp as createTodos } from "../examples/todos.ts";
 import { startBrowser, type TestPage } from "./browser.ts";
-import { pause, startApp, type TestProcess, until, within } from "./kit.ts";
+import { pause, serve, startApp, until, within } from "./kit.ts";
 import { HANDSHAKE, request } from "./raw.ts";
 
 const isInstalled = Deno.build.os === "linux" && await runs("nginx", "-v") &&
@@ -150,7 +151,40 @@ Deno.test({
 });
 
 /** A real nginx with deploy/nginx.conf, on free ports and with files of its own. */
-async function startNginx(app: TestProcess, change = (conf: string) => conf) {
+Deno.test({
+  name: "a form behind nginx is taken from its own page and refused from another",
+  ignore: !isInstalled,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    await using app = serve(createTodos().hono.fetch);
+    await using nginx = await startNginx(app);
+    await using browser = await startBrowser();
+    const { page, errors } = await browser.open("", { ignoreHTTPSErrors: true });
+    await page.goto(nginx.url);
+    await page.waitForSelector('[data-turbo-stream="open"]');
+    await page.fill("input[name=text]", "milk");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("text=milk");
+    assert.deepEqual(errors, []);
+    const status = await page.evaluate(async () => {
+      const response = await fetch("/todos", {
+        method: "POST",
+        headers: { "Content-Type": "application/x-www-form-urlencoded" },
+        body: "text=bread",
+      });
+      return response.status;
+    });
+    assert.equal(status, 200); // a redirect to the page, followed
+    const foreign = await page.request.post(`${nginx.url}/todos`, {
+      headers: { Origin: "https://evil.example", "Sec-Fetch-Site": "cross-site" },
+      form: { text: "bread" },
+    });
+    assert.equal(foreign.status(), 403);
+  },
+});
+
+async function startNginx(app: { url: string }, change = (conf: string) => conf) {
   const directory = await Deno.makeTempDir({ prefix: "turbo-deno-nginx-" });
   const [tls, plain] = [freePort(), freePort()];
   const made = await runs(

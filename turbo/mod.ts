@@ -41,6 +41,7 @@ export {
   CONNECTION_HEADER,
   connectionId,
   CURSOR_HEADER,
+  isAllowedOrigin,
   requestedFrame,
   streamResponse,
   type StreamResponseInit,
