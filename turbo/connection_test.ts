@@ -193,6 +193,20 @@ Deno.test("A plain client may send 100 messages a minute, and no more", async ()
   assert.equal((await within(client.closed, "the close")).code, 1008);
 });
 
+Deno.test("A message of more than 4 KiB is refused with 1009, counted in bytes", async () => {
+  await using server = start();
+  for (const [text, code] of [["x".repeat(4_097), 1009], ["€".repeat(1_366), 1009]] as const) {
+    await using client = await connect(server.url);
+    client.socket.send(text);
+    assert.equal((await within(client.closed, "the close")).code, code);
+  }
+  await using client = await connect(server.url);
+  client.socket.send("€".repeat(1_365));
+  await until(() => server.turbo.size === 1, "it is still there");
+  server.turbo.push(item(1));
+  assert.equal(await client.next(), item(1));
+});
+
 Deno.test("A binary message is refused with 1003", async () => {
   await using server = start();
   await using client = await connect(server.url);

@@ -19,6 +19,7 @@ import { joinStreams, type Stream } from "./streams.ts";
 import { type Grant, Signer } from "./token.ts";
 
 const CURSOR = /^[A-Za-z0-9._-]{1,64}$/;
+/** Bytes. */
 const MAX_MESSAGE = 4 * 1024;
 const MAX_STRAY_MESSAGES_PER_MINUTE = 100;
 const FEED_INTERVAL = 50;
@@ -392,7 +393,7 @@ export class Turbo {
       guard(() => {
         if (!connection || !this.#connections.has(connection)) return;
         if (typeof data !== "string") return end(1003, "Text is needed");
-        if (data.length > MAX_MESSAGE) return end(1009, "The message is too long");
+        if (bytesOf(data) > MAX_MESSAGE) return end(1009, "The message is too long");
         if (naked) {
           if (!stray.allow()) end(1008, "Too many messages");
           return;
@@ -566,6 +567,10 @@ class StrayMessages {
     if (minute !== this.#minute) [this.#minute, this.#count] = [minute, 0];
     return ++this.#count <= MAX_STRAY_MESSAGES_PER_MINUTE;
   }
+}
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).byteLength;
 }
 
 function shuffle<T>(list: T[]): T[] {
