@@ -1,0 +1,3 @@
+/** Placeholder. @module */
+/** Draws. */
+export async function plot(): Promise<void> {}
