@@ -174,7 +174,7 @@ async function measureCatchUp({ driver, peers, rounds, note }: Bench): Promise<v
 const SLOW_READERS = 1_000;
 const SLOW_STALLED = 100;
 
-/** (e) A tenth of the readers stalls; 4 KiB messages, so that the system's buffers fill. */
+/** (e) A tenth of the readers stalls; 32 KiB messages, so that the system's buffers fill. */
 async function measureSlow({ driver, peers, rounds, note }: Bench): Promise<void> {
   const compared = ["turbo-deno", "bare-deno"];
   const sides = sidesOf(peers).filter(({ peer }) => compared.includes(peer.name));
@@ -186,9 +186,9 @@ async function measureSlow({ driver, peers, rounds, note }: Bench): Promise<void
         await driver.control(server.port);
         await driver.open(server.port, SLOW_READERS, { ...options, stalled });
         const expect = SLOW_READERS - stalled;
-        await driver.push({ count: 10, gap: 50, expect });
+        await driver.push({ count: 10, gap: 60, expect });
         const before = server.memory();
-        const pushed = await driver.push({ count: 160, gap: 50, expect, path: "/push?pad=4096" });
+        const pushed = await driver.push({ count: 100, gap: 60, expect, path: "/push?pad=32768" });
         const grown = server.memory() - before;
         await driver.close();
         const sample = { measure: "slow", side: side.name, at: `${stalled} stalled` };

@@ -82,6 +82,7 @@ export const PEERS: readonly Peer[] = [
       "--workers=1",
       "--worker-connections=12000",
       "--backlog=4096",
+      "--keep-alive=60",
       "--log-level=critical",
       `--chdir=${HERE}`,
       "turbo_flask_app:app",
