@@ -59,7 +59,13 @@ async function main(): Promise<void> {
     const samples: Sample[] = [];
     await using driver = new Driver(binary);
     await checkFiles(driver);
-    await MEASURES[name]!({ driver, peers, rounds, note: (sample) => samples.push(sample) });
+    try {
+      await MEASURES[name]!({ driver, peers, rounds, note: (sample) => samples.push(sample) });
+    } catch (error) {
+      console.error(`${name} ended early:`, error);
+      Deno.exitCode = 1;
+      continue;
+    }
     const rows = summarize(samples);
     results.rows = [...results.rows.filter(({ measure }) => measure !== name), ...rows];
     results.runs[name] = { date: new Date().toISOString(), rounds };
