@@ -88,6 +88,8 @@ export async function plot(): Promise<void> {
   const [before, after] = [page.split(start)[0], page.split(end)[1]];
   await Deno.writeTextFile(readme, `${before}${start}\n\n${figures(results)}\n\n${end}${after}`);
   console.log("bench/README.md");
+  const here = new URL(".", import.meta.url).pathname;
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", here] }).output();
 }
 
 function figures({ machine, missing, runs, rows }: Results): string {
