@@ -1,0 +1,164 @@
+/**
+ * The load driver, a C program in a process of its own.
+ *
+ * @module
+ */
+
+/** How readers are opened. */
+export interface OpenOptions {
+  /** Handshakes under way at a time. Default 64. */
+  inflight?: number;
+  /** How many of them never read. Default 0. */
+  stalled?: number;
+  /** Whether they speak `turbo-stream.v1`. Default no. */
+  protocol?: boolean;
+  /** Messages that each is to get before it counts as open. Default 0. */
+  want?: number;
+  /** What they ask for; `%d` becomes their number. Default `/turbo-stream`. */
+  path?: string;
+}
+
+/** How readers opened. */
+export interface Opened {
+  readonly opened: number;
+  readonly failed: number;
+  /** Time until the last was open. */
+  readonly ms: number;
+  readonly bytes: number;
+}
+
+/** How it is pushed. */
+export interface PushPlan {
+  /** Pushes. */
+  count: number;
+  /** Messages that each push brings to all readers together. */
+  expect: number;
+  /** Messages that a push brings to one reader. Default 1. */
+  per?: number;
+  /** Time between pushes in ms. Default 0: the next one when everyone has the last. */
+  gap?: number;
+  /** What triggers it. Default `/push`. */
+  path?: string;
+}
+
+/** Three points of a distribution, in ms. */
+export interface Times {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** What came of pushes. */
+export interface Pushed {
+  readonly pushes: number;
+  /** Messages delivered. */
+  readonly frames: number;
+  readonly bytes: number;
+  readonly ms: number;
+  /** Connections that ended meanwhile. */
+  readonly lost: number;
+  /** From push to the last reader. */
+  readonly last: Times;
+  /** From push to any reader. */
+  readonly latency: Times;
+  readonly joined: number;
+  /** Time until those that came during the push had what they wanted. */
+  readonly joinMs: number;
+}
+
+/** What came of GETs. */
+export interface Requested {
+  readonly requests: number;
+  readonly errors: number;
+  readonly perSecond: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** The driver. One at a time: it has the readers of all peers. */
+export class Driver implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #lines: ReadableStreamDefaultReader<string>;
+
+  /** Starts what `buildC` built. */
+  constructor(binary: string) {
+    this.#child = new Deno.Command(binary, { stdin: "piped", stdout: "piped" }).spawn();
+    this.#writer = this.#child.stdin.getWriter();
+    this.#lines = this.#child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(lines())
+      .getReader();
+  }
+
+  /** File descriptors that it may have. */
+  async files(): Promise<number> {
+    return (await this.#ask<{ files: number }>("files")).files;
+  }
+
+  /** Opens a connection to push through; a push goes through all of them. */
+  async control(port: number): Promise<void> {
+    await this.#ask(`control ${port}`);
+  }
+
+  /** Opens readers. */
+  async open(port: number, count: number, options: OpenOptions = {}): Promise<Opened> {
+    const opened = await this.#ask<Opened>(`open ${port} ${count} ${openWords(options)}`);
+    if (opened.failed > 0) throw new Error(`${opened.failed} of ${count} readers did not open`);
+    return opened;
+  }
+
+  /** Opens readers while the next push runs. */
+  async openLater(port: number, count: number, options: OpenOptions = {}): Promise<void> {
+    await this.#ask(`later ${port} ${count} ${openWords(options)}`);
+  }
+
+  /** Pushes. */
+  async push({ count, expect, per = 1, gap = 0, path = "/push" }: PushPlan): Promise<Pushed> {
+    const pushed = await this.#ask<Pushed>(`push ${count} ${gap * 1000} ${expect} ${per} ${path}`);
+    if (pushed.pushes < count) {
+      throw new Error(
+        `Only ${pushed.pushes} of ${count} pushes arrived: ${JSON.stringify(pushed)}`,
+      );
+    }
+    return pushed;
+  }
+
+  /** Asks for a page again and again. */
+  request(port: number, path: string, connections: number, seconds: number): Promise<Requested> {
+    return this.#ask(`http ${port} ${connections} ${seconds} ${path}`);
+  }
+
+  /** Closes all connections. */
+  async close(): Promise<void> {
+    await this.#ask("close");
+  }
+
+  /** Ends it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer.close();
+    await this.#child.status;
+  }
+
+  async #ask<T>(command: string): Promise<T> {
+    await this.#writer.write(new TextEncoder().encode(command + "\n"));
+    const { value } = await this.#lines.read();
+    if (value === undefined) throw new Error(`The driver ended at: ${command}`);
+    return JSON.parse(value);
+  }
+}
+
+function openWords(options: OpenOptions): string {
+  const { inflight = 64, stalled = 0, protocol = false, want = 0 } = options;
+  const { path = "/turbo-stream" } = options;
+  return `${inflight} ${stalled} ${protocol ? 1 : 0} ${want} ${path}`;
+}
+
+function lines(): TransformStream<string, string> {
+  let rest = "";
+  return new TransformStream({
+    transform(chunk, controller) {
+      const parts = (rest + chunk).split("\n");
+      rest = parts.pop()!;
+      for (const part of parts) controller.enqueue(part);
+    },
+  });
+}

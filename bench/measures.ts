@@ -1,0 +1,337 @@
+/**
+ * What is measured. Each measure runs all sides in one run, in turn, several times.
+ *
+ * @module
+ */
+import type { Driver, OpenOptions } from "./driver.ts";
+import { copyPage, type Peer, PEERS, RunningPeer } from "./peers.ts";
+
+/** One figure of one side in one round. */
+export interface Sample {
+  /** Which measure. */
+  measure: string;
+  /** Whose figure, such as `turbo-deno protocol`. */
+  side: string;
+  /** Readers, or what else was varied. */
+  at: string;
+  /** What was measured, with its unit. */
+  figure: string;
+  /** The figure. */
+  value: number;
+}
+
+/** What a measure works with. */
+export interface Bench {
+  /** The driver. */
+  driver: Driver;
+  /** The peers that could be installed. */
+  peers: readonly Peer[];
+  /** How often each is measured. */
+  rounds: number;
+  /** Takes a figure. */
+  note(sample: Sample): void;
+}
+
+/** A side of a comparison: a peer, and how its readers speak. */
+interface Side {
+  name: string;
+  peer: Peer;
+  protocol: boolean;
+}
+
+/** The measures by name. */
+export const MEASURES: Record<string, (bench: Bench) => Promise<void>> = {
+  fanout: measureFanout,
+  memory: measureMemory,
+  page: measurePage,
+  catchup: measureCatchUp,
+  name: measureName,
+  start: measureStart,
+  wire: measureWire,
+  processes: measureProcesses,
+  slow: measureSlow,
+};
+
+const SETTLE = 200;
+const FANOUT_SIZES = [100, 1_000, 9_000];
+const FANOUT_MESSAGES = 100_000;
+
+/** (a) Processor time per delivered message, and time to the last reader. */
+async function measureFanout({ driver, peers, rounds, note }: Bench): Promise<void> {
+  await using running = await startAll(sidesOf(peers));
+  for (let round = -1; round < rounds; round++) {
+    for (const readers of FANOUT_SIZES) {
+      for (const { side, server } of inTurn(running.all, round)) {
+        const count = Math.ceil((round < 0 ? 20_000 : FANOUT_MESSAGES) / readers);
+        const at = String(readers);
+        try {
+          await openReaders(driver, server, side, readers);
+          await driver.push({ count: 3, expect: readers });
+          const before = server.cpu();
+          const pushed = await driver.push({ count, expect: readers });
+          const cpu = server.cpu() - before;
+          if (round < 0) continue; // warms up
+          const sample = { measure: "fanout", side: side.name, at };
+          note({ ...sample, figure: "cpu us/message", value: cpu * 1000 / pushed.frames });
+          note({ ...sample, figure: "ms to the last", value: pushed.last.p50 });
+          note({ ...sample, figure: "ms to the last, p99", value: pushed.last.p99 });
+        } catch (error) {
+          console.error(`Round ${round}, ${side.name} with ${at} readers:`, error);
+        } finally {
+          await driver.close();
+        }
+      }
+    }
+  }
+}
+
+const MEMORY_READERS = 9_000;
+
+/** (b) Memory per connection, and how many connect in a second. Each time in a new process. */
+async function measureMemory({ driver, peers, rounds, note }: Bench): Promise<void> {
+  for (let round = 0; round < Math.min(rounds, 3); round++) {
+    for (const side of inTurn(sidesOf(peers), round)) {
+      await using server = await RunningPeer.start(side.peer);
+      await openReaders(driver, server, side, 100);
+      await driver.push({ count: 20, expect: 100 });
+      await driver.close();
+      await pause(300);
+      const before = server.memory();
+      const cpu = server.cpu();
+      const opened = await openReaders(driver, server, side, MEMORY_READERS);
+      const connectCpu = server.cpu() - cpu;
+      await driver.push({ count: 3, expect: MEMORY_READERS });
+      await pause(500);
+      const grown = server.memory() - before;
+      await driver.close();
+      const sample = { measure: "memory", side: side.name, at: String(MEMORY_READERS) };
+      note({ ...sample, figure: "KiB/connection", value: grown / 1024 / MEMORY_READERS });
+      note({ ...sample, figure: "connects/s", value: MEMORY_READERS * 1000 / opened.ms });
+      note({ ...sample, figure: "connect cpu us", value: connectCpu * 1000 / MEMORY_READERS });
+    }
+  }
+}
+
+const PAGE_CONNECTIONS = 16;
+const PAGE_SECONDS = 2;
+
+/** (c) The page, against a bare server of the same bytes and Turbo-Flask's page. */
+async function measurePage({ driver, peers, rounds, note }: Bench): Promise<void> {
+  const paged = ["turbo-deno", "bare-deno", "turbo-flask"];
+  await using running = await startAll(
+    sidesOf(peers).filter(({ peer, protocol }) => paged.includes(peer.name) && !protocol),
+  );
+  for (let round = -1; round < rounds; round++) {
+    for (const { side, server } of inTurn(running.all, round)) {
+      const seconds = round < 0 ? 1 : PAGE_SECONDS;
+      const before = server.cpu();
+      const got = await driver.request(server.port, "/", PAGE_CONNECTIONS, seconds);
+      const cpu = server.cpu() - before;
+      await driver.close();
+      if (got.errors > 0) throw new Error(`${side.name}: ${got.errors} pages failed`);
+      if (round < 0) continue;
+      const sample = { measure: "page", side: side.name, at: `${PAGE_CONNECTIONS} connections` };
+      note({ ...sample, figure: "requests/s", value: got.perSecond });
+      note({ ...sample, figure: "p50 ms", value: got.p50 });
+      note({ ...sample, figure: "p99 ms", value: got.p99 });
+      note({ ...sample, figure: "cpu us/request", value: cpu * 1000 / got.requests });
+    }
+  }
+}
+
+const CATCHUP_READERS = 1_000;
+
+/**
+ * (d) Readers that come back all at once while others are running and 20 messages a second go out.
+ * The bare loop only accepts them: it has nothing to catch up with.
+ */
+async function measureCatchUp({ driver, peers, rounds, note }: Bench): Promise<void> {
+  const sides = sidesOf(peers).filter(({ peer, protocol }) =>
+    peer.name === "bare-deno" || (peer.name === "turbo-deno" && protocol)
+  );
+  await using running = await startAll(sides);
+  for (let round = 0; round < rounds; round++) {
+    for (const { side, server } of inTurn(running.all, round)) {
+      const options = await optionsFor(server, side);
+      await driver.control(server.port);
+      await driver.open(server.port, CATCHUP_READERS, options);
+      await driver.push({ count: 5, expect: CATCHUP_READERS }); // they missed these
+      const plan = { count: 40, gap: 50, expect: CATCHUP_READERS };
+      const calm = await driver.push(plan);
+      const want = side.protocol ? 1 : 0;
+      const herd = { ...options, want, inflight: CATCHUP_READERS };
+      await driver.openLater(server.port, CATCHUP_READERS, herd);
+      const busy = await driver.push(plan);
+      await driver.close();
+      const sample = { measure: "catchup", side: side.name, at: `${CATCHUP_READERS} at once` };
+      note({ ...sample, figure: "ms until all are current", value: busy.joinMs });
+      note({ ...sample, figure: "p99 ms of the running before", value: calm.latency.p99 });
+      note({ ...sample, figure: "p99 ms of the running meanwhile", value: busy.latency.p99 });
+    }
+  }
+}
+
+const SLOW_READERS = 1_000;
+const SLOW_STALLED = 100;
+
+/**
+ * (e) A tenth of the readers stalls. First the system's buffers are filled for them, which take some
+ * megabytes each; then come messages of 4 KiB, 20 a second.
+ */
+async function measureSlow({ driver, peers, rounds, note }: Bench): Promise<void> {
+  const compared = ["turbo-deno", "bare-deno"];
+  const sides = sidesOf(peers).filter(({ peer }) => compared.includes(peer.name));
+  for (let round = 0; round < Math.min(rounds, 3); round++) {
+    for (const stalled of round % 2 === 0 ? [0, SLOW_STALLED] : [SLOW_STALLED, 0]) {
+      for (const side of inTurn(sides, round)) {
+        await using server = await RunningPeer.start(side.peer);
+        const options = await optionsFor(server, side);
+        await driver.control(server.port);
+        await driver.open(server.port, SLOW_READERS, { ...options, stalled });
+        const expect = SLOW_READERS - stalled;
+        await driver.push({ count: 50, expect, path: "/push?pad=98304" }); // more than the system takes
+        const before = server.memory();
+        const pushed = await driver.push({ count: 100, gap: 50, expect, path: "/push?pad=4096" });
+        const grown = server.memory() - before;
+        await driver.close();
+        const sample = { measure: "slow", side: side.name, at: `${stalled} stalled` };
+        note({ ...sample, figure: "p50 ms of the rest", value: pushed.latency.p50 });
+        note({ ...sample, figure: "p99 ms of the rest", value: pushed.latency.p99 });
+        note({ ...sample, figure: "MiB grown", value: grown / 1024 / 1024 });
+      }
+    }
+  }
+}
+
+const NAME_READERS = [10, 9_000];
+const NAME_BATCH = 50;
+
+/** (f) A push to one name among many. */
+async function measureName({ driver, rounds, note }: Bench): Promise<void> {
+  const peer = PEERS[0]!;
+  await using server = await RunningPeer.start(peer);
+  for (let round = -1; round < rounds; round++) {
+    for (const readers of inTurn(NAME_READERS, round)) {
+      await driver.control(server.port);
+      await driver.open(server.port, readers, { path: "/turbo-stream?as=reader%d" });
+      const path = `/push?to=reader7&n=${NAME_BATCH}`;
+      const plan = { count: 400, expect: NAME_BATCH, per: NAME_BATCH, path };
+      await driver.push({ ...plan, count: 20 });
+      const before = server.cpu();
+      const pushed = await driver.push(plan);
+      const cpu = server.cpu() - before;
+      await driver.close();
+      if (round < 0) continue;
+      const sample = { measure: "name", side: peer.name, at: String(readers) };
+      note({ ...sample, figure: "cpu us/push", value: cpu * 1000 / pushed.frames });
+      note({ ...sample, figure: "ms/batch of 50", value: pushed.last.p50 });
+    }
+  }
+}
+
+/** (g) From the start of the process to the first byte of the page. */
+async function measureStart({ peers, rounds, note }: Bench): Promise<void> {
+  for (let round = -1; round < rounds; round++) {
+    for (const peer of inTurn(peers, round)) {
+      await using server = await RunningPeer.start(peer);
+      if (round < 0) continue;
+      const sample = { measure: "start", side: peer.name, at: "" };
+      note({ ...sample, figure: "ms to the first byte", value: server.startMs });
+      note({ ...sample, figure: "MiB at rest", value: server.memory() / 1024 / 1024 });
+    }
+  }
+}
+
+/** (h) Bytes that one message takes on the wire, above TCP. */
+async function measureWire({ driver, peers, note }: Bench): Promise<void> {
+  await using running = await startAll(sidesOf(peers));
+  for (const { side, server } of running.all) {
+    await openReaders(driver, server, side, 10);
+    const pushed = await driver.push({ count: 10, expect: 10 });
+    await driver.close();
+    const sample = { measure: "wire", side: side.name, at: "" };
+    note({ ...sample, figure: "bytes/message", value: pushed.bytes / pushed.frames });
+  }
+}
+
+const PROCESSES_READERS = 1_000;
+
+/** (i) The same readers on two processes against one. */
+async function measureProcesses({ driver, peers, rounds, note }: Bench): Promise<void> {
+  const names = ["turbo-deno", "bare-deno"];
+  const sides = sidesOf(peers).filter(({ peer, protocol }) =>
+    names.includes(peer.name) && protocol === (peer.name === "turbo-deno")
+  );
+  await using running = await startAll([...sides, ...sides]);
+  for (let round = -1; round < rounds; round++) {
+    for (const side of inTurn(sides, round)) {
+      const both = running.all.filter((other) => other.side === side).map(({ server }) => server);
+      for (const servers of [both.slice(0, 1), both]) {
+        for (const server of servers) {
+          const options = await optionsFor(server, side);
+          await driver.control(server.port);
+          await driver.open(server.port, PROCESSES_READERS / servers.length, options);
+        }
+        const cpu = () => servers.reduce((sum, server) => sum + server.cpu(), 0);
+        const before = cpu();
+        const pushed = await driver.push({ count: 100, expect: PROCESSES_READERS });
+        const spent = cpu() - before;
+        await driver.close();
+        if (round < 0) continue;
+        const at = servers.length === 1 ? "1 process" : "2 processes";
+        const sample = { measure: "processes", side: side.name, at };
+        note({ ...sample, figure: "messages/s", value: pushed.frames * 1000 / pushed.ms });
+        note({ ...sample, figure: "ms to the last", value: pushed.last.p50 });
+        note({ ...sample, figure: "cpu us/message", value: spent * 1000 / pushed.frames });
+      }
+    }
+  }
+}
+
+function sidesOf(peers: readonly Peer[]): Side[] {
+  return peers.flatMap((peer) =>
+    peer.name === "turbo-deno"
+      ? [
+        { name: "turbo-deno plain", peer, protocol: false },
+        { name: "turbo-deno protocol", peer, protocol: true },
+      ]
+      : [{ name: peer.name, peer, protocol: false }]
+  );
+}
+
+async function startAll(sides: readonly Side[]) {
+  const stack = new AsyncDisposableStack();
+  const all: { side: Side; server: RunningPeer }[] = [];
+  for (const side of sides) {
+    const server = stack.use(await RunningPeer.start(side.peer));
+    if (side.peer.name === "turbo-deno") await copyPage(server.port);
+    all.push({ side, server });
+  }
+  return { all, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+async function openReaders(driver: Driver, server: RunningPeer, side: Side, count: number) {
+  const options = await optionsFor(server, side);
+  await driver.control(server.port);
+  const opened = await driver.open(server.port, count, options);
+  await pause(SETTLE); // some answer the handshake before they take the reader in
+  return opened;
+}
+
+async function optionsFor(server: RunningPeer, { protocol }: Side): Promise<OpenOptions> {
+  if (!protocol) return {};
+  const page = await fetch(`http://127.0.0.1:${server.port}/`);
+  await page.body?.cancel();
+  const cursor = page.headers.get("Turbo-Cursor");
+  return { protocol, path: `/turbo-stream?since=${cursor}&page=bench%d` };
+}
+
+/** The list from another start each round, so that nobody is always first. */
+function inTurn<T>(list: readonly T[], round: number): T[] {
+  const start = (round + list.length) % list.length;
+  return [...list.slice(start), ...list.slice(0, start)];
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

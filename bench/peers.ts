@@ -1,0 +1,296 @@
+/**
+ * The servers that are compared: how each is installed and started. All of it goes into a directory
+ * beside the repository's, in the system's place for temporary files.
+ *
+ * @module
+ */
+import { replace } from "../turbo/mod.ts";
+import { box } from "./peers/box.ts";
+
+/** Where peers are built and installed. */
+export const WORKSHOP: string = `${Deno.env.get("TMPDIR") ?? "/tmp"}/turbo-deno-bench`;
+
+const HERE = new URL("./peers/", import.meta.url).pathname;
+
+/** The versions that are installed. */
+export const VERSIONS = {
+  ws: "8.23.0",
+  bun: "1.4.5",
+  turboFlask: "0.8",
+  gunicorn: "27.0.1",
+  gevent: "26.9.0",
+  gorilla: "v1.5.3",
+} as const;
+
+/** A server that can be started. */
+export interface Peer {
+  /** Its name in results. */
+  readonly name: string;
+  /** What it is, with its version. */
+  readonly title: string;
+  /** Gets it ready; throws where that is not possible here. */
+  install(): Promise<void>;
+  /** The command that serves on `PORT`. */
+  readonly command: readonly string[];
+  /** Further environment. */
+  readonly env?: Record<string, string>;
+}
+
+const DENO = Deno.execPath();
+
+/** All of them; the app first. */
+export const PEERS: readonly Peer[] = [
+  {
+    name: "turbo-deno",
+    title: "this app",
+    install: nothing,
+    command: [DENO, "run", "-A", `${HERE}turbo_deno.ts`],
+  },
+  {
+    name: "bare-deno",
+    title: `Deno.upgradeWebSocket loop, Deno ${Deno.version.deno}`,
+    install: nothing,
+    command: [DENO, "run", "-A", `${HERE}bare_deno.ts`],
+  },
+  {
+    name: "write-loop",
+    title: "write() loop in C",
+    install: () => buildC(`${HERE}write_loop.c`, "write_loop").then(() => {}),
+    command: [`${WORKSHOP}/write_loop`],
+  },
+  {
+    name: "ws-node",
+    title: `ws ${VERSIONS.ws} on Node`,
+    install: () => npm(`ws@${VERSIONS.ws}`, "ws"),
+    command: ["node", `${HERE}ws_node.mjs`],
+    env: { MODULES: `${WORKSHOP}/npm` },
+  },
+  {
+    name: "bun",
+    title: `server.publish of Bun ${VERSIONS.bun}`,
+    install: () => npm(`@oven/bun-linux-x64@${VERSIONS.bun}`, "@oven/bun-linux-x64"),
+    command: [`${WORKSHOP}/npm/node_modules/@oven/bun-linux-x64/bin/bun`, `${HERE}bun.js`],
+  },
+  {
+    name: "turbo-flask",
+    title: `Turbo-Flask ${VERSIONS.turboFlask} on gunicorn ${VERSIONS.gunicorn}, gevent`,
+    install: installFlask,
+    // Flask's own advice for WebSockets on gevent: one worker, and room for all readers.
+    command: [
+      `${WORKSHOP}/venv/bin/gunicorn`,
+      "--worker-class=gevent",
+      "--workers=1",
+      "--worker-connections=12000",
+      "--backlog=4096",
+      "--keep-alive=60",
+      "--log-level=critical",
+      `--chdir=${HERE}`,
+      "turbo_flask_app:app",
+    ],
+  },
+  {
+    name: "gorilla",
+    title: `gorilla/websocket ${VERSIONS.gorilla} (Go)`,
+    install: installGo,
+    command: [`${WORKSHOP}/go/gorilla`],
+  },
+];
+
+/** Builds a C program; the path of what was built. */
+export async function buildC(source: string, name: string): Promise<string> {
+  await Deno.mkdir(WORKSHOP, { recursive: true });
+  const binary = `${WORKSHOP}/${name}`;
+  await run(["gcc", "-O2", "-o", binary, source]);
+  return binary;
+}
+
+/** A server that runs. */
+export class RunningPeer implements AsyncDisposable {
+  /** What it is. */
+  readonly peer: Peer;
+  /** Where it listens. */
+  readonly port: number;
+  /** Milliseconds from its start to the first byte of its page. */
+  startMs = 0;
+  readonly #child: Deno.ChildProcess;
+
+  private constructor(peer: Peer, port: number) {
+    this.peer = peer;
+    this.port = port;
+    const [command, ...args] = peer.command;
+    this.#child = new Deno.Command("sh", {
+      args: ["-c", 'ulimit -n "$(ulimit -Hn)"; exec "$0" "$@"', command!, ...args],
+      env: {
+        ...peer.env,
+        PORT: String(port),
+        BOX: String(box("########")),
+        MESSAGE: replace("load", box("########")),
+        PAGE: `${WORKSHOP}/page.json`,
+        TEMPLATES: WORKSHOP,
+        GUNICORN_CMD_ARGS: `--bind=127.0.0.1:${port}`,
+        PYTHONDONTWRITEBYTECODE: "1",
+      },
+      stdin: "null",
+      stdout: "null",
+      stderr: "inherit",
+    }).spawn();
+  }
+
+  /** Starts it and waits for its page. */
+  static async start(peer: Peer): Promise<RunningPeer> {
+    const port = freePort();
+    const start = performance.now();
+    const running = new RunningPeer(peer, port);
+    for (;;) {
+      try {
+        await firstByte(port);
+        running.startMs = performance.now() - start;
+        return running;
+      } catch (error) {
+        const late = performance.now() - start > 30_000;
+        if (error instanceof Deno.errors.ConnectionRefused && !late) {
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          continue;
+        }
+        await running[Symbol.asyncDispose]();
+        throw error;
+      }
+    }
+  }
+
+  /** Milliseconds of processor time of it and its children (proc(5), utime and stime). */
+  cpu(): number {
+    return this.#stats().reduce((sum, { ticks }) => sum + ticks * 10, 0);
+  }
+
+  /** Resident bytes of it and its children. */
+  memory(): number {
+    return this.#stats().reduce((sum, { pid }) => {
+      const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+      return sum + Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
+    }, 0);
+  }
+
+  /** Ends it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { pid } of this.#stats().reverse()) {
+      try {
+        Deno.kill(pid, "SIGKILL");
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error; // it ended with its parent
+      }
+    }
+    await this.#child.status;
+  }
+
+  #stats(): { pid: number; ticks: number }[] {
+    const all = new Map<number, { pid: number; parent: number; ticks: number }>();
+    for (const { name } of Deno.readDirSync("/proc")) {
+      if (!/^\d+$/.test(name)) continue;
+      try {
+        // The name stands in parentheses and may have spaces; state, parent and so on follow.
+        const text = Deno.readTextFileSync(`/proc/${name}/stat`);
+        const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+        const ticks = Number(fields[11]) + Number(fields[12]);
+        all.set(Number(name), { pid: Number(name), parent: Number(fields[1]), ticks });
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound) && !isNoProcess(error)) throw error;
+      }
+    }
+    const tree = new Set([this.#child.pid]);
+    for (let size = 0; size < tree.size;) {
+      size = tree.size;
+      for (const { pid, parent } of all.values()) if (tree.has(parent)) tree.add(pid);
+    }
+    return [...tree].map((pid) => all.get(pid)).filter((entry) => entry !== undefined);
+  }
+}
+
+/** Writes down the app's page for those that serve a copy of it. */
+export async function copyPage(port: number): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${port}/`);
+  const body = await response.text();
+  const own = ["content-length", "date", "vary"];
+  const headers = [...response.headers].filter(([name]) => !own.includes(name));
+  await Deno.writeTextFile(`${WORKSHOP}/page.json`, JSON.stringify({ headers, body }));
+  let cell = 0;
+  const template = body.replace(/<td>\d+\.\d\d<\/td>/g, () => `<td>{{ load[${cell++}] }}</td>`)
+    .replace(/<script[^]*?<\/script>/, "{{ turbo() }}").replace(/<script[^]*?<\/script>/, "");
+  await Deno.writeTextFile(`${WORKSHOP}/page.html`, template);
+}
+
+async function nothing(): Promise<void> {}
+
+async function npm(spec: string, folder: string): Promise<void> {
+  const prefix = `${WORKSHOP}/npm`;
+  await Deno.mkdir(prefix, { recursive: true });
+  if (await exists(`${prefix}/node_modules/${folder}/package.json`)) return;
+  await run(["npm", "install", "--no-audit", "--no-fund", "--prefix", prefix, spec]);
+}
+
+async function installFlask(): Promise<void> {
+  const { turboFlask, gunicorn, gevent } = VERSIONS;
+  const venv = `${WORKSHOP}/venv`;
+  if (await exists(`${venv}/bin/gunicorn`)) return;
+  await run(["python3", "-m", "venv", venv]);
+  const packages = [
+    `turbo-flask==${turboFlask}`,
+    `gunicorn[gevent]==${gunicorn}`,
+    `gevent==${gevent}`,
+  ];
+  await run([`${venv}/bin/pip`, "install", "--quiet", ...packages]);
+}
+
+async function installGo(): Promise<void> {
+  const folder = `${WORKSHOP}/go`;
+  await Deno.mkdir(folder, { recursive: true });
+  if (await exists(`${folder}/gorilla`)) return;
+  await Deno.copyFile(`${HERE}gorilla.go`, `${folder}/main.go`);
+  if (!await exists(`${folder}/go.mod`)) await run(["go", "mod", "init", "peer"], folder);
+  await run(["go", "get", `github.com/gorilla/websocket@${VERSIONS.gorilla}`], folder);
+  await run(["go", "build", "-o", "gorilla", "."], folder);
+}
+
+async function run([command, ...args]: string[], cwd?: string): Promise<void> {
+  try {
+    const { success, stdout, stderr } = await new Deno.Command(command!, {
+      args,
+      ...(cwd !== undefined && { cwd }),
+      stdout: "piped",
+      stderr: "piped",
+    }).output();
+    if (success) return;
+    const said = new TextDecoder().decode(stderr) + new TextDecoder().decode(stdout);
+    throw new Error(`${command} ${args[0]} failed: ${said.trim().split("\n").at(-1)}`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new Error(`there is no ${command} here`);
+    throw error;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  return listener.addr.port;
+}
+
+async function firstByte(port: number): Promise<void> {
+  using connection = await Deno.connect({ port, hostname: "127.0.0.1" });
+  const request = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+  await connection.write(new TextEncoder().encode(request));
+  await connection.read(new Uint8Array(1));
+}
+
+// A process that ends while its file is open: ESRCH, for which Deno has no class.
+function isNoProcess(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("os error 3");
+}

@@ -1,0 +1,156 @@
+/**
+ * Draws `bench/results.json` as SVG, readable on a light page and on a dark one, and writes its
+ * figures into `bench/README.md`.
+ *
+ * @module
+ */
+import { html, type Markup, raw } from "../turbo/mod.ts";
+import { judge, type Row, short, table } from "./results.ts";
+import type { Results } from "./run.ts";
+
+interface Plot {
+  file: string;
+  title: string;
+  measure: string;
+  figure: string;
+  /** One group of bars each: what was varied, and how it is called. */
+  groups: [at: string, label: string][];
+}
+
+const PLOTS: readonly Plot[] = [
+  {
+    file: "fanout.svg",
+    title: "Processor time per delivered message, in microseconds",
+    measure: "fanout",
+    figure: "cpu us/message",
+    groups: [["1000", "1,000 readers"], ["9000", "9,000 readers"]],
+  },
+  {
+    file: "last.svg",
+    title: "Time from push to the last reader, in milliseconds",
+    measure: "fanout",
+    figure: "ms to the last",
+    groups: [["1000", "1,000 readers"], ["9000", "9,000 readers"]],
+  },
+  {
+    file: "memory.svg",
+    title: "Memory per connection, in KiB",
+    measure: "memory",
+    figure: "KiB/connection",
+    groups: [["9000", "9,000 readers"]],
+  },
+  {
+    file: "page.svg",
+    title: "Pages per second",
+    measure: "page",
+    figure: "requests/s",
+    groups: [["16 connections", "16 connections"]],
+  },
+];
+
+const WIDTH = 720;
+const LABELS = 170;
+const FIGURES = 130;
+const BAR = 20;
+
+// A media query inside the picture follows the reader's setting also where it is shown as <img>.
+const STYLE = `
+  text { font: 13px system-ui, sans-serif; fill: #1d2530; }
+  .title { font-size: 15px; font-weight: 600; }
+  .faint { fill: #5b6672; }
+  .bar { fill: #8a97a6; }
+  .own { fill: #0b63c5; }
+  .spread { stroke: #1d2530; stroke-width: 1.5; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6e9ee; }
+    .faint { fill: #a3adb9; }
+    .bar { fill: #6c7887; }
+    .own { fill: #5aa7ff; }
+    .spread { stroke: #e6e9ee; }
+  }
+`;
+
+/** Draws all plots whose figures are there. */
+export async function plot(): Promise<void> {
+  const text = await Deno.readTextFile(new URL("./results.json", import.meta.url));
+  const results: Results = JSON.parse(text);
+  const { rows } = results;
+  await Deno.mkdir(new URL("./plots/", import.meta.url), { recursive: true });
+  for (const plot of PLOTS) {
+    const own = rows.filter((row) => row.measure === plot.measure && row.figure === plot.figure);
+    if (own.length === 0) continue;
+    await Deno.writeTextFile(new URL(`./plots/${plot.file}`, import.meta.url), draw(plot, own));
+    console.log(`bench/plots/${plot.file}`);
+  }
+  const readme = new URL("./README.md", import.meta.url);
+  const page = await Deno.readTextFile(readme);
+  const [start, end] = ["<!-- figures -->", "<!-- end of figures -->"];
+  const [before, after] = [page.split(start)[0], page.split(end)[1]];
+  await Deno.writeTextFile(readme, `${before}${start}\n\n${figures(results)}\n\n${end}${after}`);
+  console.log("bench/README.md");
+  const here = new URL(".", import.meta.url).pathname;
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", here] }).output();
+}
+
+function figures({ machine, missing, runs, rows }: Results): string {
+  const about = Object.entries(machine).map(([name, value]) => `${name} ${value}`).join(", ");
+  const fence = (text: string) => "```text\n" + text.trimEnd() + "\n```";
+  const measures = Object.entries(runs).map(([name, { date, rounds }]) => {
+    const own = rows.filter(({ measure }) => measure === name);
+    const most = Math.max(...own.map(({ values }) => values.length));
+    const repeated = most < rounds ? `${most} rounds` : `${rounds} rounds`;
+    return `### ${name}\n\n${date.slice(0, 16).replace("T", " ")} UTC, ${repeated}.\n\n${
+      fence(table(own))
+    }`;
+  });
+  return [
+    `Machine: ${about}.`,
+    ...missing,
+    "### Against the targets\n\nRatios: the median over the rounds, both sides taken in one round.",
+    fence(judge(rows)),
+    ...measures,
+  ].join("\n\n");
+}
+
+/** One plot: bars for medians, a line on each for the spread. */
+function draw({ title, groups }: Plot, rows: readonly Row[]): string {
+  const shown = rows.filter((row) => groups.some(([at]) => at === row.at));
+  const top = Math.max(...shown.map(({ most }) => most));
+  const scale = (value: number) => (WIDTH - LABELS - FIGURES) * value / top;
+  const parts: Markup[] = [];
+  let y = 24;
+  for (const [at, label] of groups) {
+    parts.push(html`<text class="faint" x="0" y="${y + 18}">${label}</text>`);
+    y += 26;
+    for (const row of shown.filter((row) => row.at === at)) {
+      parts.push(bar(row, y, scale));
+      y += BAR + 4;
+    }
+    y += 8;
+  }
+  const size = raw(`width="${WIDTH}" height="${y}" viewBox="0 0 ${WIDTH} ${y}"`); // numbers
+  const svg = html`
+    <svg xmlns="http://www.w3.org/2000/svg" ${size}
+      role="img"><title>${title}</title><style>${raw(STYLE) // a constant
+      }</style><text class="title" x="0" y="15">${title}</text>${parts}</svg>
+  `;
+  return String(svg) + "\n";
+}
+
+function bar({ side, median, least, most }: Row, y: number, scale: (value: number) => number) {
+  const kind = side.startsWith("turbo-deno") ? "own" : "bar";
+  const middle = y + BAR / 2;
+  const [from, to] = [LABELS + scale(least), LABELS + scale(most)];
+  const spread = `${short(least)}–${short(most)}`;
+  return html`
+    <text x="${LABELS - 8}" y="${middle + 4}" text-anchor="end">${side}</text>
+    <rect class="${kind}" x="${LABELS}" y="${y}" width="${scale(median).toFixed(1)}" height="${BAR}"
+      rx="2" />
+    <line class="spread" x1="${from.toFixed(1)}" x2="${to.toFixed(
+      1,
+    )}" y1="${middle}" y2="${middle}" />
+    <text x="${to + 8}" y="${middle + 4}">${short(
+      median,
+    )}<tspan class="faint"> (${spread})</tspan></text>
+  `;
+}

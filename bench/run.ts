@@ -1,0 +1,145 @@
+/**
+ * `deno task bench`: measures everything, or the measures that are named, and writes the figures to
+ * `bench/results.json`, where those of other measures stay.
+ *
+ * Options: `--rounds N` (5), `--only PEER,PEER`, `--dry` (writes nothing). `plot` draws the figures.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { Driver } from "./driver.ts";
+import { MEASURES, type Sample } from "./measures.ts";
+import { buildC, type Peer, PEERS, VERSIONS } from "./peers.ts";
+import { plot } from "./plot.ts";
+import { judge, type Row, summarize, table } from "./results.ts";
+
+/** What is written down. */
+export interface Results {
+  /** Where it was measured. */
+  machine: Record<string, string | number>;
+  /** What was left out, and why. */
+  missing: string[];
+  /** When each measure last ran, and how often it was repeated. */
+  runs: Record<string, { date: string; rounds: number }>;
+  /** The figures. */
+  rows: Row[];
+}
+
+const FILE = new URL("./results.json", import.meta.url);
+const MOST_READERS = 9_000;
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args: Deno.args,
+    allowPositionals: true,
+    options: {
+      rounds: { type: "string", default: "5" },
+      only: { type: "string" },
+      dry: { type: "boolean", default: false },
+    },
+  });
+  const names = positionals.length > 0 ? positionals : Object.keys(MEASURES);
+  if (names.includes("plot")) return await plot();
+  const unknown = names.filter((name) => !(name in MEASURES));
+  if (unknown.length > 0) {
+    console.error(`No measure ${unknown.join(", ")}: ${Object.keys(MEASURES).join(", ")}, plot`);
+    Deno.exit(2);
+  }
+
+  const binary = await buildDriver();
+  const only = values.only?.split(",");
+  const wanted = PEERS.filter(({ name }) => only === undefined || only.includes(name));
+  const { peers, missing } = await installed(wanted);
+  const results = await read();
+  results.machine = machine();
+  results.missing = missing;
+  const rounds = Number(values.rounds);
+  for (const name of names) {
+    console.log(`\n${name}: ${rounds} rounds, ${new Date().toISOString()}`);
+    const samples: Sample[] = [];
+    await using driver = new Driver(binary);
+    await checkFiles(driver);
+    try {
+      await MEASURES[name]!({ driver, peers, rounds, note: (sample) => samples.push(sample) });
+    } catch (error) {
+      console.error(`${name} ended early:`, error);
+      Deno.exitCode = 1;
+      continue;
+    }
+    const rows = summarize(samples);
+    results.rows = [...results.rows.filter(({ measure }) => measure !== name), ...rows];
+    results.runs[name] = { date: new Date().toISOString(), rounds };
+    console.log(table(rows));
+    if (!values.dry) await Deno.writeTextFile(FILE, JSON.stringify(results, null, 2) + "\n");
+  }
+  console.log("\n" + judge(results.rows));
+}
+
+async function buildDriver(): Promise<string> {
+  try {
+    return await buildC(new URL("./driver.c", import.meta.url).pathname, "driver");
+  } catch (error) {
+    console.error(`Cannot build the load driver, which is in C: ${(error as Error).message}`);
+    Deno.exit(1);
+  }
+}
+
+async function installed(wanted: readonly Peer[]): Promise<{ peers: Peer[]; missing: string[] }> {
+  const peers: Peer[] = [];
+  const missing: string[] = [];
+  for (const peer of wanted) {
+    try {
+      await peer.install();
+      peers.push(peer);
+    } catch (error) {
+      const line = `Left out: ${peer.title}: ${(error as Error).message}`;
+      console.log(line);
+      missing.push(line);
+    }
+  }
+  return { peers, missing };
+}
+
+async function checkFiles(driver: Driver): Promise<void> {
+  const files = await driver.files();
+  if (files > MOST_READERS + 100) return;
+  console.error(
+    `Only ${files} files may be open here (ulimit -Hn): ${MOST_READERS} readers need more`,
+  );
+  Deno.exit(1);
+}
+
+function machine(): Results["machine"] {
+  return {
+    cores: navigator.hardwareConcurrency,
+    memoryGiB: Math.round(Deno.systemMemoryInfo().total / 1024 ** 3),
+    kernel: Deno.osRelease(),
+    deno: Deno.version.deno,
+    v8: Deno.version.v8,
+    ...VERSIONS,
+    node: versionOf("node", "--version"),
+    python: versionOf("python3", "--version"),
+    go: versionOf("go", "env", "GOVERSION"),
+    gcc: versionOf("gcc", "-dumpfullversion"),
+  };
+}
+
+function versionOf(command: string, ...args: string[]): string {
+  try {
+    return new TextDecoder().decode(new Deno.Command(command, { args }).outputSync().stdout).trim();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "none";
+    throw error;
+  }
+}
+
+async function read(): Promise<Results> {
+  try {
+    return JSON.parse(await Deno.readTextFile(FILE));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return { machine: {}, missing: [], runs: {}, rows: [] };
+  }
+}
+
+if (import.meta.main) await main();
