@@ -10,6 +10,8 @@ import { refresh } from "./streams.ts";
 export const PROTOCOL = "turbo-stream.v1";
 
 const REFRESH = refresh();
+/** Bytes that an entry's cursor and framing take at most, but for those of each line of an event. */
+const MAX_FRAMING = 128;
 const encoder = new TextEncoder();
 
 /** When a connection counts as behind, and when it is given up. */
@@ -140,6 +142,8 @@ export class Connection {
   readonly #limits: ConnectionLimits;
   #position: number;
   #buffered = 0;
+  /** What may be buffered at most: what was when last asked, and all that was sent since. */
+  #mayBeBuffered = 0;
   #stuckSince = 0;
 
   /** A connection that is live from now on. */
@@ -149,12 +153,20 @@ export class Connection {
     this.#log = log;
     this.#limits = limits;
     this.#position = log.position;
+    this.#mayBeBuffered = line.buffered;
   }
 
   /** Sends a new entry, or falls behind where too much waits already. Nothing while behind. */
   deliver(entry: Entry, beat: number): void {
     if (!this.live) return;
-    if (this.line.buffered > this.#limits.behindAfter) return this.#fallBehind(entry.position - 1);
+    // To ask is most of what a message costs here, so it is asked only where it can matter.
+    if (this.#mayBeBuffered > this.#limits.behindAfter) {
+      this.#mayBeBuffered = this.line.buffered;
+      if (this.#mayBeBuffered > this.#limits.behindAfter) {
+        return this.#fallBehind(entry.position - 1);
+      }
+    }
+    this.#mayBeBuffered += entry.bytes + MAX_FRAMING;
     this.sentAt = beat;
     if (entry.except !== undefined && entry.except === this.page) this.line.mark(this.#log.beat());
     else this.line.send(entry);
@@ -164,6 +176,7 @@ export class Connection {
   beat(beat: number): void {
     if (!this.live) return;
     this.sentAt = beat;
+    this.#mayBeBuffered += MAX_FRAMING;
     this.line.mark(this.#log.beat());
   }
 
@@ -207,6 +220,7 @@ export class Connection {
         this.#position = entry.position;
       }
       this.live = true;
+      this.#mayBeBuffered = this.line.buffered;
     }
     return "live";
   }
@@ -227,6 +241,7 @@ export class Connection {
   #refresh(): void {
     this.line.send({ cursor: this.#log.cursor, html: REFRESH });
     this.live = true;
+    this.#mayBeBuffered = this.line.buffered;
   }
 }
 

@@ -233,8 +233,9 @@ class SlowLine implements Line {
   }
 }
 
-function slow(log: Log) {
+function slow(log: Log, buffered = 0) {
   const line = new SlowLine();
+  line.buffered = buffered;
   const limits = { behindAfter: 100, maxBuffered: 1_000, dropAfter: 10_000 };
   return { line, connection: new Connection(line, log, limits, () => {}) };
 }
@@ -257,8 +258,7 @@ Deno.test("Connection falls behind at the threshold and is fed from the log, wit
 
 Deno.test("Connection that is behind gets only the last state of a target", () => {
   const log = new Log();
-  const { line, connection } = slow(log);
-  line.buffered = 101;
+  const { line, connection } = slow(log, 101);
   for (let n = 0; n < 100; n++) connection.deliver(log.append(box(n)), 0);
   line.buffered = 0;
   connection.feed();
@@ -267,8 +267,7 @@ Deno.test("Connection that is behind gets only the last state of a target", () =
 
 Deno.test("Connection whose place in the log is gone gets one refresh", () => {
   const log = new Log({ maxEntries: 2 });
-  const { line, connection } = slow(log);
-  line.buffered = 101;
+  const { line, connection } = slow(log, 101);
   for (let n = 0; n < 10; n++) connection.deliver(log.append(item(n)), 0);
   line.buffered = 0;
   assert.equal(connection.feed(), "live");
@@ -277,8 +276,7 @@ Deno.test("Connection whose place in the log is gone gets one refresh", () => {
 
 Deno.test("Connection is stuck when it has taken nothing for ten seconds", () => {
   const log = new Log();
-  const { line, connection } = slow(log);
-  line.buffered = 500;
+  const { line, connection } = slow(log, 500);
   connection.deliver(log.append(item(1)), 0);
   const begin = Date.now();
   assert.equal(connection.feed(begin + 8_000), "behind");
@@ -290,8 +288,7 @@ Deno.test("Connection is stuck when it has taken nothing for ten seconds", () =>
 
 Deno.test("Connection is stuck at once when too much is buffered and nothing is taken", () => {
   const log = new Log();
-  const { line, connection } = slow(log);
-  line.buffered = 5_000;
+  const { line, connection } = slow(log, 5_000);
   connection.deliver(log.append(item(1)), 0);
   line.buffered = 4_000;
   assert.equal(connection.feed(), "behind");

@@ -33,10 +33,11 @@ export interface Entry extends Audience {
   readonly cursor: string;
   /** Zero or more `<turbo-stream>` elements. */
   readonly html: string;
+  /** Its length as UTF-8. */
+  readonly bytes: number;
 }
 
 interface Node extends Entry {
-  readonly bytes: number;
   readonly keys: readonly string[];
   older: Node | undefined;
   newer: Node | undefined;
