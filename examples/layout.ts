@@ -8,14 +8,7 @@ import { bodyLimit } from "hono/body-limit";
 import { csrf } from "hono/csrf";
 import { HTTPException } from "hono/http-exception";
 import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
-import {
-  asset,
-  CURSOR_HEADER,
-  html,
-  isAllowedOrigin,
-  type Markup,
-  type Turbo,
-} from "../turbo/mod.ts";
+import { asset, CURSOR_HEADER, html, type Markup, type Turbo } from "../turbo/mod.ts";
 
 /** What the middleware of every example leaves in the context. */
 export interface ExampleEnv {
@@ -63,12 +56,16 @@ export function guards(): MiddlewareHandler[] {
       xFrameOptions: "DENY",
     }),
     // By the host alone: behind a proxy that ends the TLS the app sees http.
-    csrf({ origin: (_, c) => isAllowedOrigin(c.req.raw, []) }),
+    csrf({ origin: (origin, c) => hostOf(origin) === hostOf(c.req.url) }),
     bodyLimit({
       maxSize: MAX_BODY,
       onError: (c) => c.text(`More than ${MAX_BODY / 1024} KiB are not taken\n`, 413),
     }),
   ];
+}
+
+function hostOf(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).host : undefined;
 }
 
 /** Answers with the stylesheet or one of the two scripts. */

@@ -41,7 +41,6 @@ export {
   CONNECTION_HEADER,
   connectionId,
   CURSOR_HEADER,
-  isAllowedOrigin,
   requestedFrame,
   streamResponse,
   type StreamResponseInit,
