@@ -669,7 +669,16 @@ async function runSequence(browser: TestBrowser, seed: number): Promise<void> {
 /** As `isCurrent`, for a page that a visit or a gap may still be about to change. */
 async function isSettled(stage: Scene): Promise<void> {
   await stage.page.waitForLoadState();
-  await online(stage.page);
+  await until(
+    async () => {
+      // A line that was cut twice in a row comes back within eight seconds; or at once, when told.
+      await online(stage.page);
+      await pause(50);
+      return await stage.page.locator(OPEN).count() === 1;
+    },
+    "the line is open",
+    15_000,
+  );
   await until(
     async () => JSON.stringify(await shown(stage.page)) === JSON.stringify(stage.app.state),
     "the page is current",

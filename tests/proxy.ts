@@ -25,7 +25,7 @@ export interface TestProxy extends AsyncDisposable {
   refusesAll: boolean;
   /** Ends all lines now. */
   cut(): void;
-  /** Ends the next line that a server's message goes through, in the middle of it. */
+  /** Ends the next WebSocket that a server's message goes through, in the middle of it. */
   cutInMessage(): void;
 }
 
@@ -75,7 +75,7 @@ export function startProxy(target: number): TestProxy {
   async function copy(
     from: Deno.Conn,
     to: Deno.Conn,
-    end: () => void,
+    line: { end: () => void; isWebSocket: boolean },
     way: "up" | "down",
   ): Promise<void> {
     const buffer = new Uint8Array(64 * 1024);
@@ -87,13 +87,14 @@ export function startProxy(target: number): TestProxy {
         while (proxy.isStalled) await resume.promise;
         const delay = way === "up" ? proxy.delayUp : proxy.delayDown;
         if (delay > 0) await pause(delay);
-        if (way === "up" && first && proxy.refusesWebSockets) {
-          if (/^upgrade: websocket/im.test(new TextDecoder().decode(bytes))) {
+        if (way === "up" && !line.isWebSocket) {
+          line.isWebSocket = /^upgrade: websocket/im.test(new TextDecoder().decode(bytes));
+          if (line.isWebSocket && proxy.refusesWebSockets) {
             await from.write(new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n"));
             break;
           }
         }
-        if (way === "down" && cutNext && !first) {
+        if (way === "down" && cutNext && line.isWebSocket && !first) {
           cutNext = false;
           await write(to, bytes.subarray(0, Math.ceil(length / 2)));
           break;
@@ -103,7 +104,7 @@ export function startProxy(target: number): TestProxy {
     } catch {
       // A line that ends in its own way is what the proxy is for.
     } finally {
-      end();
+      line.end();
     }
   }
 
@@ -124,7 +125,8 @@ export function startProxy(target: number): TestProxy {
       server.close();
     };
     lines.add(end);
-    await Promise.all([copy(browser, server, end, "up"), copy(server, browser, end, "down")]);
+    const line = { end, isWebSocket: false };
+    await Promise.all([copy(browser, server, line, "up"), copy(server, browser, line, "down")]);
   }
 
   const accepting = (async () => {
