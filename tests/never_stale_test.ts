@@ -497,7 +497,8 @@ scenario("o. Another origin and back by the browser's own history", async (stage
 });
 
 // The headless browser has its back/forward cache switched off for good, so the two events of a
-// page that goes into it and comes out are made here; between them its tasks stand still.
+// page that goes into it and comes out are made here; between them its tasks stand still. The real one
+// is in bfcache_test.ts, where there is a browser that has it.
 scenario(
   "o. A page that the back/forward cache keeps lets go of its line and is current after",
   async (stage) => {
