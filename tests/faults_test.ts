@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { startChild, type TestChild } from "./children.ts";
-import { connect, pause, START_FLAGS, until, within } from "./kit.ts";
+import { connect, pause, START_FLAGS, succeeds, until, within } from "./kit.ts";
 import { RawSocket } from "./raw.ts";
 
 /** What is made to throw, and what makes it happen. `undefined`: the answer is a 500. */
@@ -174,16 +174,6 @@ async function makeNetwork() {
 
 async function run(...command: [string, ...string[]]): Promise<void> {
   assert(await succeeds(...command), command.join(" "));
-}
-
-async function succeeds(program: string, ...args: string[]): Promise<boolean> {
-  try {
-    return (await new Deno.Command(program, { args, stdout: "null", stderr: "null" }).output())
-      .success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /** The reader is sent more, and new ones are let in. */

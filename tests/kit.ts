@@ -209,3 +209,14 @@ function runApp(args: string[], env: Record<string, string>): Deno.ChildProcess 
     stderr: "piped",
   }).spawn();
 }
+
+/** Whether a program is there and ends well with these arguments. */
+export async function succeeds(program: string, ...args: string[]): Promise<boolean> {
+  try {
+    const command = new Deno.Command(program, { args, stdout: "null", stderr: "null" });
+    return (await command.output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { createApp as createTodos } from "../examples/todos.ts";
 import { startBrowser, type TestPage } from "./browser.ts";
-import { pause, serve, startApp, until, within } from "./kit.ts";
+import { pause, serve, startApp, succeeds, until, within } from "./kit.ts";
 import { HANDSHAKE, request } from "./raw.ts";
 
-const isInstalled = Deno.build.os === "linux" && await runs("nginx", "-v") &&
-  await runs("openssl", "version");
+const isInstalled = Deno.build.os === "linux" && await succeeds("nginx", "-v") &&
+  await succeeds("openssl", "version");
 if (!isInstalled) console.log("NOTICE: nginx or openssl is not installed, its tests are skipped");
 
 // Playwright keeps resources of its own between tests.
@@ -187,7 +187,7 @@ Deno.test({
 async function startNginx(app: { url: string }, change = (conf: string) => conf) {
   const directory = await Deno.makeTempDir({ prefix: "turbo-deno-nginx-" });
   const [tls, plain] = [freePort(), freePort()];
-  const made = await runs(
+  const made = await succeeds(
     "openssl",
     "req",
     "-x509",
@@ -313,14 +313,4 @@ async function advances(page: TestPage["page"]): Promise<void> {
 function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
-}
-
-async function runs(program: string, ...args: string[]): Promise<boolean> {
-  try {
-    return (await new Deno.Command(program, { args, stdout: "null", stderr: "null" }).output())
-      .success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { weightsOf } from "./request.ts";
 
 /** One text file: where it is, and how a request for it is answered. */
 export interface Asset {
@@ -44,7 +45,7 @@ export function asset(path: string, text: string, type: string): Asset {
   return {
     path: path.replace(/(\.\w+)$/, `-${hash}$1`),
     respond(request) {
-      const encoding = preferredEncoding(request.headers.get("Accept-Encoding") ?? "");
+      const encoding = preferredEncoding(request.headers.get("Accept-Encoding"));
       const etag = `"${hash}-${encoding}"`;
       const headers = new Headers({
         "Cache-Control": "public, max-age=31536000, immutable",
@@ -71,13 +72,8 @@ const encoders = {
   gzip: (bytes: Uint8Array) => gzipSync(bytes, { level: 9 }),
 };
 
-// RFC 9110, section 12.5.3: a weight of 0 means "not acceptable".
-function preferredEncoding(accept: string): keyof typeof encoders | "identity" {
-  const accepted = new Set<string>();
-  for (const part of accept.toLowerCase().split(",")) {
-    const [name = "", ...parameters] = part.split(";").map((word) => word.trim());
-    const q = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? "1";
-    if (Number(q) > 0) accepted.add(name);
-  }
-  return accepted.has("br") ? "br" : accepted.has("gzip") ? "gzip" : "identity";
+function preferredEncoding(accept: string | null): keyof typeof encoders | "identity" {
+  const weights = weightsOf(accept);
+  const isAccepted = (encoding: string) => (weights.get(encoding) ?? 0) > 0;
+  return isAccepted("br") ? "br" : isAccepted("gzip") ? "gzip" : "identity";
 }

@@ -38,13 +38,7 @@ export const CURSOR_HEADER = "Turbo-Cursor";
  * ```
  */
 export function acceptsStream(request: Request): boolean {
-  const weights = new Map<string, number>();
-  for (const part of (request.headers.get("Accept") ?? "").toLowerCase().split(",")) {
-    const [type = "", ...parameters] = part.split(";").map((word) => word.trim());
-    const q = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? "1";
-    const weight = /^(0(\.\d{0,3})?|1(\.0{0,3})?)$/.test(q) ? Number(q) : 0;
-    weights.set(type, Math.max(weight, weights.get(type) ?? 0));
-  }
+  const weights = weightsOf(request.headers.get("Accept"));
   const weight = weights.get(STREAM_TYPE) ?? 0;
   return weight > 0 && weight >= (weights.get("text/html") ?? 0);
 }
@@ -71,6 +65,21 @@ export function streamResponse(
   headers.append("Vary", "Accept");
   if (cursor !== undefined) headers.set(CURSOR_HEADER, cursor);
   return new Response(joinStreams(streams), { ...rest, headers });
+}
+
+/**
+ * What a header such as `Accept` or `Accept-Encoding` names, in lower case, and how much it is wanted
+ * (RFC 9110, section 12.4.2): 0 is "not acceptable", and so is a weight that is none.
+ */
+export function weightsOf(header: string | null): Map<string, number> {
+  const weights = new Map<string, number>();
+  for (const part of (header ?? "").toLowerCase().split(",")) {
+    const [name = "", ...parameters] = part.split(";").map((word) => word.trim());
+    const q = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? "1";
+    const weight = /^(0(\.\d{0,3})?|1(\.0{0,3})?)$/.test(q) ? Number(q) : 0;
+    weights.set(name, Math.max(weight, weights.get(name) ?? 0));
+  }
+  return weights;
 }
 
 /** Whether a text can be the id of a page. */
