@@ -88,14 +88,15 @@ export function createApp(options: AppOptions = {}): App {
   ): Promise<Response> {
     const cursor = turbo.cursor; // before the sample is read, or a push in between would be missed
     const load: LoadReport = await sampler.report(interval * 1000);
-    c.header(CURSOR_HEADER, cursor);
-    c.header("Cache-Control", "no-cache");
-    return c.html(page({
+    const response = await c.html(page({
       head: turbo.head({ cursor }),
       stylesheet: stylesheet.path,
       nonce: c.get("secureHeadersNonce") ?? "",
       load,
     }));
+    response.headers.set(CURSOR_HEADER, cursor);
+    response.headers.set("Cache-Control", "no-cache");
+    return response;
   }
 
   const setHeaders = secureHeaders({
@@ -288,6 +289,8 @@ const EXIT_DEADLINE = 5_000;
 const MEMORY_DRAIN_DEADLINE = 2_000;
 const MEMORY_CHECK_INTERVAL = 500;
 const OUT_OF_MEMORY = 3;
+/** Connections that wait to be accepted: one that finds no room comes again a second later. */
+const BACKLOG = 4_096;
 /** Milliseconds between two tries to accept connections again. */
 const RETRY_INTERVAL = 200;
 
@@ -362,7 +365,7 @@ async function main(): Promise<void> {
   }
 
   function listen(port: number): Deno.HttpServer {
-    return Deno.serve({ port, hostname, onListen() {} }, app.hono.fetch);
+    return Deno.serve({ port, hostname, tcpBacklog: BACKLOG, onListen() {} }, app.hono.fetch);
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { html, replace, Turbo } from "../turbo/mod.ts";
-import { pause, serve, until } from "./kit.ts";
+import { pause, serve, startApp, until, within } from "./kit.ts";
 
 const CLIENT = await Deno.readTextFile(new URL("../turbo/client.js", import.meta.url));
 
@@ -136,4 +136,26 @@ Deno.test({
     await second.server[Symbol.asyncDispose]();
     assert(busiest <= 50, `${busiest} of 500 within 250 ms`);
   },
+});
+
+// Beyond the backlog the kernel drops the handshake, and the client's kernel tries again after 1 s,
+// then 2 s: it would seem that the server is away.
+Deno.test("700 connections at once find room at a main.ts that is too busy to accept any", async () => {
+  await using app = await startApp(["--port=0", "--hostname=127.0.0.1"]);
+  const port = Number(new URL(app.url).port);
+  app.child.kill("SIGSTOP");
+  try {
+    const begin = Date.now();
+    const connections = await within(
+      Promise.all(
+        Array.from({ length: 700 }, () => Deno.connect({ hostname: "127.0.0.1", port })),
+      ),
+      "all to be connected",
+    );
+    const milliseconds = Date.now() - begin;
+    for (const connection of connections) connection.close();
+    assert(milliseconds < 900, `the last was connected after ${milliseconds} ms`);
+  } finally {
+    app.child.kill("SIGCONT");
+  }
 });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { HOSTNAME, MESSAGE, PORT } from "./settings.ts";
+import { BACKLOG, HOSTNAME, MESSAGE, PORT } from "./settings.ts";
 
 const [before, after] = MESSAGE.split("########");
 const page = await readPage();
@@ -16,7 +16,7 @@ async function readPage(): Promise<{ body: Uint8Array<ArrayBuffer>; headers: [st
   return { headers, body: new TextEncoder().encode(body) };
 }
 
-Deno.serve({ port: PORT, hostname: HOSTNAME, onListen() {} }, (request) => {
+Deno.serve({ port: PORT, hostname: HOSTNAME, tcpBacklog: BACKLOG, onListen() {} }, (request) => {
   const { pathname, searchParams } = new URL(request.url);
   if (pathname === "/turbo-stream") {
     const { socket, response } = Deno.upgradeWebSocket(request);
