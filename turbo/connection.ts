@@ -52,8 +52,12 @@ export class WebSocketLine implements Line {
   }
 
   send(entry: Pick<Entry, "cursor" | "html">): void {
-    if (this.#socket.readyState !== WebSocket.OPEN) return;
-    this.#socket.send(this.#naked ? entry.html : frameOf(entry));
+    try {
+      this.#socket.send(this.#naked ? entry.html : frameOf(entry));
+    } catch (error) {
+      // Asked only here, for to ask costs something: a socket that is closing takes nothing more.
+      if (this.#socket.readyState === WebSocket.OPEN) throw error;
+    }
   }
 
   mark(cursor: string): void {

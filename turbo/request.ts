@@ -124,8 +124,14 @@ export function handshakeError({ method, headers }: Request): Response | undefin
  */
 export function hasValidHost(request: Request): boolean {
   const host = request.headers.get("Host");
-  return host === null || (HOST.test(host) && URL.canParse(`http://${host}`));
+  if (host === null || host === lastValidHost) return true;
+  if (!HOST.test(host) || !URL.canParse(`http://${host}`)) return false;
+  lastValidHost = host;
+  return true;
 }
+
+/** Kept because a server is asked for by one name, mostly, and to parse it takes a while. */
+let lastValidHost: string | undefined;
 
 /**
  * Whether a request comes from a page of the same host and port, of an allowed origin, or from no
