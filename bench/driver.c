@@ -10,12 +10,14 @@
 //   close
 //
 // A reader has opened when the handshake is done and WANT frames came. The first STALLED of them
-// never read after the handshake. Frames of 80 bytes or less are markers and do not count.
+// never read after the handshake. Frames of 80 bytes or less are markers and do not count. Between
+// commands, readers go on reading and answer pings.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +54,7 @@ static uint32_t *latencies;
 static size_t samples, room;
 
 // The readers being opened.
-static struct { int port, count, inflight, stalled, protocol, want, started, flying, done, failed; char path[512]; int64_t start, end; } job;
+static struct { int port, count, inflight, stalled, protocol, want, held, started, flying, done, failed; char path[512]; int64_t start, end; } job;
 // The pushes under way.
 static struct { int running, count, sent, per, responses; int64_t expect, frames, bytes, *sentAt; } pushing;
 static int64_t bytesRead;
@@ -261,7 +263,7 @@ static void writable(Conn *c) {
 }
 
 static void turn(int timeout) {
-  while (job.started < job.count && job.flying < job.inflight) {
+  while (!job.held && job.started < job.count && job.flying < job.inflight) {
     Conn *c = dial(job.port, READER, job.started < job.stalled);
     int index = job.started++;
     if (!c) { job.failed++; continue; }
@@ -315,6 +317,7 @@ static void runPush(const char *line) {
   int finished = 0;
   int64_t start = now(), end = start;
   if (opening()) job.start = start;
+  job.held = 0;
   while (finished < pushing.count || opening()) {
     int64_t t = now();
     if (t - start > DEADLINE_US) break;
@@ -337,15 +340,15 @@ static void runPush(const char *line) {
   pushing.running = 0;
   int lost = 0;
   for (int i = 0; i < count; i++) lost += conns[i].state == GONE;
-  qsort(lasts, finished, sizeof *lasts, ascending);
   qsort(latencies, samples, sizeof *latencies, ascending);
   printf("{\"pushes\":%d,\"frames\":%lld,\"bytes\":%lld,\"ms\":%.2f,\"lost\":%d,"
-    "\"last\":{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f},\"latency\":{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f},"
-    "\"joined\":%d,\"joinMs\":%.2f}\n",
+    "\"latency\":{\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f},"
+    "\"joined\":%d,\"joinMs\":%.2f,\"lasts\":[",
     finished, (long long)pushing.frames, (long long)bytesRead, (end - start) / 1000.0, lost - closed,
-    quantile(lasts, finished, .5), quantile(lasts, finished, .99), quantile(lasts, finished, 1),
     quantile(latencies, samples, .5), quantile(latencies, samples, .99), quantile(latencies, samples, 1),
     job.done, (job.end - job.start) / 1000.0);
+  for (int i = 0; i < finished; i++) printf(i ? ",%.3f" : "%.3f", lasts[i] / 1000.0);
+  puts("]}");
   free(pushing.sentAt);
   free(lasts);
 }
@@ -403,14 +406,19 @@ int main(void) {
   poller = epoll_create1(EPOLL_CLOEXEC);
   char *line = NULL;
   size_t size = 0;
-  while (getline(&line, &size, stdin) > 0) {
+  struct pollfd ready[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = poller, .events = POLLIN}};
+  for (;;) {
+    poll(ready, 2, -1);
+    if (ready[1].revents) turn(0);
+    if (!ready[0].revents) continue;
+    if (getline(&line, &size, stdin) <= 0) break; // a command waits for the last one's answer
     if (!strncmp(line, "files", 5)) printf("{\"files\":%llu}\n", (unsigned long long)files.rlim_cur);
     else if (!strncmp(line, "control", 7)) {
       Conn *c = dial(atoi(line + 8), CONTROL, 0);
       while (c && c->state == CONNECTING) turn(100);
       printf("{\"ok\":%d}\n", c && c->state == OPEN);
     } else if (!strncmp(line, "open", 4)) prepare(line), runOpen();
-    else if (!strncmp(line, "later", 5)) prepare(line), printf("{}\n");
+    else if (!strncmp(line, "later", 5)) prepare(line), job.held = 1, printf("{}\n");
     else if (!strncmp(line, "push", 4)) runPush(line);
     else if (!strncmp(line, "http", 4)) runHttp(line);
     else if (!strncmp(line, "close", 5)) closeAll();

@@ -57,8 +57,8 @@ export interface Pushed {
   readonly ms: number;
   /** Connections that ended meanwhile. */
   readonly lost: number;
-  /** From push to the last reader. */
-  readonly last: Times;
+  /** From push to the last reader, in ms, of each push. */
+  readonly lasts: readonly number[];
   /** From push to any reader. */
   readonly latency: Times;
   readonly joined: number;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Driver, OpenOptions } from "./driver.ts";
+import type { Driver, OpenOptions, Requested, Times } from "./driver.ts";
 import { copyPage, type Peer, PEERS, RunningPeer } from "./peers.ts";
 
 /** One figure of one side in one round. */
@@ -22,12 +22,16 @@ export interface Sample {
 
 /** What a measure works with. */
 export interface Bench {
-  /** The driver. */
+  /** A driver. */
   driver: Driver;
+  /** Starts one more, where sides are to hold their readers at the same time. */
+  newDriver(): Driver;
   /** The peers that could be installed. */
   peers: readonly Peer[];
   /** How often each is measured. */
   rounds: number;
+  /** How many readers the fan-out is measured with. */
+  readers: readonly number[];
   /** Takes a figure. */
   note(sample: Sample): void;
 }
@@ -53,33 +57,44 @@ export const MEASURES: Record<string, (bench: Bench) => Promise<void>> = {
 };
 
 const SETTLE = 200;
-const FANOUT_SIZES = [100, 1_000, 9_000];
-const FANOUT_MESSAGES = 100_000;
+const FANOUT_SLICES = 6;
+const SLICE_MESSAGES = 27_000;
 
-/** (a) Processor time per delivered message, and time to the last reader. */
-async function measureFanout({ driver, peers, rounds, note }: Bench): Promise<void> {
-  await using running = await startAll(sidesOf(peers));
-  for (let round = -1; round < rounds; round++) {
-    for (const readers of FANOUT_SIZES) {
-      for (const { side, server } of inTurn(running.all, round)) {
-        const count = Math.ceil((round < 0 ? 20_000 : FANOUT_MESSAGES) / readers);
-        const at = String(readers);
-        try {
-          await openReaders(driver, server, side, readers);
-          await driver.push({ count: 3, expect: readers });
+/**
+ * (a) Processor time per delivered message, and time to the last reader. Each round has new
+ * processes. All of them hold their readers at the same time and take turns in short slices, so that
+ * whatever else the machine does falls on all alike.
+ */
+async function measureFanout(bench: Bench): Promise<void> {
+  const { newDriver, peers, rounds, note } = bench;
+  for (let round = 0; round < rounds; round++) {
+    for (const readers of bench.readers) {
+      await using running = await startAll(sidesOf(peers));
+      await using drivers = new AsyncDisposableStack();
+      const all = [];
+      for (const { side, server } of running.all) {
+        const driver = drivers.use(newDriver());
+        await openReaders(driver, server, side, readers);
+        all.push({ side, server, driver, cpu: 0, frames: 0, last: [] as number[] });
+      }
+      const count = Math.ceil(SLICE_MESSAGES / readers);
+      for (let slice = -2; slice < FANOUT_SLICES; slice++) { // two to warm up
+        for (const one of shuffled(all)) {
+          const { server, driver } = one;
+          await driver.push({ count: 1, expect: readers }); // the others had the caches
           const before = server.cpu();
           const pushed = await driver.push({ count, expect: readers });
-          const cpu = server.cpu() - before;
-          if (round < 0) continue; // warms up
-          const sample = { measure: "fanout", side: side.name, at };
-          note({ ...sample, figure: "cpu us/message", value: cpu * 1000 / pushed.frames });
-          note({ ...sample, figure: "ms to the last", value: pushed.last.p50 });
-          note({ ...sample, figure: "ms to the last, p99", value: pushed.last.p99 });
-        } catch (error) {
-          console.error(`Round ${round}, ${side.name} with ${at} readers:`, error);
-        } finally {
-          await driver.close();
+          if (slice < 0) continue;
+          one.cpu += server.cpu() - before;
+          one.frames += pushed.frames;
+          one.last.push(...pushed.lasts);
         }
+      }
+      for (const { side, cpu, frames, last } of all) {
+        const sample = { measure: "fanout", side: side.name, at: String(readers) };
+        note({ ...sample, figure: "cpu us/message", value: cpu * 1000 / frames });
+        note({ ...sample, figure: "ms to the last", value: quantile(last, 0.5) });
+        note({ ...sample, figure: "ms to the last, p99", value: quantile(last, 0.99) });
       }
     }
   }
@@ -113,28 +128,38 @@ async function measureMemory({ driver, peers, rounds, note }: Bench): Promise<vo
 }
 
 const PAGE_CONNECTIONS = 16;
-const PAGE_SECONDS = 2;
+const PAGE_SLICES = 6;
 
-/** (c) The page, against a bare server of the same bytes and Turbo-Flask's page. */
+/** (c) The page, against a bare server of the same bytes and Turbo-Flask's page; in short slices. */
 async function measurePage({ driver, peers, rounds, note }: Bench): Promise<void> {
   const paged = ["turbo-deno", "bare-deno", "turbo-flask"];
-  await using running = await startAll(
-    sidesOf(peers).filter(({ peer, protocol }) => paged.includes(peer.name) && !protocol),
+  const sides = sidesOf(peers).filter(({ peer, protocol }) =>
+    paged.includes(peer.name) && !protocol
   );
-  for (let round = -1; round < rounds; round++) {
-    for (const { side, server } of inTurn(running.all, round)) {
-      const seconds = round < 0 ? 1 : PAGE_SECONDS;
-      const before = server.cpu();
-      const got = await driver.request(server.port, "/", PAGE_CONNECTIONS, seconds);
-      const cpu = server.cpu() - before;
-      await driver.close();
-      if (got.errors > 0) throw new Error(`${side.name}: ${got.errors} pages failed`);
-      if (round < 0) continue;
+  for (let round = 0; round < rounds; round++) {
+    await using running = await startAll(sides);
+    const all = running.all.map((one) => ({ ...one, cpu: 0, slices: [] as Requested[] }));
+    for (let slice = -4; slice < PAGE_SLICES; slice++) { // four to warm up
+      for (const one of shuffled(all)) {
+        const before = one.server.cpu();
+        const got = await driver.request(one.server.port, "/", PAGE_CONNECTIONS, 0.5);
+        const cpu = one.server.cpu() - before;
+        await driver.close();
+        if (got.errors > 0) throw new Error(`${one.side.name}: ${got.errors} pages failed`);
+        if (slice < 0) continue;
+        one.cpu += cpu;
+        one.slices.push(got);
+      }
+    }
+    for (const { side, cpu, slices } of all) {
       const sample = { measure: "page", side: side.name, at: `${PAGE_CONNECTIONS} connections` };
-      note({ ...sample, figure: "requests/s", value: got.perSecond });
-      note({ ...sample, figure: "p50 ms", value: got.p50 });
-      note({ ...sample, figure: "p99 ms", value: got.p99 });
-      note({ ...sample, figure: "cpu us/request", value: cpu * 1000 / got.requests });
+      const middle = (of: "p50" | "p99" | "perSecond") =>
+        quantile(slices.map((requested) => requested[of]), 0.5);
+      const requests = slices.reduce((sum, requested) => sum + requested.requests, 0);
+      note({ ...sample, figure: "requests/s", value: middle("perSecond") });
+      note({ ...sample, figure: "p50 ms", value: middle("p50") });
+      note({ ...sample, figure: "p99 ms", value: middle("p99") });
+      note({ ...sample, figure: "cpu us/request", value: cpu * 1000 / requests });
     }
   }
 }
@@ -173,31 +198,50 @@ async function measureCatchUp({ driver, peers, rounds, note }: Bench): Promise<v
 
 const SLOW_READERS = 1_000;
 const SLOW_STALLED = 100;
+const SLOW_SLICES = 6;
 
 /**
  * (e) A tenth of the readers stalls. First the system's buffers are filled for them, which take some
- * megabytes each; then come messages of 4 KiB, 20 a second.
+ * megabytes each; then come messages of 4 KiB, 40 a second, in turn to the readers of a process with
+ * stalled ones and of one without. It is over before a stalled reader is dropped.
  */
-async function measureSlow({ driver, peers, rounds, note }: Bench): Promise<void> {
+async function measureSlow({ newDriver, peers, rounds, note }: Bench): Promise<void> {
   const compared = ["turbo-deno", "bare-deno"];
   const sides = sidesOf(peers).filter(({ peer }) => compared.includes(peer.name));
-  for (let round = 0; round < Math.min(rounds, 3); round++) {
-    for (const stalled of round % 2 === 0 ? [0, SLOW_STALLED] : [SLOW_STALLED, 0]) {
-      for (const side of inTurn(sides, round)) {
-        await using server = await RunningPeer.start(side.peer);
+  for (let round = 0; round < rounds; round++) {
+    for (const side of inTurn(sides, round)) {
+      await using stack = new AsyncDisposableStack();
+      const both = [];
+      for (const stalled of [0, SLOW_STALLED]) {
+        const server = stack.use(await RunningPeer.start(side.peer));
+        const driver = stack.use(newDriver());
         const options = await optionsFor(server, side);
         await driver.control(server.port);
         await driver.open(server.port, SLOW_READERS, { ...options, stalled });
         const expect = SLOW_READERS - stalled;
         await driver.push({ count: 50, expect, path: "/push?pad=98304" }); // more than the system takes
-        const before = server.memory();
-        const pushed = await driver.push({ count: 100, gap: 50, expect, path: "/push?pad=4096" });
-        const grown = server.memory() - before;
-        await driver.close();
+        both.push({
+          stalled,
+          expect,
+          server,
+          driver,
+          memory: server.memory(),
+          slices: [] as Times[],
+        });
+      }
+      for (let slice = -1; slice < SLOW_SLICES; slice++) { // one to warm up
+        for (const { expect, driver, slices } of shuffled(both)) {
+          const plan = { count: 16, gap: 25, expect, path: "/push?pad=4096" };
+          const { latency } = await driver.push(plan);
+          if (slice >= 0) slices.push(latency);
+        }
+      }
+      for (const { stalled, server, memory, slices } of both) {
         const sample = { measure: "slow", side: side.name, at: `${stalled} stalled` };
-        note({ ...sample, figure: "p50 ms of the rest", value: pushed.latency.p50 });
-        note({ ...sample, figure: "p99 ms of the rest", value: pushed.latency.p99 });
-        note({ ...sample, figure: "MiB grown", value: grown / 1024 / 1024 });
+        const middle = (of: "p50" | "p99") => quantile(slices.map((times) => times[of]), 0.5);
+        note({ ...sample, figure: "p50 ms of the rest", value: middle("p50") });
+        note({ ...sample, figure: "p99 ms of the rest", value: middle("p99") });
+        note({ ...sample, figure: "MiB grown", value: (server.memory() - memory) / 1024 / 1024 });
       }
     }
   }
@@ -224,7 +268,7 @@ async function measureName({ driver, rounds, note }: Bench): Promise<void> {
       if (round < 0) continue;
       const sample = { measure: "name", side: peer.name, at: String(readers) };
       note({ ...sample, figure: "cpu us/push", value: cpu * 1000 / pushed.frames });
-      note({ ...sample, figure: "ms/batch of 50", value: pushed.last.p50 });
+      note({ ...sample, figure: "ms/batch of 50", value: quantile(pushed.lasts, 0.5) });
     }
   }
 }
@@ -281,7 +325,7 @@ async function measureProcesses({ driver, peers, rounds, note }: Bench): Promise
         const at = servers.length === 1 ? "1 process" : "2 processes";
         const sample = { measure: "processes", side: side.name, at };
         note({ ...sample, figure: "messages/s", value: pushed.frames * 1000 / pushed.ms });
-        note({ ...sample, figure: "ms to the last", value: pushed.last.p50 });
+        note({ ...sample, figure: "ms to the last", value: quantile(pushed.lasts, 0.5) });
         note({ ...sample, figure: "cpu us/message", value: spent * 1000 / pushed.frames });
       }
     }
@@ -330,6 +374,16 @@ async function optionsFor(server: RunningPeer, { protocol }: Side): Promise<Open
 function inTurn<T>(list: readonly T[], round: number): T[] {
   const start = (round + list.length) % list.length;
   return [...list.slice(start), ...list.slice(0, start)];
+}
+
+function shuffled<T>(list: readonly T[]): T[] {
+  return list.map((one) => ({ one, at: Math.random() })).sort((a, b) => a.at - b.at)
+    .map(({ one }) => one);
+}
+
+/** Of a list of figures, the one below which that part of them lies. */
+function quantile(list: readonly number[], part: number): number {
+  return list.toSorted((a, b) => a - b)[Math.round(part * (list.length - 1))]!;
 }
 
 function pause(milliseconds: number): Promise<void> {

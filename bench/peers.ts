@@ -158,14 +158,14 @@ export class RunningPeer implements AsyncDisposable {
     }
   }
 
-  /** Milliseconds of processor time of it and its children (proc(5), utime and stime). */
+  /** Milliseconds of processor time of it and its children, to the nanosecond (schedstat). */
   cpu(): number {
-    return this.#stats().reduce((sum, { ticks }) => sum + ticks * 10, 0);
+    return this.#tree().reduce((sum, pid) => sum + cpuOf(pid), 0);
   }
 
   /** Resident bytes of it and its children. */
   memory(): number {
-    return this.#stats().reduce((sum, { pid }) => {
+    return this.#tree().reduce((sum, pid) => {
       const status = Deno.readTextFileSync(`/proc/${pid}/status`);
       return sum + Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
     }, 0);
@@ -173,7 +173,7 @@ export class RunningPeer implements AsyncDisposable {
 
   /** Ends it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { pid } of this.#stats().reverse()) {
+    for (const pid of this.#tree().reverse()) {
       try {
         Deno.kill(pid, "SIGKILL");
       } catch (error) {
@@ -183,27 +183,39 @@ export class RunningPeer implements AsyncDisposable {
     await this.#child.status;
   }
 
-  #stats(): { pid: number; ticks: number }[] {
-    const all = new Map<number, { pid: number; parent: number; ticks: number }>();
+  #tree(): number[] {
+    const parents = new Map<number, number>();
     for (const { name } of Deno.readDirSync("/proc")) {
       if (!/^\d+$/.test(name)) continue;
       try {
-        // The name stands in parentheses and may have spaces; state, parent and so on follow.
+        // The name stands in parentheses and may have spaces; the state and the parent follow.
         const text = Deno.readTextFileSync(`/proc/${name}/stat`);
-        const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-        const ticks = Number(fields[11]) + Number(fields[12]);
-        all.set(Number(name), { pid: Number(name), parent: Number(fields[1]), ticks });
+        parents.set(Number(name), Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[1]));
       } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound) && !isNoProcess(error)) throw error;
+        if (!isGone(error)) throw error;
       }
     }
     const tree = new Set([this.#child.pid]);
     for (let size = 0; size < tree.size;) {
       size = tree.size;
-      for (const { pid, parent } of all.values()) if (tree.has(parent)) tree.add(pid);
+      for (const [pid, parent] of parents) if (tree.has(parent)) tree.add(pid);
     }
-    return [...tree].map((pid) => all.get(pid)).filter((entry) => entry !== undefined);
+    return [...tree].filter((pid) => parents.has(pid));
   }
+}
+
+// Documentation/scheduler/sched-stats.rst: the first figure is the time spent on the processor.
+function cpuOf(pid: number): number {
+  let nanoseconds = 0;
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    try {
+      const text = Deno.readTextFileSync(`/proc/${pid}/task/${name}/schedstat`);
+      nanoseconds += Number(text.split(" ")[0]);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+  return nanoseconds / 1e6;
 }
 
 /** Writes down the app's page for those that serve a copy of it. */
@@ -290,7 +302,8 @@ async function firstByte(port: number): Promise<void> {
   await connection.read(new Uint8Array(1));
 }
 
-// A process that ends while its file is open: ESRCH, for which Deno has no class.
-function isNoProcess(error: unknown): boolean {
-  return error instanceof Error && error.message.includes("os error 3");
+// A process or thread that ended; while its file is open that is ESRCH, for which Deno has no class.
+function isGone(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound ||
+    (error instanceof Error && error.message.includes("os error 3"));
 }

@@ -2,7 +2,8 @@
  * `deno task bench`: measures everything, or the measures that are named, and writes the figures to
  * `bench/results.json`, where those of other measures stay.
  *
- * Options: `--rounds N` (5), `--only PEER,PEER`, `--dry` (writes nothing). `plot` draws the figures.
+ * Options: `--rounds N` (5), `--only PEER,PEER`, `--readers N,N` (of the fan-out), `--dry` (writes
+ * nothing). `plot` draws the figures.
  *
  * @module
  */
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
     options: {
       rounds: { type: "string", default: "5" },
       only: { type: "string" },
+      readers: { type: "string", default: "100,1000,9000" },
       dry: { type: "boolean", default: false },
     },
   });
@@ -54,13 +56,21 @@ async function main(): Promise<void> {
   results.machine = machine();
   results.missing = missing;
   const rounds = Number(values.rounds);
+  const readers = values.readers.split(",").map(Number);
   for (const name of names) {
     console.log(`\n${name}: ${rounds} rounds, ${new Date().toISOString()}`);
     const samples: Sample[] = [];
     await using driver = new Driver(binary);
     await checkFiles(driver);
     try {
-      await MEASURES[name]!({ driver, peers, rounds, note: (sample) => samples.push(sample) });
+      await MEASURES[name]!({
+        driver,
+        newDriver: () => new Driver(binary),
+        peers,
+        rounds,
+        readers,
+        note: (sample) => samples.push(sample),
+      });
     } catch (error) {
       console.error(`${name} ended early:`, error);
       Deno.exitCode = 1;
