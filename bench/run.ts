@@ -2,7 +2,7 @@
  * `deno task bench`: measures everything, or the measures that are named, and writes the figures to
  * `bench/results.json`, where those of other measures stay.
  *
- * Options: `--rounds N` (5), `--only PEER,PEER`, `--readers N,N` (of the fan-out), `--dry` (writes
+ * Options: `--rounds N` (8), `--only PEER,PEER`, `--readers N,N` (of the fan-out), `--dry` (writes
  * nothing). `plot` draws the figures.
  *
  * @module
@@ -34,7 +34,7 @@ async function main(): Promise<void> {
     args: Deno.args,
     allowPositionals: true,
     options: {
-      rounds: { type: "string", default: "5" },
+      rounds: { type: "string", default: "8" },
       only: { type: "string" },
       readers: { type: "string", default: "100,1000,9000" },
       dry: { type: "boolean", default: false },
@@ -42,23 +42,20 @@ async function main(): Promise<void> {
   });
   const names = positionals.length > 0 ? positionals : Object.keys(MEASURES);
   if (names.includes("plot")) return await plot();
-  const unknown = names.filter((name) => !(name in MEASURES));
-  if (unknown.length > 0) {
-    console.error(`No measure ${unknown.join(", ")}: ${Object.keys(MEASURES).join(", ")}, plot`);
-    Deno.exit(2);
-  }
+  checkNames("measure", names, [...Object.keys(MEASURES), "plot"]);
+  const all = PEERS.map(({ name }) => name);
+  const only = values.only?.split(",") ?? all;
+  checkNames("peer", only, all);
+  const [rounds = 0] = numbersOf("--rounds", values.rounds);
+  const readers = numbersOf("--readers", values.readers);
 
   const binary = await buildDriver();
-  const only = values.only?.split(",");
-  const wanted = PEERS.filter(({ name }) => only === undefined || only.includes(name));
-  const { peers, missing } = await installed(wanted);
+  const { peers, missing } = await installed(PEERS.filter(({ name }) => only.includes(name)));
   const results = await read();
   results.machine = machine();
   results.missing = missing;
-  const rounds = Number(values.rounds);
-  const readers = values.readers.split(",").map(Number);
   for (const name of names) {
-    console.log(`\n${name}: ${rounds} rounds, ${new Date().toISOString()}`);
+    console.log(`\n${name}: ${new Date().toISOString()}`);
     const samples: Sample[] = [];
     await using driver = new Driver(binary);
     await checkFiles(driver);
@@ -82,7 +79,21 @@ async function main(): Promise<void> {
     console.log(table(rows));
     if (!values.dry) await Deno.writeTextFile(FILE, JSON.stringify(results, null, 2) + "\n");
   }
-  console.log("\n" + judge(results.rows));
+  console.log("\n" + judge(results.rows.filter(({ measure }) => names.includes(measure))));
+}
+
+function checkNames(what: string, names: readonly string[], known: readonly string[]): void {
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length === 0) return;
+  console.error(`No ${what} ${unknown.join(", ")}; there are ${known.join(", ")}`);
+  Deno.exit(2);
+}
+
+function numbersOf(option: string, text: string): number[] {
+  const numbers = text.split(",").map(Number);
+  if (numbers.every((number) => Number.isInteger(number) && number > 0)) return numbers;
+  console.error(`${option} is ${JSON.stringify(text)}: a number above 0 is needed`);
+  Deno.exit(2);
 }
 
 async function buildDriver(): Promise<string> {
