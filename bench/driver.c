@@ -1,7 +1,7 @@
 // The load driver: holds WebSocket readers, pushes by HTTP and tells when everyone has it.
 // One thread, one epoll. Commands come in lines on stdin, each is answered by one line of JSON.
 //
-//   control PORT                                        a connection to push through
+//   control PORT                                        a connection to push through, if none is left
 //   open PORT COUNT INFLIGHT STALLED PROTOCOL WANT PATH  opens readers; %d in PATH is their number
 //   later PORT COUNT INFLIGHT STALLED PROTOCOL WANT PATH the same, during the next push
 //   push COUNT GAP_US EXPECT PER PATH                   EXPECT frames a push, PER to one reader;
@@ -35,7 +35,7 @@ enum { CONNECTING, HANDSHAKE, OPEN, GONE };
 #define DEADLINE_US 30000000
 
 typedef struct {
-  int fd, kind, state, stalled, counted, opened;
+  int fd, port, kind, state, stalled, counted, opened;
   unsigned number, frames, want, got;
   unsigned char head[14];
   int headLength;
@@ -100,6 +100,7 @@ static Conn *dial(int port, int kind, int stalled) {
     close(c->fd);
     return NULL;
   }
+  c->port = port;
   c->kind = kind;
   c->stalled = stalled;
   c->number = count++;
@@ -374,6 +375,14 @@ static void runHttp(const char *line) {
     (long long)httpErrors, samples / took, quantile(latencies, samples, .5), quantile(latencies, samples, .99));
 }
 
+static Conn *control(int port) {
+  for (int i = 0; i < count; i++)
+    if (conns[i].kind == CONTROL && conns[i].port == port && conns[i].state == OPEN) return &conns[i];
+  Conn *c = dial(port, CONTROL, 0);
+  while (c && c->state == CONNECTING) turn(100);
+  return c;
+}
+
 static void closeAll(void) {
   static const char bye[] = {(char)0x88, (char)0x82, 0, 0, 0, 0, 0x03, (char)0xe8};
   int64_t start = now();
@@ -414,8 +423,7 @@ int main(void) {
     if (getline(&line, &size, stdin) <= 0) break; // a command waits for the last one's answer
     if (!strncmp(line, "files", 5)) printf("{\"files\":%llu}\n", (unsigned long long)files.rlim_cur);
     else if (!strncmp(line, "control", 7)) {
-      Conn *c = dial(atoi(line + 8), CONTROL, 0);
-      while (c && c->state == CONNECTING) turn(100);
+      Conn *c = control(atoi(line + 8));
       printf("{\"ok\":%d}\n", c && c->state == OPEN);
     } else if (!strncmp(line, "open", 4)) prepare(line), runOpen();
     else if (!strncmp(line, "later", 5)) prepare(line), job.held = 1, printf("{}\n");

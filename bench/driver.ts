@@ -94,7 +94,10 @@ export class Driver implements AsyncDisposable {
     return (await this.#ask<{ files: number }>("files")).files;
   }
 
-  /** Opens a connection to push through; a push goes through all of them. */
+  /**
+   * Opens a connection to push through, unless there is one: some servers end it when it is idle. A
+   * push goes through those to all ports.
+   */
   async control(port: number): Promise<void> {
     await this.#ask(`control ${port}`);
   }

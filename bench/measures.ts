@@ -80,10 +80,14 @@ async function measureFanout(bench: Bench): Promise<void> {
       const count = Math.ceil(SLICE_MESSAGES / readers);
       for (let slice = -2; slice < FANOUT_SLICES; slice++) { // two to warm up
         for (const one of shuffled(all)) {
-          const { server, driver } = one;
-          await driver.push({ count: 1, expect: readers }); // the others had the caches
+          const { side, server, driver } = one;
+          const failed = (error: unknown) => {
+            throw new Error(`${side.name} with ${readers} readers failed`, { cause: error });
+          };
+          await driver.control(server.port);
+          await driver.push({ count: 1, expect: readers }).catch(failed); // the others had the caches
           const before = server.cpu();
-          const pushed = await driver.push({ count, expect: readers });
+          const pushed = await driver.push({ count, expect: readers }).catch(failed);
           if (slice < 0) continue;
           one.cpu += server.cpu() - before;
           one.frames += pushed.frames;
