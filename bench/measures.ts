@@ -5,6 +5,7 @@
  */
 import type { Driver, OpenOptions, Requested, Times } from "./driver.ts";
 import { copyPage, type Peer, PEERS, RunningPeer } from "./peers.ts";
+import { perfProblem, profile } from "./profile.ts";
 
 /** One figure of one side in one round. */
 export interface Sample {
@@ -54,10 +55,11 @@ export const MEASURES: Record<string, (bench: Bench) => Promise<void>> = {
   wire: measureWire,
   processes: measureProcesses,
   slow: measureSlow,
+  profile: measureProfile,
 };
 
 const SETTLE = 200;
-const FANOUT_SLICES = 6;
+const FANOUT_SLICES = 12;
 const SLICE_MESSAGES = 27_000;
 
 /**
@@ -75,7 +77,7 @@ async function measureFanout(bench: Bench): Promise<void> {
       for (const { side, server } of running.all) {
         const driver = drivers.use(newDriver());
         await openReaders(driver, server, side, readers);
-        all.push({ side, server, driver, cpu: 0, frames: 0, last: [] as number[] });
+        all.push({ side, server, driver, cpu: [] as number[], last: [] as number[] });
       }
       const count = Math.ceil(SLICE_MESSAGES / readers);
       for (let slice = -2; slice < FANOUT_SLICES; slice++) { // two to warm up
@@ -89,14 +91,13 @@ async function measureFanout(bench: Bench): Promise<void> {
           const before = server.cpu();
           const pushed = await driver.push({ count, expect: readers }).catch(failed);
           if (slice < 0) continue;
-          one.cpu += server.cpu() - before;
-          one.frames += pushed.frames;
+          one.cpu.push((server.cpu() - before) * 1000 / pushed.frames);
           one.last.push(...pushed.lasts);
         }
       }
-      for (const { side, cpu, frames, last } of all) {
+      for (const { side, cpu, last } of all) {
         const sample = { measure: "fanout", side: side.name, at: String(readers) };
-        note({ ...sample, figure: "cpu us/message", value: cpu * 1000 / frames });
+        note({ ...sample, figure: "cpu us/message", value: quantile(cpu, 0.5) });
         note({ ...sample, figure: "ms to the last", value: quantile(last, 0.5) });
         note({ ...sample, figure: "ms to the last, p99", value: quantile(last, 0.99) });
       }
@@ -331,6 +332,38 @@ async function measureProcesses({ driver, peers, rounds, note }: Bench): Promise
         note({ ...sample, figure: "messages/s", value: pushed.frames * 1000 / pushed.ms });
         note({ ...sample, figure: "ms to the last", value: quantile(pushed.lasts, 0.5) });
         note({ ...sample, figure: "cpu us/message", value: spent * 1000 / pushed.frames });
+      }
+    }
+  }
+}
+
+/** (j) Where the processor time of a delivered message goes. */
+async function measureProfile(bench: Bench): Promise<void> {
+  const { driver, peers, rounds, note } = bench;
+  const problem = await perfProblem();
+  if (problem !== undefined) return console.log(`Left out: profile: ${problem}`);
+  for (let round = 0; round < Math.min(rounds, 3); round++) {
+    for (const readers of bench.readers.filter((readers) => readers >= 1_000)) {
+      for (const side of inTurn(sidesOf(peers), round)) {
+        await using server = await RunningPeer.start(side.peer);
+        await openReaders(driver, server, side, readers);
+        await driver.push({ count: Math.ceil(100_000 / readers), expect: readers });
+        const before = server.cpu();
+        let frames = 0;
+        const shares = await profile(server.pids(), async () => {
+          const count = Math.ceil(200_000 / readers);
+          frames = (await driver.push({ count, expect: readers })).frames;
+        });
+        const perMessage = (server.cpu() - before) * 1000 / frames;
+        await driver.close();
+        const sample = { measure: "profile", side: side.name, at: String(readers) };
+        note({ ...sample, figure: "us in the kernel", value: perMessage * shares.kernel });
+        note({ ...sample, figure: "us in native code", value: perMessage * shares.native });
+        note({
+          ...sample,
+          figure: "us in compiled JavaScript",
+          value: perMessage * shares.compiled,
+        });
       }
     }
   }

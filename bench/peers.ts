@@ -160,12 +160,12 @@ export class RunningPeer implements AsyncDisposable {
 
   /** Milliseconds of processor time of it and its children, to the nanosecond (schedstat). */
   cpu(): number {
-    return this.#tree().reduce((sum, pid) => sum + cpuOf(pid), 0);
+    return this.pids().reduce((sum, pid) => sum + cpuOf(pid), 0);
   }
 
   /** Resident bytes of it and its children. */
   memory(): number {
-    return this.#tree().reduce((sum, pid) => {
+    return this.pids().reduce((sum, pid) => {
       const status = Deno.readTextFileSync(`/proc/${pid}/status`);
       return sum + Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
     }, 0);
@@ -173,7 +173,7 @@ export class RunningPeer implements AsyncDisposable {
 
   /** Ends it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const pid of this.#tree().reverse()) {
+    for (const pid of this.pids().reverse()) {
       try {
         Deno.kill(pid, "SIGKILL");
       } catch (error) {
@@ -183,7 +183,8 @@ export class RunningPeer implements AsyncDisposable {
     await this.#child.status;
   }
 
-  #tree(): number[] {
+  /** It and its children. */
+  pids(): number[] {
     const parents = new Map<number, number>();
     for (const { name } of Deno.readDirSync("/proc")) {
       if (!/^\d+$/.test(name)) continue;

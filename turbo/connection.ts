@@ -130,24 +130,25 @@ export const SENT_AWAY = 4001;
 
 /** One open page. It is live, or behind and fed from the log. */
 export class Connection {
+  // First what each message touches: of 9,000 connections, little is in the processor's caches.
   /** What it is reached through. */
   readonly line: Line;
-  /** The page's own id, which `except` names; a Turbo visit changes it. */
-  page: string | undefined;
   /** Whether it has had everything. */
   live = true;
-  /** The names that it listens to. */
-  names: ReadonlySet<string> = new Set();
   /** When something was last sent, in beats. */
   sentAt = 0;
+  /** What may be buffered at most: what was when last asked, and all that was sent since. */
+  #mayBeBuffered = 0;
+  readonly #limits: ConnectionLimits;
+  /** The page's own id, which `except` names; a Turbo visit changes it. */
+  page: string | undefined;
+  /** The names that it listens to. */
+  names: ReadonlySet<string> = new Set();
   /** Gives back the place that it takes. */
   readonly release: () => void;
   readonly #log: Log;
-  readonly #limits: ConnectionLimits;
   #position: number;
   #buffered = 0;
-  /** What may be buffered at most: what was when last asked, and all that was sent since. */
-  #mayBeBuffered = 0;
   #stuckSince = 0;
 
   /** A connection that is live from now on. */
