@@ -4,7 +4,7 @@
  * @module
  */
 import type { Driver, OpenOptions, Requested, Times } from "./driver.ts";
-import { copyPage, type Peer, PEERS, RunningPeer } from "./peers.ts";
+import { copyPage, type Peer, PEERS, RunningPeer, SAME_SOCKETS } from "./peers.ts";
 import { perfProblem, profile } from "./profile.ts";
 
 /** One figure of one side in one round. */
@@ -47,6 +47,7 @@ interface Side {
 /** The measures by name. */
 export const MEASURES: Record<string, (bench: Bench) => Promise<void>> = {
   fanout: measureFanout,
+  added: measureAdded,
   memory: measureMemory,
   page: measurePage,
   catchup: measureCatchUp,
@@ -100,6 +101,40 @@ async function measureFanout(bench: Bench): Promise<void> {
         note({ ...sample, figure: "cpu us/message", value: quantile(cpu, 0.5) });
         note({ ...sample, figure: "ms to the last", value: quantile(last, 0.5) });
         note({ ...sample, figure: "ms to the last, p99", value: quantile(last, 0.99) });
+      }
+    }
+  }
+}
+
+/**
+ * What the app adds to a message: in one process, by turns, the app's push and a bare loop over the
+ * same sockets. Two processes differ by more than that, if only in how their memory lies.
+ */
+async function measureAdded({ driver, rounds, readers: sizes, note }: Bench): Promise<void> {
+  const ways = { "turbo-deno": "/push", "bare-deno": "/push?by=bare" };
+  for (let round = 0; round < rounds; round++) {
+    for (const readers of sizes) {
+      for (const protocol of [false, true]) {
+        await using server = await RunningPeer.start(SAME_SOCKETS);
+        await openReaders(driver, server, { name: "", peer: SAME_SOCKETS, protocol }, readers);
+        const all = Object.entries(ways).map(([side, path]) => ({
+          side,
+          path,
+          cpu: [] as number[],
+        }));
+        const count = Math.ceil(SLICE_MESSAGES / readers);
+        for (let slice = -2; slice < FANOUT_SLICES; slice++) {
+          for (const { path, cpu } of shuffled(all)) {
+            const before = server.cpu();
+            const { frames } = await driver.push({ count, expect: readers, path });
+            if (slice >= 0) cpu.push((server.cpu() - before) * 1000 / frames);
+          }
+        }
+        await driver.close();
+        const at = `${readers} ${protocol ? "protocol" : "plain"}`;
+        for (const { side, cpu } of all) {
+          note({ measure: "added", side, at, figure: "cpu us/message", value: quantile(cpu, 0.5) });
+        }
       }
     }
   }

@@ -96,6 +96,14 @@ export const PEERS: readonly Peer[] = [
   },
 ];
 
+/** The app with a bare loop over its own sockets. */
+export const SAME_SOCKETS: Peer = {
+  name: "same-sockets",
+  title: "this app, and a bare loop over its sockets",
+  install: nothing,
+  command: [DENO, "run", "-A", `${HERE}same_sockets.ts`],
+};
+
 /** Builds a C program; the path of what was built. */
 export async function buildC(source: string, name: string): Promise<string> {
   await Deno.mkdir(WORKSHOP, { recursive: true });

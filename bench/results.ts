@@ -120,6 +120,16 @@ const TARGETS: readonly Target[] = [
   { ...CPU, text: "growth 100 to 9000, plain", of: [PLAIN, "9000"], to: [PLAIN, "100"] },
   { ...CPU, text: "growth 100 to 9000, protocol", of: [PROTOCOL, "9000"], to: [PROTOCOL, "100"] },
   { ...CPU, text: "growth 100 to 9000, bare", of: ["bare-deno", "9000"], to: ["bare-deno", "100"] },
+  ...["1000", "9000"].flatMap((readers) =>
+    ["plain", "protocol"].map((kind): Target => ({
+      measure: "added",
+      figure: "cpu us/message",
+      text: `on the same sockets: ${kind} to bare, ${readers}`,
+      of: ["turbo-deno", `${readers} ${kind}`],
+      to: ["bare-deno", `${readers} ${kind}`],
+      most: kind === "plain" ? 1.10 : 1.15,
+    }))
+  ),
   ...[PLAIN, PROTOCOL].map((side): Target => ({
     measure: "memory",
     figure: "KiB/connection",
