@@ -186,7 +186,7 @@ export function judge(rows: readonly Row[]): string {
       : "stated";
     const missed = ratio > (most ?? Infinity) || ratio < (least ?? -Infinity);
     return [
-      `${text.padEnd(42)} ${ratio.toFixed(2).padStart(7)}   ${target}${missed ? "   MISSED" : ""}`,
+      `${text.padEnd(46)} ${ratio.toFixed(2).padStart(7)}   ${target}${missed ? "   MISSED" : ""}`,
     ];
   });
   return lines.join("\n");
