@@ -52,12 +52,7 @@ export class WebSocketLine implements Line {
   }
 
   send(entry: Pick<Entry, "cursor" | "html">): void {
-    try {
-      this.#socket.send(this.#naked ? entry.html : frameOf(entry));
-    } catch (error) {
-      // Asked only here, for to ask costs something: a socket that is closing takes nothing more.
-      if (this.#socket.readyState === WebSocket.OPEN) throw error;
-    }
+    this.#socket.send(this.#naked ? entry.html : frameOf(entry)); // one that is closing ignores it
   }
 
   mark(cursor: string): void {

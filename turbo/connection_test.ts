@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect, pause, serve, type TestClient, until, within } from "../tests/kit.ts";
 import { Connection, EventStreamLine, type Line, PROTOCOL } from "./connection.ts";
+import { WebSocketLine } from "./connection.ts";
 import { html } from "./html.ts";
 import { Log } from "./log.ts";
 import { append, replace, type Stream } from "./streams.ts";
@@ -448,4 +449,18 @@ Deno.test("50 clients that come, go and ask at random get each of 10,000 pushes 
     assert.deepEqual(seen, expected);
   }
   assert(reconnects > 200 && asked > 500, `${reconnects} reconnects, ${asked} asked`);
+});
+
+Deno.test("A line that is closing takes nothing more, and does not throw", async () => {
+  const { promise, resolve } = Promise.withResolvers<WebSocket>();
+  await using server = serve((request) => {
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.onopen = () => resolve(socket);
+    return response;
+  });
+  await using client = await connect(server.url);
+  const line = new WebSocketLine(await promise, { naked: true });
+  line.close(1000, "done");
+  line.send({ cursor: "epoch.1", html: "late" });
+  assert.equal((await within(client.closed, "the close")).code, 1000);
 });
