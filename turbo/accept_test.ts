@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { acceptsStream, connectionId, remove, requestedFrame, streamResponse } from "./mod.ts";
+import { hasValidHost } from "./request.ts";
 
 const STREAM = "text/vnd.turbo-stream.html";
 
@@ -71,4 +72,17 @@ Deno.test("streamResponse() has the type, the status, Vary and the cursor", asyn
   assert.equal(response.headers.get("X-Own"), "1");
   assert.equal(await response.text(), remove("a") + remove("b"));
   assert.equal(streamResponse(remove("a")).status, 200);
+});
+
+Deno.test("hasValidHost() takes a host and a port, and what it remembers changes nothing", () => {
+  const isValid = (host: string) =>
+    hasValidHost(new Request("http://localhost", { headers: { host } }));
+  for (let i = 0; i < 2; i++) {
+    for (const host of ["example.com:8000", "[::1]:80"]) assert(isValid(host) && isValid(host));
+    for (const host of ["example.com/path", "256.256.256.256"]) {
+      assert(!isValid(host), host);
+      assert(!isValid(host), `${host} again`);
+    }
+  }
+  assert(hasValidHost(new Request("http://localhost")));
 });
