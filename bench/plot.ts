@@ -50,7 +50,7 @@ const PLOTS: readonly Plot[] = [
 
 const WIDTH = 720;
 const LABELS = 170;
-const FIGURES = 130;
+const FIGURES = 170;
 const BAR = 20;
 
 // A media query inside the picture follows the reader's setting also where it is shown as <img>.
