@@ -4,8 +4,9 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
+
 const CURSOR = /^([A-Za-z0-9_-]{1,32})\.(\d{1,15})(?:\.\d{1,15})?$/;
-const encoder = new TextEncoder();
 
 /** Limits of a {@linkcode Log}. */
 export interface LogOptions {
@@ -102,7 +103,7 @@ export class Log {
       html,
       to: audience.to,
       except: audience.except,
-      bytes: encoder.encode(html).byteLength,
+      bytes: Buffer.byteLength(html),
       keys: conflationKeys(html, audience),
       older: this.#newest,
       newer: undefined,

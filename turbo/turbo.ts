@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import turboJs from "@hotwired/turbo/dist/turbo.es2017-esm.js" with { type: "text" };
 import clientJs from "./client.js" with { type: "text" };
 import { type Asset, asset } from "./assets.ts";
@@ -393,7 +394,7 @@ export class Turbo {
       guard(() => {
         if (!connection || !this.#connections.has(connection)) return;
         if (typeof data !== "string") return end(1003, "Text is needed");
-        if (bytesOf(data) > MAX_MESSAGE) return end(1009, "The message is too long");
+        if (Buffer.byteLength(data) > MAX_MESSAGE) return end(1009, "The message is too long");
         if (naked) {
           if (!stray.allow()) end(1008, "Too many messages");
           return;
@@ -567,10 +568,6 @@ class StrayMessages {
     if (minute !== this.#minute) [this.#minute, this.#count] = [minute, 0];
     return ++this.#count <= MAX_STRAY_MESSAGES_PER_MINUTE;
   }
-}
-
-function bytesOf(text: string): number {
-  return new TextEncoder().encode(text).byteLength;
 }
 
 function shuffle<T>(list: T[]): T[] {
