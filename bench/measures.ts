@@ -6,6 +6,7 @@
 import type { Driver, OpenOptions, Requested, Times } from "./driver.ts";
 import { copyPage, type Peer, PEERS, RunningPeer, SAME_SOCKETS } from "./peers.ts";
 import { perfProblem, profile } from "./profile.ts";
+import { median } from "./results.ts";
 
 /** One figure of one side in one round. */
 export interface Sample {
@@ -60,7 +61,7 @@ export const MEASURES: Record<string, (bench: Bench) => Promise<void>> = {
 };
 
 const SETTLE = 200;
-const FANOUT_SLICES = 12;
+const FANOUT_SLICES = { warmUp: 2, counted: 12 };
 const SLICE_MESSAGES = 27_000;
 
 /**
@@ -81,25 +82,23 @@ async function measureFanout(bench: Bench): Promise<void> {
         all.push({ side, server, driver, cpu: [] as number[], last: [] as number[] });
       }
       const count = Math.ceil(SLICE_MESSAGES / readers);
-      for (let slice = -2; slice < FANOUT_SLICES; slice++) { // two to warm up
-        for (const one of shuffled(all)) {
-          const { side, server, driver } = one;
-          const failed = (error: unknown) => {
-            throw new Error(`${side.name} with ${readers} readers failed`, { cause: error });
-          };
+      await byTurns(all, FANOUT_SLICES, async ({ side, server, driver, cpu, last }, counts) => {
+        try {
           await driver.control(server.port);
-          await driver.push({ count: 1, expect: readers }).catch(failed); // the others had the caches
+          await driver.push({ count: 1, expect: readers }); // the others had the caches
           const before = server.cpu();
-          const pushed = await driver.push({ count, expect: readers }).catch(failed);
-          if (slice < 0) continue;
-          one.cpu.push((server.cpu() - before) * 1000 / pushed.frames);
-          one.last.push(...pushed.lasts);
+          const pushed = await driver.push({ count, expect: readers });
+          if (!counts) return;
+          cpu.push((server.cpu() - before) * 1000 / pushed.frames);
+          last.push(...pushed.lasts);
+        } catch (error) {
+          throw new Error(`${side.name} with ${readers} readers failed`, { cause: error });
         }
-      }
+      });
       for (const { side, cpu, last } of all) {
         const sample = { measure: "fanout", side: side.name, at: String(readers) };
-        note({ ...sample, figure: "cpu us/message", value: quantile(cpu, 0.5) });
-        note({ ...sample, figure: "ms to the last", value: quantile(last, 0.5) });
+        note({ ...sample, figure: "cpu us/message", value: median(cpu) });
+        note({ ...sample, figure: "ms to the last", value: median(last) });
         note({ ...sample, figure: "ms to the last, p99", value: quantile(last, 0.99) });
       }
     }
@@ -116,24 +115,22 @@ async function measureAdded({ driver, rounds, readers: sizes, note }: Bench): Pr
     for (const readers of sizes) {
       for (const protocol of [false, true]) {
         await using server = await RunningPeer.start(SAME_SOCKETS);
-        await openReaders(driver, server, { name: "", peer: SAME_SOCKETS, protocol }, readers);
+        await openReaders(driver, server, { protocol }, readers);
         const all = Object.entries(ways).map(([side, path]) => ({
           side,
           path,
           cpu: [] as number[],
         }));
         const count = Math.ceil(SLICE_MESSAGES / readers);
-        for (let slice = -2; slice < FANOUT_SLICES; slice++) {
-          for (const { path, cpu } of shuffled(all)) {
-            const before = server.cpu();
-            const { frames } = await driver.push({ count, expect: readers, path });
-            if (slice >= 0) cpu.push((server.cpu() - before) * 1000 / frames);
-          }
-        }
+        await byTurns(all, FANOUT_SLICES, async ({ path, cpu }, counts) => {
+          const before = server.cpu();
+          const { frames } = await driver.push({ count, expect: readers, path });
+          if (counts) cpu.push((server.cpu() - before) * 1000 / frames);
+        });
         await driver.close();
         const at = `${readers} ${protocol ? "protocol" : "plain"}`;
         for (const { side, cpu } of all) {
-          note({ measure: "added", side, at, figure: "cpu us/message", value: quantile(cpu, 0.5) });
+          note({ measure: "added", side, at, figure: "cpu us/message", value: median(cpu) });
         }
       }
     }
@@ -168,7 +165,7 @@ async function measureMemory({ driver, peers, rounds, note }: Bench): Promise<vo
 }
 
 const PAGE_CONNECTIONS = 16;
-const PAGE_SLICES = 6;
+const PAGE_SLICES = { warmUp: 4, counted: 6 };
 
 /** (c) The page, against a bare server of the same bytes and Turbo-Flask's page; in short slices. */
 async function measurePage({ driver, peers, rounds, note }: Bench): Promise<void> {
@@ -179,22 +176,20 @@ async function measurePage({ driver, peers, rounds, note }: Bench): Promise<void
   for (let round = 0; round < rounds; round++) {
     await using running = await startAll(sides);
     const all = running.all.map((one) => ({ ...one, cpu: 0, slices: [] as Requested[] }));
-    for (let slice = -4; slice < PAGE_SLICES; slice++) { // four to warm up
-      for (const one of shuffled(all)) {
-        const before = one.server.cpu();
-        const got = await driver.request(one.server.port, "/", PAGE_CONNECTIONS, 0.5);
-        const cpu = one.server.cpu() - before;
-        await driver.close();
-        if (got.errors > 0) throw new Error(`${one.side.name}: ${got.errors} pages failed`);
-        if (slice < 0) continue;
-        one.cpu += cpu;
-        one.slices.push(got);
-      }
-    }
+    await byTurns(all, PAGE_SLICES, async (one, counts) => {
+      const before = one.server.cpu();
+      const got = await driver.request(one.server.port, "/", PAGE_CONNECTIONS, 0.5);
+      const cpu = one.server.cpu() - before;
+      await driver.close();
+      if (got.errors > 0) throw new Error(`${one.side.name}: ${got.errors} pages failed`);
+      if (!counts) return;
+      one.cpu += cpu;
+      one.slices.push(got);
+    });
     for (const { side, cpu, slices } of all) {
       const sample = { measure: "page", side: side.name, at: `${PAGE_CONNECTIONS} connections` };
       const middle = (of: "p50" | "p99" | "perSecond") =>
-        quantile(slices.map((requested) => requested[of]), 0.5);
+        median(slices.map((requested) => requested[of]));
       const requests = slices.reduce((sum, requested) => sum + requested.requests, 0);
       note({ ...sample, figure: "requests/s", value: middle("perSecond") });
       note({ ...sample, figure: "p50 ms", value: middle("p50") });
@@ -238,7 +233,7 @@ async function measureCatchUp({ driver, peers, rounds, note }: Bench): Promise<v
 
 const SLOW_READERS = 1_000;
 const SLOW_STALLED = 100;
-const SLOW_SLICES = 6;
+const SLOW_SLICES = { warmUp: 1, counted: 6 };
 
 /**
  * (e) A tenth of the readers stalls. First the system's buffers are filled for them, which take some
@@ -269,16 +264,14 @@ async function measureSlow({ newDriver, peers, rounds, note }: Bench): Promise<v
           slices: [] as Times[],
         });
       }
-      for (let slice = -1; slice < SLOW_SLICES; slice++) { // one to warm up
-        for (const { expect, driver, slices } of shuffled(both)) {
-          const plan = { count: 16, gap: 25, expect, path: "/push?pad=4096" };
-          const { latency } = await driver.push(plan);
-          if (slice >= 0) slices.push(latency);
-        }
-      }
+      await byTurns(both, SLOW_SLICES, async ({ expect, driver, slices }, counts) => {
+        const plan = { count: 16, gap: 25, expect, path: "/push?pad=4096" };
+        const { latency } = await driver.push(plan);
+        if (counts) slices.push(latency);
+      });
       for (const { stalled, server, memory, slices } of both) {
         const sample = { measure: "slow", side: side.name, at: `${stalled} stalled` };
-        const middle = (of: "p50" | "p99") => quantile(slices.map((times) => times[of]), 0.5);
+        const middle = (of: "p50" | "p99") => median(slices.map((times) => times[of]));
         note({ ...sample, figure: "p50 ms of the rest", value: middle("p50") });
         note({ ...sample, figure: "p99 ms of the rest", value: middle("p99") });
         note({ ...sample, figure: "MiB grown", value: (server.memory() - memory) / 1024 / 1024 });
@@ -308,7 +301,7 @@ async function measureName({ driver, rounds, note }: Bench): Promise<void> {
       if (round < 0) continue;
       const sample = { measure: "name", side: peer.name, at: String(readers) };
       note({ ...sample, figure: "cpu us/push", value: cpu * 1000 / pushed.frames });
-      note({ ...sample, figure: "ms/batch of 50", value: quantile(pushed.lasts, 0.5) });
+      note({ ...sample, figure: "ms/batch of 50", value: median(pushed.lasts) });
     }
   }
 }
@@ -365,7 +358,7 @@ async function measureProcesses({ driver, peers, rounds, note }: Bench): Promise
         const at = servers.length === 1 ? "1 process" : "2 processes";
         const sample = { measure: "processes", side: side.name, at };
         note({ ...sample, figure: "messages/s", value: pushed.frames * 1000 / pushed.ms });
-        note({ ...sample, figure: "ms to the last", value: quantile(pushed.lasts, 0.5) });
+        note({ ...sample, figure: "ms to the last", value: median(pushed.lasts) });
         note({ ...sample, figure: "cpu us/message", value: spent * 1000 / pushed.frames });
       }
     }
@@ -426,7 +419,12 @@ async function startAll(sides: readonly Side[]) {
   return { all, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-async function openReaders(driver: Driver, server: RunningPeer, side: Side, count: number) {
+async function openReaders(
+  driver: Driver,
+  server: RunningPeer,
+  side: Pick<Side, "protocol">,
+  count: number,
+) {
   const options = await optionsFor(server, side);
   await driver.control(server.port);
   const opened = await driver.open(server.port, count, options);
@@ -434,7 +432,10 @@ async function openReaders(driver: Driver, server: RunningPeer, side: Side, coun
   return opened;
 }
 
-async function optionsFor(server: RunningPeer, { protocol }: Side): Promise<OpenOptions> {
+async function optionsFor(
+  server: RunningPeer,
+  { protocol }: Pick<Side, "protocol">,
+): Promise<OpenOptions> {
   if (!protocol) return {};
   const page = await fetch(`http://127.0.0.1:${server.port}/`);
   await page.body?.cancel();
@@ -446,6 +447,17 @@ async function optionsFor(server: RunningPeer, { protocol }: Side): Promise<Open
 function inTurn<T>(list: readonly T[], round: number): T[] {
   const start = (round + list.length) % list.length;
   return [...list.slice(start), ...list.slice(0, start)];
+}
+
+/** Uses each in turn, in another order every time; the first slices warm up and do not count. */
+async function byTurns<T>(
+  all: readonly T[],
+  { warmUp, counted }: { warmUp: number; counted: number },
+  use: (one: T, counts: boolean) => Promise<void>,
+): Promise<void> {
+  for (let slice = -warmUp; slice < counted; slice++) {
+    for (const one of shuffled(all)) await use(one, slice >= 0);
+  }
 }
 
 function shuffled<T>(list: readonly T[]): T[] {

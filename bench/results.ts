@@ -192,7 +192,8 @@ export function judge(rows: readonly Row[]): string {
   return lines.join("\n");
 }
 
-function median(values: readonly number[]): number {
+/** The middle of a list of figures. */
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   const value = sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;

@@ -46,8 +46,8 @@ async function main(): Promise<void> {
   const all = PEERS.map(({ name }) => name);
   const only = values.only?.split(",") ?? all;
   checkNames("peer", only, all);
-  const [rounds = 0] = numbersOf("--rounds", values.rounds);
-  const readers = numbersOf("--readers", values.readers);
+  const rounds = numberOf("--rounds", values.rounds);
+  const readers = values.readers.split(",").map((size) => numberOf("--readers", size));
 
   const binary = await buildDriver();
   const { peers, missing } = await installed(PEERS.filter(({ name }) => only.includes(name)));
@@ -89,9 +89,9 @@ function checkNames(what: string, names: readonly string[], known: readonly stri
   Deno.exit(2);
 }
 
-function numbersOf(option: string, text: string): number[] {
-  const numbers = text.split(",").map(Number);
-  if (numbers.every((number) => Number.isInteger(number) && number > 0)) return numbers;
+function numberOf(option: string, text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number > 0) return number;
   console.error(`${option} is ${JSON.stringify(text)}: a number above 0 is needed`);
   Deno.exit(2);
 }

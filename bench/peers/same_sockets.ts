@@ -7,7 +7,8 @@
 import { createApp } from "../../main.ts";
 import { replace } from "../../turbo/mod.ts";
 import { box } from "./box.ts";
-import { BACKLOG, HOSTNAME, MESSAGE, PORT } from "./settings.ts";
+import { serve } from "./serve.ts";
+import { nextMessage, nextTick } from "./settings.ts";
 
 const sockets = new Set<WebSocket>();
 const upgrade = Deno.upgradeWebSocket;
@@ -18,22 +19,16 @@ Deno.upgradeWebSocket = (request, options) => {
   return upgraded;
 };
 
-const [before, after] = MESSAGE.split("########");
 const { hono, turbo } = createApp({ interval: 86_400 });
-let ticks = 0;
 
-Deno.serve(
-  { port: PORT, hostname: HOSTNAME, tcpBacklog: BACKLOG, onListen() {} },
-  (request, info) => {
-    const { pathname, searchParams } = new URL(request.url);
-    if (pathname !== "/push") return hono.fetch(request, info);
-    const tick = String(++ticks).padStart(8, "0");
-    if (searchParams.get("by") === "bare") {
-      const message = `${before}${tick}${after}`;
+serve({
+  push(query) {
+    if (query.get("by") === "bare") {
+      const message = nextMessage();
       for (const socket of sockets) socket.send(message);
     } else {
-      turbo.push(replace("load", box(tick)));
+      turbo.push(replace("load", box(nextTick())));
     }
-    return new Response(null, { status: 204 });
   },
-);
+  answer: (request, _url, info) => hono.fetch(request, info),
+});

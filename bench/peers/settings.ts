@@ -1,5 +1,5 @@
 /**
- * What the runner tells a peer.
+ * What the runner tells a peer, and the messages made of it.
  *
  * @module
  */
@@ -10,8 +10,15 @@ export const HOSTNAME = "127.0.0.1";
 /** The port to listen on. */
 export const PORT: number = Number(Deno.env.get("PORT"));
 
-/** Connections that may wait to be accepted, as in the app. */
-export const BACKLOG = 4_096;
+const [before, after] = (Deno.env.get("MESSAGE") ?? "").split("########");
+let ticks = 0;
 
-/** The message, where `########` is to become the number of the tick. */
-export const MESSAGE: string = Deno.env.get("MESSAGE") ?? "";
+/** The number of the next tick. */
+export function nextTick(): string {
+  return String(++ticks).padStart(8, "0");
+}
+
+/** The next message, as one who has no templates makes it. */
+export function nextMessage(padding = 0): string {
+  return `${before}${nextTick()}${"x".repeat(padding)}${after}`;
+}

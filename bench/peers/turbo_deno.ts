@@ -7,30 +7,24 @@ import { getConnInfo } from "hono/deno";
 import { createApp } from "../../main.ts";
 import { replace } from "../../turbo/mod.ts";
 import { box } from "./box.ts";
-import { BACKLOG, HOSTNAME, PORT } from "./settings.ts";
+import { serve } from "./serve.ts";
+import { nextTick } from "./settings.ts";
 
 const { hono, turbo } = createApp({ interval: 86_400 });
-let ticks = 0;
 
-Deno.serve(
-  { port: PORT, hostname: HOSTNAME, tcpBacklog: BACKLOG, onListen() {} },
-  (request, info) => {
-    const { pathname, searchParams } = new URL(request.url);
-    if (pathname === "/push") {
-      const to = searchParams.get("to");
-      const padding = Number(searchParams.get("pad"));
-      for (let left = Number(searchParams.get("n") ?? 1); left > 0; left--) {
-        const tick = String(++ticks).padStart(8, "0");
-        turbo.push(replace("load", box(tick, padding)), to === null ? {} : { to });
-      }
-      return new Response(null, { status: 204 });
+serve({
+  push(query) {
+    const to = query.get("to");
+    const padding = Number(query.get("pad"));
+    for (let left = Number(query.get("n") ?? 1); left > 0; left--) {
+      turbo.push(replace("load", box(nextTick(), padding)), to === null ? {} : { to });
     }
+  },
+  answer(request, { searchParams }, info) {
     // The app has no names: its own route gives none.
     const as = searchParams.get("as");
-    if (as !== null) {
-      const { address } = getConnInfo({ env: info } as never).remote;
-      return turbo.connect(request, { as, ...(address !== undefined && { address }) });
-    }
-    return hono.fetch(request, info);
+    if (as === null) return hono.fetch(request, info);
+    const { address } = getConnInfo({ env: info } as never).remote;
+    return turbo.connect(request, { as, ...(address !== undefined && { address }) });
   },
-);
+});
