@@ -94,6 +94,7 @@ export function createApp(options: AppOptions = {}): App {
       nonce: c.get("secureHeadersNonce") ?? "",
       load,
     }));
+    // Afterwards, for Deno makes a response with several headers ready to send, and there come more.
     response.headers.set(CURSOR_HEADER, cursor);
     response.headers.set("Cache-Control", "no-cache");
     return response;

@@ -125,7 +125,6 @@ export const SENT_AWAY = 4001;
 
 /** One open page. It is live, or behind and fed from the log. */
 export class Connection {
-  // First what each message touches: of 9,000 connections, little is in the processor's caches.
   /** What it is reached through. */
   readonly line: Line;
   /** Whether it has had everything. */
