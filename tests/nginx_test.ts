@@ -150,7 +150,6 @@ Deno.test({
   },
 });
 
-/** A real nginx with deploy/nginx.conf, on free ports and with files of its own. */
 Deno.test({
   name: "a form behind nginx is taken from its own page and refused from another",
   ignore: !isInstalled,
@@ -184,6 +183,7 @@ Deno.test({
   },
 });
 
+/** A real nginx with deploy/nginx.conf, on free ports and with files of its own. */
 async function startNginx(app: { url: string }, change = (conf: string) => conf) {
   const directory = await Deno.makeTempDir({ prefix: "turbo-deno-nginx-" });
   const [tls, plain] = [freePort(), freePort()];
