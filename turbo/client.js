@@ -3,8 +3,8 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
-// The browser's side of turbo-stream.v1: one line to the server, and a page that shows the newest
-// state. Plain JavaScript with JSDoc types, served as it is.
+// The browser's side of turbo-stream.v2 (see protocol.ts): one line to the server, and a page that
+// shows the newest state. Plain JavaScript with JSDoc types, served as it is.
 //
 // Each part of a page knows what it has had: the nearest `data-turbo-cursor` on or above an element
 // is the cursor that its content is at. The body always has one. A <turbo-frame>, or a target that a
@@ -23,7 +23,7 @@
  * @typedef {{ messages: Message[], page: string | undefined, hasHole: boolean, events: StreamRenderEvent[] }} Batch
  */
 
-const PROTOCOL = "turbo-stream.v1";
+const PROTOCOL = "turbo-stream.v2";
 const STREAM_TYPE = "text/vnd.turbo-stream.html";
 const REFRESH = '<turbo-stream action="refresh"></turbo-stream>';
 const SENT_AWAY = 4001;
@@ -70,13 +70,18 @@ class Line {
     clearTimeout(this.#retry);
     this.#watch ??= setInterval(() => this.check(), 5_000);
     this.#heardAt = Date.now();
-    this.#awaited = cursor ? [cursor] : [];
     setState("connecting");
     page.follow();
+    // A page that has a token asks by its first message: proxies write down the URL of a WebSocket.
+    const isWebSocket = this.#unopened < 3;
+    const asked = isWebSocket && token ? undefined : cursor;
+    this.#awaited = asked ? [asked] : [];
     const url = new URL(path, location.href);
-    url.search = String(new URLSearchParams({ ...(cursor && { since: cursor }), token, page: id }));
-    if (this.#unopened < 3) this.#openWebSocket(url, cursor);
-    else this.#openEventSource(url);
+    url.searchParams.set("page", id);
+    if (asked) url.searchParams.set("since", asked);
+    if (isWebSocket) return this.#openWebSocket(url, asked);
+    if (token) url.searchParams.set("token", token);
+    this.#openEventSource(url);
   }
 
   /** Asks for what came after the page's cursor; what comes before the answer is for no page. */
@@ -111,8 +116,8 @@ class Line {
     this.#unopened = this.#losses = 0;
   }
 
-  /** @param {URL} url @param {string | undefined} cursor */
-  #openWebSocket(url, cursor) {
+  /** @param {URL} url @param {string | undefined} asked The cursor that the URL asks with. */
+  #openWebSocket(url, asked) {
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url, PROTOCOL);
     this.#source = socket;
@@ -122,13 +127,12 @@ class Line {
       this.#unopened = 0;
       this.#refused = false;
       this.#hasOpened = true;
-      if (page.state().cursor !== cursor || !page.isFollowed()) this.since();
+      if (page.state().cursor !== asked || !page.isFollowed()) this.since();
       if (this.#awaited.length === 0) this.#current();
     };
     socket.onmessage = ({ data }) => {
       if (socket !== this.#source || typeof data !== "string") return;
-      const end = data.indexOf("\n");
-      if (end > 0) this.#receive(data.slice(0, end), data.slice(end + 1));
+      this.#receive(JSON.parse(data));
     };
     socket.onclose = ({ code }) => {
       if (socket !== this.#source) return;
@@ -153,7 +157,7 @@ class Line {
       this.connect();
     };
     const receive = (/** @type {MessageEvent} */ { lastEventId, data }) => {
-      if (source === this.#source) this.#receive(lastEventId, data);
+      if (source === this.#source) this.#receive([[lastEventId, data]]);
     };
     source.onmessage = receive;
     source.addEventListener("cursor", receive);
@@ -165,11 +169,14 @@ class Line {
     };
   }
 
-  /** @param {string} cursor @param {string} html */
-  #receive(cursor, html) {
+  // Each entry of a message keeps its own cursor, also in the queue: under the last one, an answer
+  // that was rendered between two of them would be given all of them again.
+  /** @param {[cursor: string, html: string][]} entries */
+  #receive(entries) {
     this.#heardAt = Date.now();
+    const [[cursor = "", html = ""] = []] = entries;
     if (this.#awaited.length > 0) {
-      if (html !== "" || cursor !== this.#awaited[0]) return;
+      if (entries.length > 1 || html !== "" || cursor !== this.#awaited[0]) return;
       this.#awaited.shift();
       this.#fresh = true;
       if (this.#awaited.length === 0) this.#current();
@@ -179,7 +186,7 @@ class Line {
     this.#fresh = false;
     if (gap) return refetch.start({ gap });
     refetch.succeeded();
-    page.receive({ cursor, html });
+    page.receive(entries.map(([cursor, html]) => ({ cursor, html })));
   }
 
   #current() {
@@ -277,10 +284,9 @@ class Page {
     return this.#followed !== undefined && this.#followed === document.body.dataset["turboPage"];
   }
 
-  /** Renders a message, after those before it. @param {Message} message */
-  receive(message) {
-    if (!message.answer && !this.isFollowed()) return;
-    this.#queue.push(message);
+  /** Renders messages, after those before them. @param {Message[]} messages */
+  receive(messages) {
+    this.#queue.push(...messages.filter(({ answer }) => answer || this.isFollowed()));
     if (this.#queue.length > MAX_QUEUE) line.since();
     else this.#render();
   }
@@ -627,7 +633,7 @@ listen("turbo:before-fetch-response", ({ detail: { fetchResponse }, target }) =>
   // Turbo would render the answer at once; it takes its turn among the messages instead.
   const answer = fetchResponse.responseHTML;
   Object.defineProperty(fetchResponse, "responseHTML", { value: Promise.resolve(undefined) });
-  answer.then((/** @type {string} */ html) => page.receive({ cursor, html, answer: true }));
+  answer.then((/** @type {string} */ html) => page.receive([{ cursor, html, answer: true }]));
 });
 
 listen("turbo:before-frame-render", ({ detail, target }) => {

@@ -1,22 +1,14 @@
 /**
- * One open page: the line to it, and how far in the log it is.
+ * One open page: how far in the log it is, and what it owes.
  *
  * @module
  */
-import type { Entry, Log } from "./log.ts";
-import { refresh } from "./streams.ts";
-
-/** The sub-protocol of the client that comes with this extension. */
-export const PROTOCOL = "turbo-stream.v1";
-
-const REFRESH = refresh();
-/** Bytes that an entry's cursor and framing take at most, but for those of each line of an event. */
-const MAX_FRAMING = 128;
-const encoder = new TextEncoder();
+import type { Log } from "./log.ts";
+import { type Close, type Message, REFRESH } from "./protocol.ts";
 
 /** When a connection counts as behind, and when it is given up. */
 export interface ConnectionLimits {
-  /** Bytes waiting to be sent above which a connection is fed from the log. Default 64 KiB. */
+  /** Bytes waiting to be sent above which nothing more is sent, and in one message. Default 64 KiB. */
   behindAfter: number;
   /** Bytes waiting to be sent above which a connection that takes nothing is dropped. Default 1 MiB. */
   maxBuffered: number;
@@ -24,242 +16,172 @@ export interface ConnectionLimits {
   dropAfter: number;
 }
 
-/** What carries messages to one page. */
-export interface Line {
+/** What carries messages to one page: a WebSocket, or a stream of server-sent events. */
+export interface Carrier {
   /** Bytes given to it and not yet taken by the system. */
   readonly buffered: number;
-  /** Sends an entry. */
-  send(entry: Pick<Entry, "cursor" | "html">): void;
-  /** Sends a cursor alone: a marker or a heartbeat. Does nothing on a naked line. */
-  mark(cursor: string): void;
-  /** Ends it; the code is one of RFC 6455, section 7.4, or of the range 4000 to 4999. */
-  close(code: number, reason: string): void;
+  /** Whether the system reports its end some time after `close`. */
+  readonly endsLater: boolean;
+  /** Sends messages in one piece and returns how many bytes they are. */
+  send(messages: readonly Message[]): number;
+  /** Ends it. Says so to the page where it can. */
+  close(close: Close): void;
 }
 
-/** A line over a WebSocket, with cursors or naked. */
-export class WebSocketLine implements Line {
-  readonly #socket: WebSocket;
-  readonly #naked: boolean;
-
-  /** A line over a socket that is open. */
-  constructor(socket: WebSocket, { naked }: { naked: boolean }) {
-    this.#socket = socket;
-    this.#naked = naked;
-  }
-
-  get buffered(): number {
-    return this.#socket.bufferedAmount;
-  }
-
-  send(entry: Pick<Entry, "cursor" | "html">): void {
-    this.#socket.send(this.#naked ? entry.html : frameOf(entry)); // one that is closing ignores it
-  }
-
-  mark(cursor: string): void {
-    if (!this.#naked) this.send({ cursor, html: "" });
-  }
-
-  close(code: number, reason: string): void {
-    this.#socket.close(code, reason);
-  }
+/** What was seen of a connection that did not take everything. */
+export interface Look {
+  /** Bytes that waited. */
+  readonly buffered: number;
+  /** When, in milliseconds of the monotonic clock. */
+  readonly at: number;
+  /** Since when it has taken nothing. */
+  readonly since: number;
 }
 
-/** A line of server-sent events (WHATWG HTML, section 9.2). */
-export class EventStreamLine implements Line {
-  /** The body of the answer. */
-  readonly body: ReadableStream<Uint8Array>;
-  readonly #highWaterMark: number;
-  readonly #onClose: () => void;
-  #controller!: ReadableStreamDefaultController<Uint8Array>;
-  #open = true;
+/** How a flush ended: all was sent, the connection takes no more now, or it has taken nothing for long. */
+export type Flushed = "current" | "blocked" | "stuck";
 
-  /** An open line; `retry` tells the browser how many milliseconds to wait before it comes back. */
-  constructor(options: { retry: number; highWaterMark: number; onClose: () => void }) {
-    this.#highWaterMark = options.highWaterMark;
-    this.#onClose = options.onClose;
-    this.body = new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        this.#controller = controller;
-        controller.enqueue(encoder.encode(`retry: ${options.retry}\n\n`));
-      },
-      cancel: () => {
-        this.#open = false;
-        this.#onClose();
-      },
-    }, { highWaterMark: options.highWaterMark, size: (chunk) => chunk?.byteLength ?? 0 });
-  }
+/** Milliseconds after which a second look says something. */
+const MIN_LOOK = 25;
+/** Milliseconds for which a page may be ahead of this copy of the log. */
+const MAX_LAG = 1_000;
 
-  get buffered(): number {
-    return this.#highWaterMark - (this.#controller.desiredSize ?? 0);
-  }
+/** A position before all: what comes after it is not known, so whoever owes that owes a refresh. */
+export const BEFORE_ALL = -1;
 
-  send(entry: Pick<Entry, "cursor" | "html">): void {
-    if (this.#open) this.#controller.enqueue(eventOf(entry));
-  }
-
-  // A named event, for Turbo's own stream source would take an unnamed one as a message.
-  mark(cursor: string): void {
-    if (!this.#open) return;
-    this.#controller.enqueue(encoder.encode(`event: cursor\nid: ${cursor}\ndata:\n\n`));
-  }
-
-  close(code: number): void {
-    if (!this.#open) return;
-    this.#open = false;
-    // Deno writes to the log what a body fails with: one line, and no stack.
-    if (code === TOO_SLOW) this.#controller.error("A reader of server-sent events is too slow");
-    else {
-      // The browser comes back after every end; the client does not after this event.
-      if (code === SENT_AWAY) this.#controller.enqueue(encoder.encode("event: away\ndata:\n\n"));
-      this.#controller.close();
-    }
-    this.#onClose(); // what we end is not reported as cancelled
-  }
-}
-
-/** Close code: the reader takes nothing (RFC 6455 registry, "try again later"). */
-export const TOO_SLOW = 1013;
-
-/** Close code: the reader was sent away, and its page does not come back by itself. */
-export const SENT_AWAY = 4001;
-
-/** One open page. It is live, or behind and fed from the log. */
+/** One open page. */
 export class Connection {
   /** What it is reached through. */
-  readonly line: Line;
-  /** Whether it has had everything. */
-  live = true;
-  /** When something was last sent, in beats. */
-  sentAt = 0;
-  /** What may be buffered at most: what was when last asked, and all that was sent since. */
-  #mayBeBuffered = 0;
-  readonly #limits: ConnectionLimits;
+  readonly carrier: Carrier;
   /** The page's own id, which `except` names; a Turbo visit changes it. */
   page: string | undefined;
   /** The names that it listens to. */
   names: ReadonlySet<string> = new Set();
-  /** Gives back the place that it takes. */
-  readonly release: () => void;
+  /**
+   * What it owes: everything for it after this position; `undefined` when it has had everything. A
+   * push to others does not move it, so a connection that is not addressed holds no position: a
+   * thousand pushes to others would make a gap of it.
+   */
+  position: number | undefined;
+  /** When something was last sent, and when a push was, in milliseconds of the monotonic clock. */
+  sentAt = -Infinity;
+  pushedAt = -Infinity;
+  /** Whether it has ended. */
+  hasEnded = false;
   readonly #log: Log;
-  #position: number;
-  #buffered = 0;
-  #stuckSince = 0;
+  readonly #limits: ConnectionLimits;
+  /** What may be buffered at most: what was when last asked, and all that was sent since. */
+  #mayBeBuffered = 0;
+  #look: Look | undefined;
+  #aheadSince: number | undefined;
 
-  /** A connection that is live from now on. */
-  constructor(line: Line, log: Log, limits: ConnectionLimits, release: () => void) {
-    this.line = line;
-    this.release = release;
+  /** A connection that has had everything. */
+  constructor(carrier: Carrier, log: Log, limits: ConnectionLimits) {
+    this.carrier = carrier;
     this.#log = log;
     this.#limits = limits;
-    this.#position = log.position;
-    this.#mayBeBuffered = line.buffered;
+    this.#mayBeBuffered = carrier.buffered;
   }
 
-  /** Sends a new entry, or falls behind where too much waits already. Nothing while behind. */
-  deliver(entry: Entry, beat: number): void {
-    if (!this.live) return;
-    // To ask is most of what a message costs here, so it is asked only where it can matter.
-    if (this.#mayBeBuffered > this.#limits.behindAfter) {
-      this.#mayBeBuffered = this.line.buffered;
-      if (this.#mayBeBuffered > this.#limits.behindAfter) {
-        return this.#fallBehind(entry.position - 1);
-      }
+  /** Sends what it owes, as much as the carrier takes. */
+  flush(now: number): Flushed {
+    while (this.position !== undefined) {
+      if (this.#isFull()) return this.#wait(now);
+      if (this.position > this.#log.position && !this.#isLate(now)) return "blocked";
+      this.#sendNext(this.position, now);
     }
-    this.#mayBeBuffered += entry.bytes + MAX_FRAMING;
-    this.sentAt = beat;
-    if (entry.except !== undefined && entry.except === this.page) this.line.mark(this.#log.beat());
-    else this.line.send(entry);
+    return "current";
   }
 
-  /** Sends a heartbeat, which takes the page's cursor to the newest position. */
-  beat(beat: number): void {
-    if (!this.live) return;
-    this.sentAt = beat;
-    this.#mayBeBuffered += MAX_FRAMING;
-    this.line.mark(this.#log.beat());
+  /** Sends a cursor alone: a marker or a heartbeat. */
+  mark(cursor: string, now: number): void {
+    this.#send([{ cursor, html: "" }]);
+    this.sentAt = now;
   }
 
-  /** Answers a `since`: the cursor alone, then what came after it. `feed` sends the rest. */
-  resume(cursor: string): void {
-    this.line.mark(cursor);
+  /**
+   * Answers a `since`: the marker at once. From then on the page owes what came after its cursor, or
+   * a refresh where nobody knows what that is.
+   */
+  resume(cursor: string, now: number): void {
+    this.mark(cursor, now);
     const position = this.#log.positionOf(cursor);
-    if (position === undefined) return this.#refresh();
-    this.#fallBehind(position);
-    this.feed();
+    this.#aheadSince = undefined;
+    this.position = position === this.#log.position ? undefined : position ?? BEFORE_ALL;
   }
 
-  /** Answers a `since` that cannot be answered: the page fetches itself anew. */
-  refuse(cursor: string): void {
-    this.line.mark(cursor);
-    this.#refresh();
-  }
-
-  /** Sends what the line takes. `"stuck"`: it has taken nothing for too long. */
-  feed(now: number = Date.now()): "live" | "behind" | "stuck" {
-    const { behindAfter, maxBuffered, dropAfter } = this.#limits;
-    const buffered = this.line.buffered;
-    if (buffered > behindAfter) {
-      const almost = 0.9 * dropAfter; // for it is looked at now and then only
-      if (buffered < this.#buffered) this.#stuckSince = now;
-      const stuck = buffered >= this.#buffered &&
-        (buffered > maxBuffered || now - this.#stuckSince > almost);
-      this.#buffered = buffered;
-      return stuck ? "stuck" : "behind";
+  #sendNext(position: number, now: number): void {
+    const next = this.#log.after(position, this.names, this.#limits.behindAfter);
+    if (next === "gap" || position > this.#log.position) {
+      this.#send([{ cursor: this.#log.cursor, html: REFRESH }]);
+      this.position = undefined;
+    } else {
+      // One is for everyone but this page: its cursor goes on all the same.
+      const isForAll = next.entries.every(({ except }) =>
+        except === undefined || except !== this.page
+      );
+      const entries = isForAll
+        ? next.entries
+        : next.entries.filter(({ except }) => except !== this.page);
+      this.#send(entries.length > 0 ? entries : [{ cursor: this.#log.beat(), html: "" }]);
+      this.position = next.position === this.#log.position ? undefined : next.position;
     }
-    this.#stuckSince = now;
-    const missed = this.#log.since(this.#position);
-    if (missed === "gap") this.#refresh();
-    else {
-      for (const entry of missed) {
-        if (this.line.buffered > behindAfter) {
-          this.#buffered = this.line.buffered;
-          return "behind";
-        }
-        if (this.#reads(entry)) this.line.send(entry);
-        this.#position = entry.position;
-      }
-      this.live = true;
-      this.#mayBeBuffered = this.line.buffered;
-    }
-    return "live";
+    this.sentAt = this.pushedAt = now;
+    this.#look = this.#aheadSince = undefined; // who is sent something has taken what was before
   }
 
-  #reads(entry: Entry): boolean {
-    if (entry.except !== undefined && entry.except === this.page) return false;
-    return entry.to === undefined || entry.to.some((name) => this.names.has(name));
+  #send(messages: readonly Message[]): void {
+    this.#mayBeBuffered += this.carrier.send(messages);
   }
 
-  #fallBehind(position: number): void {
-    this.#position = position;
-    if (!this.live) return; // asking again does not count as reading
-    this.live = false;
-    this.#buffered = this.line.buffered;
-    this.#stuckSince = Date.now();
+  // Reading `bufferedAmount` is most of the cost of a message, so it is read only when the estimate
+  // is high.
+  #isFull(): boolean {
+    const { behindAfter } = this.#limits;
+    if (this.#mayBeBuffered <= behindAfter) return false;
+    this.#mayBeBuffered = this.carrier.buffered;
+    return this.#mayBeBuffered > behindAfter;
   }
 
-  #refresh(): void {
-    this.line.send({ cursor: this.#log.cursor, html: REFRESH });
-    this.live = true;
-    this.#mayBeBuffered = this.line.buffered;
+  #wait(now: number): "blocked" | "stuck" {
+    const before = this.#look;
+    const buffered = this.#mayBeBuffered;
+    if (before && isStuck({ buffered, now }, before, this.#limits)) return "stuck";
+    if (before && now - before.at < MIN_LOOK) return "blocked";
+    const since = before && buffered >= before.buffered ? before.since : now;
+    this.#look = { buffered, at: now, since };
+    return "blocked";
+  }
+
+  // The page was rendered where more of the log has come: wait for it, then have the page fetched.
+  #isLate(now: number): boolean {
+    this.#aheadSince ??= now;
+    return now - this.#aheadSince >= MAX_LAG;
   }
 }
 
-/** The frame of the sub-protocol: the cursor, a line feed, the HTML. */
-const frameOf = ofLast((entry) => `${entry.cursor}\n${entry.html}`);
+/**
+ * Whether a reader is given up: between two looks it has taken nothing, and either too much waits or
+ * it has been so for long. Looks that follow at once say nothing. A tenth of the time is left for the
+ * next look.
+ */
+export function isStuck(
+  { buffered, now }: { buffered: number; now: number },
+  before: Look,
+  { maxBuffered, dropAfter }: ConnectionLimits,
+): boolean {
+  if (buffered < before.buffered || now - before.at < MIN_LOOK) return false;
+  return buffered > maxBuffered || now - before.since > 0.9 * dropAfter;
+}
 
-// WHATWG HTML, section 9.2.5: CR, LF and CRLF end a line, and a line that starts anew must say that
-// it is data, or pushed content could write fields of its own.
-const eventOf = ofLast(({ cursor, html }) => {
-  const lines = html.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`).join("");
-  return encoder.encode(`id: ${cursor}\n${lines}\n`);
-});
-
-// One entry goes to many lines in a row: it is put into its form once.
-function ofLast<T>(form: (entry: Pick<Entry, "cursor" | "html">) => T) {
-  let last: Pick<Entry, "cursor" | "html"> | undefined;
+/** Puts messages into a form, once for the many carriers in a row that are given the same ones. */
+export function ofLast<T>(
+  form: (messages: readonly Message[]) => T,
+): (messages: readonly Message[]) => T {
+  let last: readonly Message[] | undefined;
   let formed: T;
-  return (entry: Pick<Entry, "cursor" | "html">): T => {
-    if (entry !== last) [last, formed] = [entry, form(entry)];
-    return formed!;
+  return (messages) => {
+    if (messages !== last) [last, formed] = [messages, form(messages)];
+    return formed;
   };
 }

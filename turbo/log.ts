@@ -1,12 +1,11 @@
 /**
  * The ordered log of everything pushed. A reader is a position in it, and what it missed is what
- * stands after that position.
+ * stands after that position and is for it.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
-
-const CURSOR = /^([A-Za-z0-9_-]{1,32})\.(\d{1,15})(?:\.\d{1,15})?$/;
+import { cursorOf, isEpoch, type Message, parseCursor } from "./protocol.ts";
 
 /** Limits of a {@linkcode Log}. */
 export interface LogOptions {
@@ -26,44 +25,81 @@ export interface Audience {
   readonly except?: string | undefined;
 }
 
-/** One message in the log. */
-export interface Entry extends Audience {
-  /** Its place in the order, from 1. */
+/** One entry of the log: a message, and who it is for. */
+export interface Entry extends Audience, Message {
+  /** Its place in the order. Positions grow and need not be dense. */
   readonly position: number;
-  /** The same for the outside. */
-  readonly cursor: string;
-  /** Zero or more `<turbo-stream>` elements. */
-  readonly html: string;
-  /** Its length as UTF-8. */
+  /** Its HTML's length as UTF-8. */
   readonly bytes: number;
+}
+
+/** What comes next for a reader. */
+export interface Batch {
+  /** Oldest first; readers at one position, with the same names, get the same array. */
+  readonly entries: readonly Entry[];
+  /** Where the reader is when it has had them. */
+  readonly position: number;
+}
+
+/** A log as plain data, for the next process to go on with. */
+export interface LogState {
+  /** The name of this life. */
+  readonly epoch: string;
+  /** Earlier names, each with the last position under it. */
+  readonly past: readonly (readonly [epoch: string, end: number])[];
+  /** The newest position. */
+  readonly position: number;
+  /** How many heartbeats there were. */
+  readonly beats: number;
+  /** Up to where entries are gone: for everyone, for names not listed, and for each name. */
+  readonly gone: {
+    readonly all: number;
+    readonly others: number;
+    readonly names: readonly (readonly [name: string, position: number])[];
+  };
+  /** What is held, oldest first. */
+  readonly entries: readonly Omit<Entry, "bytes">[];
 }
 
 interface Node extends Entry {
   readonly keys: readonly string[];
   older: Node | undefined;
   newer: Node | undefined;
+  isGone: boolean;
 }
+
+const NO_NAMES: ReadonlySet<string> = new Set();
+/** Earlier names of the log that are known: each is one outage of an engine. */
+const MAX_PAST = 16;
 
 /** A bounded log that keeps the newest state of every target and the recent events. */
 export class Log {
   readonly #maxEntries: number;
   readonly #maxBytes: number;
-  readonly #epoch: string;
-  readonly #byKey = new Map<string, Node>();
+  #epoch: string;
+  #past: (readonly [epoch: string, end: number])[] = [];
+  #position = 0;
+  #beats = 0;
+  /** The entries in their order, as a linked list, because any of them may be superseded. */
   #oldest: Node | undefined;
   #newest: Node | undefined;
-  #position = 0;
-  #dropped = 0;
   #entries = 0;
   #bytes = 0;
-  #beats = 0;
+  readonly #byKey = new Map<string, Node>();
+  /** The same entries by who they are for, so that a reader costs what is for it. */
+  #everyone = new Channel();
+  readonly #byName = new Map<string, Channel>();
+  readonly #gone: Gone;
+  /** The last batch of one channel: when many readers are at one position, they share it. */
+  #last: { channel: Channel; after: number; maxBytes: number; batch: Batch } | undefined;
 
   /** An empty log. */
   constructor(options: LogOptions = {}) {
     const { maxEntries = 1_000, maxBytes = 4 * 1024 * 1024, epoch = randomEpoch() } = options;
     this.#maxEntries = maxEntries;
     this.#maxBytes = maxBytes;
-    this.#epoch = epoch;
+    this.#epoch = checkEpoch(epoch);
+    this.#gone = new Gone(maxEntries);
   }
 
   /** The newest position; 0 while empty. */
@@ -73,7 +109,7 @@ export class Log {
 
   /** The cursor of the newest position. */
   get cursor(): string {
-    return this.#cursorOf(this.#position);
+    return cursorOf(this.#epoch, this.#position);
   }
 
   /** Entries held. */
@@ -94,60 +130,163 @@ export class Log {
     return `${this.cursor}.${++this.#beats}`;
   }
 
-  /** Adds an entry, which takes the place of the entries that it supersedes. */
-  append(html: string, audience: Audience = {}): Entry {
-    const position = ++this.#position;
+  /**
+   * Adds an entry, which takes the place of the entries that it supersedes. Where the order comes
+   * from elsewhere it brings its position. An entry that is larger than the whole log is not kept:
+   * for those it was for it is a gap.
+   *
+   * @throws {RangeError} when the position is not after the newest one
+   */
+  append(html: string, audience: Audience = {}, position: number = this.#position + 1): Entry {
+    this.skip(position);
+    const { to, except } = audience;
     const node: Node = {
       position,
-      cursor: this.#cursorOf(position),
+      cursor: this.cursor,
       html,
-      to: audience.to,
-      except: audience.except,
+      to,
+      except,
       bytes: Buffer.byteLength(html),
       keys: conflationKeys(html, audience),
-      older: this.#newest,
+      older: undefined,
       newer: undefined,
+      isGone: false,
     };
+    if (to?.length === 0) return node; // for nobody
     for (const key of node.keys) {
       const superseded = this.#byKey.get(key);
       if (superseded) this.#unlink(superseded);
     }
-    const own = node.keys[0];
-    if (own !== undefined) this.#byKey.set(own, node);
+    if (node.bytes > this.#maxBytes) this.#gone.add(node);
+    else this.#link(node);
+    this.#trim();
+    return node;
+  }
 
+  /** Moves on to a position at which there is nothing. @throws {RangeError} when it is not ahead */
+  skip(position: number): void {
+    if (!Number.isSafeInteger(position) || position <= this.#position) {
+      throw new RangeError(
+        `Cannot go on at position ${position}: a whole number above ${this.#position} is needed`,
+      );
+    }
+    this.#position = position;
+  }
+
+  /** Goes on under another name. Cursors up to here stay valid. */
+  fork(epoch: string): void {
+    this.#past = [...this.#past, [this.#epoch, this.#position] as const].slice(-MAX_PAST);
+    this.#epoch = checkEpoch(epoch);
+  }
+
+  /** Begins another life at a position: empty, and nothing before it is known. */
+  reset(epoch: string, position: number): void {
+    this.#epoch = checkEpoch(epoch);
+    this.#past = [];
+    this.#position = position;
+    this.#oldest = this.#newest = this.#last = undefined;
+    this.#entries = this.#bytes = 0;
+    this.#byKey.clear();
+    this.#everyone = new Channel();
+    this.#byName.clear();
+    this.#gone.reset(position);
+  }
+
+  /**
+   * The position that a cursor names, also one that is ahead of this log; `undefined` where this log
+   * cannot know it.
+   */
+  positionOf(cursor: string): number | undefined {
+    const { epoch, position } = parseCursor(cursor) ?? {};
+    if (position === undefined || epoch === this.#epoch) return position;
+    const end = this.#past.findLast(([past]) => past === epoch)?.[1];
+    return end !== undefined && position <= end ? position : undefined;
+  }
+
+  /**
+   * The entries after a position for a reader of these names, oldest first and no more than come to
+   * `maxBytes` (but one at least), or `"gap"` where some of them are gone. An entry that was
+   * superseded is not missing: a newer one says all that it said.
+   */
+  after(
+    position: number,
+    names: ReadonlySet<string> = NO_NAMES,
+    maxBytes: number = Infinity,
+  ): Batch | "gap" {
+    if (this.#gone.concerns(position, names)) return "gap";
+    const channels = this.#everyone.position > position ? [this.#everyone] : [];
+    for (const name of names) {
+      const channel = this.#byName.get(name);
+      if (channel && channel.position > position) channels.push(channel);
+    }
+    const [channel, ...others] = channels;
+    if (!channel || others.length > 0) {
+      return this.#batch(merge(channels.map((channel) => channel.after(position))), maxBytes);
+    }
+    const last = this.#last;
+    if (last?.channel === channel && last.after === position && last.maxBytes === maxBytes) {
+      return last.batch;
+    }
+    const batch = this.#batch(channel.after(position), maxBytes);
+    this.#last = { channel, after: position, maxBytes, batch };
+    return batch;
+  }
+
+  /** Everything that another process needs to go on. */
+  save(): LogState {
+    const entries = [];
+    for (let node = this.#oldest; node; node = node.newer) {
+      const { position, cursor, html, to, except } = node;
+      entries.push({ position, cursor, html, to, except });
+    }
+    return {
+      epoch: this.#epoch,
+      past: this.#past,
+      position: this.#position,
+      beats: this.#beats,
+      gone: this.#gone.save(),
+      entries,
+    };
+  }
+
+  /** Goes on where another process saved. */
+  load({ epoch, past, position, beats, gone, entries }: LogState): void {
+    this.reset(epoch, 0);
+    this.#past = [...past];
+    this.#beats = beats;
+    this.#gone.load(gone);
+    for (const entry of entries) {
+      this.#link({
+        ...entry,
+        bytes: Buffer.byteLength(entry.html),
+        keys: conflationKeys(entry.html, entry),
+        older: undefined,
+        newer: undefined,
+        isGone: false,
+      });
+    }
+    this.#position = position;
+    this.#trim();
+  }
+
+  #batch(entries: readonly Entry[], maxBytes: number): Batch {
+    let bytes = 0;
+    const end = entries.findIndex((entry, index) => (bytes += entry.bytes) > maxBytes && index > 0);
+    if (end === -1) return { entries, position: this.#position };
+    return { entries: entries.slice(0, end), position: entries[end - 1]!.position };
+  }
+
+  #link(node: Node): void {
+    const [own] = node.keys;
+    if (own !== undefined) this.#byKey.set(own, node);
     node.older = this.#newest;
     if (this.#newest) this.#newest.newer = node;
     else this.#oldest = node;
     this.#newest = node;
     this.#entries++;
     this.#bytes += node.bytes;
-    while (this.#oldest && (this.#entries > this.#maxEntries || this.#bytes > this.#maxBytes)) {
-      this.#dropped = this.#oldest.position;
-      this.#unlink(this.#oldest);
-    }
-    return node;
-  }
-
-  /** The position that a cursor names, or `undefined` where this log cannot know it. */
-  positionOf(cursor: string): number | undefined {
-    const [, epoch, digits] = CURSOR.exec(cursor) ?? [];
-    const position = Number(digits);
-    return epoch === this.#epoch && position <= this.#position ? position : undefined;
-  }
-
-  /**
-   * The entries after a position, oldest first, or `"gap"` where some of them are gone. An entry
-   * that was superseded is not missing: a newer one says all that it said.
-   */
-  since(position: number): Iterable<Entry> | "gap" {
-    if (position < this.#dropped) return "gap";
-    let first: Node | undefined;
-    for (let node = this.#newest; node && node.position > position; node = node.older) first = node;
-    return walk(first);
-  }
-
-  #cursorOf(position: number): string {
-    return `${this.#epoch}.${position}`;
+    for (const channel of this.#channelsOf(node)) channel.add(node);
+    this.#last = undefined;
   }
 
   #unlink(node: Node): void {
@@ -155,15 +294,129 @@ export class Log {
     else this.#oldest = node.newer;
     if (node.newer) node.newer.older = node.older;
     else this.#newest = node.older;
-    const own = node.keys[0];
+    const [own] = node.keys;
     if (own !== undefined && this.#byKey.get(own) === node) this.#byKey.delete(own);
     this.#entries--;
     this.#bytes -= node.bytes;
+    node.isGone = true;
+    for (const channel of this.#channelsOf(node)) channel.removed();
+    for (const name of node.to ?? []) {
+      if (this.#byName.get(name)?.isEmpty) this.#byName.delete(name);
+    }
+    this.#last = undefined;
+  }
+
+  #trim(): void {
+    while (this.#oldest && (this.#entries > this.#maxEntries || this.#bytes > this.#maxBytes)) {
+      this.#gone.add(this.#oldest);
+      this.#unlink(this.#oldest);
+    }
+  }
+
+  #channelsOf({ to }: Audience): Channel[] {
+    if (to === undefined) return [this.#everyone];
+    return [...new Set(to)].map((name) => {
+      const channel = this.#byName.get(name) ?? new Channel();
+      this.#byName.set(name, channel);
+      return channel;
+    });
   }
 }
 
-function* walk(node: Node | undefined): Iterable<Entry> {
-  for (; node; node = node.newer) yield node;
+/** The entries for everyone, or for one name, in their order. */
+class Channel {
+  #nodes: Node[] = [];
+  #removed = 0;
+
+  /** The newest position that there was; 0 for none. */
+  get position(): number {
+    return this.#nodes.at(-1)?.position ?? 0;
+  }
+
+  get isEmpty(): boolean {
+    return this.#removed === this.#nodes.length;
+  }
+
+  add(node: Node): void {
+    this.#nodes.push(node);
+  }
+
+  /** One of the nodes has gone; they are taken out when they are most of all. */
+  removed(): void {
+    this.#removed++;
+    if (this.#removed < 32 || this.#removed < this.#nodes.length / 2) return;
+    this.#nodes = this.#nodes.filter((node) => !node.isGone);
+    this.#removed = 0;
+  }
+
+  after(position: number): Node[] {
+    let [low, high] = [0, this.#nodes.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#nodes[middle]!.position > position) high = middle;
+      else low = middle + 1;
+    }
+    return this.#nodes.slice(low).filter((node) => !node.isGone);
+  }
+}
+
+/**
+ * Up to which position entries are gone from the log, for everyone and for each name: only a reader
+ * who missed one of them has a gap. A bounded number of names is remembered; for all others the
+ * newest position of those that were forgotten counts, which may be a gap too many, never too few.
+ */
+class Gone {
+  readonly #maxNames: number;
+  #all = 0;
+  #others = 0;
+  /** Who went longest ago first; about the order of their positions, as the oldest goes first. */
+  readonly #names = new Map<string, number>();
+
+  constructor(maxNames: number) {
+    this.#maxNames = maxNames;
+  }
+
+  add({ position, to }: Entry): void {
+    if (to === undefined) this.#all = Math.max(this.#all, position);
+    for (const name of to ?? []) {
+      const newest = Math.max(position, this.#names.get(name) ?? 0);
+      this.#names.delete(name);
+      this.#names.set(name, newest);
+    }
+    for (const [name, position] of this.#names) {
+      if (this.#names.size <= this.#maxNames) break;
+      this.#names.delete(name);
+      this.#others = Math.max(this.#others, position);
+    }
+  }
+
+  concerns(position: number, names: ReadonlySet<string>): boolean {
+    if (position < this.#all) return true;
+    if (names.size === 0) return false;
+    if (position < this.#others) return true;
+    for (const name of names) if (position < (this.#names.get(name) ?? 0)) return true;
+    return false;
+  }
+
+  reset(position: number): void {
+    this.#all = this.#others = position;
+    this.#names.clear();
+  }
+
+  save(): LogState["gone"] {
+    return { all: this.#all, others: this.#others, names: [...this.#names] };
+  }
+
+  load({ all, others, names }: LogState["gone"]): void {
+    [this.#all, this.#others] = [all, others];
+    for (const [name, position] of names) this.#names.set(name, position);
+  }
+}
+
+/** Lists in order as one list in order; an entry that stands in several of them is there once. */
+function merge(lists: readonly Node[][]): Node[] {
+  const all = [...new Set(lists.flat())];
+  return lists.length > 1 ? all.sort((a, b) => a.position - b.position) : all;
 }
 
 /**
@@ -185,6 +438,13 @@ function conflationKeys(html: string, { to, except }: Audience): string[] {
     html.slice(head.length),
   ) ?? [];
   return tag.includes(` id="${target}"`) ? [key("replace"), key("update")] : [];
+}
+
+function checkEpoch(epoch: string): string {
+  if (isEpoch(epoch)) return epoch;
+  throw new RangeError(
+    `Cannot name a log ${JSON.stringify(epoch)}: 1 to 32 letters, digits, _ and - are needed`,
+  );
 }
 
 function randomEpoch(): string {

@@ -31,16 +31,20 @@
  *
  * @module
  */
+export type { ConnectOptions } from "./admission.ts";
 export { type Asset, asset } from "./assets.ts";
 export type { ConnectionLimits } from "./connection.ts";
+export { type Copy, type Engine, memory, type MemoryOptions, type Push } from "./engine.ts";
 export { type Middleware, turboForms } from "./hono.ts";
 export { html, type Markup, raw } from "./html.ts";
-export type { LogOptions } from "./log.ts";
+export type { Audience, Batch, Entry, Log, LogOptions, LogState } from "./log.ts";
+export type { Message } from "./protocol.ts";
 export {
   acceptsStream,
   CONNECTION_HEADER,
   connectionId,
   CURSOR_HEADER,
+  hasValidHost,
   requestedFrame,
   streamResponse,
   type StreamResponseInit,
@@ -60,14 +64,15 @@ export {
   replace,
   type Stream,
   STREAM_TYPE,
+  type Streams,
   type Target,
   update,
 } from "./streams.ts";
 export {
   type CloseOptions,
-  type ConnectOptions,
   type HeadOptions,
   type PushOptions,
   Turbo,
   type TurboOptions,
 } from "./turbo.ts";
+export type { Upgrade } from "./websocket.ts";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { joinStreams, type Stream, STREAM_TYPE } from "./streams.ts";
+import { isPageId } from "./protocol.ts";
+import { joinStreams, STREAM_TYPE, type Streams } from "./streams.ts";
 
 /** Options of {@linkcode streamResponse}: those of a `Response`, and the cursor. */
 export interface StreamResponseInit extends ResponseInit {
@@ -51,12 +52,12 @@ export function requestedFrame(request: Request): string | undefined {
 /** The id of the page that sent a form with Turbo, to be given to `push` as `except`. */
 export function connectionId(request: Request): string | undefined {
   const id = request.headers.get(CONNECTION_HEADER);
-  return id !== null && isId(id) ? id : undefined;
+  return id !== null && isPageId(id) ? id : undefined;
 }
 
 /** An answer that consists of streams, for a request that {@linkcode acceptsStream}. */
 export function streamResponse(
-  streams: Stream | readonly Stream[],
+  streams: Streams,
   init: StreamResponseInit = {},
 ): Response {
   const { cursor, ...rest } = init;
@@ -82,42 +83,6 @@ export function weightsOf(header: string | null): Map<string, number> {
   return weights;
 }
 
-/** Whether a text can be the id of a page. */
-export function isId(text: string): boolean {
-  return /^[A-Za-z0-9_-]{1,64}$/.test(text);
-}
-
-/** Whether a request wants to become a WebSocket, well-formed or not. */
-export function wantsWebSocket(request: Request): boolean {
-  return tokens(request.headers.get("Upgrade")).includes("websocket");
-}
-
-/** Whether a request wants server-sent events. */
-export function wantsEventStream(request: Request): boolean {
-  return request.method === "GET" &&
-    /(^|,)\s*text\/event-stream\s*($|[;,])/i.test(request.headers.get("Accept") ?? "");
-}
-
-/** What is wrong with a WebSocket handshake (RFC 6455, section 4.2.1), as an answer. */
-export function handshakeError({ method, headers }: Request): Response | undefined {
-  if (method !== "GET") {
-    return new Response("A WebSocket handshake is a GET\n", { status: 400 });
-  }
-  if (!tokens(headers.get("Connection")).includes("upgrade")) {
-    return new Response("The Connection header does not say Upgrade\n", { status: 400 });
-  }
-  if (!/^[A-Za-z0-9+/]{21}[AQgw]==$/.test(headers.get("Sec-WebSocket-Key")?.trim() ?? "")) {
-    return new Response("Sec-WebSocket-Key is not 16 bytes in base64\n", { status: 400 });
-  }
-  if (headers.get("Sec-WebSocket-Version")?.trim() !== "13") {
-    return new Response("WebSocket version 13 is needed\n", {
-      status: 426,
-      headers: { "Sec-WebSocket-Version": "13", "Upgrade": "websocket", "Connection": "Upgrade" },
-    });
-  }
-  if (headers.get("Host") === null) return new Response("The Host is missing\n", { status: 400 });
-}
-
 /**
  * Whether a request's `Host`, where it has one, is a host and at most a port (RFC 9110, section
  * 7.2). Deno takes any text, and with some the request's URL cannot be parsed or has another path.
@@ -125,7 +90,7 @@ export function handshakeError({ method, headers }: Request): Response | undefin
 export function hasValidHost(request: Request): boolean {
   const host = request.headers.get("Host");
   if (host === null || host === lastValidHost) return true;
-  if (!HOST.test(host) || !URL.canParse(`http://${host}`)) return false;
+  if (!isHost(host)) return false;
   lastValidHost = host;
   return true;
 }
@@ -133,21 +98,7 @@ export function hasValidHost(request: Request): boolean {
 /** Kept because a server is asked for by one name, mostly, and to parse it takes a while. */
 let lastValidHost: string | undefined;
 
-/**
- * Whether a request comes from a page of the same host and port, of an allowed origin, or from no
- * browser (no `Origin`). Browsers let any page open a WebSocket anywhere (RFC 6455, section 10.2).
- */
-export function isAllowedOrigin(request: Request, allowed: readonly string[]): boolean {
-  const origin = request.headers.get("Origin");
-  if (origin === null) return true;
-  // Nothing but what RFC 6454, section 6.2, makes: `new URL` would also take a path or a user.
-  if (!HOST.test(origin.replace(/^https?:\/\//i, "")) || !URL.canParse(origin)) return false;
-  const { protocol, host, origin: normalized } = new URL(origin);
-  if (allowed.includes(normalized)) return true;
-  const own = `${protocol}//${request.headers.get("Host")}`;
-  return URL.canParse(own) && new URL(own).host === host;
-}
-
-function tokens(value: string | null): string[] {
-  return (value ?? "").toLowerCase().split(",").map((token) => token.trim());
+/** Whether a text is a host and at most a port, as a `Host` header and an `Origin` name one. */
+export function isHost(text: string): boolean {
+  return HOST.test(text) && URL.canParse(`http://${text}`);
 }

@@ -9,6 +9,9 @@ import { html } from "./html.ts";
 /** One `<turbo-stream>` element as text, with nothing before or after it. */
 export type Stream = string & { readonly isTurboStream: true };
 
+/** One stream, or several that are one message. */
+export type Streams = Stream | readonly Stream[];
+
 /** What a stream acts on: the id of one element, or all that a CSS selector finds. */
 export type Target = string | { all: string };
 
@@ -127,7 +130,7 @@ export function action(name: string, parts: ActionParts = {}): Stream {
  * @throws {TypeError} when one of them is no stream: anything outside the elements would stay in
  * the page for ever
  */
-export function joinStreams(streams: Stream | readonly Stream[]): string {
+export function joinStreams(streams: Streams): string {
   const list = typeof streams === "string" ? [streams] : streams;
   for (const stream of list) {
     if (!/^<turbo-stream\s[^]*<\/turbo-stream>$/.test(stream)) {

@@ -5,10 +5,9 @@
  */
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { MAX_TOKEN } from "./protocol.ts";
 
 const PURPOSE = "turbo-stream";
-/** What a page can send back in a message of 4 KiB, beside a `since`, a cursor and its own id. */
-const MAX_LENGTH = 4 * 1024 - "since".length - 3 - 64 - 64;
 
 /** What a token says. */
 export interface Grant {
@@ -24,6 +23,8 @@ export interface Grant {
 export class Signer {
   readonly #lifetime: number;
   readonly #onNotice: (message: string) => void;
+  /** Used where no secret is set: one that outlives this process, as an engine can keep it. */
+  kept: string | undefined;
   #secret: string | undefined;
   #isRandom = false;
   #isNoticed = false;
@@ -46,10 +47,10 @@ export class Signer {
    */
   sign(topics: readonly string[], reader: string | undefined): string {
     const token = sign({ topics, reader, expires: Date.now() + this.#lifetime }, this.#key());
-    if (token.length > MAX_LENGTH) {
+    if (token.length > MAX_TOKEN) {
       throw new RangeError(
         `Cannot sign ${topics.length} topics: the token has ${token.length} characters, ` +
-          `at most ${MAX_LENGTH} are allowed`,
+          `at most ${MAX_TOKEN} are allowed`,
       );
     }
     if (this.#isRandom && !this.#isNoticed) {
@@ -68,7 +69,7 @@ export class Signer {
   }
 
   #key(): string {
-    this.#secret ??= readSecret();
+    this.#secret ??= readSecret() ?? this.kept;
     if (this.#secret === undefined) {
       this.#secret = crypto.randomUUID();
       this.#isRandom = true;
@@ -85,7 +86,7 @@ export function sign(grant: Grant, secret: string): string {
 
 /** What a token grants, or `undefined` where it is not one of ours or no longer holds. */
 export function verify(token: string, secret: string, now: number = Date.now()): Grant | undefined {
-  if (token.length > MAX_LENGTH) return undefined;
+  if (token.length > MAX_TOKEN) return undefined;
   const [payload, given, ...rest] = token.split(".");
   if (!payload || !given || rest.length > 0) return undefined;
   const expected = Buffer.from(signature(payload, secret));

@@ -1,0 +1,322 @@
+/**
+ * All open pages, and the one way by which what was pushed comes to them: a push notes who owes what,
+ * and a flush sends each what it owes.
+ *
+ * @module
+ */
+import type { Visitor } from "./admission.ts";
+import { BEFORE_ALL, type Carrier, Connection, type ConnectionLimits } from "./connection.ts";
+import { Listeners } from "./listeners.ts";
+import type { Audience, Entry, Log } from "./log.ts";
+import { CLOSE, type Close, type Since } from "./protocol.ts";
+
+/** What {@linkcode Readers} needs to know. Times are in milliseconds. */
+export interface ReadersOptions extends ConnectionLimits {
+  /** Silence after which a heartbeat is sent. */
+  heartbeat: number;
+  /** Time between two messages of pushes to one page. */
+  frame: number;
+  /** Called with the names that a connection has gained or lost, also when there are none. */
+  onChange: (names: readonly string[]) => void;
+  /** Takes what went wrong with one connection or callback. */
+  report: (message: string, error: unknown) => void;
+}
+
+type Timer = ReturnType<typeof setTimeout>;
+
+/** Between two looks at connections that took no more. */
+const RETRY_INTERVAL = 50;
+/** Time over which pages are spread that must all fetch themselves again. */
+const RESTART_SPREAD = 1_000;
+
+/** The open pages of one process. */
+export class Readers {
+  readonly #log: Log;
+  readonly #options: ReadersOptions;
+  readonly #all = new Map<Connection, Visitor>();
+  readonly #listeners = new Listeners<Connection>();
+  readonly #opening = new Map<Visitor, Close | undefined>();
+  readonly #zombies = new Set<Connection>();
+  #closing: Close | undefined;
+  /** Who owes something is in one of three queues: to be sent it in this turn, ... */
+  #fresh: Connection[] = [];
+  /** ... at the end of the frame that its last message began, ... */
+  readonly #frames = new Map<number, { timer: Timer; connections: Connection[] }>();
+  /** ... or when it takes more. Looked at now and then, because "stuck" compares two looks. */
+  readonly #blocked = new Set<Connection>();
+  #retryTimer: Timer | undefined;
+  #beatTimer: Timer | undefined;
+
+  /** No pages yet. Starts nothing. */
+  constructor(log: Log, options: ReadersOptions) {
+    this.#log = log;
+    this.#options = options;
+  }
+
+  /** Open connections. */
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** Connections given up by us whose end the system has not reported yet. */
+  get zombies(): number {
+    return this.#zombies.size;
+  }
+
+  /** Bytes given to connections and not yet taken by the system, those given up included. */
+  get buffered(): number {
+    let bytes = 0;
+    for (const { carrier } of this.#all.keys()) bytes += carrier.buffered;
+    for (const { carrier } of this.#zombies) bytes += carrier.buffered;
+    return bytes;
+  }
+
+  /** How many connections listen to a name. */
+  listeners(name: string): number {
+    return this.#listeners.count(name);
+  }
+
+  /** How many connections something is for. */
+  count({ to, except }: Audience): number {
+    if (except === undefined && to === undefined) return this.size;
+    let count = 0;
+    for (const { page } of this.#addressed(to)) {
+      if (except === undefined || page !== except) count++;
+    }
+    return count;
+  }
+
+  /** Notes who owes a new entry. It leaves in this turn, or at the end of the frame. */
+  owe({ position, to }: Entry): void {
+    const now = performance.now();
+    for (const connection of this.#addressed(to)) {
+      if (connection.position !== undefined) continue;
+      connection.position = position - 1;
+      this.#schedule(connection, now);
+    }
+  }
+
+  /** Has every page fetch itself again, because the order of the log has begun anew. */
+  restart(): void {
+    const now = performance.now();
+    for (const connection of this.#all.keys()) {
+      connection.position = BEFORE_ALL;
+      this.#flushAt(connection, now + Math.random() * RESTART_SPREAD);
+    }
+  }
+
+  /** A visitor has been let in, whose connection is being opened. */
+  expect(visitor: Visitor): void {
+    this.#opening.set(visitor, undefined);
+  }
+
+  /** A visitor's connection is open, or will never be; why it must be closed, where it must. */
+  arrived(visitor: Visitor): Close | undefined {
+    const refusal = this.#opening.get(visitor) ?? this.#closing;
+    this.#opening.delete(visitor);
+    return refusal;
+  }
+
+  /** Takes in a connection that is open. */
+  add(carrier: Carrier, visitor: Visitor): Connection {
+    const connection = new Connection(carrier, this.#log, this.#options);
+    this.#all.set(connection, visitor);
+    this.#beatTimer ??= setInterval(() => this.#sendHeartbeats(), this.#options.heartbeat / 15);
+    connection.page = visitor.page;
+    if (visitor.since === undefined) {
+      // Spelled as a heartbeat: a page whose first `since` is under way must not take it for its
+      // marker. Before `onChange`, which may push.
+      connection.mark(this.#log.beat(), performance.now());
+      this.#listen(connection, new Set(visitor.as));
+    } else {
+      this.resume(connection, { cursor: visitor.since, token: visitor.token });
+    }
+    return connection;
+  }
+
+  /**
+   * Answers a `since` at once. A token that does not hold is answered by a refresh, which brings a new
+   * one. `false`: it has asked too often for what it does not take.
+   */
+  resume(connection: Connection, { cursor, token, page }: Since): boolean {
+    const visitor = this.#all.get(connection);
+    if (!visitor) return true;
+    if (connection.carrier.buffered > this.#options.maxBuffered) return false;
+    connection.page = page ?? connection.page;
+    const names = visitor.names(token);
+    this.#listen(connection, names ?? new Set(visitor.as));
+    const now = performance.now();
+    connection.resume(cursor, now);
+    if (!names) connection.position = BEFORE_ALL;
+    this.#flush(connection, now);
+    return true;
+  }
+
+  /** Takes out a connection that has ended. */
+  remove(connection: Connection): void {
+    this.#zombies.delete(connection);
+    const visitor = this.#all.get(connection);
+    if (!visitor) return;
+    this.#all.delete(connection);
+    this.#blocked.delete(connection);
+    connection.hasEnded = true;
+    visitor.release();
+    this.#listen(connection, new Set());
+    if (this.#all.size === 0) this.#rest();
+  }
+
+  /** Takes out a connection now that is being closed: the event of a stuck one may never come. */
+  forget(connection: Connection): void {
+    if (connection.hasEnded) return;
+    this.remove(connection);
+    if (connection.carrier.endsLater) this.#zombies.add(connection);
+  }
+
+  /** Sends a reader away, with what it still owes, and those of the name that are being opened. */
+  disconnect(name: string): void {
+    for (const visitor of this.#opening.keys()) {
+      if (visitor.as.includes(name)) this.#opening.set(visitor, CLOSE.sentAway);
+    }
+    for (const connection of [...this.#listeners.of([name])]) {
+      this.#flush(connection, performance.now());
+      this.#drop(connection, CLOSE.sentAway);
+    }
+  }
+
+  /**
+   * Closes all connections, each with what it still owes, in random order and `window` milliseconds
+   * at most, so that they do not come back all at once. Those being opened are closed when they open.
+   */
+  async close(close: Close, window: number): Promise<void> {
+    this.#closing = close;
+    const connections = shuffle([...this.#all.keys()]);
+    const pause = Math.min(25, window / connections.length);
+    const start = performance.now();
+    for (const [index, connection] of connections.entries()) {
+      const early = start + index * pause - performance.now();
+      if (early > 1) await new Promise((resolve) => setTimeout(resolve, early));
+      if (connection.hasEnded) continue;
+      this.#flush(connection, performance.now());
+      this.#close(connection, close);
+    }
+  }
+
+  /** Takes out all that are left. */
+  removeAll(): void {
+    for (const connection of [...this.#all.keys()]) this.remove(connection);
+  }
+
+  #addressed(to: readonly string[] | undefined): Iterable<Connection> {
+    return to === undefined ? this.#all.keys() : this.#listeners.of(to);
+  }
+
+  // Per connection, so that a push to one page never waits for a push to another.
+  #schedule(connection: Connection, now: number): void {
+    const frameEnd = connection.pushedAt + this.#options.frame;
+    if (now < frameEnd) return this.#flushAt(connection, frameEnd);
+    if (this.#fresh.length === 0) queueMicrotask(() => this.#flushFresh());
+    this.#fresh.push(connection);
+  }
+
+  #flushFresh(): void {
+    const connections = this.#fresh;
+    this.#fresh = [];
+    this.#flushAll(connections);
+  }
+
+  // One timer serves all whose frame ends in the same millisecond: those that were sent the last
+  // message together.
+  #flushAt(connection: Connection, time: number): void {
+    const due = Math.ceil(time);
+    const frame = this.#frames.get(due);
+    if (frame) return void frame.connections.push(connection);
+    const connections = [connection];
+    const timer = setTimeout(() => {
+      this.#frames.delete(due);
+      this.#flushAll(connections);
+    }, due - performance.now());
+    this.#frames.set(due, { timer, connections });
+  }
+
+  #flushAll(connections: Iterable<Connection>): void {
+    const now = performance.now();
+    for (const connection of connections) this.#flush(connection, now);
+  }
+
+  #flush(connection: Connection, now: number): void {
+    if (connection.hasEnded) return;
+    try {
+      const flushed = connection.flush(now);
+      if (flushed === "stuck") this.#drop(connection, CLOSE.tooSlow);
+      else if (flushed === "blocked") this.#retryLater(connection);
+      else this.#blocked.delete(connection);
+    } catch (error) {
+      this.#options.report("Cannot send to a connection:", error);
+      this.#drop(connection, CLOSE.failed);
+    }
+  }
+
+  #retryLater(connection: Connection): void {
+    this.#blocked.add(connection);
+    this.#retryTimer ??= setInterval(() => {
+      this.#flushAll(this.#blocked);
+      if (this.#blocked.size > 0) return;
+      clearInterval(this.#retryTimer);
+      this.#retryTimer = undefined;
+    }, RETRY_INTERVAL);
+  }
+
+  #sendHeartbeats(): void {
+    const now = performance.now();
+    const beat = this.#log.beat();
+    for (const connection of this.#all.keys()) {
+      const isQuiet = now - connection.sentAt >= this.#options.heartbeat;
+      if (!isQuiet || connection.position !== undefined) continue;
+      try {
+        connection.mark(beat, now);
+      } catch (error) {
+        this.#options.report("Cannot send to a connection:", error);
+        this.#drop(connection, CLOSE.failed);
+      }
+    }
+  }
+
+  #listen(connection: Connection, names: ReadonlySet<string>): void {
+    connection.names = names;
+    const changed = this.#listeners.set(connection, names);
+    try {
+      this.#options.onChange(changed);
+    } catch (error) {
+      this.#options.report("onChange failed:", error);
+    }
+  }
+
+  #drop(connection: Connection, close: Close): void {
+    this.forget(connection);
+    this.#close(connection, close);
+  }
+
+  #close({ carrier }: Connection, close: Close): void {
+    try {
+      carrier.close(close);
+    } catch (error) {
+      this.#options.report("Cannot close a connection:", error);
+    }
+  }
+
+  #rest(): void {
+    clearInterval(this.#beatTimer);
+    clearInterval(this.#retryTimer);
+    this.#beatTimer = this.#retryTimer = undefined;
+    for (const { timer } of this.#frames.values()) clearTimeout(timer);
+    this.#frames.clear();
+  }
+}
+
+function shuffle<T>(list: T[]): T[] {
+  for (let i = list.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [list[i], list[j]] = [list[j]!, list[i]!];
+  }
+  return list;
+}

@@ -1,0 +1,153 @@
+/**
+ * Pages that are reached by a WebSocket (RFC 6455), with the sub-protocol or without.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import type { Visitor } from "./admission.ts";
+import { type Carrier, type Connection, ofLast } from "./connection.ts";
+import {
+  CLOSE,
+  type Close,
+  frameOf,
+  isTooLong,
+  MAX_STRAY_MESSAGES,
+  type Message,
+  parseSince,
+  PROTOCOL,
+} from "./protocol.ts";
+import type { Readers } from "./readers.ts";
+
+/** Makes a WebSocket of a request, as `Deno.upgradeWebSocket` does. `idleTimeout` is in seconds. */
+export type Upgrade = (
+  request: Request,
+  options: { protocol?: string; idleTimeout: number },
+) => { socket: WebSocket; response: Response };
+
+/** What opens WebSockets, and for whom. */
+export interface WebSocketOptions {
+  /** All open pages. */
+  readers: Readers;
+  /** Makes a WebSocket of a request. */
+  upgrade: Upgrade;
+  /** Milliseconds of silence after which it is dead. */
+  idleTimeout: number;
+  /** Takes what a callback threw. */
+  report: (message: string, error: unknown) => void;
+}
+
+/** Milliseconds. Deno resets a client that has sent more already, and the close code would be lost. */
+const CLOSE_DELAY = 20;
+const MINUTE = 60_000;
+
+const framed = ofLast((messages) => sized(frameOf(messages)));
+const joined = ofLast((messages) => sized(messages.map(({ html }) => html).join("")));
+
+/** A WebSocket that is open. Without the sub-protocol it carries HTML alone, and no cursor. */
+export class WebSocketCarrier implements Carrier {
+  readonly endsLater = true;
+  readonly #socket: WebSocket;
+  readonly #form: (messages: readonly Message[]) => { text: string; bytes: number };
+
+  /** A carrier over a socket; `isNaked` without the sub-protocol. */
+  constructor(socket: WebSocket, { isNaked }: { isNaked: boolean }) {
+    this.#socket = socket;
+    this.#form = isNaked ? joined : framed;
+  }
+
+  get buffered(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(messages: readonly Message[]): number {
+    const { text, bytes } = this.#form(messages);
+    if (text !== "") this.#socket.send(text); // one that is closing ignores it
+    return bytes;
+  }
+
+  close({ code, reason }: Close): void {
+    this.#socket.close(code, reason);
+  }
+}
+
+/** Lets a visitor in whose request is a WebSocket handshake. */
+export function openWebSocket(
+  request: Request,
+  visitor: Visitor,
+  { readers, upgrade, idleTimeout, report }: WebSocketOptions,
+): Response {
+  const isNaked = !offersProtocol(request);
+  const { socket, response } = upgrade(request, {
+    idleTimeout: Math.ceil(idleTimeout / 1000),
+    ...(!isNaked && { protocol: PROTOCOL }),
+  });
+  let connection: Connection | undefined;
+  const stray = new StrayMessages();
+
+  function open(): void {
+    const refusal = readers.arrived(visitor);
+    if (refusal) return end(refusal);
+    connection = readers.add(new WebSocketCarrier(socket, { isNaked }), visitor);
+  }
+
+  function receive(data: unknown): void {
+    if (!connection || connection.hasEnded) return;
+    if (typeof data !== "string") return end(CLOSE.binary);
+    if (isTooLong(data)) return end(CLOSE.tooLong);
+    if (isNaked) {
+      if (!stray.allow()) end(CLOSE.tooMany);
+      return;
+    }
+    const since = parseSince(data);
+    if (!since) return end(CLOSE.notSince);
+    if (!readers.resume(connection, since)) end(CLOSE.doesNotRead);
+  }
+
+  function end({ code, reason }: Close): void {
+    if (connection) readers.forget(connection);
+    setTimeout(() => socket.close(code, reason), CLOSE_DELAY);
+  }
+
+  function gone(): void {
+    readers.arrived(visitor);
+    if (connection) readers.remove(connection);
+    visitor.release();
+  }
+
+  // A throw in a callback would end the process.
+  function guard(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      report("A connection failed:", error);
+      end(CLOSE.failed);
+    }
+  }
+
+  readers.expect(visitor);
+  socket.onopen = () => guard(open);
+  socket.onmessage = ({ data }) => guard(() => receive(data));
+  socket.onclose = gone;
+  socket.onerror = gone;
+  return response;
+}
+
+function offersProtocol({ headers }: Request): boolean {
+  const offered = headers.get("Sec-WebSocket-Protocol")?.split(",") ?? [];
+  return offered.some((protocol) => protocol.trim() === PROTOCOL);
+}
+
+function sized(text: string): { text: string; bytes: number } {
+  return { text, bytes: Buffer.byteLength(text) };
+}
+
+class StrayMessages {
+  #count = 0;
+  #since = -Infinity;
+
+  allow(): boolean {
+    const now = performance.now();
+    if (now - this.#since >= MINUTE) [this.#since, this.#count] = [now, 0];
+    return ++this.#count <= MAX_STRAY_MESSAGES;
+  }
+}
