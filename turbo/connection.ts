@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Log } from "./log.ts";
+import type { Batch, Log } from "./log.ts";
 import { type Close, type Message, REFRESH } from "./protocol.ts";
 
 /** When a connection counts as behind, and when it is given up. */
@@ -116,18 +116,19 @@ export class Connection {
       this.#send([{ cursor: this.#log.cursor, html: REFRESH }]);
       this.position = undefined;
     } else {
-      // One is for everyone but this page: its cursor goes on all the same.
-      const isForAll = next.entries.every(({ except }) =>
-        except === undefined || except !== this.page
-      );
-      const entries = isForAll
-        ? next.entries
-        : next.entries.filter(({ except }) => except !== this.page);
-      this.#send(entries.length > 0 ? entries : [{ cursor: this.#log.beat(), html: "" }]);
+      if (next.entries.length > 0) this.#send(this.#messagesOf(next));
       this.position = next.position === this.#log.position ? undefined : next.position;
     }
     this.sentAt = this.pushedAt = now;
     this.#look = this.#aheadSince = undefined; // who is sent something has taken what was before
+  }
+
+  // Where all is for everyone but this page, its cursor goes on all the same.
+  #messagesOf({ entries, position }: Batch): readonly Message[] {
+    const isForAll = entries.every(({ except }) => except === undefined || except !== this.page);
+    if (isForAll) return entries;
+    const own = entries.filter(({ except }) => except !== this.page);
+    return own.length > 0 ? own : [{ cursor: this.#log.beat(position), html: "" }];
   }
 
   #send(messages: readonly Message[]): void {

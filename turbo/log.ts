@@ -123,11 +123,11 @@ export class Log {
   }
 
   /**
-   * A cursor of the newest position that is spelled as no other: a heartbeat that carries it
-   * cannot be taken for the marker that answers a `since`.
+   * A cursor of a position that is spelled as no other: a heartbeat that carries it cannot be taken
+   * for the marker that answers a `since`.
    */
-  beat(): string {
-    return `${this.cursor}.${++this.#beats}`;
+  beat(position: number = this.#position): string {
+    return `${cursorOf(this.#epoch, position)}.${++this.#beats}`;
   }
 
   /**

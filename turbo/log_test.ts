@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { html } from "./html.ts";
-import { type Entry, Log } from "./log.ts";
+import { type Batch, Log } from "./log.ts";
 import { append, joinStreams, refresh, remove, replace, type Stream, update } from "./streams.ts";
 
 const box = (id: string, n: number) => replace(id, html`<b id="${id}">${n}</b>`);
-const htmlOf = (entries: Iterable<Entry> | "gap") =>
-  entries === "gap" ? "gap" : [...entries].map((entry) => entry.html);
+const htmlOf = (batch: Batch | "gap") =>
+  batch === "gap" ? "gap" : batch.entries.map((entry) => entry.html);
 
-Deno.test("Log.since() gives what came after a position, oldest first", () => {
+Deno.test("Log.after() gives what came after a position, oldest first", () => {
   const log = new Log();
   const streams = [append("a", "1"), append("a", "2"), append("a", "3")];
   const positions = streams.map((stream) => log.append(stream).position);
-  assert.deepEqual(htmlOf(log.since(0)), streams);
-  assert.deepEqual(htmlOf(log.since(positions[1]!)), streams.slice(2));
-  assert.deepEqual(htmlOf(log.since(positions[2]!)), []);
+  assert.deepEqual(htmlOf(log.after(0)), streams);
+  assert.deepEqual(htmlOf(log.after(positions[1]!)), streams.slice(2));
+  assert.deepEqual(htmlOf(log.after(positions[2]!)), []);
 });
 
 Deno.test("Log.append() lets a replace take the place of earlier ones and of updates", () => {
@@ -23,7 +23,7 @@ Deno.test("Log.append() lets a replace take the place of earlier ones and of upd
   log.append(update("a", "x"));
   log.append(box("b", 1));
   log.append(box("a", 2));
-  assert.deepEqual(htmlOf(log.since(0)), [box("b", 1), box("a", 2)]);
+  assert.deepEqual(htmlOf(log.after(0)), [box("b", 1), box("a", 2)]);
   assert.equal(log.size, 2);
 });
 
@@ -32,7 +32,7 @@ Deno.test("Log.append() lets an update take the place of an update, not of a rep
   log.append(box("a", 1));
   log.append(update("a", "x"));
   log.append(update("a", "y"));
-  assert.deepEqual(htmlOf(log.since(0)), [box("a", 1), update("a", "y")]);
+  assert.deepEqual(htmlOf(log.after(0)), [box("a", 1), update("a", "y")]);
 });
 
 Deno.test("Log.append() keeps what a later one does not say again", () => {
@@ -61,34 +61,231 @@ Deno.test("Log.append() lets nobody's entry take the place of another's", () => 
   log.append(box("a", 1));
   log.append(box("a", 2), { to: ["x"] });
   log.append(box("a", 3), { to: ["y"] });
-  log.append(box("a", 4), { to: [] });
   log.append(box("a", 5), { except: "p" });
-  assert.equal(log.size, 5);
+  assert.equal(log.size, 4);
   log.append(box("a", 6), { to: ["x"] });
-  assert.equal(log.size, 5);
+  assert.equal(log.size, 4);
 });
 
-Deno.test("Log.since() is a gap where entries are gone for the bounds", () => {
+Deno.test("Log.append() keeps nothing for nobody, and goes on", () => {
+  const log = new Log();
+  log.append(box("a", 1), { to: [] });
+  assert.deepEqual([log.size, log.position], [0, 1]);
+  assert.deepEqual(log.after(0), { entries: [], position: 1 });
+});
+
+Deno.test("Log.after() is a gap where entries are gone for the bounds", () => {
   const log = new Log({ maxEntries: 2 });
   for (const n of [1, 2, 3]) log.append(append("a", String(n)));
-  assert.equal(log.since(0), "gap");
-  assert.notEqual(log.since(1), "gap");
-  const small = new Log({ maxBytes: 100 });
-  small.append(append("a", "é".repeat(30)));
-  assert.equal(small.since(0), "gap"); // 60 bytes and the element
-  assert.equal(small.bytes, 0);
+  assert.equal(log.after(0), "gap");
+  assert.notEqual(log.after(1), "gap");
 });
 
-Deno.test("Log.positionOf() knows only its own past", () => {
+Deno.test("Log.append() of more than the log holds is a gap for those it was for, and costs no others", () => {
+  const log = new Log({ maxBytes: 200 });
+  log.append(append("a", "small"));
+  log.append(append("a", "é".repeat(100)), { to: ["x"] }); // 200 bytes and the element
+  assert.equal(log.size, 1);
+  assert.equal(log.after(1, new Set(["x"])), "gap");
+  assert.deepEqual(htmlOf(log.after(0, new Set(["y"]))), [append("a", "small")]);
+});
+
+/** Who a push is for (`*`: everyone), so often, in a log of this many entries. */
+type Pushes = [to: string, times: number][];
+const gapCases: {
+  name: string;
+  maxEntries: number;
+  pushes: Pushes;
+  gaps: Record<string, boolean>;
+}[] = [
+  {
+    name: "a busy name costs the quiet ones nothing",
+    maxEntries: 1_000,
+    pushes: [["quiet", 1], ["busy", 1_001]],
+    gaps: { busy: true, quiet: true, other: false, "": false },
+  },
+  {
+    name: "a name whose entries are all there",
+    maxEntries: 1_000,
+    pushes: [["busy", 1_001], ["quiet", 1]],
+    gaps: { busy: true, quiet: false, other: false, "": false },
+  },
+  {
+    name: "what was for everyone is a gap for everyone",
+    maxEntries: 10,
+    pushes: [["*", 1], ["busy", 10]],
+    gaps: { busy: true, quiet: true, "": true },
+  },
+  {
+    name: "many names, each of which lost its own",
+    maxEntries: 10,
+    pushes: [...Array.from({ length: 8 }, (_, n): [string, number] => [`n${n}`, 1]), ["busy", 10]],
+    gaps: { n0: true, n7: true, busy: false, other: false, "": false },
+  },
+  {
+    name: "more names than are remembered: a gap too many for a name, none for those without",
+    maxEntries: 10,
+    pushes: Array.from({ length: 40 }, (_, n): [string, number] => [`n${n}`, 1]),
+    gaps: { n0: true, n29: true, n30: true, other: true, "": false },
+  },
+];
+for (const { name, maxEntries, pushes, gaps } of gapCases) {
+  Deno.test(`Log.after() knows who missed something: ${name}`, () => {
+    const log = new Log({ maxEntries });
+    for (const [to, times] of pushes) {
+      for (let n = 0; n < times; n++) {
+        log.append(append("a", String(n)), to === "*" ? {} : { to: [to] });
+      }
+    }
+    for (const [name, isGap] of Object.entries(gaps)) {
+      const batch = log.after(0, new Set(name === "" ? [] : [name]));
+      assert.equal(batch === "gap", isGap, `${name || "a reader without names"} at position 0`);
+    }
+  });
+}
+
+Deno.test("Log.after() forgets no gap of the names that it remembers least", () => {
+  const log = new Log({ maxEntries: 10 });
+  for (let n = 0; n < 100; n++) log.append(append("a", String(n)), { to: [`n${n}`] });
+  // n50 is forgotten: it was dropped when n60 came. Who was there after it has no gap of it.
+  assert.equal(log.after(50, new Set(["n50"])), "gap");
+  assert.notEqual(log.after(90, new Set(["n50"])), "gap");
+  assert(JSON.stringify(log.save().gone).length < 500, "a bounded number of names is kept");
+});
+
+Deno.test("Log.after() gives a reader of several names each entry once, in order, and no others", () => {
+  const log = new Log();
+  const to = (...names: string[]) => ({ to: names });
+  log.append(append("a", "1"), to("x", "y", "x"));
+  log.append(append("a", "2"), to("z"));
+  log.append(append("a", "3"));
+  log.append(append("a", "4"), to("y"));
+  log.append(append("a", "5"), to("x"));
+  const contents = (...names: string[]) => {
+    const html = htmlOf(log.after(0, new Set(names)));
+    return [...html].map((html) => /\d/.exec(html)![0]).join("");
+  };
+  assert.equal(contents("x", "y"), "1345");
+  assert.equal(contents("z"), "23");
+  assert.equal(contents(), "3");
+});
+
+Deno.test("Log.after() stops at a number of bytes, with one entry at least, and says how far it came", () => {
+  const log = new Log();
+  for (const n of [1, 2, 3, 4]) log.append(append("a", String(n)), n === 4 ? { to: ["x"] } : {});
+  const { bytes } = log.append(append("a", "5"));
+  const after = (position: number, maxBytes: number) => {
+    const batch = log.after(position, new Set(), maxBytes);
+    return batch === "gap" ? batch : [batch.entries.length, batch.position];
+  };
+  assert.deepEqual(after(0, 1), [1, 1]);
+  assert.deepEqual(after(0, 2 * bytes), [2, 2]);
+  assert.deepEqual(after(2, 2 * bytes), [2, 5]);
+  assert.deepEqual(after(2, bytes), [1, 3]);
+  assert.deepEqual(after(5, 1), [0, 5]);
+});
+
+Deno.test("Log.after() gives readers at one position the very same entries, so that they are put into a frame once", () => {
+  const log = new Log();
+  log.append(append("a", "1"));
+  log.append(append("a", "2"), { to: ["x"] });
+  const entries = (...names: string[]) => (log.after(0, new Set(names)) as Batch).entries;
+  assert.equal(entries(), entries("nothing"));
+  assert.notEqual(entries(), entries("x"));
+  const before = entries();
+  log.append(append("a", "3"));
+  assert.equal(entries().length, before.length + 1);
+});
+
+Deno.test("Log.positionOf() knows its own past, and what is ahead of it under its name", () => {
   const log = new Log({ epoch: "e" });
   log.append(append("a", "1"));
   assert.equal(log.positionOf("e.0"), 0);
   assert.equal(log.positionOf(log.cursor), 1);
   assert.equal(log.positionOf(log.beat()), 1);
-  for (const cursor of ["e.2", "f.1", "e", "e.", ".1", "", "e.1.1.1", "e.-1", "e.1x", "e. 1"]) {
-    assert.equal(log.positionOf(cursor), undefined, cursor);
-  }
+  assert.equal(log.positionOf("e.2"), 2);
+  assert.equal(log.positionOf("e.9007199254740991"), Number.MAX_SAFE_INTEGER);
+  const others = [
+    "f.1",
+    "e",
+    "e.",
+    ".1",
+    "",
+    "e.1.1.1",
+    "e.-1",
+    "e.1x",
+    "e. 1",
+    "e.9007199254740992",
+  ];
+  for (const cursor of others) assert.equal(log.positionOf(cursor), undefined, cursor);
   assert.equal(log.positionOf("e." + "1".repeat(1_000_000)), undefined);
+});
+
+Deno.test("Log.append() takes a position from elsewhere, and skip() leaves one out", () => {
+  const log = new Log({ epoch: "e" });
+  assert.equal(log.append(append("a", "1"), {}, 5).cursor, "e.5");
+  log.skip(7);
+  assert.equal(log.cursor, "e.7");
+  assert.equal(log.append(append("a", "2")).position, 8);
+  assert.deepEqual(htmlOf(log.after(5)), [append("a", "2")]);
+  for (const position of [8, 0, -1, 8.5, NaN]) {
+    assert.throws(() => log.append(append("a", "3"), {}, position), RangeError);
+  }
+  assert.deepEqual([log.position, log.size], [8, 2]);
+});
+
+Deno.test("Log.fork() goes on under another name, and old cursors stay valid up to there", () => {
+  const log = new Log({ epoch: "e" });
+  log.append(append("a", "1"));
+  log.fork("f");
+  log.append(append("a", "2"));
+  assert.equal(log.cursor, "f.2");
+  assert.deepEqual([log.positionOf("e.1"), log.positionOf("e.2"), log.positionOf("f.2")], [
+    1,
+    undefined,
+    2,
+  ]);
+  assert.deepEqual(htmlOf(log.after(1)), [append("a", "2")]);
+});
+
+Deno.test("Log.reset() begins anew: what was is not known, and asking for it is a gap", () => {
+  const log = new Log({ epoch: "e" });
+  log.append(append("a", "1"), { to: ["x"] });
+  log.reset("g", 40);
+  assert.deepEqual([log.cursor, log.size, log.bytes], ["g.40", 0, 0]);
+  assert.equal(log.positionOf("e.1"), undefined);
+  for (const names of [new Set<string>(), new Set(["x"])]) {
+    assert.equal(log.after(39, names), "gap");
+    assert.deepEqual(log.after(40, names), { entries: [], position: 40 });
+  }
+});
+
+Deno.test("Log.load() goes on where save() was: cursors, entries, gaps, names, heartbeats", () => {
+  const log = new Log({ epoch: "e", maxEntries: 4 });
+  log.append(box("a", 1));
+  log.append(append("a", "1"), { to: ["x"] });
+  log.append(append("a", "2"), { to: ["y"], except: "p" });
+  for (let n = 0; n < 3; n++) log.append(append("b", String(n)));
+  const beat = log.beat();
+  const next = new Log({ maxEntries: 4 });
+  next.load(JSON.parse(JSON.stringify(log.save())));
+  assert.equal(next.cursor, log.cursor);
+  assert.deepEqual([next.size, next.bytes], [log.size, log.bytes]);
+  assert.notEqual(next.beat(), beat);
+  for (const names of [[], ["x"], ["y"], ["x", "y"]]) {
+    for (let position = 0; position <= 6; position++) {
+      const batches = [log, next].map((log) => htmlOf(log.after(position, new Set(names))));
+      assert.deepEqual(batches[1], batches[0], `${names} after ${position}`);
+    }
+  }
+  for (const one of [log, next]) one.append(box("a", 2));
+  assert.deepEqual(htmlOf(next.after(5)), htmlOf(log.after(5)));
+});
+
+Deno.test("Log refuses a name that is none", () => {
+  for (const epoch of ["", "a.b", "a b", "a".repeat(33)]) {
+    assert.throws(() => new Log({ epoch }), /RangeError|1 to 32 letters/);
+  }
 });
 
 Deno.test("Log.cursor is of the documented form, and each life of a log has its own", () => {
@@ -119,7 +316,7 @@ function apply(state: State, html: string): void {
   }
 }
 
-Deno.test("Log.since() leads a reader at any cursor to where a live one is", () => {
+Deno.test("Log.after() leads a reader at any cursor to where a live one is", () => {
   const pushes = fc.array(
     fc.record({
       kind: fc.constantFrom("replace", "update", "append", "both") as fc.Arbitrary<Push["kind"]>,
@@ -145,9 +342,10 @@ Deno.test("Log.since() leads a reader at any cursor to where a live one is", () 
         const reads = ({ to }: { to?: string | readonly string[] | undefined }) =>
           to === undefined || to === name || to[0] === name;
         for (let position = 0; position <= naive.length; position++) {
-          const replay = log.since(position);
+          const replay = log.after(position, new Set([name]));
           if (replay === "gap") {
-            assert(naive.length - position > maxEntries, "a gap without need");
+            const missed = naive.slice(position);
+            assert(missed.length > maxEntries && missed.some(reads), "a gap without need");
             gaps++;
             continue;
           }
@@ -155,7 +353,8 @@ Deno.test("Log.since() leads a reader at any cursor to where a live one is", () 
           for (const { html } of naive.slice(0, position).filter(reads)) apply(state, html);
           const live = structuredClone(state);
           for (const { html } of naive.slice(position).filter(reads)) apply(live, html);
-          for (const entry of [...replay].filter(reads)) apply(state, entry.html);
+          assert(replay.entries.every(reads), "what is for others");
+          for (const entry of replay.entries) apply(state, entry.html);
           assert.deepEqual(state, live);
           replays++;
         }

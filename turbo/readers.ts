@@ -20,9 +20,25 @@ export interface ReadersOptions extends ConnectionLimits {
   onChange: (names: readonly string[]) => void;
   /** Takes what went wrong with one connection or callback. */
   report: (message: string, error: unknown) => void;
+  /** Default: the platform's. */
+  clock?: Clock;
 }
 
-type Timer = ReturnType<typeof setTimeout>;
+/** Time, as far as it is needed here. */
+export interface Clock {
+  /** Milliseconds of a clock that never goes back. */
+  now(): number;
+  /** Calls a function once, later; the answer calls it off. */
+  later(run: () => void, milliseconds: number): () => void;
+}
+
+const CLOCK: Clock = {
+  now: () => performance.now(),
+  later(run, milliseconds) {
+    const timer = setTimeout(run, milliseconds);
+    return () => clearTimeout(timer);
+  },
+};
 
 /** Between two looks at connections that took no more. */
 const RETRY_INTERVAL = 50;
@@ -41,16 +57,18 @@ export class Readers {
   /** Who owes something is in one of three queues: to be sent it in this turn, ... */
   #fresh: Connection[] = [];
   /** ... at the end of the frame that its last message began, ... */
-  readonly #frames = new Map<number, { timer: Timer; connections: Connection[] }>();
+  readonly #frames = new Map<number, { cancel: () => void; connections: Connection[] }>();
   /** ... or when it takes more. Looked at now and then, because "stuck" compares two looks. */
   readonly #blocked = new Set<Connection>();
-  #retryTimer: Timer | undefined;
-  #beatTimer: Timer | undefined;
+  #cancelRetry: (() => void) | undefined;
+  #cancelBeat: (() => void) | undefined;
+  readonly #clock: Clock;
 
   /** No pages yet. Starts nothing. */
   constructor(log: Log, options: ReadersOptions) {
     this.#log = log;
     this.#options = options;
+    this.#clock = options.clock ?? CLOCK;
   }
 
   /** Open connections. */
@@ -88,7 +106,7 @@ export class Readers {
 
   /** Notes who owes a new entry. It leaves in this turn, or at the end of the frame. */
   owe({ position, to }: Entry): void {
-    const now = performance.now();
+    const now = this.#clock.now();
     for (const connection of this.#addressed(to)) {
       if (connection.position !== undefined) continue;
       connection.position = position - 1;
@@ -98,7 +116,7 @@ export class Readers {
 
   /** Has every page fetch itself again, because the order of the log has begun anew. */
   restart(): void {
-    const now = performance.now();
+    const now = this.#clock.now();
     for (const connection of this.#all.keys()) {
       connection.position = BEFORE_ALL;
       this.#flushAt(connection, now + Math.random() * RESTART_SPREAD);
@@ -121,12 +139,12 @@ export class Readers {
   add(carrier: Carrier, visitor: Visitor): Connection {
     const connection = new Connection(carrier, this.#log, this.#options);
     this.#all.set(connection, visitor);
-    this.#beatTimer ??= setInterval(() => this.#sendHeartbeats(), this.#options.heartbeat / 15);
+    if (!this.#cancelBeat) this.#beatLater();
     connection.page = visitor.page;
     if (visitor.since === undefined) {
       // Spelled as a heartbeat: a page whose first `since` is under way must not take it for its
       // marker. Before `onChange`, which may push.
-      connection.mark(this.#log.beat(), performance.now());
+      connection.mark(this.#log.beat(), this.#clock.now());
       this.#listen(connection, new Set(visitor.as));
     } else {
       this.resume(connection, { cursor: visitor.since, token: visitor.token });
@@ -145,7 +163,7 @@ export class Readers {
     connection.page = page ?? connection.page;
     const names = visitor.names(token);
     this.#listen(connection, names ?? new Set(visitor.as));
-    const now = performance.now();
+    const now = this.#clock.now();
     connection.resume(cursor, now);
     if (!names) connection.position = BEFORE_ALL;
     this.#flush(connection, now);
@@ -178,7 +196,7 @@ export class Readers {
       if (visitor.as.includes(name)) this.#opening.set(visitor, CLOSE.sentAway);
     }
     for (const connection of [...this.#listeners.of([name])]) {
-      this.#flush(connection, performance.now());
+      this.#flush(connection, this.#clock.now());
       this.#drop(connection, CLOSE.sentAway);
     }
   }
@@ -191,12 +209,12 @@ export class Readers {
     this.#closing = close;
     const connections = shuffle([...this.#all.keys()]);
     const pause = Math.min(25, window / connections.length);
-    const start = performance.now();
+    const start = this.#clock.now();
     for (const [index, connection] of connections.entries()) {
-      const early = start + index * pause - performance.now();
-      if (early > 1) await new Promise((resolve) => setTimeout(resolve, early));
+      const early = start + index * pause - this.#clock.now();
+      if (early > 1) await new Promise<void>((resolve) => this.#clock.later(resolve, early));
       if (connection.hasEnded) continue;
-      this.#flush(connection, performance.now());
+      this.#flush(connection, this.#clock.now());
       this.#close(connection, close);
     }
   }
@@ -231,15 +249,15 @@ export class Readers {
     const frame = this.#frames.get(due);
     if (frame) return void frame.connections.push(connection);
     const connections = [connection];
-    const timer = setTimeout(() => {
+    const cancel = this.#clock.later(() => {
       this.#frames.delete(due);
       this.#flushAll(connections);
-    }, due - performance.now());
-    this.#frames.set(due, { timer, connections });
+    }, due - this.#clock.now());
+    this.#frames.set(due, { cancel, connections });
   }
 
   #flushAll(connections: Iterable<Connection>): void {
-    const now = performance.now();
+    const now = this.#clock.now();
     for (const connection of connections) this.#flush(connection, now);
   }
 
@@ -258,16 +276,21 @@ export class Readers {
 
   #retryLater(connection: Connection): void {
     this.#blocked.add(connection);
-    this.#retryTimer ??= setInterval(() => {
-      this.#flushAll(this.#blocked);
-      if (this.#blocked.size > 0) return;
-      clearInterval(this.#retryTimer);
-      this.#retryTimer = undefined;
+    this.#cancelRetry ??= this.#clock.later(() => {
+      this.#cancelRetry = undefined;
+      this.#flushAll([...this.#blocked]);
     }, RETRY_INTERVAL);
   }
 
+  #beatLater(): void {
+    this.#cancelBeat = this.#clock.later(() => {
+      this.#beatLater();
+      this.#sendHeartbeats();
+    }, this.#options.heartbeat / 15);
+  }
+
   #sendHeartbeats(): void {
-    const now = performance.now();
+    const now = this.#clock.now();
     const beat = this.#log.beat();
     for (const connection of this.#all.keys()) {
       const isQuiet = now - connection.sentAt >= this.#options.heartbeat;
@@ -305,10 +328,10 @@ export class Readers {
   }
 
   #rest(): void {
-    clearInterval(this.#beatTimer);
-    clearInterval(this.#retryTimer);
-    this.#beatTimer = this.#retryTimer = undefined;
-    for (const { timer } of this.#frames.values()) clearTimeout(timer);
+    this.#cancelBeat?.();
+    this.#cancelRetry?.();
+    this.#cancelBeat = this.#cancelRetry = undefined;
+    for (const { cancel } of this.#frames.values()) cancel();
     this.#frames.clear();
   }
 }
