@@ -17,7 +17,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { joinStreams, type Stream } from "./streams.ts";
+import { joinStreams, type Streams } from "./streams.ts";
 import type { PushOptions, Turbo } from "./turbo.ts";
 
 /** Selects the root of a page whose line is open, as for Playwright's `page.waitForSelector`. */
@@ -81,11 +81,17 @@ export async function capture(
 ): Promise<Pushed[]> {
   const pushed: Pushed[] = [];
   const push = turbo.push;
-  turbo.push = (streams: Stream | readonly Stream[], options: PushOptions = {}): number => {
-    const count = push.call(turbo, streams, options);
+  turbo.push = (streams: Streams | (() => Streams), options: PushOptions = {}): number => {
+    let html = "";
+    const render = () => {
+      const rendered = typeof streams === "function" ? streams() : streams;
+      html = joinStreams(rendered);
+      return rendered;
+    };
+    const count = push.call(turbo, render, options);
     const { to, except } = options;
     const names = typeof to === "string" ? [to] : to;
-    pushed.push({ streams: parseStreams(joinStreams(streams)), to: names, except, count });
+    pushed.push({ streams: parseStreams(html), to: names, except, count });
     return count;
   };
   try {
@@ -104,9 +110,9 @@ export async function capture(
 export async function connected(turbo: Turbo, options: ConnectedOptions = {}): Promise<void> {
   const { name, count = 1, deadline = 5_000 } = options;
   const now = () => name === undefined ? turbo.size : turbo.listeners(name);
-  const end = Date.now() + deadline;
+  const end = performance.now() + deadline;
   while (count === 0 ? now() > 0 : now() < count) {
-    if (Date.now() > end) {
+    if (performance.now() > end) {
       const whom = name === undefined ? "" : ` listening to ${JSON.stringify(name)}`;
       throw new Error(
         `Waited ${deadline} ms in vain for ${count} connections${whom}: there are ${now()}`,

@@ -12,7 +12,7 @@ Deno.test("capture() returns what a block pushed, and still delivers it", async 
   const pushed = await capture(turbo, async () => {
     await Promise.resolve();
     turbo.push([remove("a"), append("b", html`<p>1</p>`)], { to: "ann" });
-    turbo.push(refresh(), { except: "page" });
+    turbo.push(() => refresh(), { except: "page" });
   });
   turbo.push(remove("after"));
   assert.deepEqual(pushed.map(({ to, except, count }) => ({ to, except, count })), [

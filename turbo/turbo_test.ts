@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { connect, serve, until } from "../tests/kit.ts";
+import { connect, serve, until, within } from "../tests/kit.ts";
 import { html } from "./html.ts";
 import { append, replace, type Stream } from "./streams.ts";
 import { Turbo } from "./turbo.ts";
@@ -41,36 +41,104 @@ Deno.test("Turbo.push() refuses what is no stream", () => {
   }
 });
 
+Deno.test("Turbo.push() renders a function when it is sent, in memory at once", () => {
+  const turbo = new Turbo();
+  let rendered = 0;
+  const render = () => {
+    rendered++;
+    return append("a", "1");
+  };
+  const before = turbo.cursor;
+  assert.equal(turbo.push(render), 0);
+  assert.equal(rendered, 1);
+  assert.notEqual(turbo.cursor, before);
+  const after = turbo.cursor;
+  assert.equal(turbo.push(() => []), 0);
+  assert.throws(() => turbo.push(() => "text" as Stream), TypeError);
+  const failing = () => {
+    throw new Error("no data");
+  };
+  assert.throws(() => turbo.push(failing), /no data/);
+  assert.equal(turbo.cursor, after, "nothing was kept");
+});
+
+Deno.test("Turbo.flush() resolves when what was pushed is covered by the cursor", async () => {
+  const turbo = new Turbo();
+  turbo.push(append("a", "1"));
+  const { cursor } = turbo;
+  await turbo.flush();
+  assert.equal(turbo.cursor, cursor);
+});
+
 Deno.test("Turbo.push() goes on past a socket that throws", async () => {
   const errors: unknown[] = [];
-  const turbo = new Turbo({ onError: (_, error) => errors.push(error) });
   const sockets: WebSocket[] = [];
-  const upgradeWebSocket = Deno.upgradeWebSocket;
-  await using server = serve((request) => {
-    // The one fault that no client can bring about: the platform's own send fails.
-    Deno.upgradeWebSocket = (...args) => {
-      const upgrade = upgradeWebSocket(...args);
-      sockets.push(upgrade.socket);
-      return upgrade;
-    };
-    try {
-      return turbo.connect(request);
-    } finally {
-      Deno.upgradeWebSocket = upgradeWebSocket;
-    }
+  const turbo = new Turbo({
+    onError: (_, error) => errors.push(error),
+    upgrade(request, options) {
+      const upgraded = Deno.upgradeWebSocket(request, options);
+      sockets.push(upgraded.socket);
+      return upgraded;
+    },
   });
-  await using _broken = await connect(server.url);
+  await using server = serve((request) => turbo.connect(request));
+  await using broken = await connect(server.url);
   await using healthy = await connect(server.url);
   await until(() => turbo.size === 2, "both are connected");
   sockets[0]!.send = () => {
     throw new Error("broken");
   };
   turbo.push(append("a", "1"));
-  turbo.push(append("a", "2"));
   assert.equal(await healthy.next(), append("a", "1"));
+  turbo.push(append("a", "2"));
   assert.equal(await healthy.next(), append("a", "2"));
   assert.equal(errors.length, 1);
   assert.equal(turbo.size, 1);
+  assert.equal((await within(broken.closed, "the close")).code, 1011);
+});
+
+Deno.test("Turbo.connect() answers 400 where the upgrade fails, and gives the place back", async () => {
+  const errors: unknown[] = [];
+  let fails = true;
+  const turbo = new Turbo({
+    maxConnections: 1,
+    onError: (_, error) => errors.push(error),
+    upgrade(request, options) {
+      if (fails) throw new Error("no upgrade");
+      return Deno.upgradeWebSocket(request, options);
+    },
+  });
+  await using server = serve((request) => turbo.connect(request));
+  await assert.rejects(connect(server.url));
+  assert.equal(errors.length, 1);
+  fails = false;
+  await using _client = await connect(server.url);
+});
+
+Deno.test("Turbo.close() sends each reader what it still owes, then the close", async () => {
+  const turbo = new Turbo({ frame: 60_000 });
+  await using server = serve((request) => turbo.connect(request));
+  await using client = await connect(server.url);
+  await until(() => turbo.size === 1, "it is connected");
+  turbo.push(append("a", "1"));
+  await client.next();
+  turbo.push(append("a", "2")); // a minute later, if it were not for the close
+  await turbo.close();
+  assert.equal((await within(client.closed, "the close")).code, 1001);
+  assert.deepEqual(client.messages, [append("a", "1"), append("a", "2")]);
+});
+
+Deno.test("Turbo.disconnect() sends each reader what it still owes, then sends it away", async () => {
+  const turbo = new Turbo({ frame: 60_000 });
+  await using server = serve((request) => turbo.connect(request, { as: "ann" }));
+  await using client = await connect(server.url);
+  await until(() => turbo.size === 1, "it is connected");
+  turbo.push(append("a", "1"));
+  await client.next();
+  turbo.push(append("a", "bye"), { to: "ann" });
+  assert.equal(turbo.disconnect("ann"), 1);
+  assert.equal((await within(client.closed, "the close")).code, 4001);
+  assert.deepEqual(client.messages, [append("a", "1"), append("a", "bye")]);
 });
 
 Deno.test("Turbo.canPush() and size follow the connections", async () => {

@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import { type Copy, type Engine, memory, type Push } from "./engine.ts";
+import { html } from "./html.ts";
+import { type Entry, Log } from "./log.ts";
+import { append, replace, type Stream } from "./streams.ts";
+import { Turbo, type TurboOptions } from "./turbo.ts";
+
+const item = (n: number) => append("list", html`<li>${n}</li>`);
+
+function copy(log = new Log()) {
+  const said: string[] = [];
+  const delivered: Entry[] = [];
+  const parts: Copy = {
+    log,
+    secret: undefined,
+    deliver: (entry) => void delivered.push(entry),
+    disconnect: (name) => said.push(`disconnect ${name}`),
+    restart: () => said.push("restart"),
+    notice: (message) => said.push(message),
+  };
+  return Object.assign(parts, { said, delivered });
+}
+
+Deno.test("memory() appends what is pushed at once, and delivers it", async () => {
+  const engine = memory();
+  const { log, delivered, said, ...rest } = copy();
+  engine.start({ log, ...rest });
+  engine.push({ html: item(1), to: ["ann"], except: "p" });
+  engine.push({ html: () => item(2) });
+  assert.deepEqual(
+    delivered.map(({ html, to, except, position }) => [html, to, except, position]),
+    [[item(1), ["ann"], "p", 1], [item(2), undefined, undefined, 2]],
+  );
+  engine.push({ html: () => "" });
+  engine.push({ disconnect: "ann" });
+  assert.deepEqual([log.position, said], [2, ["disconnect ann"]]);
+  await engine.flush();
+  await engine.close();
+});
+
+/** A file in a directory that goes with the test. */
+function place() {
+  const directory = Deno.makeTempDirSync();
+  return {
+    file: `${directory}/state`,
+    files: () => [...Deno.readDirSync(directory)].map(({ name }) => name),
+    [Symbol.dispose]: () => Deno.removeSync(directory, { recursive: true }),
+  };
+}
+
+/** An application whose log is kept in a file, and what it said. */
+function start(file: string, options: TurboOptions = {}) {
+  const said: string[] = [];
+  const onNotice = (message: string) => said.push(message);
+  return Object.assign(new Turbo({ engine: memory({ file }), onNotice, ...options }), { said });
+}
+
+Deno.test("memory({ file }) goes on over a clean stop: same cursor, entries, topics", async () => {
+  using at = place();
+  const one = start(at.file);
+  assert.match(one.said.join(), /^No state in .+: there is none/);
+  one.push(item(1));
+  const head = String(one.head({ topics: ["room"] }));
+  assert.equal(one.said.length, 1, "nothing of a random key: this one is kept");
+  await one.close();
+  assert.deepEqual(at.files(), ["state"]);
+
+  const two = start(at.file);
+  assert.deepEqual([two.said, at.files()], [[], []]);
+  assert.equal(two.cursor, one.cursor);
+  const [, token = ""] = /data-token="([^"]+)"/.exec(head)!;
+  const request = new Request(`http://localhost/turbo-stream?since=${one.cursor}&token=${token}`, {
+    headers: { Accept: "text/event-stream" },
+  });
+  const { body } = two.connect(request);
+  assert.equal(two.listeners("room"), 1, "topics of before are valid");
+  await body!.cancel();
+  two.push(item(2));
+  assert.notEqual(two.cursor, one.cursor);
+  await two.close();
+});
+
+Deno.test("memory({ file }) begins anew after a stop that was not clean", async () => {
+  using at = place();
+  const one = start(at.file);
+  await one.close();
+  const two = start(at.file); // and is never closed
+  const three = start(at.file);
+  assert.notEqual(three.cursor.split(".")[0], two.cursor.split(".")[0]);
+  assert.match(three.said.join(), /there is none/);
+});
+
+for (
+  const [kind, spoil, message, stays] of [
+    ["cut off", (text: string) => text.slice(0, -5), /it is damaged/, false],
+    [
+      "of another version",
+      (text: string) => text.replace("state 1", "state 2"),
+      /another version/,
+      false,
+    ],
+    ["something else", () => "# Notes\n", /something else and stays as it is/, true],
+  ] as const
+) {
+  Deno.test(`memory({ file }) starts with a file that is ${kind}, says so and begins anew`, async () => {
+    using at = place();
+    const one = start(at.file);
+    one.push(item(1));
+    await one.close();
+    const spoilt = spoil(Deno.readTextFileSync(at.file));
+    Deno.writeTextFileSync(at.file, spoilt);
+    const two = start(at.file);
+    assert.match(two.said.join(), message);
+    assert.equal(two.said.length, 1);
+    assert.notEqual(two.cursor.split(".")[0], one.cursor.split(".")[0]);
+    assert.equal(at.files().length, stays ? 1 : 0);
+    await two.close();
+    const isAsItWas = Deno.readTextFileSync(at.file) === spoilt;
+    assert.equal(isAsItWas, stays, "what is not ours is never overwritten");
+  });
+}
+
+Deno.test("memory({ file }) fails at the start where no state could be left", () => {
+  using at = place();
+  assert.throws(
+    () => start(`${at.file}/missing/state`),
+    /Cannot keep the state in .+missing\/state/,
+  );
+});
+
+Deno.test("memory({ file }) gives the state up when something is pushed after it was left", async () => {
+  using at = place();
+  const one = start(at.file);
+  await one.close();
+  one.push(item(1));
+  one.push(item(2));
+  assert.deepEqual(at.files(), []);
+  assert.equal(one.said.filter((message) => message.includes("after close()")).length, 1);
+  const two = start(at.file);
+  assert.notEqual(two.cursor.split(".")[0], one.cursor.split(".")[0]);
+});
+
+Deno.test("memory({ file }) says where the state cannot be left at the end", async () => {
+  using at = place();
+  const one = start(at.file);
+  Deno.mkdirSync(`${at.file}/in the way`, { recursive: true });
+  await one.close();
+  assert.match(one.said.at(-1)!, /Cannot leave the state in /);
+});
+
+/** An order that comes from elsewhere, some time after the push. */
+class Elsewhere implements Engine {
+  copy!: Copy;
+  readonly #waiting: Push[] = [];
+
+  start(copy: Copy): void {
+    this.copy = copy;
+    copy.log.reset("elsewhere", 100);
+  }
+
+  push(push: Push): void {
+    this.#waiting.push(push);
+  }
+
+  flush(): Promise<void> {
+    for (const push of this.#waiting.splice(0)) {
+      if ("disconnect" in push) this.copy.disconnect(push.disconnect);
+      else {
+        const html = typeof push.html === "function" ? push.html() : push.html;
+        const position = this.copy.log.position + 3; // others push too
+        this.copy.deliver(this.copy.log.append(html, push, position));
+      }
+    }
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return this.flush();
+  }
+}
+
+Deno.test("Turbo works the same over an engine that orders later and elsewhere", async () => {
+  const engine = new Elsewhere();
+  const turbo = new Turbo({ engine });
+  const reader = (as: string) => {
+    const headers = { Accept: "text/event-stream" };
+    const request = new Request(`http://localhost/turbo-stream?since=${turbo.cursor}`, { headers });
+    return new Response(turbo.connect(request, { as }).body).text();
+  };
+  const [ann, bob] = [reader("ann"), reader("bob")];
+  let count = 1;
+  const box = (): Stream => replace("box", html`<b id="box">${count}</b>`);
+  assert.equal(turbo.push(item(1), { to: "ann" }), 1);
+  assert.equal(turbo.push(box), 2);
+  assert.equal(turbo.cursor, "elsewhere.100", "not yet: it is ordered elsewhere");
+  count = 2;
+  await turbo.flush();
+  assert.equal(turbo.cursor, "elsewhere.106");
+  assert.equal(turbo.disconnect("ann"), 1);
+  assert.equal(turbo.size, 2, "that travels through the engine too");
+  await turbo.close({ window: 0 });
+  const texts = [await ann, await bob];
+  assert.match(texts[0]!, /id: elsewhere\.103\ndata: .*<li>1<.*\n\nid: elsewhere\.106\n/);
+  assert.doesNotMatch(texts[1]!, /<li>/);
+  for (const text of texts) assert.match(text, /<b id="box">2<\/b>/, "rendered when it was sent");
+});

@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { serve, until, within } from "../tests/kit.ts";
+import { EventStreamCarrier } from "./event_stream.ts";
+import { html } from "./html.ts";
+import { CLOSE } from "./protocol.ts";
+import { append } from "./streams.ts";
+import { Turbo, type TurboOptions } from "./turbo.ts";
+
+const item = (n: number) => append("list", html`<li>${n}</li>`);
+
+function start(options: TurboOptions = {}) {
+  const turbo = new Turbo(options);
+  const server = serve((request) => turbo.connect(request));
+  return {
+    turbo,
+    url: `${server.url}/turbo-stream`,
+    async [Symbol.asyncDispose]() {
+      await turbo.close({ deadline: 1_000, window: 0 });
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function events(url: string, headers: Record<string, string> = {}) {
+  const abort = new AbortController();
+  const response = await fetch(url, {
+    headers: { accept: "text/event-stream", ...headers },
+    signal: abort.signal,
+  });
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  return {
+    response,
+    async until(end: string) {
+      while (!text.includes(end)) {
+        const { value, done } = await within(reader.read(), `the event ${end}`);
+        if (done) throw new Error(`Ended after ${text}`);
+        text += value;
+      }
+      return text;
+    },
+    async [Symbol.asyncDispose]() {
+      await reader.cancel();
+      abort.abort();
+    },
+  };
+}
+
+Deno.test("SSE has the cursor as id and the HTML as data, and resumes by both ways", async () => {
+  await using server = start();
+  const { turbo, url } = server;
+  const begin = turbo.cursor;
+  turbo.push(item(1));
+  const ways: [string, Record<string, string>][] = [
+    [`${url}?since=${begin}`, {}],
+    [url, { "Last-Event-ID": begin }],
+  ];
+  for (const [url, headers] of ways) {
+    await using stream = await events(url, headers);
+    assert.match(stream.response.headers.get("Content-Type")!, /^text\/event-stream/);
+    const text = await stream.until(`${item(1)}\n\n`);
+    const [marker, event] = text.split("\n\n");
+    assert.match(marker!, new RegExp(`^retry: \\d+\nevent: cursor\nid: ${begin}\ndata:$`));
+    assert.equal(event, `id: ${turbo.cursor}\ndata: ${item(1)}`);
+  }
+});
+
+Deno.test("SSE without a cursor is live from its moment and tells where that is", async () => {
+  await using server = start();
+  const { turbo } = server;
+  turbo.push(item(1));
+  await using stream = await events(server.url);
+  await stream.until(`id: ${turbo.cursor}`);
+  turbo.push(item(2));
+  const text = await stream.until(item(2));
+  assert(!text.includes(item(1)));
+});
+
+Deno.test("SSE has one event for each push, also of one turn", async () => {
+  await using server = start();
+  const { turbo } = server;
+  await using stream = await events(`${server.url}?since=${turbo.cursor}`);
+  await stream.until("\n\n");
+  const ids = [1, 2].map((n) => {
+    turbo.push(item(n));
+    return turbo.cursor;
+  });
+  const text = await stream.until(item(2));
+  assert.deepEqual(text.match(/(?<=id: )\S+/g)!.slice(1), ids);
+});
+
+Deno.test("SSE has heartbeats, as events that are no messages", async () => {
+  await using server = start({ heartbeat: 100 });
+  await using stream = await events(`${server.url}?since=${server.turbo.cursor}`);
+  await stream.until(`event: cursor\nid: ${server.turbo.cursor}.`);
+});
+
+Deno.test("SSE connections are counted, and gone when the reader goes", async () => {
+  await using server = start();
+  {
+    await using stream = await events(server.url);
+    await stream.until("id:");
+    assert.equal(server.turbo.size, 1);
+  }
+  await until(() => server.turbo.size === 0, "it is gone");
+});
+
+function carrier(onClose = () => {}) {
+  return new EventStreamCarrier({ retry: 7, highWaterMark: 1_000, onClose });
+}
+
+Deno.test("EventStreamCarrier says retry once, within its first event", async () => {
+  const stream = carrier();
+  for (const n of [1, 2]) stream.send([{ cursor: `e.${n}`, html: "" }]);
+  stream.close(CLOSE.goingAway);
+  const text = await new Response(stream.body).text();
+  assert.equal(
+    text,
+    "retry: 7\nevent: cursor\nid: e.1\ndata:\n\nevent: cursor\nid: e.2\ndata:\n\n",
+  );
+});
+
+Deno.test("EventStreamCarrier counts what waits, and nothing after its end", async () => {
+  let closed = 0;
+  const stream = carrier(() => closed++);
+  const bytes = stream.send([{ cursor: "e.1", html: "é" }]);
+  assert.equal(stream.buffered, bytes);
+  stream.close(CLOSE.sentAway);
+  stream.close(CLOSE.sentAway);
+  assert.equal(stream.send([{ cursor: "e.2", html: "late" }]), 0);
+  assert.equal(closed, 1);
+  const text = await new Response(stream.body).text();
+  assert.match(text, /data: é\n\nevent: away\ndata:\n\n$/);
+  assert.equal(new TextEncoder().encode(text.replace("event: away\ndata:\n\n", "")).length, bytes);
+});
