@@ -62,6 +62,8 @@ const BACKLOG = 4_096;
 const RETRY_INTERVAL = 200;
 /** Milliseconds after which a lack of file descriptors is reported again. */
 const REPORT_INTERVAL = 10_000;
+/** Milliseconds within which signals are one: `deno task` passes on what the terminal sent already. */
+const ONE_KEY_PRESS = 50;
 /** How much of the deadline the app has; the rest is for requests that are being answered. */
 const DRAIN_SHARE = 0.9;
 /** Milliseconds between two looks at the memory, and to the end where it runs out. */
@@ -120,6 +122,7 @@ export function serve(
   }, { port, hostname, log });
   const { promise: finished, resolve } = Promise.withResolvers<number>();
   let stopping: { code: number } | undefined;
+  let signalTimer: ReturnType<typeof setTimeout> | undefined;
 
   function stop({ code = 0, deadline: limit = deadline }: StopOptions = {}): Promise<number> {
     checkRange("deadline", limit);
@@ -148,13 +151,14 @@ export function serve(
 
   function finish(code: number): void {
     clearInterval(memoryTimer);
+    clearTimeout(signalTimer);
     for (const signal of SIGNALS) signals.removeSignalListener(signal, onSignal);
     resolve(code);
   }
 
   function onSignal(): void {
     if (stopping) finish(stopping.code);
-    else stop();
+    else signalTimer ??= setTimeout(() => stop(), ONE_KEY_PRESS);
   }
 
   function checkMemory(): void {

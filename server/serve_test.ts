@@ -188,20 +188,43 @@ Deno.test("serve() answers requests while it drains, and none afterwards", async
 for (const signal of ["SIGINT", "SIGTERM"]) {
   Deno.test(`serve() finishes at once on ${signal} when it is stopping, with the code of that`, async () => {
     const { options, listeners } = observed();
-    const { promise: drained, resolve } = Promise.withResolvers<void>();
+    const drained = Promise.withResolvers<void>();
     const shutdown = Promise.withResolvers<void>();
     const server = serve(hello, {
       ...options,
       listen: () => fakeServer({ shutdown: shutdown.resolve }).server,
-      drain: () => drained,
+      drain: () => drained.promise,
     });
     server.stop({ code: 7 });
     listeners.get(signal)!();
     assert.equal(await within(server.finished, "it to finish"), 7);
-    resolve();
-    await shutdown.promise; // the rest goes on, for whoever does not end the process
+    drained.resolve();
+    await shutdown.promise; // the rest goes on, where the process does
   });
 }
+
+Deno.test("serve() takes two signals of one key press as one, and the next as the second", async () => {
+  const { options, listeners } = observed();
+  const draining = Promise.withResolvers<void>();
+  const drained = Promise.withResolvers<void>();
+  const shutdown = Promise.withResolvers<void>();
+  const server = serve(hello, {
+    ...options,
+    listen: () => fakeServer({ shutdown: shutdown.resolve }).server,
+    drain() {
+      draining.resolve();
+      return drained.promise;
+    },
+  });
+  const interrupt = listeners.get("SIGINT")!;
+  interrupt();
+  interrupt();
+  await within(draining.promise, "it to drain");
+  interrupt();
+  assert.equal(await within(server.finished, "it to finish"), 0);
+  drained.resolve();
+  await shutdown.promise;
+});
 
 Deno.test("Server.stop() changes nothing when it is stopping", async () => {
   const { options } = observed();
