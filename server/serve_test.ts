@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { until, within } from "../tests/kit.ts";
+import { pause, until, within } from "../tests/kit.ts";
 import { serve, type ServeOptions } from "./serve.ts";
 
 type Listen = NonNullable<ServeOptions["listen"]>;
@@ -193,6 +193,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
     const server = serve(hello, {
       ...options,
       listen: () => fakeServer({ shutdown: shutdown.resolve }).server,
+      deadline: 3_600_000,
       drain: () => drained.promise,
     });
     server.stop({ code: 7 });
@@ -211,6 +212,7 @@ Deno.test("serve() takes two signals of one key press as one, and the next as th
   const server = serve(hello, {
     ...options,
     listen: () => fakeServer({ shutdown: shutdown.resolve }).server,
+    deadline: 3_600_000,
     drain() {
       draining.resolve();
       return drained.promise;
@@ -220,6 +222,8 @@ Deno.test("serve() takes two signals of one key press as one, and the next as th
   interrupt();
   interrupt();
   await within(draining.promise, "it to drain");
+  const first = await Promise.race([server.finished, pause(0).then(() => "still draining")]);
+  assert.equal(first, "still draining");
   interrupt();
   assert.equal(await within(server.finished, "it to finish"), 0);
   drained.resolve();
@@ -293,7 +297,7 @@ Deno.test("serve() stops with code 3 within 2 s when the memory is above maxMemo
     memory: () => readings.shift() ?? 200 * MIB,
     async drain(milliseconds) {
       given = milliseconds;
-      await new Promise((resolve) => setTimeout(resolve, 600)); // until it would look again
+      await pause(600); // until it would look again
     },
   });
   assert.equal(await within(server.finished, "it to finish"), 3);
@@ -305,5 +309,5 @@ Deno.test("serve() stops with code 3 within 2 s when the memory is above maxMemo
 Deno.test("serve() does not look at the memory without maxMemory", async () => {
   const memory = () => assert.fail("it looks");
   await using _server = serve(hello, { ...observed().options, memory });
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  await pause(600);
 });
