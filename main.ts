@@ -1,14 +1,25 @@
 /**
- * A live load-average page: routes, wiring, timer and process.
+ * A live load-average page: options, routes, wiring and timer.
  *
  * @module
  */
 import { type Context, Hono } from "hono";
 import { getConnInfo } from "hono/deno";
 import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
-import { parseArgs } from "node:util";
 import config from "./deno.json" with { type: "json" };
 import { type LoadReport, LoadSampler } from "./loadavg.ts";
+import { serve, type ServeOptions, type Server } from "./server/serve.ts";
+import {
+  hostname,
+  integer,
+  type Options,
+  origins,
+  parseSettings as parseSettingsOf,
+  path,
+  seconds,
+  type SettingsOf,
+  settingsOrExit,
+} from "./server/settings.ts";
 import { LOAD_ID, loadBox, mainPage, notFoundPage, type PageContext } from "./templates.ts";
 import { secondPage, STYLES } from "./templates.ts";
 import {
@@ -21,21 +32,84 @@ import {
 } from "./turbo/mod.ts";
 import { hasValidHost } from "./turbo/request.ts";
 
-/** What can be set from outside. */
-export interface Settings {
-  /** Port to listen on; 0 takes a free one. */
-  port: number;
-  /** Address to listen on. */
-  hostname: string;
-  /** Seconds between two readings. */
-  interval: number;
-  /** Open pages at a time. */
-  maxConnections: number;
-  /** Origins other than the server's own whose pages may connect. */
-  allowOrigin: string[];
-  /** MiB of memory above which the process drains and ends, for a supervisor to start it anew. */
-  maxMemory: number;
-}
+/** What can be set from outside, on the command line or in the environment. */
+export const OPTIONS = {
+  port: {
+    flag: "--port",
+    placeholder: "N",
+    variable: "PORT",
+    parse: integer(0, 65_535),
+    default: 8000,
+    help: "Port to listen on, 0 for a free one",
+  },
+  hostname: {
+    flag: "--hostname",
+    placeholder: "H",
+    variable: "HOST",
+    parse: hostname,
+    default: "0.0.0.0",
+    help: "Address to listen on",
+  },
+  interval: {
+    flag: "--interval",
+    placeholder: "SECONDS",
+    variable: "INTERVAL",
+    parse: seconds(0.05, 86_400),
+    default: 5,
+    help: "Time between two readings, at least 0.05",
+  },
+  maxConnections: {
+    flag: "--max-connections",
+    placeholder: "N",
+    variable: "MAX_CONNECTIONS",
+    parse: integer(1, 1_000_000),
+    default: 10_000,
+    help: "Open pages at a time",
+  },
+  allowOrigin: {
+    flag: "--allow-origin",
+    placeholder: "URL",
+    variable: "ALLOW_ORIGIN",
+    parse: origins,
+    default: [],
+    help: "Another origin whose pages may connect; repeat the option, or separate with commas",
+    repeatable: true,
+  },
+  maxMemory: {
+    flag: "--max-memory",
+    placeholder: "MIB",
+    variable: "MAX_MEMORY",
+    parse: integer(0, 1_048_576),
+    default: 1024,
+    help: "Memory above which it closes all connections and exits with code 3, to be started " +
+      "again; 0 for no limit",
+  },
+  drain: {
+    flag: "--drain",
+    placeholder: "SECONDS",
+    variable: "DRAIN",
+    parse: seconds(0, 3_600),
+    default: 10,
+    help: "Time from SIGTERM or SIGINT to the end, in which all connections are closed",
+  },
+  state: {
+    flag: "--state",
+    placeholder: "FILE",
+    variable: "STATE_FILE",
+    parse: path,
+    default: undefined,
+    help: "File that keeps what was pushed over a restart",
+  },
+} satisfies Options;
+
+const PROGRAM = {
+  name: "turbo-deno",
+  version: config.version,
+  summary: "A live load-average page.",
+};
+
+/** What is set from outside. */
+export type Settings = SettingsOf<typeof OPTIONS>;
 
 /** What {@linkcode createApp} takes; everything has a default. */
 export interface AppOptions {
@@ -43,6 +117,8 @@ export interface AppOptions {
   interval?: number;
   /** Where the numbers come from. */
   sampler?: Pick<LoadSampler, "report">;
+  /** The file that keeps what was pushed over a restart. Default none. */
+  state?: string | undefined;
   /** Options of the stream. */
   turbo?: TurboOptions;
 }
@@ -62,6 +138,7 @@ type AppContext = Context<{ Variables: SecureHeadersVariables }>;
 /** Wires the app together. Starts nothing: the timer runs while a page is open. */
 export function createApp(options: AppOptions = {}): App {
   const { interval = 5, sampler = new LoadSampler() } = options;
+  // the engine takes it up
   const turbo = new Turbo({ ...options.turbo, onChange: startOrStopTimer });
   const stylesheet = asset("/assets/app.css", STYLES, "text/css");
   const hono = new Hono<{ Variables: SecureHeadersVariables }>();
@@ -167,245 +244,47 @@ export function createApp(options: AppOptions = {}): App {
     turbo,
     async close(deadline) {
       draining = true;
-      await turbo.close({ code: 1012, deadline });
+      await turbo.close({ code: 1012, window: deadline / 2, deadline });
       clearInterval(timer);
     },
   };
 }
 
-const HELP = `A live load-average page.
-
-Usage: turbo-deno [options]
-
-Options, each also an environment variable; the option wins:
-  --port N             PORT             Port to listen on, 0 for a free one (8000)
-  --hostname H         HOST             Address to listen on (0.0.0.0)
-  --interval SECONDS   INTERVAL         Time between two readings, at least 0.05 (5)
-  --max-connections N  MAX_CONNECTIONS  Open pages at a time (10000)
-  --allow-origin URL   ALLOW_ORIGIN     Another origin whose pages may connect; repeat
-                                        the option, or separate with commas (none)
-  --max-memory MIB     MAX_MEMORY       Memory above which it closes all connections and exits
-                                        with code 3, to be started anew; 0 for no limit (1024)
-  --help               Show this text
-  --version            Show the version
-`;
-
-/** What is wrong with the command line or the environment. */
-class UsageError extends Error {}
-
-/**
- * The settings that the command line and the environment give.
- *
- * @throws {UsageError} that names the option, the value and what is allowed
- */
+/** The settings that the command line and the environment give; see `server/settings.ts`. */
 export function parseSettings(
   args: readonly string[],
   env: (name: string) => string | undefined,
 ): Settings | "help" | "version" {
-  const values = parseOptions(args);
-  if (values.help) return "help";
-  if (values.version) return "version";
-
-  function read<T>(option: string, variable: string, parse: Parser<T>, fallback: T): T {
-    const given = values[option];
-    if (given !== undefined) return parse(`--${option}`, String(given));
-    const set = env(variable);
-    return set === undefined || set === "" ? fallback : parse(variable, set);
-  }
-  return {
-    port: read("port", "PORT", integer(0, 65_535), 8000),
-    hostname: read("hostname", "HOST", hostname, "0.0.0.0"),
-    interval: read("interval", "INTERVAL", seconds, 5),
-    maxConnections: read("max-connections", "MAX_CONNECTIONS", integer(1, 1_000_000), 10_000),
-    allowOrigin: read("allow-origin", "ALLOW_ORIGIN", origins, []),
-    maxMemory: read("max-memory", "MAX_MEMORY", integer(0, 1_048_576), 1024),
-  };
+  return parseSettingsOf(OPTIONS, { args, env });
 }
-
-type Parser<T> = (name: string, value: string) => T;
-
-function parseOptions(args: readonly string[]): Record<string, unknown> {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        "port": { type: "string" },
-        "hostname": { type: "string" },
-        "interval": { type: "string" },
-        "max-connections": { type: "string" },
-        "allow-origin": { type: "string", multiple: true },
-        "max-memory": { type: "string" },
-        "help": { type: "boolean", short: "h" },
-        "version": { type: "boolean", short: "V" },
-      },
-    });
-    return values;
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    throw new UsageError(error.message.split(/\n|\. /)[0]);
-  }
-}
-
-function integer(least: number, most: number): Parser<number> {
-  return (name, value) => {
-    const number = Number(value);
-    if (/^\d+$/.test(value) && number >= least && number <= most) return number;
-    throw new UsageError(
-      `${name} is ${quote(value)}: a whole number from ${least} to ${most} is needed`,
-    );
-  };
-}
-
-function seconds(name: string, value: string): number {
-  const number = Number(value);
-  if (/^(\d+\.?\d*|\.\d+)$/.test(value) && number >= 0.05 && number <= 86_400) return number;
-  throw new UsageError(`${name} is ${quote(value)}: seconds from 0.05 to 86400 are needed`);
-}
-
-function hostname(name: string, value: string): string {
-  if (/^[A-Za-z0-9._:%-]+$/.test(value)) return value;
-  throw new UsageError(`${name} is ${quote(value)}: a host name or an IP address is needed`);
-}
-
-function origins(name: string, value: string): string[] {
-  const list = value.split(",").map((origin) => origin.trim()).filter((origin) => origin !== "");
-  for (const origin of list) {
-    const url = URL.canParse(origin) ? new URL(origin) : undefined;
-    if (url && /^https?:$/.test(url.protocol) && url.origin === origin.replace(/\/$/, "")) continue;
-    throw new UsageError(
-      `${name} is ${quote(origin)}: an origin such as https://example.com is needed`,
-    );
-  }
-  return list.map((origin) => new URL(origin).origin);
-}
-
-function quote(value: string): string {
-  return JSON.stringify(value.slice(0, 100));
-}
-
-/** Milliseconds for readers to be told, and then for the process to end, whatever hangs. */
-const DRAIN_DEADLINE = 10_000;
-const EXIT_DEADLINE = 5_000;
-/** The same where the memory runs out, which does not wait for a reader. */
-const MEMORY_DRAIN_DEADLINE = 2_000;
-const MEMORY_CHECK_INTERVAL = 500;
-const OUT_OF_MEMORY = 3;
-/** Connections that wait to be accepted: one that finds no room comes again a second later. */
-const BACKLOG = 4_096;
-/** Milliseconds between two tries to accept connections again. */
-const RETRY_INTERVAL = 200;
 
 async function main(): Promise<void> {
-  const settings = settingsOrExit();
-  const { port, hostname, interval, maxConnections, allowOrigin, maxMemory } = settings;
-  const app = createApp({ interval, turbo: { maxConnections, allowedOrigins: allowOrigin } });
-  let server = listenOrExit();
-  const { port: boundPort } = server.addr as Deno.NetAddr;
-  const shown = hostname === "0.0.0.0" || hostname === "::" ? "localhost" : hostname;
-  console.log(`Listening on http://${shown.includes(":") ? `[${shown}]` : shown}:${boundPort}/`);
-
-  let stopping = false;
-  async function stop({ code, deadline }: { code: number; deadline: number }): Promise<void> {
-    stopping = true;
-    console.log(`Stopping: closing ${app.turbo.size} connections`);
-    await app.close(deadline);
-    // It closes idle connections, and would wait for one that is stuck for ever.
-    await Promise.race([
-      server.shutdown(),
-      new Promise((done) => setTimeout(done, Math.min(deadline, EXIT_DEADLINE))),
-    ]);
-    Deno.exit(code);
-  }
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => {
-      if (stopping) Deno.exit(0);
-      stop({ code: 0, deadline: DRAIN_DEADLINE });
-    });
-  }
-
-  // A client can make Deno hold a message of any length in fragments, which nothing here can see.
-  if (maxMemory > 0) setInterval(checkMemory, MEMORY_CHECK_INTERVAL);
-  function checkMemory(): void {
-    const used = Math.round(Deno.memoryUsage().rss / 1024 ** 2);
-    if (stopping || used <= maxMemory) return;
-    console.error(`Memory is at ${used} MiB of ${maxMemory} (--max-memory): ending`);
-    stop({ code: OUT_OF_MEMORY, deadline: MEMORY_DRAIN_DEADLINE });
-  }
-
-  for (let failedAt = -Infinity;;) {
-    try {
-      await server.finished;
-      return;
-    } catch (error) {
-      // The accept loop ends when there are no file descriptors left; open connections live on.
-      if (Date.now() - failedAt > 10_000) {
-        console.error(`Cannot accept connections, trying again: ${reasonOf(error)}`);
-      }
-      server = await listenAgain();
-      failedAt = Date.now();
-    }
-  }
-
-  async function listenAgain(): Promise<Deno.HttpServer> {
-    for (;;) {
-      await new Promise((done) => setTimeout(done, RETRY_INTERVAL));
-      try {
-        return listen(boundPort);
-      } catch (error) {
-        if (!(error instanceof Error)) throw error; // said already: no descriptor, or not yet free
-      }
-    }
-  }
-
-  function listenOrExit(): Deno.HttpServer {
-    try {
-      return listen(port);
-    } catch (error) {
-      exit(1, `Cannot listen on ${hostname}:${port}: ${reasonOf(error)}`);
-    }
-  }
-
-  function listen(port: number): Deno.HttpServer {
-    return Deno.serve({ port, hostname, tcpBacklog: BACKLOG, onListen() {} }, app.hono.fetch);
-  }
+  const settings = settingsOrExit(OPTIONS, PROGRAM);
+  const { interval, state, maxConnections, allowOrigin } = settings;
+  const turbo = { maxConnections, allowedOrigins: allowOrigin };
+  const app = createApp({ interval, state, turbo });
+  const { port, hostname, maxMemory } = settings;
+  const server = serveOrExit(app.hono.fetch, {
+    port,
+    hostname,
+    maxMemory,
+    deadline: settings.drain * 1000,
+    drain(milliseconds) {
+      console.log(`Stopping: closing ${app.turbo.size} connections`);
+      return app.close(milliseconds);
+    },
+  });
+  Deno.exit(await server.finished);
 }
 
-function settingsOrExit(): Settings {
+function serveOrExit(handler: Deno.ServeHandler<Deno.NetAddr>, options: ServeOptions): Server {
   try {
-    const settings = parseSettings(Deno.args, readEnv);
-    if (settings === "help") {
-      console.log(HELP.trimEnd());
-      Deno.exit(0);
-    }
-    if (settings === "version") {
-      console.log(`turbo-deno ${config.version}`);
-      Deno.exit(0);
-    }
-    return settings;
+    return serve(handler, options);
   } catch (error) {
-    if (error instanceof UsageError) exit(2, `${error.message} (see --help)`);
-    throw error;
+    if (!(error instanceof Error)) throw error;
+    console.error(`${PROGRAM.name}: ${error.message}`);
+    Deno.exit(1);
   }
-}
-
-function readEnv(name: string): string | undefined {
-  try {
-    return Deno.env.get(name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) return undefined; // not allowed, so not used
-    throw error;
-  }
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof Deno.errors.AddrInUse) return "the port is taken; choose one with --port";
-  if (error instanceof Error) return error.message.split("\n")[0]!;
-  return String(error);
-}
-
-function exit(code: number, message: string): never {
-  console.error(`turbo-deno: ${message}`);
-  Deno.exit(code);
 }
 
 if (import.meta.main) await main();

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { type App, createApp, parseSettings } from "./main.ts";
+import config from "./deno.json" with { type: "json" };
+import { type App, createApp, OPTIONS, parseSettings } from "./main.ts";
 import type { LoadReport } from "./loadavg.ts";
+import { showDefault } from "./server/settings.ts";
 import { startBrowser } from "./tests/browser.ts";
 import { connect, endApp, pause, serve, START_FLAGS, startApp, until } from "./tests/kit.ts";
 import { within } from "./tests/kit.ts";
@@ -234,10 +236,12 @@ Deno.test("parseSettings() has the documented defaults", () => {
     maxConnections: 10_000,
     allowOrigin: [],
     maxMemory: 1024,
+    drain: 10,
+    state: undefined,
   });
 });
 
-Deno.test("parseSettings() takes the environment, and an option before it", () => {
+Deno.test("parseSettings() reads each documented variable", () => {
   const env: Record<string, string> = {
     PORT: "1",
     HOST: "::1",
@@ -245,38 +249,92 @@ Deno.test("parseSettings() takes the environment, and an option before it", () =
     MAX_CONNECTIONS: "2",
     ALLOW_ORIGIN: "https://a.example, http://b.example:81/",
     MAX_MEMORY: "300",
+    DRAIN: "2.5",
+    STATE_FILE: "state/log",
   };
-  assert.deepEqual(parseSettings(["--port", "3", "--interval=0.05"], (name) => env[name]), {
-    port: 3,
+  assert.deepEqual(parseSettings([], (name) => env[name]), {
+    port: 1,
     hostname: "::1",
-    interval: 0.05,
+    interval: 0.5,
     maxConnections: 2,
     allowOrigin: ["https://a.example", "http://b.example:81"],
     maxMemory: 300,
+    drain: 2.5,
+    state: "state/log",
   });
 });
 
-Deno.test("parseSettings() names the option, the value and what is allowed", () => {
-  const cases: [string[], Record<string, string>, RegExp][] = [
-    [["--port", "abc"], {}, /--port is "abc": a whole number from 0 to 65535/],
-    [["--port", "65536"], {}, /--port is "65536"/],
-    [["--port", "1.5"], {}, /--port is "1.5"/],
-    [["--port="], {}, /--port is ""/],
-    [[], { PORT: "x" }, /PORT is "x"/],
-    [["--interval", "0.04"], {}, /--interval is "0.04": seconds from 0.05/],
-    [["--interval", "NaN"], {}, /--interval is "NaN"/],
-    [["--interval", "1e3"], {}, /--interval is "1e3"/],
-    [["--max-connections", "0"], {}, /--max-connections is "0"/],
-    [["--hostname", "a b"], {}, /--hostname is "a b"/],
-    [["--allow-origin", "example.com"], {}, /--allow-origin is "example.com": an origin such as/],
-    [["--allow-origin", "https://a/b"], {}, /--allow-origin is "https:\/\/a\/b"/],
-    [["--allow-origin", "null"], {}, /--allow-origin is "null"/],
-    [["--nonsense"], {}, /--nonsense/],
-    [["stray"], {}, /stray/],
+Deno.test("parseSettings() allows what can be used, and says so", () => {
+  const cases: [string, RegExp][] = [
+    ["--port=65536", /--port is "65536": a whole number from 0 to 65535/],
+    ["--interval=0.04", /--interval is "0.04": seconds from 0.05 to 86400/],
+    ["--max-connections=0", /--max-connections is "0": a whole number from 1 to 1000000/],
+    ["--max-memory=1e9", /--max-memory is "1e9": a whole number from 0 to 1048576/],
+    ["--hostname=a b", /--hostname is "a b": a host name or an IP address/],
+    ["--allow-origin=null", /--allow-origin is "null": an origin such as/],
+    ["--drain=3601", /--drain is "3601": seconds from 0 to 3600/],
+    ["--state=", /--state is "": the path of a file/],
   ];
-  for (const [args, env, message] of cases) {
-    assert.throws(() => parseSettings(args, (name) => env[name]), message);
+  for (const [arg, message] of cases) assert.throws(() => parseSettings([arg], none), message);
+  for (const arg of ["--port=0", "--interval=.05", "--max-memory=0", "--drain=0"]) {
+    parseSettings([arg], none);
   }
+});
+
+const VARIABLES = Object.values(OPTIONS).map(({ variable }) => variable);
+
+for (const task of ["start", "dev", "compile"] as const) {
+  Deno.test(`deno task ${task} may read each variable of an option, and has the flags of start`, () => {
+    const flags = (command: string) => command.match(/--(no-prompt|allow-[^ "]+)/g)!;
+    const { command } = config.tasks[task];
+    const [env] = flags(command).filter((flag) => flag.startsWith("--allow-env="));
+    assert.equal(env, `--allow-env=${VARIABLES.join(",")}`);
+    assert.deepEqual(flags(command), flags(config.tasks.start.command));
+  });
+}
+
+Deno.test("README.md names each option, its variable and its default", async () => {
+  const readme = await Deno.readTextFile(new URL("README.md", import.meta.url));
+  const row = /^\| `(--[^`]+)` +\| `([A-Z_]+)` +\| (?:`([^`]+)`|(none)) +\|/gm;
+  assert.deepEqual(
+    [...readme.matchAll(row)].map(([, option, variable, code, none]) => [
+      option,
+      variable,
+      code ?? none,
+    ]),
+    Object.values(OPTIONS).map((option) => [
+      `${option.flag} ${option.placeholder}`,
+      option.variable,
+      showDefault(option.default),
+    ]),
+  );
+});
+
+Deno.test("deploy/turbo-deno.service sets variables of options, to values that are allowed", async () => {
+  const unit = await Deno.readTextFile(new URL("deploy/turbo-deno.service", import.meta.url));
+  const env = new Map<string, string>();
+  for (const [, pairs] of unit.matchAll(/^Environment=(.+)$/gm)) {
+    for (const pair of pairs!.split(" ")) {
+      const [name = "", value = ""] = pair.split("=");
+      assert(VARIABLES.includes(name), name);
+      env.set(name, value);
+    }
+  }
+  const settings = parseSettings([], (name) => env.get(name));
+  assert(typeof settings === "object");
+  const [, directory] = /^StateDirectory=(.+)$/m.exec(unit) ?? [];
+  assert.equal(settings.state, `/var/lib/${directory}/state`);
+  for (const kind of ["read", "write"]) {
+    assert.match(
+      config.tasks.compile.command,
+      RegExp(`--allow-${kind}=\\S*/var/lib/${directory}\\b`),
+    );
+  }
+  const [, seconds] = /^TimeoutStopSec=(\d+)$/m.exec(unit) ?? [];
+  assert(
+    Number(seconds) > settings.drain,
+    `killed after ${seconds} s, drains for ${settings.drain}`,
+  );
 });
 
 Deno.test("main.ts says in one line what is wrong with an option, and exits with 2", async () => {
@@ -298,11 +356,18 @@ Deno.test("main.ts says in one line that the port is taken, and exits with 1", a
   );
 });
 
+Deno.test("main.ts says which address to open, and on all addresses that the network can reach it", async () => {
+  await using app = await startApp(["--port=0"]);
+  assert.match(app.url, /^http:\/\/localhost:[1-9]\d*$/);
+  assert.match(app.output.stdout, /^Listening on http:\S+\/ \(.*the network can reach it\)\n$/);
+  assert.equal(await (await fetch(`${app.url}/healthz`)).text(), "ok");
+});
+
 Deno.test("main.ts --help and --version answer and exit with 0", async () => {
   const help = await endApp(["--help"]);
   assert.equal(help.code, 0);
-  for (const name of ["--port", "PORT", "--interval", "MAX_CONNECTIONS", "--allow-origin"]) {
-    assert(help.stdout.includes(name), name);
+  for (const { flag, variable } of Object.values(OPTIONS)) {
+    for (const name of [flag, variable]) assert(help.stdout.includes(name), name);
   }
   const version = await endApp(["--version"]);
   assert.match(version.stdout, /^turbo-deno \d+\.\d+\.\d+\n$/);

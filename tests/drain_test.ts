@@ -50,6 +50,29 @@ Deno.test("main.ts tells 200 of 200 clients over half the window on SIGTERM, and
   );
 });
 
+Deno.test("main.ts ends within --drain in spite of a stopped client, not within a time of its own", async () => {
+  await using patient = await startApp(["--port=0", ...ARGS, "--drain=60"]);
+  await using hasty = await startApp(["--port=0", ...ARGS, "--drain=1"]);
+  await using stopped = startChild("reader.ts", [patient.url]);
+  await using alsoStopped = startChild("reader.ts", [hasty.url]);
+  for (const { process, line } of [stopped, alsoStopped]) {
+    await line(/^open/, { from: 0 });
+    process.kill("SIGSTOP");
+  }
+  patient.child.kill("SIGTERM"); // first, so that it would end first if both had the same time
+  await until(() => /Stopping/.test(patient.output.stdout), "it stops");
+  hasty.child.kill("SIGTERM");
+  const ended = await within(
+    Promise.race([
+      patient.child.status.then(() => "patient"),
+      hasty.child.status.then(({ code }) => `hasty with ${code}`),
+    ]),
+    "one of them to end",
+    50_000,
+  );
+  assert.equal(ended, "hasty with 0");
+});
+
 Deno.test("main.ts exits at once on a second signal", async () => {
   await using app = await startApp(["--port=0", ...ARGS]);
   await using stopped = startChild("reader.ts", [app.url]);

@@ -130,8 +130,9 @@ export async function connect(
   };
 }
 
-/** The permissions of `deno task start`. */
-export const START_FLAGS: string[] = config.tasks.start.command.split(" ").slice(2, -1);
+/** The permissions of `deno task start`, without the quotes that some of them need in a shell. */
+export const START_FLAGS: string[] = config.tasks.start.command.replaceAll('"', "").split(" ")
+  .slice(2, -1);
 
 /** The app in a process of its own. */
 export interface TestProcess extends AsyncDisposable {

@@ -1,0 +1,313 @@
+import assert from "node:assert/strict";
+import { pause, until, within } from "../tests/kit.ts";
+import { serve, type ServeOptions } from "./serve.ts";
+
+type Listen = NonNullable<ServeOptions["listen"]>;
+
+/** Options with which a test sees what is said and sends signals, on a free port. */
+function observed() {
+  const said: string[] = [];
+  const listeners = new Map<string, () => void>();
+  const say = (...parts: unknown[]) => said.push(parts.join(" "));
+  return {
+    said,
+    listeners,
+    options: {
+      port: 0,
+      hostname: "127.0.0.1",
+      log: { log: say, error: say },
+      signals: {
+        addSignalListener: (signal, listener) => listeners.set(signal, listener),
+        removeSignalListener: (signal) => listeners.delete(signal),
+      },
+    } satisfies ServeOptions as ServeOptions,
+  };
+}
+
+/** A stand-in for what `Deno.serve` returns, whose end the test decides. */
+function fakeServer({ hostname = "127.0.0.1", port = 8000, shutdown = () => {} } = {}) {
+  const { promise: finished, resolve, reject } = Promise.withResolvers<void>();
+  const server = {
+    addr: { transport: "tcp", hostname, port },
+    finished,
+    shutdown: () => Promise.resolve(shutdown()).then(resolve),
+  } as unknown as Deno.HttpServer<Deno.NetAddr>;
+  return { server, fail: (reason: string) => reject(new Error(reason)) };
+}
+
+const hello = () => new Response("hello");
+const never = () => new Promise<never>(() => {});
+
+// ---- Where it listens
+
+Deno.test("serve() listens on a free port for 0, and says in one line which", async () => {
+  const { options, said } = observed();
+  await using server = serve(hello, options);
+  assert.equal(await (await fetch(server.url)).text(), "hello");
+  assert(server.port > 0);
+  assert.equal(server.url, `http://127.0.0.1:${server.port}/`);
+  assert.deepEqual(said, [`Listening on ${server.url}`]);
+});
+
+for (
+  const [hostname, address, url, reach] of [
+    ["0.0.0.0", "0.0.0.0", "http://localhost:8000/", true],
+    ["::", "::", "http://localhost:8000/", true],
+    ["::1", "::1", "http://[::1]:8000/", false],
+    ["localhost", "127.0.0.1", "http://localhost:8000/", false],
+  ] as const
+) {
+  const says = reach ? "says that the network can reach it" : "says no more";
+  Deno.test(`serve() on ${hostname} gives ${url} to open, and ${says}`, async () => {
+    const { options, said } = observed();
+    const listen = () => fakeServer({ hostname: address }).server;
+    await using server = serve(hello, { ...options, hostname, listen });
+    assert.equal(server.url, url);
+    const more = reach ? " (on all addresses: the network can reach it)" : "";
+    assert.deepEqual(said, [`Listening on ${url}${more}`]);
+  });
+}
+
+Deno.test("serve() lets 4,096 connections wait to be accepted", async () => {
+  let given: Deno.ServeTcpOptions = {};
+  const listen: Listen = (options) => {
+    given = options;
+    return fakeServer().server;
+  };
+  await using _server = serve(hello, { ...observed().options, listen });
+  assert.equal(given.tcpBacklog, 4_096);
+});
+
+Deno.test("serve() throws one line where the port is taken, and starts nothing", async () => {
+  await using first = serve(hello, observed().options);
+  const { options, said, listeners } = observed();
+  assert.throws(() => serve(hello, { ...options, port: first.port, maxMemory: 1 }), {
+    message: `Cannot listen on 127.0.0.1:${first.port}: the port is taken; choose another`,
+  });
+  assert.deepEqual(said, []);
+  assert.equal(listeners.size, 0);
+});
+
+for (const name of ["deadline", "maxMemory"]) {
+  Deno.test(`serve() throws a RangeError that names ${name} and its value`, () => {
+    const { options, listeners } = observed();
+    for (const value of [-1, NaN, 2 ** 31]) {
+      const message = new RegExp(`${value} as ${name}: 0 to 2147483647`);
+      assert.throws(() => serve(hello, { ...options, [name]: value }), message);
+    }
+    assert.equal(listeners.size, 0);
+  });
+}
+
+// ---- When accepting fails
+
+Deno.test("serve() listens again on its port when accepting ends, tries until it can, and says so once", async () => {
+  const { options, said } = observed();
+  const fakes = [fakeServer({ port: 4711 }), fakeServer(), fakeServer()];
+  const ports: (number | undefined)[] = [];
+  const listen: Listen = ({ port }) => {
+    ports.push(port);
+    if (ports.length === 2) throw new Error("Too many open files");
+    return fakes.shift()!.server;
+  };
+  const [first, second] = fakes;
+  await using _server = serve(hello, { ...options, listen });
+  first!.fail("Too many open files\n    at accept");
+  await until(() => ports.length === 3, "it listens again");
+  second!.fail("Too many open files");
+  await until(() => ports.length === 4, "it listens for the third time");
+  assert.deepEqual(ports, [0, 4711, 4711, 4711]);
+  assert.deepEqual(said.slice(1), [
+    "Cannot accept connections, trying again: Too many open files",
+  ]);
+});
+
+Deno.test("serve() answers again after accepting has ended", async () => {
+  const servers: Deno.HttpServer<Deno.NetAddr>[] = [];
+  const listen: Listen = (options, handler) => {
+    const server = Deno.serve(options, handler);
+    if (servers.push(server) > 1) return server;
+    const finished = server.finished.then(() => Promise.reject(new Error("Too many open files")));
+    return { ...server, finished };
+  };
+  await using server = serve(hello, { ...observed().options, listen });
+  await servers[0]!.shutdown();
+  await until(() => servers.length === 2, "it listens again");
+  assert.equal(await (await fetch(server.url)).text(), "hello");
+});
+
+Deno.test("serve() does not listen again once it has stopped", async () => {
+  const { server: first, fail } = fakeServer();
+  let listened = 0;
+  const listen = () => {
+    listened++;
+    return first;
+  };
+  const server = serve(hello, { ...observed().options, listen });
+  fail("Too many open files");
+  await within(server.stop(), "it to stop");
+  assert.equal(listened, 1);
+});
+
+// ---- How it stops
+
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  Deno.test(`serve() drains on ${signal}, then shuts down, then finishes with 0`, async () => {
+    const { options, listeners } = observed();
+    const events: string[] = [];
+    const shutdown = () => void events.push("shut down");
+    const server = serve(hello, {
+      ...options,
+      listen: () => fakeServer({ shutdown }).server,
+      deadline: 5_000,
+      async drain(milliseconds) {
+        events.push(`drain in ${milliseconds} ms`);
+        await Promise.resolve();
+        events.push("drained");
+      },
+    });
+    assert.deepEqual([...listeners.keys()], ["SIGINT", "SIGTERM"]);
+    listeners.get(signal)!();
+    assert.equal(await within(server.finished, "it to finish"), 0);
+    assert.deepEqual(events, ["drain in 4500 ms", "drained", "shut down"]);
+    assert.equal(listeners.size, 0, "it listens to no more signals");
+  });
+}
+
+Deno.test("serve() answers requests while it drains, and none afterwards", async () => {
+  const { options } = observed();
+  const { promise: drained, resolve } = Promise.withResolvers<void>();
+  const server = serve(hello, { ...options, drain: () => drained });
+  server.stop();
+  assert.equal(await (await fetch(server.url)).text(), "hello");
+  resolve();
+  await within(server.finished, "it to finish");
+  await assert.rejects(fetch(server.url), TypeError);
+});
+
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  Deno.test(`serve() finishes at once on ${signal} when it is stopping, with the code of that`, async () => {
+    const { options, listeners } = observed();
+    const drained = Promise.withResolvers<void>();
+    const shutdown = Promise.withResolvers<void>();
+    const server = serve(hello, {
+      ...options,
+      listen: () => fakeServer({ shutdown: shutdown.resolve }).server,
+      deadline: 3_600_000,
+      drain: () => drained.promise,
+    });
+    server.stop({ code: 7 });
+    listeners.get(signal)!();
+    assert.equal(await within(server.finished, "it to finish"), 7);
+    drained.resolve();
+    await shutdown.promise; // the rest goes on, where the process does
+  });
+}
+
+Deno.test("serve() takes two signals of one key press as one, and the next as the second", async () => {
+  const { options, listeners } = observed();
+  const draining = Promise.withResolvers<void>();
+  const drained = Promise.withResolvers<void>();
+  const shutdown = Promise.withResolvers<void>();
+  const server = serve(hello, {
+    ...options,
+    listen: () => fakeServer({ shutdown: shutdown.resolve }).server,
+    deadline: 3_600_000,
+    drain() {
+      draining.resolve();
+      return drained.promise;
+    },
+  });
+  const interrupt = listeners.get("SIGINT")!;
+  interrupt();
+  interrupt();
+  await within(draining.promise, "it to drain");
+  const first = await Promise.race([server.finished, pause(0).then(() => "still draining")]);
+  assert.equal(first, "still draining");
+  interrupt();
+  assert.equal(await within(server.finished, "it to finish"), 0);
+  drained.resolve();
+  await shutdown.promise;
+});
+
+Deno.test("Server.stop() changes nothing when it is stopping", async () => {
+  const { options } = observed();
+  let drains = 0;
+  const drain = () => Promise.resolve(void drains++);
+  const server = serve(hello, { ...options, drain });
+  assert.deepEqual(await Promise.all([server.stop({ code: 1 }), server.stop({ code: 2 })]), [1, 1]);
+  assert.equal(drains, 1);
+});
+
+Deno.test("Server.stop() goes on when the drain fails, and reports that once", async () => {
+  const { options, said } = observed();
+  const drain = () => Promise.reject(new Error("broken"));
+  const server = serve(hello, { ...options, drain });
+  assert.equal(await within(server.stop(), "it to stop"), 0);
+  assert.deepEqual(said.slice(1), ["Cannot drain: Error: broken"]);
+});
+
+Deno.test("Server.stop() ends in the whole deadline though the drain and a connection are stuck", async () => {
+  const { options } = observed();
+  const server = serve(hello, {
+    ...options,
+    listen: () => fakeServer({ shutdown: never }).server,
+    drain: never,
+  });
+  const events: string[] = [];
+  // Timers of one process: a busy machine makes both late. Were drain and shutdown given a deadline
+  // each, it would be at 5,700 ms.
+  const timer = setTimeout(() => events.push("late"), 5_500);
+  const stopped = server.stop({ deadline: 3_000 }).then(() => events.push("stopped"));
+  await within(stopped, "it to stop", 30_000);
+  clearTimeout(timer);
+  assert.deepEqual(events, ["stopped"]);
+});
+
+Deno.test({
+  name: "Server.stop() ends though a real connection is stuck",
+  sanitizeResources: false, // that connection
+  async fn() {
+    const { options } = observed();
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<Response>();
+    const server = serve(() => {
+      asked.resolve();
+      return answer.promise;
+    }, options);
+    const request = fetch(server.url).catch(() => {});
+    await within(asked.promise, "the request");
+    assert.equal(await within(server.stop({ deadline: 200 }), "it to stop"), 0);
+    answer.resolve(new Response());
+    await request;
+  },
+});
+
+// ---- Memory
+
+Deno.test("serve() stops with code 3 within 2 s when the memory is above maxMemory, and says so once", async () => {
+  const { options, said } = observed();
+  const MIB = 1024 ** 2;
+  const readings = [100 * MIB, 100.4 * MIB, 101 * MIB];
+  let given = 0;
+  const server = serve(hello, {
+    ...options,
+    deadline: 60_000,
+    maxMemory: 100,
+    memory: () => readings.shift() ?? 200 * MIB,
+    async drain(milliseconds) {
+      given = milliseconds;
+      await pause(600); // until it would look again
+    },
+  });
+  assert.equal(await within(server.finished, "it to finish"), 3);
+  assert.deepEqual(readings, []);
+  assert.deepEqual(said.slice(1), ["Memory is at 101 MiB of 100: ending"]);
+  assert.equal(given, 1_800);
+});
+
+Deno.test("serve() does not look at the memory without maxMemory", async () => {
+  const memory = () => assert.fail("it looks");
+  await using _server = serve(hello, { ...observed().options, memory });
+  await pause(600);
+});

@@ -1,0 +1,263 @@
+/**
+ * A program's options in one table. A row says how an option is called on the command line and in
+ * the environment, how its value is read, what holds without one, and what it means; the settings,
+ * their types, the messages and the text of `--help` come from it.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+
+/**
+ * Reads the value of the flag or variable called `name`.
+ *
+ * @throws {UsageError} that names both and says what is allowed
+ */
+export type Parser<T> = (name: string, value: string) => T;
+
+/** One option: a row of the table. */
+export interface Option<T> {
+  /** What it is called on the command line. */
+  readonly flag: `--${string}`;
+  /** What stands for its value in the text of `--help`. */
+  readonly placeholder: string;
+  /** What it is called in the environment. */
+  readonly variable: string;
+  /** How its value is read. */
+  readonly parse: Parser<T>;
+  /** What holds where neither is set. */
+  readonly default: T;
+  /** What it means, in a line or two. */
+  readonly help: string;
+  /** Whether the flag may be given several times; the values are joined with commas. */
+  readonly repeatable?: boolean;
+}
+
+/** The table: each option by the name of its setting. */
+export type Options = Readonly<Record<string, Option<unknown>>>;
+
+/** The settings that a table gives. */
+export type SettingsOf<O extends Options> = {
+  [Name in keyof O]: ReturnType<O[Name]["parse"]> | O[Name]["default"];
+};
+
+/** What is wrong with the command line or the environment, in one line. */
+export class UsageError extends Error {
+  /** The class, as the console shows it. */
+  override readonly name = "UsageError";
+}
+
+/**
+ * The settings that the command line and the environment give. A flag wins over its variable, and
+ * an empty variable counts as not set. `--help` (`-h`) and `--version` (`-V`) come with every table.
+ *
+ * @throws {UsageError} that names the flag or variable, its value and what is allowed
+ *
+ * @example A flag, a variable and a default
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { integer, parseSettings, seconds } from "./settings.ts";
+ *
+ * const OPTIONS = {
+ *   port: {
+ *     flag: "--port",
+ *     placeholder: "N",
+ *     variable: "PORT",
+ *     parse: integer(0, 65_535),
+ *     default: 8000,
+ *     help: "Port to listen on",
+ *   },
+ *   pause: {
+ *     flag: "--pause",
+ *     placeholder: "SECONDS",
+ *     variable: "PAUSE",
+ *     parse: seconds(0, 60),
+ *     default: 1,
+ *     help: "Time between two tries",
+ *   },
+ * } as const;
+ *
+ * const env: Record<string, string> = { PORT: "80", PAUSE: "2.5" };
+ * const settings = parseSettings(OPTIONS, { args: ["--port", "81"], env: (name) => env[name] });
+ * assert.deepEqual(settings, { port: 81, pause: 2.5 });
+ * ```
+ */
+export function parseSettings<O extends Options>(
+  options: O,
+  { args, env }: { args: readonly string[]; env: (name: string) => string | undefined },
+): SettingsOf<O> | "help" | "version" {
+  const given = parseFlags(options, args);
+  if (given.help) return "help";
+  if (given.version) return "version";
+  const settings = Object.entries(options).map(([name, option]) => {
+    const { flag, variable, parse } = option;
+    const value = given[flag.slice(2)];
+    if (value !== undefined) return [name, parse(flag, String(value))];
+    const set = env(variable);
+    return [name, set === undefined || set === "" ? option.default : parse(variable, set)];
+  });
+  return Object.fromEntries(settings) as SettingsOf<O>; // a row for each name, by its own parser
+}
+
+/** What {@linkcode settingsOrExit} says, and where it reads and ends. */
+export interface Program {
+  /** The name of the program. */
+  name: string;
+  /** What `--version` shows behind the name. */
+  version: string;
+  /** The first line of `--help`. */
+  summary: string;
+  /** The command line. Default `Deno.args`. */
+  args?: readonly string[];
+  /** Reads a variable. Default {@linkcode readEnv}. */
+  env?: (name: string) => string | undefined;
+  /** Where the texts go. Default `console`. */
+  log?: Pick<Console, "log" | "error">;
+  /** Ends the process. Default `Deno.exit`. */
+  exit?: (code: number) => never;
+}
+
+/**
+ * The settings of this process. Ends it with code 0 where `--help` or `--version` is asked for, and
+ * with code 2 and one line where something is wrong.
+ */
+export function settingsOrExit<O extends Options>(options: O, program: Program): SettingsOf<O> {
+  const { name, version, args = Deno.args, env = readEnv, log = console, exit = Deno.exit } =
+    program;
+  try {
+    const settings = parseSettings(options, { args, env });
+    if (typeof settings === "object") return settings;
+    log.log(settings === "help" ? helpText(options, program).trimEnd() : `${name} ${version}`);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    log.error(`${name}: ${error.message} (see --help)`);
+    return exit(2);
+  }
+  return exit(0);
+}
+
+/** The text of `--help`. */
+export function helpText(
+  options: Options,
+  { name, summary }: Pick<Program, "name" | "summary">,
+): string {
+  const rows = Object.values(options).map(({ flag, placeholder, variable, help, ...option }) => [
+    `${flag} ${placeholder}`,
+    variable,
+    `${help} (${showDefault(option.default)})`,
+  ]);
+  rows.push(["--help, -h", "", "Show this text"], ["--version, -V", "", "Show the version"]);
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]!.length)) + 2);
+  const indent = " ".repeat(2 + widths[0]! + widths[1]!);
+  const lines = rows.map(([flag = "", variable = "", help = ""]) =>
+    `  ${flag.padEnd(widths[0]!)}${variable.padEnd(widths[1]!)}${
+      wrap(help, LINE_WIDTH - indent.length).join(`\n${indent}`)
+    }\n`
+  );
+  return `${summary}\n\nUsage: ${name} [options]\n\n` +
+    `Options, each also an environment variable; the option wins:\n${lines.join("")}`;
+}
+
+/** A default as `--help` and a manual show it: `none` where there is no value. */
+export function showDefault(value: unknown): string {
+  return value === undefined || String(value) === "" ? "none" : String(value);
+}
+
+/** A variable of the environment; `undefined` also where it is not allowed to be read. */
+export function readEnv(name: string): string | undefined {
+  try {
+    return Deno.env.get(name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return undefined;
+    throw error;
+  }
+}
+
+/** A parser for a whole number, the limits included. */
+export function integer(least: number, most: number): Parser<number> {
+  return (name, value) => {
+    const number = Number(value);
+    if (/^\d+$/.test(value) && number >= least && number <= most) return number;
+    throw unfit(name, value, `a whole number from ${least} to ${most} is needed`);
+  };
+}
+
+/** A parser for seconds, fractions allowed, the limits included. */
+export function seconds(least: number, most: number): Parser<number> {
+  return (name, value) => {
+    const number = Number(value);
+    if (/^(\d+\.?\d*|\.\d+)$/.test(value) && number >= least && number <= most) return number;
+    throw unfit(name, value, `seconds from ${least} to ${most} are needed`);
+  };
+}
+
+/** Reads a host name or an IP address. Whether there is one, only listening on it shows. */
+export function hostname(name: string, value: string): string {
+  if (/^[A-Za-z0-9._:%-]+$/.test(value)) return value;
+  throw unfit(name, value, "a host name or an IP address is needed");
+}
+
+/** Reads origins such as `https://example.com`, separated with commas. */
+export function origins(name: string, value: string): string[] {
+  const list = value.split(",").map((origin) => origin.trim()).filter((origin) => origin !== "");
+  for (const origin of list) {
+    const url = URL.canParse(origin) ? new URL(origin) : undefined;
+    if (url && /^https?:$/.test(url.protocol) && url.origin === origin.replace(/\/$/, "")) continue;
+    throw unfit(name, origin, "an origin such as https://example.com is needed");
+  }
+  return list.map((origin) => new URL(origin).origin);
+}
+
+/** Reads the path of a file, which need not be there. */
+export function path(name: string, value: string): string {
+  if (value !== "" && !value.includes("\0")) return value;
+  throw unfit(name, value, "the path of a file is needed");
+}
+
+/** Columns of the text of `--help`. */
+const LINE_WIDTH = 100;
+
+function parseFlags(options: Options, args: readonly string[]): Record<string, unknown> {
+  const flags = Object.values(options).map(({ flag, repeatable = false }) =>
+    [flag.slice(2), { type: "string", multiple: repeatable }] as const
+  );
+  try {
+    const { values } = parseArgs({
+      args: joinNegatives(args, Object.values(options)),
+      options: {
+        ...Object.fromEntries(flags),
+        help: { type: "boolean", short: "h" },
+        version: { type: "boolean", short: "V" },
+      },
+    });
+    return values;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new UsageError(error.message.split(/\n|\. /)[0]);
+  }
+}
+
+/** `--port -1` as `--port=-1`: else it is taken for another flag, and the message does not say why. */
+function joinNegatives(args: readonly string[], options: readonly Option<unknown>[]): string[] {
+  const joined: string[] = [];
+  for (const arg of args) {
+    const flag = options.find(({ flag }) => flag === joined.at(-1));
+    if (flag && /^-\.?\d/.test(arg)) joined.push(`${joined.pop()}=${arg}`);
+    else joined.push(arg);
+  }
+  return joined;
+}
+
+function unfit(name: string, value: string, needed: string): UsageError {
+  return new UsageError(`${name} is ${JSON.stringify(value.slice(0, 100))}: ${needed}`);
+}
+
+/** Lines of at most `width` characters, broken at spaces. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const longer = lines.length > 0 ? `${lines.at(-1)} ${word}` : word;
+    if (lines.length > 0 && longer.length <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}

@@ -1,0 +1,243 @@
+import assert from "node:assert/strict";
+import {
+  helpText,
+  hostname,
+  integer,
+  type Options,
+  origins,
+  parseSettings,
+  path,
+  seconds,
+  settingsOrExit,
+  UsageError,
+} from "./settings.ts";
+
+const OPTIONS = {
+  port: {
+    flag: "--port",
+    placeholder: "N",
+    variable: "PORT",
+    parse: integer(0, 65_535),
+    default: 8000,
+    help: "Port to listen on",
+  },
+  allowOrigin: {
+    flag: "--allow-origin",
+    placeholder: "URL",
+    variable: "ALLOW_ORIGIN",
+    parse: origins,
+    default: [],
+    help: "Another origin, of which a word or two more is said than one line of the text can hold",
+    repeatable: true,
+  },
+  state: {
+    flag: "--state",
+    placeholder: "FILE",
+    variable: "STATE_FILE",
+    parse: path,
+    default: undefined,
+    help: "Where it is kept",
+  },
+} satisfies Options;
+
+function parse(args: string[], env: Record<string, string> = {}) {
+  return parseSettings(OPTIONS, { args, env: (name) => env[name] });
+}
+
+Deno.test("parseSettings() has the defaults of the table", () => {
+  assert.deepEqual(parse([]), { port: 8000, allowOrigin: [], state: undefined });
+});
+
+Deno.test("parseSettings() reads the environment", () => {
+  const env = {
+    PORT: "1",
+    ALLOW_ORIGIN: "https://a.example, http://b.example:81/",
+    STATE_FILE: "s",
+  };
+  assert.deepEqual(parse([], env), {
+    port: 1,
+    allowOrigin: ["https://a.example", "http://b.example:81"],
+    state: "s",
+  });
+});
+
+Deno.test("parseSettings() takes a flag before its variable, even where that is wrong", () => {
+  assert.deepEqual(parse(["--port", "3", "--state=f"], { PORT: "x", STATE_FILE: "s" }), {
+    port: 3,
+    allowOrigin: [],
+    state: "f",
+  });
+});
+
+Deno.test("parseSettings() takes an empty variable as not set, and an empty flag as a value", () => {
+  assert.deepEqual(parse([], { PORT: "", STATE_FILE: "" }), parse([]));
+  assert.throws(() => parse(["--port="]), /^UsageError: --port is ""/);
+  assert.throws(() => parse(["--state", ""]), /^UsageError: --state is "": the path of a file/);
+});
+
+Deno.test("parseSettings() joins a repeatable flag, and takes the last of another", () => {
+  const args = ["--allow-origin=https://a.example", "--allow-origin", "https://b.example"];
+  assert.deepEqual(parse([...args, "--port=1", "--port=2"]), {
+    port: 2,
+    allowOrigin: ["https://a.example", "https://b.example"],
+    state: undefined,
+  });
+});
+
+Deno.test("parseSettings() tells that help or the version is asked for, whatever else is wrong", () => {
+  for (const flag of ["--help", "-h"]) {
+    assert.equal(parse([flag, "--port=x"], { PORT: "x" }), "help");
+  }
+  for (const flag of ["--version", "-V"]) assert.equal(parse(["--port=x", flag]), "version");
+});
+
+Deno.test("parseSettings() names the flag or the variable, the value and what is allowed", () => {
+  const cases: [string[], Record<string, string>, string][] = [
+    [["--port", "abc"], {}, '--port is "abc": a whole number from 0 to 65535 is needed'],
+    [[], { PORT: "abc" }, 'PORT is "abc": a whole number from 0 to 65535 is needed'],
+    [["--port", "-1"], {}, '--port is "-1": a whole number from 0 to 65535 is needed'],
+    [
+      [],
+      { ALLOW_ORIGIN: "https://a, b" },
+      'ALLOW_ORIGIN is "b": an origin such as https://example.com is needed',
+    ],
+    [["--port"], {}, "Option '--port <value>' argument missing"],
+    [["--nonsense"], {}, "Unknown option '--nonsense'"],
+    [["stray"], {}, "Unexpected argument 'stray'"],
+  ];
+  for (const [args, env, message] of cases) {
+    assert.throws(() => parse(args, env), { name: "UsageError", message });
+  }
+});
+
+Deno.test("parseSettings() lets through what is no UsageError", () => {
+  const broken = () => {
+    throw new TypeError("a mistake in a parser");
+  };
+  const options = { port: { ...OPTIONS.port, parse: broken } };
+  const args = ["--port=1"];
+  assert.throws(() => parseSettings(options, { args, env: () => undefined }), TypeError);
+});
+
+const PARSERS: [string, (name: string, value: string) => unknown, [string, unknown][], string[]][] =
+  [
+    ["integer(1, 20)", integer(1, 20), [["1", 1], ["20", 20], ["007", 7]], [
+      "0",
+      "21",
+      "1.5",
+      "1e1",
+      "-1",
+      " 1",
+      "0x1",
+      "",
+    ]],
+    ["seconds(0.05, 60)", seconds(0.05, 60), [["0.05", 0.05], [".5", 0.5], ["2.", 2], ["60", 60]], [
+      "0.04",
+      "60.1",
+      "NaN",
+      "1e1",
+      "Infinity",
+      ".",
+      "5s",
+      "",
+    ]],
+    ["hostname", hostname, [["::1", "::1"], ["a-b.example", "a-b.example"]], ["a b", "a/b", ""]],
+    ["origins", origins, [["https://a.example/", ["https://a.example"]], [" , ", []]], [
+      "example.com",
+      "https://a/b",
+      "ws://a",
+      "null",
+    ]],
+    ["path", path, [["state/log", "state/log"], ["/a b", "/a b"]], ["", "a\0b"]],
+  ];
+
+for (const [name, parser, good, bad] of PARSERS) {
+  Deno.test(`${name} accepts what fits, and rejects the rest with a UsageError`, () => {
+    for (const [value, result] of good) assert.deepEqual(parser("--it", value), result, value);
+    for (const value of bad) assert.throws(() => parser("--it", value), UsageError, value);
+  });
+}
+
+Deno.test("UsageError shows 100 characters of a value, in one line", () => {
+  assert.throws(() => parse(["--port", `\n${"9".repeat(1_000)}`]), ({ message }: Error) => {
+    assert.match(message, /^--port is "\\n9{99}": /);
+    return true;
+  });
+});
+
+Deno.test("helpText() has a row for each option, with its default, and breaks long lines", () => {
+  assert.equal(
+    helpText(OPTIONS, { name: "demo", summary: "A demonstration." }),
+    `A demonstration.
+
+Usage: demo [options]
+
+Options, each also an environment variable; the option wins:
+  --port N            PORT          Port to listen on (8000)
+  --allow-origin URL  ALLOW_ORIGIN  Another origin, of which a word or two more is said than one
+                                    line of the text can hold (none)
+  --state FILE        STATE_FILE    Where it is kept (none)
+  --help, -h                        Show this text
+  --version, -V                     Show the version
+`,
+  );
+});
+
+/** What {@linkcode settingsOrExit} does with a command line. */
+function run(args: string[]) {
+  const said: string[] = [];
+  const program = {
+    name: "demo",
+    version: "1.2.3",
+    summary: "A demonstration.",
+    args,
+    env: () => undefined,
+    log: {
+      log: (text: string) => said.push(`out: ${text}`),
+      error: (text: string) => said.push(`error: ${text}`),
+    },
+    exit(code: number): never {
+      said.push(`exit: ${code}`);
+      throw new Error("The process has ended");
+    },
+  };
+  try {
+    return { settings: settingsOrExit(OPTIONS, program), said };
+  } catch (error) {
+    if (said.length === 0) throw error;
+    return { said };
+  }
+}
+
+Deno.test("settingsOrExit() gives the settings, and says nothing", () => {
+  assert.deepEqual(run(["--port=1"]), {
+    settings: { port: 1, allowOrigin: [], state: undefined },
+    said: [],
+  });
+});
+
+Deno.test("settingsOrExit() says in one line what is wrong, and exits with 2", () => {
+  assert.deepEqual(run(["--port=x"]).said, [
+    'error: demo: --port is "x": a whole number from 0 to 65535 is needed (see --help)',
+    "exit: 2",
+  ]);
+});
+
+Deno.test("settingsOrExit() shows help or the version, and exits with 0", () => {
+  assert.deepEqual(run(["-V"]).said, ["out: demo 1.2.3", "exit: 0"]);
+  const [help, exit] = run(["-h"]).said;
+  assert.equal(
+    help,
+    `out: ${helpText(OPTIONS, { name: "demo", summary: "A demonstration." }).trimEnd()}`,
+  );
+  assert.equal(exit, "exit: 0");
+});
+
+Deno.test({
+  name: "settingsOrExit() takes a variable that it may not read as not set",
+  permissions: { env: false },
+  fn() {
+    const program = { name: "demo", version: "1", summary: "", args: [] };
+    assert.equal(settingsOrExit(OPTIONS, program).port, 8000);
+  },
+});
