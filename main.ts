@@ -8,7 +8,7 @@ import { getConnInfo } from "hono/deno";
 import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
 import config from "./deno.json" with { type: "json" };
 import { type LoadReport, LoadSampler } from "./loadavg.ts";
-import { serve, type ServeOptions, type Server } from "./server/serve.ts";
+import { serve, type ServeOptions } from "./server/serve.ts";
 import {
   hostname,
   integer,
@@ -25,12 +25,13 @@ import { secondPage, STYLES } from "./templates.ts";
 import {
   asset,
   CURSOR_HEADER,
+  hasValidHost,
   type Markup,
+  memory,
   replace,
   Turbo,
   type TurboOptions,
 } from "./turbo/mod.ts";
-import { hasValidHost } from "./turbo/request.ts";
 
 /** What can be set from outside, on the command line or in the environment. */
 export const OPTIONS = {
@@ -98,7 +99,8 @@ export const OPTIONS = {
     variable: "STATE_FILE",
     parse: path,
     default: undefined,
-    help: "File that keeps what was pushed over a restart",
+    help: "File by which open pages go on over a restart: written at a clean stop, taken up and " +
+      "removed by the next start; in state/ or /var/lib/turbo-deno, where it is allowed",
   },
 } satisfies Options;
 
@@ -117,7 +119,7 @@ export interface AppOptions {
   interval?: number;
   /** Where the numbers come from. */
   sampler?: Pick<LoadSampler, "report">;
-  /** The file that keeps what was pushed over a restart. Default none. */
+  /** The file by which open pages go on over a restart; see `memory()`. Default none. */
   state?: string | undefined;
   /** Options of the stream. */
   turbo?: TurboOptions;
@@ -135,11 +137,15 @@ export interface App {
 
 type AppContext = Context<{ Variables: SecureHeadersVariables }>;
 
-/** Wires the app together. Starts nothing: the timer runs while a page is open. */
+/**
+ * Wires the app together. Starts nothing: the timer runs while a page is open.
+ *
+ * @throws {Error} where the state can be neither taken up nor left
+ */
 export function createApp(options: AppOptions = {}): App {
-  const { interval = 5, sampler = new LoadSampler() } = options;
-  // the engine takes it up
-  const turbo = new Turbo({ ...options.turbo, onChange: startOrStopTimer });
+  const { interval = 5, sampler = new LoadSampler(), state } = options;
+  const engine = memory(state === undefined ? {} : { file: state });
+  const turbo = new Turbo({ engine, ...options.turbo, onChange: startOrStopTimer });
   const stylesheet = asset("/assets/app.css", STYLES, "text/css");
   const hono = new Hono<{ Variables: SecureHeadersVariables }>();
   let timer: ReturnType<typeof setInterval> | undefined;
@@ -156,7 +162,7 @@ export function createApp(options: AppOptions = {}): App {
 
   async function tick(): Promise<void> {
     const load = await sampler.report();
-    turbo.push(replace(LOAD_ID, loadBox(load)));
+    if (turbo.canPush()) turbo.push(replace(LOAD_ID, loadBox(load)));
   }
 
   async function render(
@@ -262,9 +268,9 @@ async function main(): Promise<void> {
   const settings = settingsOrExit(OPTIONS, PROGRAM);
   const { interval, state, maxConnections, allowOrigin } = settings;
   const turbo = { maxConnections, allowedOrigins: allowOrigin };
-  const app = createApp({ interval, state, turbo });
+  const app = await orExit(2, () => createApp({ interval, state, turbo }));
   const { port, hostname, maxMemory } = settings;
-  const server = serveOrExit(app.hono.fetch, {
+  const options: ServeOptions = {
     port,
     hostname,
     maxMemory,
@@ -273,17 +279,20 @@ async function main(): Promise<void> {
       console.log(`Stopping: closing ${app.turbo.size} connections`);
       return app.close(milliseconds);
     },
-  });
+  };
+  // Where it cannot listen, the state that was taken up is left again.
+  const server = await orExit(1, () => serve(app.hono.fetch, options), () => app.close(0));
   Deno.exit(await server.finished);
 }
 
-function serveOrExit(handler: Deno.ServeHandler<Deno.NetAddr>, options: ServeOptions): Server {
+async function orExit<T>(code: number, act: () => T, undo?: () => Promise<void>): Promise<T> {
   try {
-    return serve(handler, options);
+    return act();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    console.error(`${PROGRAM.name}: ${error.message}`);
-    Deno.exit(1);
+    await undo?.();
+    console.error(`${PROGRAM.name}: ${error.message.split("\n")[0]}`);
+    Deno.exit(code);
   }
 }
 

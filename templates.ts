@@ -4,7 +4,7 @@
  * @module
  */
 import type { LoadReport, LoadSample } from "./loadavg.ts";
-import { html, type Markup } from "./turbo/html.ts";
+import { html, type Markup } from "./turbo/mod.ts";
 
 /** The id of the box that is pushed. */
 export const LOAD_ID = "load";

@@ -64,7 +64,7 @@ const RETRY_INTERVAL = 200;
 const REPORT_INTERVAL = 10_000;
 /** Milliseconds within which signals are one: `deno task` passes on what the terminal sent already. */
 const ONE_KEY_PRESS = 50;
-/** How much of the deadline the app has; the rest is for requests that are being answered. */
+/** How much of the deadline the app is told to take; the rest is for requests being answered. */
 const DRAIN_SHARE = 0.9;
 /** Milliseconds between two looks at the memory, and to the end where it runs out. */
 const MEMORY_CHECK_INTERVAL = 500;
@@ -135,7 +135,7 @@ export function serve(
 
   async function drainAndShutDown(limit: number): Promise<void> {
     const begin = performance.now();
-    await atMost(limit * DRAIN_SHARE, reported("drain", () => drain(limit * DRAIN_SHARE)));
+    await atMost(limit, reported("drain", () => drain(limit * DRAIN_SHARE)));
     // It closes idle connections, and would wait for ever for one that is stuck.
     const left = Math.max(0, limit - (performance.now() - begin));
     await atMost(left, reported("shut down", () => listener.shutdown()));

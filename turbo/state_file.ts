@@ -64,11 +64,14 @@ export function removeState(path: string): void {
 }
 
 /**
- * Makes sure, before anything depends on it, that a state can be left.
+ * Makes sure, before anything depends on it, that a state can be left. Makes the directory where
+ * there is none.
  *
  * @throws {Error} where it cannot
  */
 export function checkState(path: string): void {
+  const directory = path.replace(/[^/\\]*$/, "");
+  if (directory !== "") Deno.mkdirSync(directory, { recursive: true });
   const beside = `${path}.${Deno.pid}.check`;
   leaveState(beside, "");
   removeState(beside);

@@ -79,5 +79,8 @@ Deno.test("checkState() throws where no state could be left, and leaves nothing"
   using at = place();
   checkState(at.path);
   assert.deepEqual(at.files(), []);
-  assert.throws(() => checkState(`${at.path}/missing/state`), Deno.errors.NotFound);
+  checkState(`${at.path}/made/state`);
+  assert.deepEqual([...Deno.readDirSync(`${at.path}/made`)], []);
+  Deno.writeTextFileSync(`${at.path}/file`, "");
+  assert.throws(() => checkState(`${at.path}/file/state`));
 });
