@@ -1,0 +1,71 @@
+/**
+ * The house itself: which file imports which.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+/** Each file of ours that is not a test, with the files of ours that it imports. */
+function importsOf(folder: string): Map<string, string[]> {
+  const graph = new Map<string, string[]>();
+  for (const { name, isDirectory } of Deno.readDirSync(ROOT + folder)) {
+    const path = folder + name;
+    if (isDirectory && !/^(\.|node_modules|dist|state)/.test(name)) {
+      for (const [file, imports] of importsOf(`${path}/`)) graph.set(file, imports);
+    } else if (/\.(ts|js)$/.test(name)) {
+      const text = Deno.readTextFileSync(ROOT + path);
+      const specifiers = text.matchAll(/^(?:import|export)\b[^"';]*?from "(\.[^"]+)"/gm);
+      graph.set(
+        path,
+        [...specifiers].map(([, specifier]) =>
+          new URL(specifier!, `file:///${path}`).pathname.slice(1)
+        ),
+      );
+    }
+  }
+  return graph;
+}
+
+const graph = importsOf("");
+const isTest = (file: string) => file.endsWith("_test.ts") || file.startsWith("tests/");
+
+Deno.test("The import graph has no circle", () => {
+  assert(graph.size > 40, `${graph.size} files`);
+  assert(graph.get("main.ts")!.includes("turbo/mod.ts"));
+  const done = new Set<string>();
+  function visit(file: string, path: string[]): void {
+    assert(!path.includes(file), `${[...path, file].join(" -> ")}`);
+    if (done.has(file)) return;
+    for (const imported of graph.get(file) ?? []) visit(imported, [...path, file]);
+    done.add(file);
+  }
+  for (const file of graph.keys()) visit(file, []);
+});
+
+Deno.test("turbo/ and server/ import nothing from above them, and not each other", () => {
+  for (const folder of ["turbo/", "server/"]) {
+    for (const [file, imports] of graph) {
+      if (!file.startsWith(folder) || isTest(file)) continue;
+      const outside = imports.filter((imported) => !imported.startsWith(folder));
+      assert.deepEqual(outside, [], `${file} imports ${outside}`);
+    }
+  }
+});
+
+Deno.test("Nothing outside turbo/ imports past turbo/mod.ts", () => {
+  const faces = ["turbo/mod.ts", "turbo/testing.ts"];
+  for (const [file, imports] of graph) {
+    if (file.startsWith("turbo/")) continue;
+    const past = imports.filter((imported) =>
+      imported.startsWith("turbo/") && !faces.includes(imported)
+    );
+    assert.deepEqual(past, [], `${file} imports ${past}`);
+  }
+});
+
+Deno.test("The top level has the six files of the app and no other source", () => {
+  const sources = [...graph.keys()].filter((file) => !file.includes("/"));
+  assert.deepEqual(sources.sort(), ["loadavg.ts", "main.ts", "main_test.ts", "templates.ts"]);
+});
