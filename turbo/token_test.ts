@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { connect, serve, within } from "../tests/kit.ts";
+import { connect, connected, PROTOCOL, readMessage } from "../tests/kit.ts";
+import { serve, since, within } from "../tests/kit.ts";
 import { append, html, Turbo, type TurboOptions } from "./mod.ts";
-import { PROTOCOL } from "./connection.ts";
-import { connected } from "./testing.ts";
 import { sign, verify } from "./token.ts";
 
 const SECRET = "a secret of these tests";
@@ -87,12 +86,21 @@ Deno.test("verify() refuses a token with any one character altered", () => {
 });
 
 Deno.test("verify() refuses 1 MB without hashing it", () => {
-  const start = performance.now();
-  for (let i = 0; i < 1_000; i++) {
-    assert.equal(verify("a.".padEnd(1 << 20, "b"), SECRET), undefined);
-  }
-  assert(performance.now() - start < 500);
+  const token = "a.".padEnd(1 << 20, "b");
+  const hashing = fastest(() => createHmac("sha256", SECRET).update(token).digest());
+  const refusing = fastest(() => assert.equal(verify(token, SECRET), undefined));
+  assert(refusing < hashing / 5, `${refusing} ms, and to hash it takes ${hashing} ms`);
 });
+
+/** The least of 20 times, in milliseconds: most likely one without an interruption. */
+function fastest(act: () => void): number {
+  const times = Array.from({ length: 20 }, () => {
+    const start = performance.now();
+    act();
+    return performance.now() - start;
+  });
+  return Math.min(...times);
+}
 
 /** A room on a server, and what was logged about it. */
 function room(options: TurboOptions = {}) {
@@ -120,9 +128,10 @@ function listen(url: string, turbo: Turbo, token?: string) {
 Deno.test("Turbo.connect() lets a signed token listen to its topics", async () => {
   await using at = room();
   await using reader = await listen(at.url, at.turbo, good);
-  assert.equal(await reader.next(), `${at.turbo.cursor}\n`);
+  assert.deepEqual(readMessage(await reader.next()), [{ cursor: at.turbo.cursor, html: "" }]);
   assert.equal(at.turbo.push(SECRET_LINE, { to: "room" }), 1);
-  assert.equal(await reader.next(), `${at.turbo.cursor}\n${SECRET_LINE}`);
+  const pushed = { cursor: at.turbo.cursor, html: SECRET_LINE };
+  assert.deepEqual(readMessage(await reader.next()), [pushed]);
 });
 
 Deno.test("Turbo.connect() refuses each bad token in the same way: marker, refresh, nothing else", async () => {
@@ -130,8 +139,8 @@ Deno.test("Turbo.connect() refuses each bad token in the same way: marker, refre
     await using at = room();
     await using reader = await listen(at.url, at.turbo, token);
     const { cursor } = at.turbo;
-    assert.equal(await reader.next(), `${cursor}\n`, name);
-    assert.equal(await reader.next(), `${cursor}\n${REFRESH}`, name);
+    assert.deepEqual(readMessage(await reader.next()), [{ cursor, html: "" }], name);
+    assert.deepEqual(readMessage(await reader.next()), [{ cursor, html: REFRESH }], name);
     assert.equal(at.turbo.push(SECRET_LINE, { to: "room" }), 0, name);
     at.turbo.push(append("lines", "for all"));
     assert.match(await reader.next(), /for all/, name);
@@ -147,24 +156,25 @@ Deno.test("Turbo.connect() refuses each bad token that comes with a since, and f
     await reader.next();
     assert.equal(at.turbo.listeners("room"), 1);
     const { cursor } = at.turbo;
-    reader.socket.send(`since ${cursor} ${token} page-2`);
-    assert.equal(await reader.next(), `${cursor}\n`, name);
-    assert.equal(await reader.next(), `${cursor}\n${REFRESH}`, name);
+    reader.socket.send(since(cursor, token, "page-2"));
+    assert.deepEqual(readMessage(await reader.next()), [{ cursor, html: "" }], name);
+    assert.deepEqual(readMessage(await reader.next()), [{ cursor, html: REFRESH }], name);
     assert.equal(at.turbo.push(SECRET_LINE, { to: "room" }), 0, name);
     assert.deepEqual(at.logged, [], name);
   }
 });
 
 Deno.test("Turbo.connect() answers a page without topics by what it missed, not by a refresh", async () => {
-  for (const message of ["since CURSOR", "since CURSOR - page-2", "since CURSOR  page-2"]) {
+  const rests: [token?: string, page?: string][] = [[], ["-", "page-2"], ["", "page-2"]];
+  for (const rest of rests) {
     await using at = room();
     await using reader = await listen(at.url, at.turbo, "");
     await reader.next();
     const { cursor } = at.turbo;
-    reader.socket.send(message.replace("CURSOR", cursor));
-    assert.equal(await reader.next(), `${cursor}\n`);
+    reader.socket.send(since(cursor, ...rest));
+    assert.deepEqual(readMessage(await reader.next()), [{ cursor, html: "" }]);
     at.turbo.push(SECRET_LINE);
-    assert.match(await reader.next(), /for the room/, message);
+    assert.match(await reader.next(), /for the room/, `${rest}`);
   }
 });
 
@@ -173,7 +183,7 @@ Deno.test("Turbo.connect() delivers nothing for a token of 1 MB", async () => {
   const huge = "a".repeat(1 << 20);
   await using reader = await listen(at.url, at.turbo);
   await reader.next();
-  reader.socket.send(`since ${at.turbo.cursor} ${huge}`);
+  reader.socket.send(since(at.turbo.cursor, huge));
   assert.equal((await within(reader.closed, "the close")).code, 1009);
   await assert.rejects(listen(at.url, at.turbo, huge));
   assert.equal(at.turbo.listeners("room"), 0);
@@ -184,7 +194,7 @@ Deno.test("Turbo.connect() takes the token of the page that is shown now", async
   await using at = room();
   await using reader = await listen(at.url, at.turbo, good);
   await reader.next();
-  reader.socket.send(`since ${at.turbo.cursor} ${grant({ topics: ["attic"] })} page-2`);
+  reader.socket.send(since(at.turbo.cursor, grant({ topics: ["attic"] }), "page-2"));
   await reader.next();
   assert.deepEqual(["room", "attic", "ann"].map((name) => at.turbo.listeners(name)), [0, 1, 1]);
   assert.equal(at.turbo.size, 1);
@@ -227,32 +237,4 @@ Deno.test("Turbo.head() says so too after a token of a stranger was looked at", 
   await reader.next();
   turbo.head({ topics: ["a"] });
   assert.equal(notices.length, 1);
-});
-
-Deno.test("Turbo reads TURBO_SECRET where that is allowed, and asks for nothing", async () => {
-  const mod = new URL("mod.ts", import.meta.url);
-  const program = `
-    import { Turbo } from ${JSON.stringify(mod)};
-    const turbo = new Turbo({ onNotice: () => console.log("random") });
-    console.log(/data-token="([^"]+)"/.exec(String(turbo.head({ topics: ["room"] })))[1]);`;
-  const run = async (flags: string[]) => {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", ...flags, "--ext=ts", "-"],
-      env: { TURBO_SECRET: SECRET },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-      cwd: new URL("..", import.meta.url),
-    }).spawn();
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(program));
-    await writer.close();
-    const { stdout } = await within(child.output(), "the program", 30_000);
-    return new TextDecoder().decode(stdout).trim().split("\n");
-  };
-  const [allowed] = await run(["--allow-env=TURBO_SECRET"]);
-  assert.deepEqual(verify(allowed!, SECRET)?.topics, ["room"]);
-  const [notice, token] = await run([]);
-  assert.equal(notice, "random");
-  assert.equal(verify(token!, SECRET), undefined);
 });

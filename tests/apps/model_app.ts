@@ -13,11 +13,11 @@ import {
   Turbo,
   type TurboOptions,
   update,
-} from "../turbo/mod.ts";
-import { pause, serve } from "./kit.ts";
+} from "../../turbo/mod.ts";
+import { pause, serve } from "../kit.ts";
 
 /** The app, its server and what to do to it. */
-export interface TestApp extends AsyncDisposable {
+export interface ModelApp extends AsyncDisposable {
   /** Where it is. */
   readonly url: string;
   /** Its port. */
@@ -43,9 +43,9 @@ export interface TestApp extends AsyncDisposable {
 }
 
 /** Starts the app; a state given goes on where another life of it was. */
-export function startTestApp(
-  options: TurboOptions & { port?: number; state?: TestApp["state"] } = {},
-): TestApp {
+export function startModelApp(
+  options: TurboOptions & { port?: number; state?: ModelApp["state"] } = {},
+): ModelApp {
   const { port, state = { count: 0, items: [], inner: 0, innerItems: [] }, ...rest } = options;
   const turbo = new Turbo(rest);
   const sockets = new Set<WebSocket>();
@@ -141,7 +141,7 @@ export function startTestApp(
   hono.get("/elsewhere", (c) => c.html("<!DOCTYPE html><title>Elsewhere</title>"));
 
   const server = serve(hono.fetch, port);
-  const app: TestApp = {
+  const app: ModelApp = {
     url: server.url,
     port: server.port,
     turbo,
