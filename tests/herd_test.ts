@@ -134,9 +134,11 @@ function openPage(url: string, cursor: string, clock: Clock, network: Network) {
     get state() {
       return root.dataset["turboStream"];
     },
+    get isClosed() {
+      return sockets.size === 0;
+    },
     close() {
       for (const socket of sockets) socket.close();
-      return until(() => sockets.size === 0, "the sockets are closed");
     },
   };
 }
@@ -175,10 +177,11 @@ Deno.test("500 pages whose server is killed and back after 2 s do not come all a
   const network = new Network();
   await using first = start();
   await using pages = new AsyncDisposableStack();
-  const all = Array.from({ length: 500 }, () => {
-    const page = openPage(first.url, first.turbo.cursor, clock, network);
-    pages.defer(() => page.close());
-    return page;
+  const { url, turbo } = first;
+  const all = Array.from({ length: 500 }, () => openPage(url, turbo.cursor, clock, network));
+  pages.defer(async () => {
+    for (const page of all) page.close();
+    await until(() => all.every(({ isClosed }) => isClosed), "the sockets are closed");
   });
   await network.settle();
   assert(all.every(({ state }) => state === "open"), "all are open");

@@ -68,7 +68,7 @@ Deno.test(
 );
 
 Deno.test("Turbo drops a reader that asks again and again and takes nothing", async () => {
-  const turbo = new Turbo({ dropAfter: 1_000, log: { maxBytes: 64 * MiB } });
+  const turbo = new Turbo({ dropAfter: 500, log: { maxBytes: 64 * MiB } });
   await using server = serve((request) => turbo.connect(request));
   const cursor = turbo.cursor;
   fill(turbo);
@@ -81,18 +81,18 @@ Deno.test("Turbo drops a reader that asks again and again and takes nothing", as
   for (; asked < 200 && turbo.size === 1; asked++) {
     if (turbo.buffered <= 64 * KiB) tookAt = performance.now();
     await socket.write(frame(since(cursor)));
-    await pause(50);
+    await pause(25);
   }
   const milliseconds = performance.now() - tookAt;
   assert.equal(turbo.size, 0, `it holds out for ${milliseconds} ms and ${asked} times`);
-  assert(milliseconds >= 800, `it is dropped after ${milliseconds} ms`);
+  assert(milliseconds >= 400, `it is dropped after ${milliseconds} ms`);
   await socket[Symbol.asyncDispose]();
   await until(() => turbo.zombies === 0, "its line has ended");
   await pause(100); // Deno's own close ends after its event
 });
 
 Deno.test("Turbo drops an event stream whose reader takes nothing, and nothing is left of it", async () => {
-  const turbo = new Turbo({ dropAfter: 1_000, log: { maxBytes: 64 * MiB } });
+  const turbo = new Turbo({ dropAfter: 500, log: { maxBytes: 64 * MiB } });
   await using server = serve((request) => turbo.connect(request));
   const cursor = turbo.cursor;
   fill(turbo);
