@@ -39,12 +39,12 @@ export interface LoadSource {
   os?: typeof Deno.build.os;
   /** The clock. */
   now?: () => number;
+  /** How long a report waits for a reading that hangs, in milliseconds. Default 1,000. */
+  patience?: number;
 }
 
 /** Samples kept for the plot. */
 const HISTORY = 60;
-/** How long a page waits for a reading that hangs, in milliseconds. */
-const PATIENCE = 1_000;
 
 /**
  * Reads the load averages: from `/proc/loadavg`, where that is refused or missing from the system
@@ -102,6 +102,7 @@ export function parseLoadAvg(text: string): LoadAverages {
 export class LoadSampler {
   readonly #read: () => Promise<LoadSample>;
   readonly #now: () => number;
+  readonly #patience: number;
   readonly #history: LoadSample[] = [];
   #reading: Promise<void> | undefined;
   #failure: string | undefined;
@@ -110,6 +111,7 @@ export class LoadSampler {
   constructor(source: LoadSource = {}) {
     this.#read = () => readLoadAvg(source);
     this.#now = source.now ?? Date.now;
+    this.#patience = source.patience ?? 1_000;
   }
 
   /** Takes a sample, unless the latest is younger than `maxAge` milliseconds, and reports. */
@@ -118,7 +120,7 @@ export class LoadSampler {
     if (!latest || this.#failure !== undefined || this.#now() - latest.at >= maxAge) {
       // A file read that hangs cannot be ended, and a few of them would block all of the process's.
       this.#reading ??= this.#sample();
-      const inTime = await settlesWithin(this.#reading, PATIENCE);
+      const inTime = await settlesWithin(this.#reading, this.#patience);
       if (!inTime) this.#fail(new Error("The reading takes too long"));
     }
     return {

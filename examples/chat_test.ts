@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import type { TestPage } from "../tests/browser.ts";
-import { assertGuarded, assertNoErrors, assertStrict, PLAIN_FORM } from "../tests/example.ts";
-import { post, stage, TURBO_FORM, untilText } from "../tests/example.ts";
-import { untilValue, WITH_BROWSER } from "../tests/example.ts";
-import { until } from "../tests/kit.ts";
+import { assertGuarded, assertNoErrors, assertStrict, PLAIN_FORM } from "../tests/example_kit.ts";
+import { post, stage, TURBO_FORM, untilText, untilValue } from "../tests/example_kit.ts";
+import { until, WITH_BROWSER } from "../tests/kit.ts";
 import { assertNothingPushed, assertStream, capture, OPEN_PAGE } from "../turbo/testing.ts";
 import { createApp } from "./chat.ts";
 

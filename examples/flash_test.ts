@@ -1,7 +1,8 @@
 import { Hono } from "hono";
 import assert from "node:assert/strict";
-import { assertGuarded, assertNoErrors, assertStrict, PLAIN_FORM } from "../tests/example.ts";
-import { post, stage, untilText, WITH_BROWSER } from "../tests/example.ts";
+import { assertGuarded, assertNoErrors, assertStrict, PLAIN_FORM } from "../tests/example_kit.ts";
+import { post, stage, untilText } from "../tests/example_kit.ts";
+import { WITH_BROWSER } from "../tests/kit.ts";
 import { remove, streamResponse } from "../turbo/mod.ts";
 import { assertStream, capture } from "../turbo/testing.ts";
 import { createApp, flash, type FlashEnv } from "./flash.ts";
@@ -71,10 +72,10 @@ Deno.test("flash has pages under a strict policy", async () => {
 });
 
 Deno.test("flash shows the notice to who acted, and the count to all", WITH_BROWSER, async () => {
-  await using at = await stage(createApp(), { delay: 300 });
+  await using at = await stage(createApp());
   const [first, second] = [await at.open(), await at.open()];
   await first.page.fill("#name", "<b>Ann</b>");
-  await first.page.dblclick("#greet button");
+  await at.beforeAnswer(() => first.page.dblclick("#greet button"));
   await untilText(first.page, "#notice", "Hello, <b>Ann</b>!");
   for (const { page } of [first, second]) await untilText(page, "#count", "1 greeted so far");
   await untilText(second.page, "#notice", "");

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { watch } from "../tests/browser.ts";
-import { assertGuarded, assertNoErrors, assertStrict, PLAIN_FORM } from "../tests/example.ts";
-import { post, stage, TURBO_FORM, untilText, WITH_BROWSER } from "../tests/example.ts";
-import { until } from "../tests/kit.ts";
+import { assertGuarded, assertNoErrors, assertStrict, PLAIN_FORM } from "../tests/example_kit.ts";
+import { post, stage, TURBO_FORM, untilText } from "../tests/example_kit.ts";
+import { until, WITH_BROWSER } from "../tests/kit.ts";
 import { assertStream, capture, OPEN_PAGE } from "../turbo/testing.ts";
 import { createApp, JobError, type Work } from "./progress.ts";
 

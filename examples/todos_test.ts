@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { assertGuarded, assertNoErrors, assertStrict, PLAIN_FORM } from "../tests/example.ts";
-import { post, stage, untilText, untilValue, WITH_BROWSER } from "../tests/example.ts";
+import { assertGuarded, assertNoErrors, assertStrict, PLAIN_FORM } from "../tests/example_kit.ts";
+import { post, stage, untilText, untilValue } from "../tests/example_kit.ts";
+import { WITH_BROWSER } from "../tests/kit.ts";
 import { assertNothingPushed, assertStream, capture } from "../turbo/testing.ts";
 import { createApp } from "./todos.ts";
 
@@ -100,11 +101,11 @@ Deno.test(
   "todos adds once for a double submit, and keeps what cannot be added",
   WITH_BROWSER,
   async () => {
-    await using at = await stage(createApp(), { delay: 300 });
+    await using at = await stage(createApp());
     const tab = await at.open();
     const { page } = tab;
     await page.fill("#text", "milk");
-    await page.dblclick("#add button");
+    await at.beforeAnswer(() => page.dblclick("#add button"));
     await untilText(page, "#todos .note", "1 of 1 to do");
     await untilValue(page, "#text", "");
 

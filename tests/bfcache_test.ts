@@ -1,25 +1,25 @@
 import assert from "node:assert/strict";
-import { until, within } from "./kit.ts";
-import { startTestApp } from "./test_app.ts";
+import { startModelApp } from "./apps/model_app.ts";
+import { QUICK, until, within } from "./kit.ts";
 
 // The headless shell from npm has no back/forward cache; Debian's Chromium has.
 const CHROMIUM = "/usr/bin/chromium";
 const isInstalled = await Deno.stat(CHROMIUM).then(() => true, () => false);
-if (!isInstalled) {
+if (!isInstalled && !QUICK) {
   console.log("NOTICE: chromium is not installed, the test of its cache is skipped");
 }
 
 Deno.test({
   name: "o. A page that comes out of the real back/forward cache is current",
-  ignore: !isInstalled,
+  ignore: QUICK || !isInstalled,
   async fn() {
-    await using app = startTestApp();
+    await using app = startModelApp();
     await using tab = await openTab();
     const list = () => tab.evaluate("document.getElementById('list')?.textContent");
     const isOpen = async () =>
       await tab.evaluate("document.documentElement.dataset.turboStream") === "open";
     await tab.goTo(app.url);
-    await until(isOpen, "the line is open", 20_000);
+    await until(isOpen, "the line is open");
     await tab.evaluate("addEventListener('pageshow', (event) => { came = event.persisted })");
     app.add();
     await until(async () => await list() === "1", "the page has what was pushed");
@@ -50,7 +50,6 @@ async function openTab() {
   await until(
     () => Deno.stat(portFile).then(({ size }) => size > 0, () => false),
     "the browser is up",
-    30_000,
   );
   const [port] = (await Deno.readTextFile(portFile)).split("\n");
   const targets = await (await fetch(`http://127.0.0.1:${port}/json/list`)).json();

@@ -11,18 +11,10 @@ import regular from "npm:@expo-google-fonts/inter@0.4.2/400Regular/Inter_400Regu
 import semibold from "npm:@expo-google-fonts/inter@0.4.2/600SemiBold/Inter_600SemiBold.ttf" with {
   type: "bytes",
 };
-import {
-  type Browser,
-  type BrowserContext,
-  chromium,
-  type LaunchOptions,
-  type Page,
-} from "npm:playwright-core@1.65.1";
+import type { Browser, BrowserContext, LaunchOptions, Page } from "npm:playwright-core@1.65.1";
+import { assertNotQuick, DEADLINE } from "./kit.ts";
 
 export type { Page };
-
-/** How long anything in the page may take, in milliseconds. */
-export const DEADLINE = 10_000;
 
 /** A browser for one test; it ends with the test. */
 export interface TestBrowser extends AsyncDisposable {
@@ -46,10 +38,12 @@ export interface TestPage {
 
 /** Starts a browser. */
 export async function startBrowser(options: LaunchOptions = {}): Promise<TestBrowser> {
+  assertNotQuick("WITH_BROWSER");
+  const { chromium } = await import("npm:playwright-core@1.65.1");
   const browser = await chromium.launch({
     executablePath: await executable(),
     args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
-    timeout: 30_000,
+    timeout: DEADLINE,
     ...options,
   });
   return {

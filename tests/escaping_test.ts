@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 import assert from "node:assert/strict";
+import fc from "npm:fast-check@4.10.2";
 import { chatPage, lineItem, lineList, presence, sayForm } from "../examples/chat.ts";
 import { countBox, flashPage, greetForm, noticeBox } from "../examples/flash.ts";
 import { layout, type PageContext } from "../examples/layout.ts";
@@ -8,9 +9,9 @@ import { jobBox, progressPage } from "../examples/progress.ts";
 import { addForm, todoList, todosPage } from "../examples/todos.ts";
 import type { LoadReport } from "../loadavg.ts";
 import * as app from "../templates.ts";
-import { html, type Markup, replace, Turbo } from "../turbo/mod.ts";
+import { action, html, type Markup, replace, Turbo } from "../turbo/mod.ts";
 import { startBrowser } from "./browser.ts";
-import { WITH_BROWSER } from "./example.ts";
+import { WITH_BROWSER } from "./kit.ts";
 
 const HOSTILE = [
   "<script>alert(1)</script>",
@@ -138,6 +139,54 @@ Deno.test("every template of app and examples shows a text as it is", WITH_BROWS
     assert(found, name);
   }
 });
+
+Deno.test(
+  "Builders keep any text in target, attribute and content, as a browser parses it",
+  WITH_BROWSER,
+  async () => {
+    const text = fc.oneof(
+      fc.string({ unit: "binary", minLength: 1 }),
+      fc.string({ unit: "grapheme", minLength: 1 }),
+      fc.string({ unit: fc.constantFrom(..."<>&\"'\r\n\t\0 =/`-!x"), minLength: 1 }),
+    );
+    const samples = fc.sample(fc.tuple(text, text, text), { numRuns: 2_000, seed: 42 });
+    const built = samples.map(([target, attribute, content]) => ({
+      stream: action("custom", { target, attributes: { "data-x": attribute }, content }),
+      // What neither HTML nor UTF-8 can carry becomes U+FFFD, as the standards say.
+      expected: [target, attribute, content].map((value) =>
+        value.toWellFormed().replaceAll("\0", "\uFFFD")
+      ),
+    }));
+    await using browser = await startBrowser();
+    const { page } = await browser.open("about:blank");
+    const parsed = await page.evaluate(
+      (list) =>
+        list.map((stream) => {
+          const template = document.createElement("template");
+          template.innerHTML = stream;
+          const [element, ...others] = template.content.childNodes as unknown as Element[];
+          const inner = element?.firstChild as HTMLTemplateElement;
+          return {
+            alone: others.length === 0 && element?.childNodes.length === 1,
+            names: element?.getAttributeNames().join(" "),
+            values: [
+              element?.getAttribute("target"),
+              element?.getAttribute("data-x"),
+              inner.content.textContent,
+            ],
+            elements: inner.content.childElementCount,
+          };
+        }),
+      built.map(({ stream }) => stream.toWellFormed()),
+    );
+    for (const [index, { alone, names, values, elements }] of parsed.entries()) {
+      assert(alone);
+      assert.equal(names, "action target data-x");
+      assert.equal(elements, 0);
+      assert.deepEqual(values, built[index]!.expected);
+    }
+  },
+);
 
 Deno.test("the test of the templates knows all of them", async () => {
   for (const file of ["todos", "chat", "progress", "flash", "layout"]) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Turbo, type TurboOptions } from "../turbo/mod.ts";
-import { serve, type TestServer, until } from "./kit.ts";
+import { PROTOCOL, serve, type TestServer, until } from "./kit.ts";
 import { ask, HANDSHAKE, RawSocket, request, statusOf } from "./raw.ts";
 
 const GET = "GET /turbo-stream HTTP/1.1";
@@ -21,7 +21,7 @@ const HANDSHAKES: readonly [name: string, status: number, changed: Overrides, li
   ["Upgrade: h2c, websocket", 101, { Upgrade: "h2c, websocket" }],
   ["Connection: keep-alive, Upgrade", 101, { Connection: "keep-alive, Upgrade" }],
   ["Connection in two lines", 101, { Connection: ["keep-alive", "upgrade"] }],
-  ["our sub-protocol among others", 101, { "Sec-WebSocket-Protocol": "a, turbo-stream.v1" }],
+  ["our sub-protocol among others", 101, { "Sec-WebSocket-Protocol": `a, ${PROTOCOL}` }],
   ["an unknown sub-protocol", 101, { "Sec-WebSocket-Protocol": "a" }],
   ["permessage-deflate", 101, { "Sec-WebSocket-Extensions": "permessage-deflate" }],
   ["a target in absolute form", 101, {}, "GET http://127.0.0.1/turbo-stream HTTP/1.1"],
@@ -95,7 +95,7 @@ Deno.test("Turbo.connect() names the version it knows when it refuses another", 
 Deno.test("Turbo.connect() answers a WebSocket without a sub-protocol with none", async () => {
   const { server } = start();
   await using _ = server;
-  for (const [offer, chosen] of [["a, turbo-stream.v1", "turbo-stream.v1"], ["a", undefined]]) {
+  for (const [offer, chosen] of [[`a, ${PROTOCOL}`, PROTOCOL], ["a", undefined]]) {
     const answer = await ask(
       server.port,
       request(GET, { ...HANDSHAKE, "Sec-WebSocket-Protocol": offer }),

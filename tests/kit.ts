@@ -1,24 +1,65 @@
 /**
- * Servers, clients and processes for tests. All end with the test, and nothing waits for ever.
+ * Servers, clients and deadlines for tests. All end with the test, and nothing waits for ever.
+ *
+ * Where a test stands: beside a file is its unit test; in `tests/` is what needs the whole program, a
+ * browser or a second process. The tests of an example stand beside it, because an example is a whole
+ * program; those of `loadavg.ts` are here, because the root has no room.
+ *
+ * A test that needs a browser or a second process says so by {@linkcode WITH_BROWSER} or
+ * {@linkcode WITH_PROCESS}; `deno task test:quick` runs all others.
  *
  * @module
  */
-import config from "../deno.json" with { type: "json" };
+import { connected as isConnected, type ConnectedOptions } from "../turbo/testing.ts";
+import type { Turbo } from "../turbo/mod.ts";
 
-/** How long an awaited event may take, in milliseconds. */
-export const DEADLINE = 10_000;
+export { parseFrame, PROTOCOL, sinceOf } from "../turbo/testing.ts";
 
-/** Resolves as `promise` does; rejects with what it waited for after the deadline. */
+/** Whether only the tests run that need neither a browser nor a second process. */
+export const QUICK: boolean = Deno.env.get("TEST_QUICK") !== undefined;
+
+/** Options of a test with a second process. */
+export const WITH_PROCESS: Pick<Deno.TestDefinition, "ignore"> = { ignore: QUICK };
+
+/** Options of a test with a browser, which keeps resources of its own between tests. */
+export const WITH_BROWSER: Pick<
+  Deno.TestDefinition,
+  "ignore" | "sanitizeOps" | "sanitizeResources"
+> = { ignore: QUICK, sanitizeOps: false, sanitizeResources: false };
+
+/** Throws where a test has not said that it needs what it uses. */
+export function assertNotQuick(options: "WITH_BROWSER" | "WITH_PROCESS"): void {
+  if (QUICK) throw new Error(`This test needs the options ${options}`);
+}
+
+/**
+ * What all deadlines are multiplied by: TEST_DEADLINE_FACTOR, or how many processes want each
+ * processor of this machine. A deadline only ends what hangs, so a large one costs a good test nothing.
+ */
+const FACTOR = Number(
+  Deno.env.get("TEST_DEADLINE_FACTOR") ??
+    Math.max(1, Deno.loadavg()[0]! / navigator.hardwareConcurrency),
+);
+const USUAL = 30_000;
+
+/** How long an awaited event may take on this machine, in milliseconds. */
+export const DEADLINE: number = USUAL * FACTOR;
+
+/**
+ * Resolves as `promise` does; rejects with what it waited for after the deadline. It is given in
+ * milliseconds of an idle machine.
+ */
 export async function within<T>(
   promise: Promise<T>,
   what: string,
-  milliseconds: number = DEADLINE,
+  milliseconds: number = USUAL,
 ): Promise<T> {
+  const deadline = milliseconds * FACTOR;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new Error(`Waited ${milliseconds} ms in vain for ${what}`)),
-      milliseconds,
+      () => reject(new Error(`Waited ${deadline} ms in vain for ${what}`)),
+      deadline,
     );
   });
   try {
@@ -28,20 +69,32 @@ export async function within<T>(
   }
 }
 
-/** Waits until a condition holds, looking every few milliseconds. */
+/** Waits until a condition holds, looking every few milliseconds. The deadline is as of `within`. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  milliseconds: number = DEADLINE,
+  milliseconds: number = USUAL,
 ): Promise<void> {
-  const end = Date.now() + milliseconds;
+  const deadline = milliseconds * FACTOR;
+  const end = performance.now() + deadline;
   while (!await condition()) {
-    if (Date.now() > end) throw new Error(`Waited ${milliseconds} ms in vain until ${what}`);
+    if (performance.now() > end) throw new Error(`Waited ${deadline} ms in vain until ${what}`);
     await pause(5);
   }
 }
 
-/** For what has no event to wait for. */
+/** Waits until pages are connected: one, or as many and with the name that is asked for. */
+export function connected(
+  turbo: Turbo,
+  options: Omit<ConnectedOptions, "deadline"> = {},
+): Promise<void> {
+  return isConnected(turbo, { ...options, deadline: DEADLINE });
+}
+
+/**
+ * For what has no event to wait for. A timer of this process that was set before with a shorter time
+ * has fired when this one has, however busy the machine is.
+ */
 export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
@@ -128,96 +181,4 @@ export async function connect(
       await within(closed, "the socket to close");
     },
   };
-}
-
-/** The permissions of `deno task start`, without the quotes that some of them need in a shell. */
-export const START_FLAGS: string[] = config.tasks.start.command.replaceAll('"', "").split(" ")
-  .slice(2, -1);
-
-/** The app in a process of its own. */
-export interface TestProcess extends AsyncDisposable {
-  /** Where it listens. */
-  readonly url: string;
-  /** The process. */
-  readonly child: Deno.ChildProcess;
-  /** What it has written so far. */
-  readonly output: { stdout: string; stderr: string };
-}
-
-/** Starts `main.ts` as `deno task start` does, on a free port. */
-export async function startApp(
-  args: string[] = ["--port", "0", "--hostname", "127.0.0.1"],
-  env: Record<string, string> = {},
-): Promise<TestProcess> {
-  const child = runApp(args, env);
-  const output = { stdout: "", stderr: "" };
-  let wake = () => {};
-  const read = async (stream: ReadableStream<Uint8Array>, name: "stdout" | "stderr") => {
-    const decoder = new TextDecoder();
-    for await (const chunk of stream) {
-      output[name] += decoder.decode(chunk, { stream: true });
-      wake();
-    }
-    wake();
-  };
-  const reading = Promise.all([read(child.stdout, "stdout"), read(child.stderr, "stderr")]);
-  const listening = /Listening on (http\S+)\//;
-  let ended = false;
-  child.status.then(() => ended = true);
-  await within(
-    (async () => {
-      while (!listening.test(output.stdout) && !ended) {
-        await new Promise<void>((resolve) => wake = resolve);
-      }
-    })(),
-    "the app to listen",
-    30_000,
-  );
-  if (ended) throw new Error(`The app ended: ${output.stderr}`);
-  return {
-    url: listening.exec(output.stdout)![1]!,
-    child,
-    output,
-    async [Symbol.asyncDispose]() {
-      try {
-        child.kill("SIGKILL");
-      } catch (error) {
-        if (!(error instanceof TypeError)) throw error; // it has ended already
-      }
-      await within(child.status, "the app to end");
-      await reading;
-    },
-  };
-}
-
-/** Runs `main.ts` to its end, for what does not start. */
-export async function endApp(
-  args: string[],
-  env: Record<string, string> = {},
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const child = runApp(args, env);
-  const { code, stdout, stderr } = await within(child.output(), "the app to end", 30_000);
-  const decoder = new TextDecoder();
-  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
-}
-
-function runApp(args: string[], env: Record<string, string>): Deno.ChildProcess {
-  const main = new URL("../main.ts", import.meta.url).pathname;
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", ...START_FLAGS, main, ...args],
-    env: { NO_COLOR: "1", ...env },
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-}
-
-/** Whether a program is there and ends well with these arguments. */
-export async function succeeds(program: string, ...args: string[]): Promise<boolean> {
-  try {
-    const command = new Deno.Command(program, { args, stdout: "null", stderr: "null" });
-    return (await command.output()).success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

@@ -126,6 +126,7 @@ Deno.test("LoadSampler.report() starts no second read while one hangs", async ()
       reads++;
       return read.promise;
     },
+    patience: 10,
   };
   const sampler = new LoadSampler(source);
   const logged = await errorsOf(async () => {

@@ -1,19 +1,16 @@
 import assert from "node:assert/strict";
-import { type Page, startBrowser, type TestBrowser, watch } from "./browser.ts";
-import { pause, until } from "./kit.ts";
 import { refresh } from "../turbo/mod.ts";
+import { OPEN_PAGE } from "../turbo/testing.ts";
+import { type ModelApp, startModelApp } from "./apps/model_app.ts";
+import { type Page, startBrowser, type TestBrowser, watch } from "./browser.ts";
+import { pause, until, WITH_BROWSER } from "./kit.ts";
 import { startProxy, type TestProxy } from "./proxy.ts";
-import { startTestApp, type TestApp } from "./test_app.ts";
 
-const OPEN = "html[data-turbo-stream=open]";
-const LOST = "html:not([data-turbo-stream=open])";
-
-/** The longest that a page may take to be current when its line is back, in milliseconds. */
-const SOON = 1_000;
+const LOST = `:root:not(${OPEN_PAGE})`;
 
 /** Everything that one scenario has. */
 interface Scene extends AsyncDisposable {
-  app: TestApp;
+  app: ModelApp;
   readonly proxy: TestProxy;
   readonly page: Page;
   readonly browser: TestBrowser;
@@ -43,14 +40,14 @@ const HIDING = () => {
 
 async function scene(
   browser: TestBrowser,
-  options: Parameters<typeof startTestApp>[0] = {},
+  options: Parameters<typeof startModelApp>[0] = {},
 ): Promise<Scene> {
-  const app = startTestApp(options);
+  const app = startModelApp(options);
   const proxy = startProxy(app.port);
   const { page, context } = await browser.open("");
   await page.addInitScript(HIDING);
   await page.goto(proxy.url);
-  await page.waitForSelector(OPEN);
+  await page.waitForSelector(OPEN_PAGE);
   const scene = {
     app,
     proxy,
@@ -67,41 +64,41 @@ async function scene(
 }
 
 function scenario(name: string, run: (scene: Scene) => Promise<void>, options = {}): void {
-  Deno.test({
-    name,
-    sanitizeOps: false,
-    sanitizeResources: false,
-    async fn() {
-      await using browser = await startBrowser();
-      await using stage = await scene(browser, options);
-      const { errors } = watch(stage.page);
-      await run(stage);
-      await isCurrent(stage);
-      assert.deepEqual(
-        errors.filter((error) => !/WebSocket|net::ERR|status of 503/.test(error)),
-        [],
-      );
-    },
+  Deno.test(name, WITH_BROWSER, async () => {
+    await using browser = await startBrowser();
+    await using stage = await scene(browser, options);
+    const { errors } = watch(stage.page);
+    await run(stage);
+    await isCurrent(stage);
+    assert.deepEqual(
+      errors.filter((error) => !/WebSocket|net::ERR|status of 503/.test(error)),
+      [],
+    );
   });
 }
 
-/** Waits until the page shows the server's state, and then that it stays so on one socket. */
+/** Waits until the page shows the server's state on one socket, and does so after one more change. */
 async function isCurrent({ page, app }: Pick<Scene, "page" | "app">, pages = 1): Promise<void> {
-  await page.waitForSelector(OPEN);
-  const begin = Date.now();
-  while (JSON.stringify(await shown(page)) !== JSON.stringify(app.state)) {
-    if (Date.now() - begin > SOON) {
-      // A page fetched anew waits up to half a second, so as not to come with all others.
-      assert.deepEqual(await shown(page), app.state, "not current after a second");
-    }
-    await pause(10);
-  }
-  await pause(80);
-  assert.deepEqual(await shown(page), app.state, "no longer current");
-  await until(() => app.turbo.size === pages, `${pages} sockets are open`, SOON);
+  await page.waitForSelector(OPEN_PAGE);
+  await untilShown(page, app);
+  app.count(); // comes after all that is under way
+  await untilShown(page, app);
+  await until(() => app.turbo.size === pages, `${pages} sockets are open`);
 }
 
-function shown(page: Page): Promise<TestApp["state"]> {
+async function untilShown(page: Page, { state }: ModelApp): Promise<void> {
+  let latest: ModelApp["state"] | undefined;
+  await until(async () => {
+    latest = await shown(page).catch(ignoreNavigation);
+    return JSON.stringify(latest) === JSON.stringify(state);
+  }, "the page shows the state").catch((error) => {
+    throw new Error(`${JSON.stringify(latest)} is shown, not ${JSON.stringify(state)}`, {
+      cause: error,
+    });
+  });
+}
+
+function shown(page: Page): Promise<ModelApp["state"]> {
   return page.evaluate(() => {
     const number = (id: string) => Number(document.getElementById(id)?.textContent);
     const numbers = (id: string) =>
@@ -115,7 +112,7 @@ function shown(page: Page): Promise<TestApp["state"]> {
   });
 }
 
-function changes(app: TestApp, times = 1): void {
+function changes(app: ModelApp, times = 1): void {
   for (let n = 0; n < 4 * times; n++) app.change(n);
 }
 
@@ -139,9 +136,11 @@ async function loses(page: Page, cause: () => void): Promise<void> {
 
 // A visit that finds the line cut makes the browser load the page in full.
 async function online(page: Page): Promise<void> {
-  await page.evaluate(() => dispatchEvent(new Event("online"))).catch((error) => {
-    if (!/context was destroyed/.test(error.message)) throw error;
-  });
+  await page.evaluate(() => void dispatchEvent(new Event("online"))).catch(ignoreNavigation);
+}
+
+function ignoreNavigation(error: Error): undefined {
+  if (!/context was destroyed/.test(error.message)) throw error;
 }
 
 // ---- a. to p.
@@ -230,7 +229,7 @@ scenario("f. The server is killed and started anew with another log", async (sce
   const gap = page.evaluate(() =>
     new Promise((resolve) => document.addEventListener("turbo-stream:gap", () => resolve(true)))
   );
-  scene.app = startTestApp({ state });
+  scene.app = startModelApp({ state });
   proxy.target = scene.app.port;
   changes(scene.app, 2);
   proxy.refusesAll = false;
@@ -376,20 +375,18 @@ scenario(
     app.slow = 0;
     await page.waitForFunction(() => document.getElementById("count")?.textContent === "1");
     // Turbo by itself would wait until no more come for 150 ms.
-    let pushing = true;
+    let isFetched = false;
     const fetched = page.waitForFunction(() =>
       document.getElementById("count")?.textContent !== "1"
-    )
-      .then(() => pushing);
-    for (let n = 0; n < 30; n++) {
+    ).then(() => isFetched = true);
+    await until(async () => {
       app.countInner(); // a refresh right behind a marker would be the answer to a gap
       app.state.count++;
       app.turbo.push(refresh());
       await pause(60);
-    }
-    pushing = false;
-    assert.equal(await fetched, true);
-    await page.waitForFunction(() => document.getElementById("count")?.textContent === "31");
+      return isFetched;
+    }, "the page is fetched while they come");
+    await fetched;
   },
 );
 
@@ -473,7 +470,7 @@ scenario("n. Two tabs and a duplicate of one follow alike", async ({ page, app, 
   const context = page.context();
   const second = await context.newPage();
   await second.goto(`${url}/b`);
-  await second.waitForSelector(OPEN);
+  await second.waitForSelector(OPEN_PAGE);
   const [duplicate] = await Promise.all([
     context.waitForEvent("page"),
     page.evaluate(() => void open(location.href)),
@@ -522,11 +519,10 @@ scenario(
   },
 );
 
-Deno.test({
-  name: "e. and h. Offline for 30 s; hidden for longer than its grace with 10,000 pushes",
-  sanitizeOps: false,
-  sanitizeResources: false,
-  async fn() {
+Deno.test(
+  "e. and h. Offline for 30 s; hidden for longer than its grace with 10,000 pushes",
+  WITH_BROWSER,
+  async () => {
     await using browser = await startBrowser();
     await using away = await scene(browser);
     await using hidden = await scene(browser, { log: { maxEntries: 20_000 } });
@@ -538,7 +534,7 @@ Deno.test({
           changes(hidden.app, 25);
           await pause(100);
         }
-        await until(() => hidden.app.turbo.size === 0, "the hidden page has let go", 35_000);
+        await until(() => hidden.app.turbo.size === 0, "the hidden page has let go", 60_000);
         changes(hidden.app);
       })(),
     ]);
@@ -546,7 +542,7 @@ Deno.test({
     await setHidden(hidden.page, false);
     await isCurrent(hidden);
   },
-});
+);
 
 // ---- p. Random sequences
 
@@ -619,7 +615,7 @@ const STEPS: readonly Step[] = [
     const { page, app, proxy } = scene;
     proxy.refusesAll = true;
     proxy.cut();
-    scene.app = startTestApp({ state: app.state, log: { maxEntries: 40 } });
+    scene.app = startModelApp({ state: app.state, log: { maxEntries: 40 } });
     proxy.target = scene.app.port;
     await app[Symbol.asyncDispose]();
     changesAtRandom(scene.app, random, 5);
@@ -636,7 +632,7 @@ async function traverse(page: Page, way: "Back" | "Forward"): Promise<void> {
   if (can) await page[`go${way}`]({ waitUntil: "commit" });
 }
 
-function changesAtRandom(app: TestApp, random: () => number, most: number): void {
+function changesAtRandom(app: ModelApp, random: () => number, most: number): void {
   for (let n = Math.floor(random() * most); n >= 0; n--) app.change(Math.floor(random() * 4));
 }
 
@@ -670,29 +666,19 @@ async function runSequence(browser: TestBrowser, seed: number): Promise<void> {
 /** As `isCurrent`, for a page that a visit or a gap may still be about to change. */
 async function isSettled(stage: Scene): Promise<void> {
   await stage.page.waitForLoadState();
-  await until(
-    async () => {
-      // A line that was cut twice in a row comes back within eight seconds; or at once, when told.
-      await online(stage.page);
-      await pause(50);
-      return await stage.page.locator(OPEN).count() === 1;
-    },
-    "the line is open",
-    15_000,
-  );
-  await until(
-    async () => JSON.stringify(await shown(stage.page)) === JSON.stringify(stage.app.state),
-    "the page is current",
-    5_000,
-  ).catch(async () => assert.deepEqual(await shown(stage.page), stage.app.state));
+  await until(async () => {
+    // A connection that was cut twice in a row is back within eight seconds; or at once, when told.
+    await online(stage.page);
+    await pause(50);
+    return await stage.page.locator(OPEN_PAGE).count() === 1;
+  }, "the connection is open");
   await isCurrent(stage);
 }
 
-Deno.test({
-  name: "p. 200 random sequences of all of these (SEED=n runs the one)",
-  sanitizeOps: false,
-  sanitizeResources: false,
-  async fn() {
+Deno.test(
+  "p. 200 random sequences of all of these (SEED=n runs the one)",
+  WITH_BROWSER,
+  async () => {
     const only = Deno.env.get("SEED");
     await using browser = await startBrowser();
     if (only !== undefined) return await runSequence(browser, Number(only));
@@ -704,7 +690,7 @@ Deno.test({
     await Promise.all([worker(), worker(), worker()]);
     if (failures.length > 0) throw new AggregateError(failures, `${failures.length} of 200 failed`);
   },
-});
+);
 
 // ---- Turbo's own stream source
 

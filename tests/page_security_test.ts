@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { type App, createApp } from "../main.ts";
 import { append, html, raw } from "../turbo/mod.ts";
+import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser, type TestBrowser, type TestPage } from "./browser.ts";
-import { pause, serve, type TestServer, until } from "./kit.ts";
+import { serve, until, WITH_BROWSER } from "./kit.ts";
 import { ask, HANDSHAKE, request } from "./raw.ts";
-
-// Playwright keeps resources of its own between tests.
-const inBrowser = { sanitizeOps: false, sanitizeResources: false };
 
 /** Markup that runs something in a page without a policy, and the directive that stops it. */
 const ATTACKS: readonly [name: string, markup: string, directive: string, click?: string][] = [
@@ -48,7 +46,7 @@ const ATTACKS: readonly [name: string, markup: string, directive: string, click?
 ];
 
 for (const [name, markup, directive, click] of ATTACKS) {
-  Deno.test(`the policy stops ${name} in pushed markup, and reports it`, inBrowser, async () => {
+  Deno.test(`the policy stops ${name} in pushed markup, and reports it`, WITH_BROWSER, async () => {
     await using running = await start();
     const { app, page } = running;
     // It is the policy that is tested: whoever pushes raw text from others gets past the escaping.
@@ -60,7 +58,8 @@ for (const [name, markup, directive, click] of ATTACKS) {
     ).catch(async (error) => {
       throw new Error(`${error.message}; reported: ${await violations(page)}`);
     });
-    await pause(50);
+    app.turbo.push(append({ all: "main" }, html`<i id="after"></i>`));
+    await page.waitForSelector("#after", { state: "attached" });
     assert.doesNotMatch(await page.title(), /pwned/);
     assert.equal(new URL(page.url()).pathname, "/");
   });
@@ -68,7 +67,7 @@ for (const [name, markup, directive, click] of ATTACKS) {
 
 Deno.test(
   "html escapes pushed text, so that there is nothing for the policy to stop",
-  inBrowser,
+  WITH_BROWSER,
   async () => {
     await using running = await start();
     const { app, page } = running;
@@ -84,29 +83,37 @@ Deno.test(
   },
 );
 
-Deno.test("normal use violates no policy, Turbo's progress bar included", inBrowser, async () => {
-  await using running = await start();
-  const { page, server } = running;
-  server.delay = 800; // the bar is shown after 500 ms
-  await page.click("text=Page 2");
-  await page.waitForSelector(".turbo-progress-bar", { state: "attached" });
-  const bar = await page.evaluate(
-    `getComputedStyle(document.querySelector(".turbo-progress-bar")).position`,
-  );
-  assert.equal(bar, "fixed", "its style holds");
-  await page.waitForURL("**/page2");
-  server.delay = 0;
-  await page.click("main >> text=Main Page");
-  await page.waitForURL((url) => url.pathname === "/");
-  await page.goBack();
-  await page.goForward();
-  await page.waitForSelector('[data-turbo-stream="open"]');
-  await page.reload();
-  await page.waitForSelector('[data-turbo-stream="open"]');
-  assert.deepEqual(await violations(page), []);
-  // Turbo's own, of a visit that the next one has overtaken.
-  assert.deepEqual(running.errors.filter((error) => !/^AbortError/.test(error)), []);
-});
+Deno.test(
+  "normal use violates no policy, Turbo's progress bar included",
+  WITH_BROWSER,
+  async () => {
+    await using running = await start();
+    const { page } = running;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    running.held = promise; // the bar is shown after 500 ms
+    try {
+      await page.click("text=Page 2");
+      await page.waitForSelector(".turbo-progress-bar", { state: "attached" });
+      const bar = await page.evaluate(
+        `getComputedStyle(document.querySelector(".turbo-progress-bar")).position`,
+      );
+      assert.equal(bar, "fixed", "its style holds");
+    } finally {
+      resolve();
+    }
+    await page.waitForURL("**/page2");
+    await page.click("main >> text=Main Page");
+    await page.waitForURL((url) => url.pathname === "/");
+    await page.goBack();
+    await page.goForward();
+    await page.waitForSelector(OPEN_PAGE);
+    await page.reload();
+    await page.waitForSelector(OPEN_PAGE);
+    assert.deepEqual(await violations(page), []);
+    // Turbo's own, of a visit that the next one has overtaken.
+    assert.deepEqual(running.errors.filter((error) => !/^AbortError/.test(error)), []);
+  },
+);
 
 Deno.test("the policy names no source but this server, and allows nothing inline", async () => {
   const { hono } = createApp();
@@ -228,13 +235,10 @@ Deno.test("only what came over TLS is told to stay there", async () => {
 /** The app with one page of a real browser on it, which notes each violation of its policy. */
 async function start() {
   const app: App = createApp({ interval: 0.2 });
-  const server = Object.assign(
-    serve(async (request, info) => {
-      if (new URL(request.url).pathname === "/page2") await pause(server.delay);
-      return await app.hono.fetch(request, info);
-    }),
-    { delay: 0 },
-  ) as TestServer & { delay: number };
+  const server = serve(async (request, info) => {
+    if (new URL(request.url).pathname === "/page2") await running.held;
+    return await app.hono.fetch(request, info);
+  });
   const browser: TestBrowser = await startBrowser();
   const opened: TestPage = await browser.open("");
   await opened.page.addInitScript({
@@ -244,17 +248,19 @@ async function start() {
     });`,
   });
   await opened.page.goto(server.url);
-  await opened.page.waitForSelector('[data-turbo-stream="open"]');
-  return {
+  await opened.page.waitForSelector(OPEN_PAGE);
+  const running = {
     ...opened,
     app,
-    server,
+    /** What the answer with the second page waits for. */
+    held: Promise.resolve(),
     async [Symbol.asyncDispose]() {
       await browser[Symbol.asyncDispose]();
       await app.close(500);
       await server[Symbol.asyncDispose]();
     },
   };
+  return running;
 }
 
 async function violations(page: TestPage["page"]): Promise<string[]> {

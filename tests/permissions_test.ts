@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
-import { pause, START_FLAGS, startApp } from "./kit.ts";
+import { Turbo } from "../turbo/mod.ts";
+import { WITH_PROCESS, within } from "./kit.ts";
+import { START_FLAGS, startApp } from "./processes.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
@@ -24,14 +26,17 @@ const HARM: Record<string, string> = {
   "import code": `await import("data:text/javascript,0"), await import("http://example.com/x.js")`,
 };
 
-Deno.test(`deno task start refuses ${Object.keys(HARM).length} kinds of harm`, async () => {
-  const program = `const results = {};
+Deno.test(
+  `deno task start refuses ${Object.keys(HARM).length} kinds of harm`,
+  WITH_PROCESS,
+  async () => {
+    const program = `const results = {};
 for (const [name, act] of Object.entries({
 ${
-    Object.entries(HARM).map(([name, code]) =>
-      `  ${JSON.stringify(name)}: async () => { ${code}; },`
-    ).join("\n")
-  }
+      Object.entries(HARM).map(([name, code]) =>
+        `  ${JSON.stringify(name)}: async () => { ${code}; },`
+      ).join("\n")
+    }
 })) {
   try {
     await act();
@@ -41,26 +46,27 @@ ${
   }
 }
 console.log(JSON.stringify(results));`;
-  const directory = await Deno.makeTempDir();
-  try {
-    await Deno.writeTextFile(`${directory}/harm.js`, program);
-    const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-config", ...START_FLAGS, `${directory}/harm.js`],
-    }).output();
-    assert(success, new TextDecoder().decode(stderr));
-    const results: Record<string, string> = JSON.parse(new TextDecoder().decode(stdout));
-    const importing = "import code";
-    assert.match(results[importing]!, /^(NotCapable|TypeError)$/);
-    for (const [name, result] of Object.entries(results)) {
-      if (name !== importing) assert.equal(result, "NotCapable", name);
+    const directory = await Deno.makeTempDir();
+    try {
+      await Deno.writeTextFile(`${directory}/harm.js`, program);
+      const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "--no-config", ...START_FLAGS, `${directory}/harm.js`],
+      }).output();
+      assert(success, new TextDecoder().decode(stderr));
+      const results: Record<string, string> = JSON.parse(new TextDecoder().decode(stdout));
+      const importing = "import code";
+      assert.match(results[importing]!, /^(NotCapable|TypeError)$/);
+      for (const [name, result] of Object.entries(results)) {
+        if (name !== importing) assert.equal(result, "NotCapable", name);
+      }
+      assert.equal(Object.keys(results).length, Object.keys(HARM).length);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
     }
-    assert.equal(Object.keys(results).length, Object.keys(HARM).length);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-});
+  },
+);
 
-Deno.test("deno task start gives all that main.ts needs", async () => {
+Deno.test("deno task start gives all that main.ts needs", WITH_PROCESS, async () => {
   assert(
     !START_FLAGS.some((flag) => /^(-A|--allow-all|--allow-\w+)$/.test(flag)),
     "each has a list",
@@ -68,39 +74,96 @@ Deno.test("deno task start gives all that main.ts needs", async () => {
   await using app = await startApp();
   const page = await (await fetch(app.url)).text();
   assert.doesNotMatch(page, /simulated/i);
-  await pause(100);
-  assert.equal(app.output.stderr, "");
+  app.child.kill("SIGTERM");
+  await within(app.ended, "the app to end");
+  assert.equal(app.errors, "");
 });
 
-Deno.test("main.ts imports this project, hono and @hotwired/turbo, and nothing else", async () => {
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", "main.ts"],
-    cwd: ROOT,
-  }).output();
-  const { modules }: { modules: { specifier: string }[] } = JSON.parse(
-    new TextDecoder().decode(stdout),
-  );
-  const packages = new Set<string>();
-  for (const { specifier } of modules) {
-    if (specifier.startsWith(`file://${ROOT}`) || specifier.startsWith("node:")) continue;
-    packages.add(/^npm:\/((?:@[^/]+\/)?[^/@]+)@\d/.exec(specifier)?.[1] ?? specifier);
-  }
-  assert.deepEqual([...packages].sort(), ["@hotwired/turbo", "hono"]);
-  assert(!modules.some(({ specifier }) => /_test\.ts$|\/(tests|examples|bench)\//.test(specifier)));
-});
+Deno.test(
+  "Turbo reads TURBO_SECRET where that is allowed, and asks for nothing",
+  WITH_PROCESS,
+  async () => {
+    const secret = "a secret of this test";
+    const mod = new URL("../turbo/mod.ts", import.meta.url);
+    const program = `
+    import { Turbo } from ${JSON.stringify(mod)};
+    const turbo = new Turbo({ onNotice: () => console.log("random") });
+    console.log(/data-token="([^"]+)"/.exec(String(turbo.head({ topics: ["room"] })))[1]);`;
+    const run = async (flags: string[]) => {
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "--no-prompt", ...flags, "--ext=ts", "-"],
+        env: { TURBO_SECRET: secret },
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "inherit",
+        cwd: ROOT,
+      }).spawn();
+      const writer = child.stdin.getWriter();
+      await writer.write(new TextEncoder().encode(program));
+      await writer.close();
+      const { stdout } = await within(child.output(), "the program");
+      return new TextDecoder().decode(stdout).trim().split("\n");
+    };
+    const [allowed] = await run(["--allow-env=TURBO_SECRET"]);
+    assert.equal(await holds(allowed!, secret), true);
+    const [notice, token] = await run([]);
+    assert.equal(notice, "random");
+    assert.equal(await holds(token!, secret), false);
+  },
+);
+
+Deno.test(
+  "main.ts imports this project, hono and @hotwired/turbo, and nothing else",
+  WITH_PROCESS,
+  async () => {
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["info", "--json", "main.ts"],
+      cwd: ROOT,
+    }).output();
+    const { modules }: { modules: { specifier: string }[] } = JSON.parse(
+      new TextDecoder().decode(stdout),
+    );
+    const packages = new Set<string>();
+    for (const { specifier } of modules) {
+      if (specifier.startsWith(`file://${ROOT}`) || specifier.startsWith("node:")) continue;
+      packages.add(/^npm:\/((?:@[^/]+\/)?[^/@]+)@\d/.exec(specifier)?.[1] ?? specifier);
+    }
+    assert.deepEqual([...packages].sort(), ["@hotwired/turbo", "hono"]);
+    assert(
+      !modules.some(({ specifier }) => /_test\.ts$|\/(tests|examples|bench)\//.test(specifier)),
+    );
+  },
+);
 
 // What stands in the lock file is installed with the first package of it that is used.
-Deno.test("deno.lock is frozen and holds all that is imported, and nothing that only tests need", async () => {
-  assert.equal(config.lock.frozen, true);
-  const { npm } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.lock`));
-  const packages = Object.keys(npm).map((name) => name.replace(/@[^@]+$/, ""));
-  assert.deepEqual(packages.sort(), ["@hotwired/turbo", "hono"]);
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["install", "--frozen", "--entrypoint", "main.ts"],
-    cwd: ROOT,
-  }).output();
-  assert(success, new TextDecoder().decode(stderr));
-  for (const [name, specifier] of Object.entries(config.imports)) {
-    assert.match(specifier, new RegExp(`^npm:${name}@\\d+\\.\\d+\\.\\d+$`), "an exact version");
-  }
-});
+Deno.test(
+  "deno.lock is frozen and holds all that is imported, and nothing that only tests need",
+  WITH_PROCESS,
+  async () => {
+    assert.equal(config.lock.frozen, true);
+    const { npm } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.lock`));
+    const packages = Object.keys(npm).map((name) => name.replace(/@[^@]+$/, ""));
+    assert.deepEqual(packages.sort(), ["@hotwired/turbo", "hono"]);
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["install", "--frozen", "--entrypoint", "main.ts"],
+      cwd: ROOT,
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+    for (const [name, specifier] of Object.entries(config.imports)) {
+      assert.match(specifier, new RegExp(`^npm:${name}@\\d+\\.\\d+\\.\\d+$`), "an exact version");
+    }
+  },
+);
+
+/** Whether a token lets a page listen to the room where this secret is set. */
+async function holds(token: string, secret: string): Promise<boolean> {
+  const turbo = new Turbo({ secret });
+  const query = new URLSearchParams({ since: turbo.cursor, token });
+  const headers = { Accept: "text/event-stream" };
+  const { body } = turbo.connect(
+    new Request(`http://localhost/turbo-stream?${query}`, { headers }),
+  );
+  const listeners = turbo.listeners("room");
+  await body!.cancel();
+  return listeners === 1;
+}

@@ -77,7 +77,7 @@ export class RawSocket implements AsyncDisposable {
   }
 
   /** Reads an answer: its head, and as much of a body as its head promises. */
-  async answer(milliseconds?: number): Promise<RawAnswer> {
+  async answer(): Promise<RawAnswer> {
     let text = "";
     const complete = () => {
       const end = text.indexOf("\r\n\r\n");
@@ -88,7 +88,7 @@ export class RawSocket implements AsyncDisposable {
       const length = /^content-length: (\d+)/im.exec(head)?.[1];
       return length !== undefined && text.length >= end + 4 + Number(length);
     };
-    while (!complete() && await this.#fill(milliseconds)) {
+    while (!complete() && await this.#fill()) {
       text += latin1.decode(this.#rest);
       this.#rest = new Uint8Array();
     }
@@ -106,9 +106,9 @@ export class RawSocket implements AsyncDisposable {
   }
 
   /** Reads exactly so many bytes. */
-  async read(length: number, milliseconds?: number): Promise<Uint8Array<ArrayBuffer>> {
+  async read(length: number): Promise<Uint8Array<ArrayBuffer>> {
     while (this.#rest.length < length) {
-      if (!await this.#fill(milliseconds)) throw new Error("The line ended");
+      if (!await this.#fill()) throw new Error("The line ended");
     }
     const bytes = this.#rest.slice(0, length);
     this.#rest = this.#rest.slice(length);
@@ -125,25 +125,24 @@ export class RawSocket implements AsyncDisposable {
   }
 
   /** Reads the first bytes that come; empty where the line ends without any. */
-  async beginning(milliseconds?: number): Promise<string> {
-    await this.#fill(milliseconds);
+  async beginning(): Promise<string> {
+    await this.#fill();
     return latin1.decode(this.#rest);
   }
 
   /** Reads one frame; `undefined` where the line has ended. */
-  async frame(milliseconds?: number): Promise<Frame | undefined> {
+  async frame(): Promise<Frame | undefined> {
     for (;;) {
       const frame = this.#takeFrame();
       if (frame) return frame;
-      if (!await this.#fill(milliseconds)) return undefined;
+      if (!await this.#fill()) return undefined;
     }
   }
 
   /** Reads until the server closes. The code of its close frame; 1006 where it sent none. */
-  async closeCode(milliseconds = 1_000): Promise<number> {
-    const end = Date.now() + milliseconds;
+  async closeCode(): Promise<number> {
     for (;;) {
-      const frame = await this.frame(Math.max(1, end - Date.now()));
+      const frame = await this.frame();
       if (!frame) return 1006;
       if (frame.opcode !== 8) continue;
       return frame.payload.length < 2 ? 1005 : frame.payload[0]! * 256 + frame.payload[1]!;
@@ -151,8 +150,8 @@ export class RawSocket implements AsyncDisposable {
   }
 
   /** Reads to the end of the line. */
-  async ended(milliseconds?: number): Promise<void> {
-    while (await this.#fill(milliseconds)) this.#rest = new Uint8Array();
+  async ended(): Promise<void> {
+    while (await this.#fill()) this.#rest = new Uint8Array();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -164,12 +163,12 @@ export class RawSocket implements AsyncDisposable {
     return Promise.resolve();
   }
 
-  async #fill(milliseconds?: number): Promise<boolean> {
+  async #fill(): Promise<boolean> {
     if (this.#ended) return false;
     const chunk = new Uint8Array(65_536);
     let read: number | null = null;
     try {
-      read = await within(this.#conn.read(chunk), "bytes of the server", milliseconds);
+      read = await within(this.#conn.read(chunk), "bytes of the server");
     } catch (error) {
       if (!isDisconnect(error)) {
         this.#conn.close(); // ends the read that is under way

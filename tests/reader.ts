@@ -7,24 +7,30 @@
  *
  * @module
  */
+import { parseFrame, PROTOCOL } from "./kit.ts";
+
 const [url = "", count = "1"] = Deno.args;
 
 function connect(cursor = ""): void {
   const query = cursor === "" ? "" : `?since=${cursor}`;
-  const socket = new WebSocket(`${url}/turbo-stream${query}`, "turbo-stream.v1");
+  const socket = new WebSocket(`${url}/turbo-stream${query}`, PROTOCOL);
   socket.onopen = () => console.log("open");
   socket.onmessage = ({ data }) => {
-    const end = data.indexOf("\n");
-    cursor = data.slice(0, end);
-    const html = data.slice(end + 1);
-    const number = /<i>(\d+)<\/i>/.exec(html)?.[1];
-    const text = html === "" ? "mark" : html.includes('"refresh"') ? "refresh" : number ?? "box";
-    console.log(`at ${cursor} ${text}`);
+    for (const entry of parseFrame(data)) {
+      cursor = entry.cursor;
+      console.log(`at ${cursor} ${textOf(entry.html)}`);
+    }
   };
   socket.onclose = ({ code }) => {
     console.log(`close ${code}`);
     setTimeout(() => connect(cursor), 100);
   };
+}
+
+function textOf(html: string): string {
+  if (html === "") return "mark";
+  if (html.includes('"refresh"')) return "refresh";
+  return /<i>(\d+)<\/i>/.exec(html)?.[1] ?? "box";
 }
 
 for (let i = 0; i < Number(count); i++) connect();

@@ -4,6 +4,7 @@
  * @module
  */
 import { createApp } from "../main.ts";
+import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser } from "./browser.ts";
 import { pause, serve } from "./kit.ts";
 
@@ -11,7 +12,7 @@ const app = createApp({ interval: 1 });
 await using server = serve(app.hono.fetch);
 await using browser = await startBrowser();
 const { page } = await browser.open(server.url, { viewport: { width: 1100, height: 470 } });
-await page.waitForSelector("html[data-turbo-stream=open]");
+await page.waitForSelector(OPEN_PAGE);
 await pause(Number(Deno.args[0] ?? 60) * 1000);
 await page.screenshot({ path: new URL("screenshot.png", import.meta.url).pathname });
 await page.close();

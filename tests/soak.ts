@@ -9,9 +9,9 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { startChild, type TestChild } from "./children.ts";
-import { connect, pause, type TestClient, until } from "./kit.ts";
-import type { Report } from "./pushing_app.ts";
+import type { Report } from "./apps/pushing_app.ts";
+import { connect, pause, PROTOCOL, type TestClient, until } from "./kit.ts";
+import { startProcess, type TestProcess } from "./processes.ts";
 
 const { values } = parseArgs({
   options: {
@@ -40,7 +40,7 @@ interface Outcome {
   lost: number;
 }
 
-await using app = startChild("pushing_app.ts");
+await using app = startProcess("apps/pushing_app.ts");
 const first = await run("first", app);
 const second = await run("second", app);
 const ratio = second.rss / first.rss;
@@ -54,13 +54,13 @@ if (leaks.length > 0) console.log(`Left behind: ${leaks.join(", ")}`);
 if (app.errors !== "") console.log(`Errors of the app: ${app.errors}`);
 if (!isGood) Deno.exitCode = 1;
 
-async function run(name: string, app: TestChild): Promise<Outcome> {
+async function run(name: string, app: TestProcess): Promise<Outcome> {
   const { url } = await reportOf(app);
   const open: TestClient[] = [];
   let visits = 0;
   let lost = 0;
   const enter = async () => {
-    const client = await connect(url, { protocol: "turbo-stream.v1" });
+    const client = await connect(url, { protocol: PROTOCOL });
     client.socket.onmessage = null; // nothing is kept
     client.socket.addEventListener("close", () => {
       if (open.includes(client)) lost++;
@@ -108,15 +108,15 @@ async function run(name: string, app: TestChild): Promise<Outcome> {
   };
 }
 
-async function reportOf(app: TestChild): Promise<Report> {
+async function reportOf(app: TestProcess): Promise<Report> {
   const line = await app.line(/^{/);
   app.lines.length = 0; // they would be kept for the whole soak
   return JSON.parse(line);
 }
 
-function fds(app: TestChild): number {
+function fds(app: TestProcess): number {
   if (Deno.build.os !== "linux") return 0;
-  return [...Deno.readDirSync(`/proc/${app.process.pid}/fd`)].length;
+  return [...Deno.readDirSync(`/proc/${app.child.pid}/fd`)].length;
 }
 
 function median(values: readonly number[]): number {

@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import fc from "npm:fast-check@4.10.2";
-import { startBrowser } from "../tests/browser.ts";
 import { html, raw } from "./html.ts";
 import * as streams from "./streams.ts";
 import { action, append, refresh, remove, replace, update } from "./streams.ts";
@@ -75,53 +73,4 @@ Deno.test("Builders trim markup, for what stands beside it would stay in the pag
 Deno.test("Builders escape text and leave markup", () => {
   assert.match(append("a", "<b>&"), /<template>&lt;b&gt;&amp;<\/template>/);
   assert.match(append("a", html`<b>${"<i>"}</b>`), /<template><b>&lt;i&gt;<\/b><\/template>/);
-});
-
-Deno.test({
-  name: "Builders keep any text in target, attribute and content, as a browser parses it",
-  sanitizeOps: false,
-  sanitizeResources: false,
-  async fn() {
-    const text = fc.oneof(
-      fc.string({ unit: "binary", minLength: 1 }),
-      fc.string({ unit: "grapheme", minLength: 1 }),
-      fc.string({ unit: fc.constantFrom(..."<>&\"'\r\n\t\0 =/`-!x"), minLength: 1 }),
-    );
-    const samples = fc.sample(fc.tuple(text, text, text), { numRuns: 2_000, seed: 42 });
-    const built = samples.map(([target, attribute, content]) => ({
-      stream: action("custom", { target, attributes: { "data-x": attribute }, content }),
-      // What neither HTML nor UTF-8 can carry becomes U+FFFD, as the standards say.
-      expected: [target, attribute, content].map((value) =>
-        value.toWellFormed().replaceAll("\0", "\uFFFD")
-      ),
-    }));
-    await using browser = await startBrowser();
-    const { page } = await browser.open("about:blank");
-    const parsed = await page.evaluate(
-      (list) =>
-        list.map((stream) => {
-          const template = document.createElement("template");
-          template.innerHTML = stream;
-          const [element, ...others] = template.content.childNodes as unknown as Element[];
-          const inner = element?.firstChild as HTMLTemplateElement;
-          return {
-            alone: others.length === 0 && element?.childNodes.length === 1,
-            names: element?.getAttributeNames().join(" "),
-            values: [
-              element?.getAttribute("target"),
-              element?.getAttribute("data-x"),
-              inner.content.textContent,
-            ],
-            elements: inner.content.childElementCount,
-          };
-        }),
-      built.map(({ stream }) => stream.toWellFormed()),
-    );
-    for (const [index, { alone, names, values, elements }] of parsed.entries()) {
-      assert(alone);
-      assert.equal(names, "action target data-x");
-      assert.equal(elements, 0);
-      assert.deepEqual(values, built[index]!.expected);
-    }
-  },
 });

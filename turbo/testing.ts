@@ -20,6 +20,8 @@ import assert from "node:assert/strict";
 import { joinStreams, type Streams } from "./streams.ts";
 import type { PushOptions, Turbo } from "./turbo.ts";
 
+export { type Message, parseFrame, PROTOCOL, type Since, sinceOf } from "./protocol.ts";
+
 /** Selects the root of a page whose line is open, as for Playwright's `page.waitForSelector`. */
 export const OPEN_PAGE = 'html[data-turbo-stream="open"]';
 

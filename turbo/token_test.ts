@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { connect, serve, type TestClient, within } from "../tests/kit.ts";
+import { connect, connected, serve, type TestClient, within } from "../tests/kit.ts";
 import { append, html, Turbo, type TurboOptions } from "./mod.ts";
 import { parseFrame, PROTOCOL, REFRESH, sinceOf } from "./protocol.ts";
-import { connected } from "./testing.ts";
 import { sign, verify } from "./token.ts";
 
 const SECRET = "a secret of these tests";
@@ -86,12 +85,21 @@ Deno.test("verify() refuses a token with any one character altered", () => {
 });
 
 Deno.test("verify() refuses 1 MB without hashing it", () => {
-  const start = performance.now();
-  for (let i = 0; i < 1_000; i++) {
-    assert.equal(verify("a.".padEnd(1 << 20, "b"), SECRET), undefined);
-  }
-  assert(performance.now() - start < 500);
+  const token = "a.".padEnd(1 << 20, "b");
+  const hashing = fastest(() => createHmac("sha256", SECRET).update(token).digest());
+  const refusing = fastest(() => assert.equal(verify(token, SECRET), undefined));
+  assert(refusing < hashing / 5, `${refusing} ms, and to hash it takes ${hashing} ms`);
 });
+
+/** The least of 20 times, in milliseconds: most likely one without an interruption. */
+function fastest(act: () => void): number {
+  const times = Array.from({ length: 20 }, () => {
+    const start = performance.now();
+    act();
+    return performance.now() - start;
+  });
+  return Math.min(...times);
+}
 
 /** A room on a server, and what was logged about it. */
 function room(options: TurboOptions = {}) {
@@ -187,7 +195,7 @@ Deno.test("Turbo.connect() delivers nothing for a token of 1 MB", async () => {
   const huge = "a".repeat(1 << 20);
   await using reader = await listen(at.url, at.turbo);
   await reader.next();
-  reader.socket.send(`since ${at.turbo.cursor} ${huge}`);
+  reader.socket.send(sinceOf({ cursor: at.turbo.cursor, token: huge }));
   assert.equal((await within(reader.closed, "the close")).code, 1009);
   const path = `/turbo-stream?since=${at.turbo.cursor}&token=${huge}`;
   const tooLong = await fetch(at.url + path, { headers: { Accept: "text/event-stream" } })
@@ -201,7 +209,11 @@ Deno.test("Turbo.connect() takes the token of the page that is shown now", async
   await using at = room();
   await using reader = await listen(at.url, at.turbo, good);
   await reader.next();
-  reader.socket.send(`since ${at.turbo.cursor} ${grant({ topics: ["attic"] })} page-2`);
+  reader.socket.send(sinceOf({
+    cursor: at.turbo.cursor,
+    token: grant({ topics: ["attic"] }),
+    page: "page-2",
+  }));
   await reader.next();
   assert.deepEqual(["room", "attic", "ann"].map((name) => at.turbo.listeners(name)), [0, 1, 1]);
   assert.equal(at.turbo.size, 1);
@@ -244,32 +256,4 @@ Deno.test("Turbo.head() says so too after a token of a stranger was looked at", 
   await reader.next();
   turbo.head({ topics: ["a"] });
   assert.equal(notices.length, 1);
-});
-
-Deno.test("Turbo reads TURBO_SECRET where that is allowed, and asks for nothing", async () => {
-  const mod = new URL("mod.ts", import.meta.url);
-  const program = `
-    import { Turbo } from ${JSON.stringify(mod)};
-    const turbo = new Turbo({ onNotice: () => console.log("random") });
-    console.log(/data-token="([^"]+)"/.exec(String(turbo.head({ topics: ["room"] })))[1]);`;
-  const run = async (flags: string[]) => {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", ...flags, "--ext=ts", "-"],
-      env: { TURBO_SECRET: SECRET },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-      cwd: new URL("..", import.meta.url),
-    }).spawn();
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(program));
-    await writer.close();
-    const { stdout } = await within(child.output(), "the program", 30_000);
-    return new TextDecoder().decode(stdout).trim().split("\n");
-  };
-  const [allowed] = await run(["--allow-env=TURBO_SECRET"]);
-  assert.deepEqual(verify(allowed!, SECRET)?.topics, ["room"]);
-  const [notice, token] = await run([]);
-  assert.equal(notice, "random");
-  assert.equal(verify(token!, SECRET), undefined);
 });

@@ -1,17 +1,17 @@
 /**
  * The app in a process of its own, which pushes what a test tells it to and says how it is.
  *
- * It reads commands, one a line: `push BYTES PER_SECOND` (until `push 0 0`). Every 50 ms it writes
- * one line of JSON: {@linkcode Report}.
+ * It reads commands, one a line: `push BYTES PER_SECOND` (until `push 0 0`), and writes `done COMMAND`.
+ * Every 50 ms it writes one line of JSON: {@linkcode Report}.
  *
  * @module
  */
-import { createApp } from "../main.ts";
-import { html, raw, replace } from "../turbo/mod.ts";
+import { createApp } from "../../main.ts";
+import { html, raw, replace } from "../../turbo/mod.ts";
 
 /** How the app is. */
 export interface Report {
-  /** When, in milliseconds since 1970. */
+  /** When, in milliseconds since the start. */
   at: number;
   /** Where it listens. */
   url: string;
@@ -25,6 +25,8 @@ export interface Report {
   size: number;
   /** Connections given up whose end has not been reported. */
   zombies: number;
+  /** How often it has pushed. */
+  pushed: number;
   /** Bytes that wait to be taken by the system. */
   buffered: number;
 }
@@ -41,13 +43,14 @@ if (import.meta.main) {
     hono.fetch,
   );
   const { addr: { port, hostname } } = server;
+  let pushed = 0;
   setInterval(() => {
     const { size, zombies, buffered } = turbo;
     const { rss, heapUsed: heap } = Deno.memoryUsage();
     const url = `http://${hostname}:${port}`;
     const report: Report = {
-      ...{ at: Date.now(), url, rss, heap, timers: timers.size },
-      ...{ size, zombies, buffered },
+      ...{ at: performance.now(), url, rss, heap, timers: timers.size },
+      ...{ size, zombies, pushed, buffered },
     };
     console.log(JSON.stringify(report));
   }, 50);
@@ -57,10 +60,11 @@ if (import.meta.main) {
   for await (const line of lines) {
     const [, bytes = 0, rate = 0] = /push (\d+) (\d+)/.exec(line)?.map(Number) ?? [];
     clearInterval(timer);
+    console.log(`done ${line.trim()}`);
     if (rate === 0) continue;
     const filling = raw("x".repeat(bytes)); // of this line only
     timer = setInterval(() => {
-      const box = html`<div id="load"><i>${Date.now()}</i>${filling}</div>`;
+      const box = html`<div id="load"><i>${++pushed}</i>${filling}</div>`;
       turbo.push(replace("load", box));
     }, 1000 / rate);
   }

@@ -1,11 +1,11 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 import assert from "node:assert/strict";
-import { startBrowser } from "../tests/browser.ts";
-import { connect, pause, serve, until, within } from "../tests/kit.ts";
-import { PROTOCOL } from "./connection.ts";
-import { html, type Markup, Turbo, update } from "./mod.ts";
-import { connected } from "./testing.ts";
+import { html, type Markup, Turbo, update } from "../turbo/mod.ts";
+import { OPEN_PAGE } from "../turbo/testing.ts";
+import { startBrowser } from "./browser.ts";
+import { connect, connected, PROTOCOL, serve, sinceOf, until } from "./kit.ts";
+import { WITH_BROWSER, within } from "./kit.ts";
 
 function site() {
   const turbo = new Turbo();
@@ -75,42 +75,44 @@ Deno.test("Turbo.close() does not wait for server-sent events that it has ended"
     headers: { Accept: "text/event-stream" },
   });
   await connected(turbo);
-  await within(turbo.close({ window: 0 }), "the stream to close", 2_000);
+  await within(turbo.close({ window: 0 }), "the stream to close");
   await within(response.text(), "the end");
 });
 
 for (const transport of ["WebSocket", "server-sent events"]) {
-  Deno.test(`client.js stays away over ${transport} until another page is visited`, {
-    sanitizeOps: false,
-    sanitizeResources: false,
-  }, async () => {
-    const { turbo, handler, refuseWebSockets } = site();
-    if (transport !== "WebSocket") refuseWebSockets();
-    await using server = serve(handler);
-    await using browser = await startBrowser();
-    const { page, requests } = await browser.open(server.url);
-    await page.waitForSelector('html[data-turbo-stream="open"]', { timeout: 15_000 });
-    const sockets: string[] = [];
-    page.on("websocket", (socket) => sockets.push(socket.url()));
-    const before = requests.length;
+  Deno.test(
+    `client.js stays away over ${transport} until another page is visited`,
+    WITH_BROWSER,
+    async () => {
+      const { turbo, handler, refuseWebSockets } = site();
+      if (transport !== "WebSocket") refuseWebSockets();
+      await using server = serve(handler);
+      await using browser = await startBrowser();
+      const { page, requests } = await browser.open(server.url);
+      await page.waitForSelector(OPEN_PAGE);
+      const sockets: string[] = [];
+      page.on("websocket", (socket) => sockets.push(socket.url()));
+      const before = requests.length;
 
-    assert.equal(turbo.disconnect("ann"), 1);
-    await page.waitForSelector('html[data-turbo-stream="closed"]');
-    for (const event of ["online", "pageshow", "visibilitychange"]) {
-      await page.evaluate((event) => {
-        const init = { persisted: true };
-        (event === "visibilitychange" ? document : globalThis).dispatchEvent(
-          event === "pageshow" ? new PageTransitionEvent(event, init) : new Event(event),
-        );
-      }, event);
-    }
-    await pause(1_500); // the longest first delay of a reconnect is 1,000
-    assert.deepEqual([turbo.size, sockets.length, requests.length - before], [0, 0, 0]);
+      assert.equal(turbo.disconnect("ann"), 1);
+      await page.waitForSelector('html[data-turbo-stream="closed"]');
+      for (const event of ["online", "pageshow", "visibilitychange"]) {
+        await page.evaluate((event) => {
+          const init = { persisted: true };
+          (event === "visibilitychange" ? document : globalThis).dispatchEvent(
+            event === "pageshow" ? new PageTransitionEvent(event, init) : new Event(event),
+          );
+        }, event);
+      }
+      // The first delay of a reconnect is 1,000 ms at most: its timer would fire before this one.
+      await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1_500)));
+      assert.deepEqual([turbo.size, sockets.length, requests.length - before], [0, 0, 0]);
 
-    await page.click("a");
-    await page.waitForSelector("h1");
-    await connected(turbo, { deadline: 10_000 });
-  });
+      await page.click("a");
+      await page.waitForSelector("h1");
+      await connected(turbo);
+    },
+  );
 }
 
 Deno.test("Turbo.disconnect() is final for a connection that asks on before it is closed", async () => {
@@ -118,9 +120,9 @@ Deno.test("Turbo.disconnect() is final for a connection that asks on before it i
   await using server = serve(handler);
   await using reader = await connect(server.url, { protocol: PROTOCOL });
   await connected(turbo);
-  reader.socket.send(`since ${turbo.cursor}`);
+  reader.socket.send(sinceOf({ cursor: turbo.cursor }));
   turbo.disconnect("ann");
-  reader.socket.send(`since ${turbo.cursor}`);
+  reader.socket.send(sinceOf({ cursor: turbo.cursor }));
   assert.equal((await within(reader.closed, "the close")).code, 4001);
   await until(() => turbo.zombies === 0, "the system has reported the end");
   assert.deepEqual([turbo.listeners("ann"), turbo.push(update("text", "x"), { to: "ann" })], [

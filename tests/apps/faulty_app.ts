@@ -5,21 +5,23 @@
  * next time. Nothing can make Deno's own socket throw from outside, so here, and here only, its
  * parts are replaced.
  *
+ * Usage: faulty_app.ts [HOSTNAME [IDLE_TIMEOUT]]
+ *
  * @module
  */
-import { createApp } from "../main.ts";
-import { html, replace, type Stream } from "../turbo/mod.ts";
+import { createApp } from "../../main.ts";
+import { html, replace, type Stream, type Upgrade } from "../../turbo/mod.ts";
 
+const [hostname = "127.0.0.1", idleTimeout = "30000"] = Deno.args;
 const armed = new Set<string>();
 
 function fault(on: string): void {
   if (armed.delete(on)) throw new Error(`injected on ${on}`);
 }
 
-const upgrade = Deno.upgradeWebSocket;
-Deno.upgradeWebSocket = (request, options) => {
+const upgrade: Upgrade = (request, options) => {
   fault("upgrade");
-  const upgraded = upgrade(request, options);
+  const upgraded = Deno.upgradeWebSocket(request, options);
   const { socket } = upgraded;
   const [, poison] = /page=poison-(\w+)/.exec(request.url) ?? [];
   if (poison === "send") {
@@ -52,7 +54,8 @@ const app = createApp({
     },
   },
   turbo: {
-    idleTimeout: 2_000,
+    upgrade,
+    idleTimeout: Number(idleTimeout),
     onError(message, error) {
       console.error(message, String(error));
       fault("report");
@@ -82,7 +85,7 @@ app.hono.get("/push-no-stream", (c) => {
 });
 
 const server = Deno.serve(
-  { port: 0, hostname: Deno.args[0] ?? "127.0.0.1", onListen() {} },
+  { port: 0, hostname, onListen() {} },
   app.hono.fetch,
 );
 console.log(`Listening on http://${server.addr.hostname}:${server.addr.port}`);

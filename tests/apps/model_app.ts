@@ -13,11 +13,11 @@ import {
   Turbo,
   type TurboOptions,
   update,
-} from "../turbo/mod.ts";
-import { pause, serve } from "./kit.ts";
+} from "../../turbo/mod.ts";
+import { pause, serve } from "../kit.ts";
 
 /** The app, its server and what to do to it. */
-export interface TestApp extends AsyncDisposable {
+export interface ModelApp extends AsyncDisposable {
   /** Where it is. */
   readonly url: string;
   /** Its port. */
@@ -43,12 +43,20 @@ export interface TestApp extends AsyncDisposable {
 }
 
 /** Starts the app; a state given goes on where another life of it was. */
-export function startTestApp(
-  options: TurboOptions & { port?: number; state?: TestApp["state"] } = {},
-): TestApp {
+export function startModelApp(
+  options: TurboOptions & { port?: number; state?: ModelApp["state"] } = {},
+): ModelApp {
   const { port, state = { count: 0, items: [], inner: 0, innerItems: [] }, ...rest } = options;
-  const turbo = new Turbo(rest);
   const sockets = new Set<WebSocket>();
+  const turbo = new Turbo({
+    upgrade(request, options) {
+      const upgraded = Deno.upgradeWebSocket(request, options);
+      sockets.add(upgraded.socket);
+      upgraded.socket.addEventListener("close", () => sockets.delete(upgraded.socket));
+      return upgraded;
+    },
+    ...rest,
+  });
   const hono = new Hono();
 
   const counter = () => html`<b id="count">${state.count}</b>`;
@@ -90,20 +98,7 @@ export function startTestApp(
     return response;
   }
 
-  hono.get("/turbo-stream", (c) => {
-    const { upgradeWebSocket } = Deno;
-    Deno.upgradeWebSocket = (...args) => {
-      const upgrade = upgradeWebSocket(...args);
-      sockets.add(upgrade.socket);
-      upgrade.socket.addEventListener("close", () => sockets.delete(upgrade.socket));
-      return upgrade;
-    };
-    try {
-      return turbo.connect(c.req.raw);
-    } finally {
-      Deno.upgradeWebSocket = upgradeWebSocket;
-    }
-  });
+  hono.get("/turbo-stream", (c) => turbo.connect(c.req.raw));
   hono.get("/assets/*", (c) => turbo.asset(c.req.raw) ?? c.notFound());
   hono.get("/", () => late(page("A")));
   hono.get("/b", () => late(page("B")));
@@ -141,7 +136,7 @@ export function startTestApp(
   hono.get("/elsewhere", (c) => c.html("<!DOCTYPE html><title>Elsewhere</title>"));
 
   const server = serve(hono.fetch, port);
-  const app: TestApp = {
+  const app: ModelApp = {
     url: server.url,
     port: server.port,
     turbo,

@@ -1,11 +1,11 @@
 /**
- * What Turbo-Flask's own 15 unit tests ask for, asked of this extension. Four differences are
+ * What the unit tests of Turbo-Flask ask for, asked of this extension. The comment over a test
+ * names its counterpart in `tests/test_turbo.py` of miguelgrinberg/turbo-flask. Four differences are
  * deliberate; their tests say "unlike Turbo-Flask".
  *
  * @module
  */
 import assert from "node:assert/strict";
-import { connect, serve, type TestClient, within } from "../tests/kit.ts";
 import {
   acceptsStream,
   after,
@@ -22,8 +22,8 @@ import {
   Turbo,
   type TurboOptions,
   update,
-} from "./mod.ts";
-import { connected } from "./testing.ts";
+} from "../turbo/mod.ts";
+import { connect, connected, serve, type TestClient, until } from "./kit.ts";
 
 const FOO = html`foo`;
 const LIST = [append("bar", FOO), remove("baz")];
@@ -63,8 +63,7 @@ async function assertScriptsAreThere(url: string, head: unknown): Promise<void> 
   }
 }
 
-// 1, 2: the extension made at once, or made first and put into an app later. There is no init_app
-// here: a Turbo is a value, and any app's route can call it.
+// test_direct_create
 Deno.test("Turbo serves the default path and puts Turbo and the client into the head", async () => {
   await using app = start();
   const head = app.turbo.head();
@@ -77,6 +76,8 @@ Deno.test("Turbo serves the default path and puts Turbo and the client into the 
   await connected(app.turbo);
 });
 
+// test_indirect_create. Flask's extension is bound to an app by `init_app`; a Turbo is a value that any
+// route of any app can call.
 Deno.test("Turbo works in an app that is made after it, and without a framework", async () => {
   const turbo = new Turbo();
   const handler = (request: Request) => turbo.connect(request);
@@ -85,7 +86,7 @@ Deno.test("Turbo works in an app that is made after it, and without a framework"
   await connected(turbo);
 });
 
-// 3
+// test_create_custom_ws
 Deno.test("Turbo with a custom path connects there", async () => {
   await using app = start({ path: "/ws" }, "/ws");
   assert.match(String(app.turbo.head()), /data-stream="\/ws"/);
@@ -95,7 +96,7 @@ Deno.test("Turbo with a custom path connects there", async () => {
   await connected(app.turbo);
 });
 
-// 4
+// test_create_no_ws
 Deno.test("Turbo with the path off has no endpoint and no code that connects", async () => {
   await using app = start({ path: null });
   const head = app.turbo.head({ topics: ["room"] });
@@ -111,7 +112,8 @@ Deno.test("Turbo with the path off has no endpoint and no code that connects", a
   assert.equal(response.status, 404);
 });
 
-// 5, 6: there a version or the latest one comes from a CDN; here it is the one in deno.json.
+// test_create_custom_turbo_version, test_create_latest_turbo_version. Turbo-Flask names a version of a
+// CDN's; here the one that deno.json imports is served.
 Deno.test("Turbo serves the version of turbo.js that is imported, with nothing from elsewhere", async () => {
   await using app = start();
   const [turboJs] = scripts(app.turbo.head());
@@ -122,7 +124,7 @@ Deno.test("Turbo serves the version of turbo.js that is imported, with nothing f
   assert.doesNotMatch(String(app.turbo.head()), /https?:/);
 });
 
-// 7
+// test_create_custom_turbo_url
 Deno.test("Turbo with an own URL for turbo.js loads that, and the client still connects", async () => {
   await using app = start({ turboUrl: "/js/turbo.js" });
   const [turboJs, client, ...more] = scripts(app.turbo.head());
@@ -132,14 +134,14 @@ Deno.test("Turbo with an own URL for turbo.js loads that, and the client still c
   assert.match(String(app.turbo.head()), /data-stream="\/turbo-stream"/);
 });
 
-// 8
+// test_requested_frame
 Deno.test("requestedFrame() is the id of the frame that a request is for", () => {
   const request = new Request("http://localhost", { headers: { "Turbo-Frame": "foo" } });
   assert.equal(requestedFrame(request), "foo");
   assert.equal(requestedFrame(new Request("http://localhost")), undefined);
 });
 
-// 9
+// test_can_stream
 Deno.test("acceptsStream() tells a Turbo form from a page's request", () => {
   const request = (Accept: string) => new Request("http://localhost", { headers: { Accept } });
   assert(!acceptsStream(request("text/html")));
@@ -151,7 +153,7 @@ Deno.test("acceptsStream() says no to a wildcard, unlike Turbo-Flask", () => {
   assert(!acceptsStream(request("*/*")));
 });
 
-// 10
+// test_can_push
 Deno.test("Turbo.canPush() tells whether anyone, or a user, is connected", async () => {
   await using app = start();
   assert(!app.turbo.canPush());
@@ -162,7 +164,8 @@ Deno.test("Turbo.canPush() tells whether anyone, or a user, is connected", async
   assert(!app.turbo.canPush("456"));
 });
 
-// 11. The target comes first here, and `remove` has no template, which Turbo does not ask for.
+// test_streams. Here the target comes before the content, and `remove` has no template, which Turbo
+// does not need.
 for (const builder of [append, prepend, replace, update, after, before]) {
   Deno.test(`${builder.name}() is the same element as Turbo-Flask's`, () => {
     assert.equal(
@@ -194,14 +197,14 @@ Deno.test("replace(), update() and refresh() can morph, unlike Turbo-Flask", () 
   );
 });
 
-// 12
+// test_stream_response
 Deno.test("streamResponse() has the streams as its body, one after the other", async () => {
   const response = streamResponse(LIST);
   assert.equal(await response.text(), MESSAGE);
   assert.match(response.headers.get("Content-Type")!, /^text\/vnd\.turbo-stream\.html/);
 });
 
-// 13
+// test_push
 Deno.test("Turbo.push() of a list is one identical message for each connection", async () => {
   await using app = start();
   await using first = await app.join("123");
@@ -213,7 +216,7 @@ Deno.test("Turbo.push() of a list is one identical message for each connection",
   assert.deepEqual([first.messages.length, second.messages.length], [1, 1]);
 });
 
-// 14
+// test_push_to
 Deno.test("Turbo.push() to a name, and to a list of names, reaches those alone", async () => {
   await using app = start();
   await using first = await app.join("123");
@@ -237,8 +240,8 @@ Deno.test("Turbo.push() to one of two names of the same reader is one message", 
   await using reader = await app.join("123&user=456");
   await connected(app.turbo);
   assert.equal(app.turbo.push(LIST, { to: ["123", "456", "123"] }), 1);
-  app.turbo.push(remove("end"));
-  assert.deepEqual([await reader.next(), await reader.next()], [MESSAGE, remove("end")]);
+  app.turbo.push(remove("end")); // of the same turn, so it goes out with the other
+  assert.equal(await reader.next(), MESSAGE + remove("end"));
 });
 
 Deno.test("Turbo.push() to a name that nobody has is 0 and no error, unlike Turbo-Flask", async () => {
@@ -264,18 +267,13 @@ Deno.test("Turbo.push() to a user with three tabs reaches three", async () => {
     assert.equal(app.turbo.push(LIST, { to: "123" }), 3);
     for (const tab of [first, second, third]) assert.equal(await tab.next(), MESSAGE);
   }
-  await within(
-    (async () => {
-      while (app.turbo.listeners("123") > 2) await new Promise((done) => setTimeout(done, 5));
-    })(),
-    "the third tab to be gone",
-  );
+  await until(() => app.turbo.listeners("123") === 2, "the third tab is gone");
   assert.equal(app.turbo.push(LIST, { to: "123" }), 2);
   app.turbo.push(remove("end"));
   assert.equal(await bystander.next(), remove("end"));
 });
 
-// 15: the users' own names, by a callback there, by an argument here.
+// Turbo-Flask names its users by a callback, `@turbo.user_id`; here a name is an argument of `connect`.
 Deno.test("Turbo.connect() gives a reader no name unless it is told one", async () => {
   await using app = start();
   await using reader = await app.join();
@@ -289,19 +287,21 @@ Deno.test("Turbo.push() to a name costs what its listeners cost, not all", async
   const request = new Request("http://localhost/turbo-stream", {
     headers: { Accept: "text/event-stream" },
   });
+  // The least of many short rounds is one that nothing else on the machine has interrupted.
   const timeAmong = async (others: number) => {
     const turbo = new Turbo();
     const bodies = Array.from(
       { length: others + 1 },
       (_, i) => turbo.connect(request, { as: `reader-${i}` }).body!,
     );
-    const start = performance.now();
-    for (let i = 0; i < 300; i++) assert.equal(turbo.push(LIST, { to: "reader-0" }), 1);
-    const time = performance.now() - start;
+    const times = Array.from({ length: 50 }, () => {
+      const start = performance.now();
+      for (let i = 0; i < 10; i++) assert.equal(turbo.push(LIST, { to: "reader-0" }), 1);
+      return performance.now() - start;
+    });
     await Promise.all(bodies.map((body) => body.cancel()));
-    return time;
+    return Math.min(...times);
   };
-  await timeAmong(0);
   const [alone, crowded] = [await timeAmong(0), await timeAmong(5_000)];
-  assert(crowded < 10 * alone + 50, `${alone} ms alone, ${crowded} ms among 5,000`);
+  assert(crowded < 10 * alone, `${alone} ms alone, ${crowded} ms among 5,000`);
 });

@@ -7,10 +7,7 @@ import assert from "node:assert/strict";
 import type { Turbo } from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { type Page, startBrowser, type TestBrowser, type TestPage } from "./browser.ts";
-import { pause, serve, until, within } from "./kit.ts";
-
-/** For tests with a browser, which keeps resources of its own. */
-export const WITH_BROWSER = { sanitizeOps: false, sanitizeResources: false };
+import { serve, until, within } from "./kit.ts";
 
 /** What Turbo sends with a form. */
 export const TURBO_FORM = {
@@ -52,19 +49,16 @@ export interface Stage extends AsyncDisposable {
   open(path?: string): Promise<TestPage>;
   /** The same without JavaScript. */
   openPlain(path?: string): Promise<TestPage>;
+  /** Holds the answers to forms while it does something, so that it falls into their flight. */
+  beforeAnswer(act: () => Promise<void>): Promise<void>;
 }
 
-/**
- * Serves an app and starts a browser. With a `delay` in milliseconds the answers to forms take so
- * long that a second click falls into the first one's flight.
- */
-export async function stage(
-  { hono, turbo }: App,
-  { delay = 0 }: { delay?: number } = {},
-): Promise<Stage> {
+/** Serves an app and starts a browser. */
+export async function stage({ hono, turbo }: App): Promise<Stage> {
+  let held: Promise<void> | undefined;
   const server = serve(async (request) => {
     const response = await hono.fetch(request);
-    if (request.method === "POST" && delay > 0) await pause(delay);
+    if (request.method === "POST") await held;
     return response;
   });
   const browser = await startBrowser();
@@ -77,9 +71,19 @@ export async function stage(
       return opened;
     },
     openPlain: (path = "/") => browser.open(server.url + path, { javaScriptEnabled: false }),
+    async beforeAnswer(act) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held = promise;
+      try {
+        await act();
+      } finally {
+        held = undefined;
+        resolve();
+      }
+    },
     async [Symbol.asyncDispose]() {
       await browser[Symbol.asyncDispose]();
-      await within(turbo.close({ window: 0, deadline: 1_000 }), "the stream to close");
+      await within(turbo.close({ window: 0 }), "the stream to close");
       await server[Symbol.asyncDispose]();
     },
   };

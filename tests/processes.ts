@@ -1,0 +1,178 @@
+/**
+ * Programs in processes of their own, for what cannot be done to oneself: to be stopped, killed or cut
+ * off.
+ *
+ * @module
+ */
+import config from "../deno.json" with { type: "json" };
+import { assertNotQuick, until, within } from "./kit.ts";
+
+/** A program that runs until the test ends. */
+export interface TestProcess extends AsyncDisposable {
+  /** The process. */
+  readonly child: Deno.ChildProcess;
+  /** The lines that it has written to standard output. */
+  readonly lines: string[];
+  /** What it has written to standard error. */
+  readonly errors: string;
+  /** Resolves to its exit code when it has ended and all that it wrote is read. */
+  readonly ended: Promise<number>;
+  /** Gives it a line. */
+  tell(line: string): Promise<void>;
+  /** The first line from now on, or from the given index, that fits. The deadline is as of `until`. */
+  line(pattern: RegExp, options?: { from?: number; milliseconds?: number }): Promise<string>;
+}
+
+/** How a program is started. */
+export interface StartOptions {
+  /** What stands in front of `deno run`, such as `["ip", "netns", "exec", "name"]`. */
+  command?: readonly string[];
+  /** The flags of `deno run`. Default `-A`. */
+  flags?: readonly string[];
+  /** Variables beside those of this process. */
+  env?: Readonly<Record<string, string>>;
+}
+
+/** The permissions of `deno task start`, without the quotes that some of them need in a shell. */
+export const START_FLAGS: string[] = config.tasks.start.command.replaceAll('"', "").split(" ")
+  .slice(2, -1);
+
+const MAIN = "../main.ts";
+
+/** Starts a program, whose path is as seen from this folder. */
+export function startProcess(
+  program: string,
+  args: readonly string[] = [],
+  options: StartOptions = {},
+): TestProcess {
+  const child = spawn(program, args, options);
+  const lines: string[] = [];
+  let errors = "";
+  const reading = Promise.all([
+    (async () => {
+      let rest = "";
+      for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+        const parts = (rest + chunk).split("\n");
+        rest = parts.pop()!;
+        lines.push(...parts);
+      }
+    })(),
+    (async () => {
+      for await (const chunk of child.stderr.pipeThrough(new TextDecoderStream())) {
+        errors += chunk;
+      }
+    })(),
+  ]);
+  const writer = child.stdin.getWriter();
+  let hasEnded = false;
+  const ended = Promise.all([child.status, reading]).then(([{ code }]) => {
+    hasEnded = true;
+    return code;
+  });
+  return {
+    child,
+    lines,
+    get errors() {
+      return errors;
+    },
+    ended,
+    async tell(line) {
+      await writer.write(new TextEncoder().encode(line + "\n"));
+    },
+    async line(pattern, { from = lines.length, milliseconds } = {}) {
+      let found: string | undefined;
+      await until(
+        () => {
+          found = lines.slice(from).find((line) => pattern.test(line));
+          if (hasEnded && found === undefined) throw new Error(`${program} ended: ${errors}`);
+          return found !== undefined;
+        },
+        `${program} writes ${pattern}`,
+        milliseconds,
+      );
+      return found!;
+    },
+    async [Symbol.asyncDispose]() {
+      try {
+        child.kill("SIGKILL");
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error; // it has ended already
+      }
+      await within(ended, `${program} to end`);
+      await writer.close().catch(() => {}); // the pipe is gone with the process
+    },
+  };
+}
+
+/** A program that serves. */
+export interface TestServerProcess extends TestProcess {
+  /** Where it listens. */
+  readonly url: string;
+  /** The port. */
+  readonly port: number;
+}
+
+/** Starts a program that serves, and waits until it says where. */
+export async function startServer(
+  program: string,
+  args: readonly string[] = [],
+  options: StartOptions = {},
+): Promise<TestServerProcess> {
+  const process = startProcess(program, args, options);
+  try {
+    const line = await process.line(/^Listening on http/, { from: 0 });
+    const url = /http\S+?(?=\/?$)/.exec(line)![0];
+    return Object.assign(process, { url, port: Number(new URL(url).port) });
+  } catch (error) {
+    await process[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Starts `main.ts` as `deno task start` does, on a free port. */
+export function startApp(
+  args: readonly string[] = ["--port=0", "--hostname=127.0.0.1"],
+  options: StartOptions = {},
+): Promise<TestServerProcess> {
+  return startServer(MAIN, args, { flags: START_FLAGS, ...options });
+}
+
+/** Runs `main.ts` to its end, for what does not start. */
+export async function endApp(
+  args: readonly string[],
+  options: StartOptions = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const child = spawn(MAIN, args, { flags: START_FLAGS, ...options });
+  await child.stdin.close();
+  const { code, stdout, stderr } = await within(child.output(), "the app to end");
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+function spawn(
+  program: string,
+  args: readonly string[],
+  { command = [], flags = ["-A"], env = {} }: StartOptions,
+): Deno.ChildProcess {
+  assertNotQuick("WITH_PROCESS");
+  const path = new URL(program, import.meta.url).pathname;
+  const [first = "", ...rest] = [...command, Deno.execPath(), "run", ...flags, path, ...args];
+  return new Deno.Command(first, {
+    args: rest,
+    env: { NO_COLOR: "1", ...env },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** Whether a program is there and ends well with these arguments. */
+export async function succeeds(program: string, ...args: string[]): Promise<boolean> {
+  try {
+    const command = new Deno.Command(program, { args, stdout: "null", stderr: "null" });
+    return (await command.output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
