@@ -31,6 +31,8 @@ export interface StartOptions {
   flags?: readonly string[];
   /** Variables beside those of this process. */
   env?: Readonly<Record<string, string>>;
+  /** The folder that it runs in. Default: that of this process. */
+  cwd?: string;
 }
 
 /** The permissions of `deno task start`, without the quotes that some of them need in a shell. */
@@ -152,7 +154,7 @@ export async function endApp(
 function spawn(
   program: string,
   args: readonly string[],
-  { command = [], flags = ["-A"], env = {} }: StartOptions,
+  { command = [], flags = ["-A"], env = {}, cwd = Deno.cwd() }: StartOptions,
 ): Deno.ChildProcess {
   assertNotQuick("WITH_PROCESS");
   const path = new URL(program, import.meta.url).pathname;
@@ -160,6 +162,7 @@ function spawn(
   return new Deno.Command(first, {
     args: rest,
     env: { NO_COLOR: "1", ...env },
+    cwd,
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
