@@ -4,6 +4,7 @@
  * @module
  */
 import { measureAdded } from "./measures/added.ts";
+import { measureBurst } from "./measures/burst.ts";
 import { measureCatchUp } from "./measures/catchup.ts";
 import { measureFanout } from "./measures/fanout.ts";
 import { measureMemory } from "./measures/memory.ts";
@@ -19,6 +20,7 @@ import type { Bench } from "./sides.ts";
 /** The measures, in the order in which they run. */
 export const MEASURES: Record<string, (bench: Bench) => Promise<void>> = {
   fanout: measureFanout,
+  burst: measureBurst,
   added: measureAdded,
   memory: measureMemory,
   page: measurePage,

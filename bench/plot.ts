@@ -19,6 +19,14 @@ interface Plot {
   groups: [at: string, label: string][];
 }
 
+const BURSTS: Plot["groups"] = [
+  ["replace 10/s", "10 pushes/s"],
+  ["replace 100/s", "100 pushes/s"],
+  ["replace 1000/s", "1,000 pushes/s"],
+  ["replace 10000/s", "10,000 pushes/s"],
+  ["ten in a turn, 100/s", "100/s, ten at once"],
+];
+
 const PLOTS: readonly Plot[] = [
   {
     file: "fanout.svg",
@@ -33,6 +41,20 @@ const PLOTS: readonly Plot[] = [
     measure: "fanout",
     figure: "ms to the last",
     groups: [["1000", "1,000 readers"], ["9000", "9,000 readers"]],
+  },
+  {
+    file: "burst.svg",
+    title: "Processor time while pushing to 1,000 readers, in milliseconds a second",
+    measure: "burst",
+    figure: "cpu ms/s",
+    groups: BURSTS,
+  },
+  {
+    file: "age.svg",
+    title: "Age of what a page shows while pushing, 99th percentile, in milliseconds",
+    measure: "burst",
+    figure: "age ms, p99",
+    groups: BURSTS,
   },
   {
     file: "memory.svg",

@@ -36,6 +36,7 @@ const TARGETS: readonly Target[] = [
   { ...CPU, text: "growth 100 to 9000, plain", of: [PLAIN, "9000"], to: [PLAIN, "100"] },
   { ...CPU, text: "growth 100 to 9000, protocol", of: [PROTOCOL, "9000"], to: [PROTOCOL, "100"] },
   { ...CPU, text: "growth 100 to 9000, bare", of: ["bare-deno", "9000"], to: ["bare-deno", "100"] },
+  ...[PLAIN, PROTOCOL].flatMap((side) => burstTargets(side)),
   ...["1000", "9000"].flatMap((readers) =>
     ["plain", "protocol"].map((kind): Target => ({
       measure: "added",
@@ -104,6 +105,39 @@ function fanoutTargets(at: string): Target[] {
     ...Object.entries(stated).map(([name, side]): Target => (
       { ...CPU, text: `plain to ${name}, ${at}`, of: [PLAIN, at], to: [side, at] }
     )),
+  ];
+}
+
+/** What pushing faster than a screen shows may cost, and how old a page may be meanwhile. */
+function burstTargets(side: string): Target[] {
+  const kind = side === PLAIN ? "plain" : "protocol";
+  const [ten, fast] = ["ten in a turn, 100/s", "replace 10000/s"];
+  return [
+    ...Object.entries({ bare: ["bare-deno", 0.25], Bun: ["bun", 1] } as const).map((
+      [name, [other, most]],
+    ): Target => ({
+      measure: "burst",
+      figure: "cpu us/push", // not all make as many a second
+      text: `ten in one turn, ${kind} to ${name}`,
+      of: [side, ten],
+      to: [other, ten],
+      most,
+    })),
+    {
+      measure: "burst",
+      figure: "cpu ms/s",
+      text: `10000/s to 100/s, ${kind}`,
+      of: [side, fast],
+      to: [side, "replace 100/s"],
+      most: 1.5,
+    },
+    {
+      measure: "burst",
+      figure: "age ms, p99",
+      text: `p99 age in ms at 10000/s, ${kind}`,
+      of: [side, fast],
+      most: 100,
+    },
   ];
 }
 
