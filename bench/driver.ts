@@ -10,7 +10,7 @@ export interface OpenOptions {
   inflight?: number;
   /** How many of them never read. Default 0. */
   stalled?: number;
-  /** Whether they speak `turbo-stream.v1`. Default no. */
+  /** Whether they speak `turbo-stream.v2`. Default no. */
   protocol?: boolean;
   /** Messages that each is to get before it counts as open. Default 0. */
   want?: number;
@@ -31,9 +31,9 @@ export interface Opened {
 export interface PushPlan {
   /** Pushes. */
   count: number;
-  /** Messages that each push brings to all readers together. */
+  /** Ticks that each push brings to all readers together. */
   expect: number;
-  /** Messages that a push brings to one reader. Default 1. */
+  /** Ticks that a push brings to one reader. Default 1. */
   per?: number;
   /** Time between pushes in ms. Default 0: the next one when everyone has the last. */
   gap?: number;
@@ -52,7 +52,7 @@ export interface Times {
 export interface Pushed {
   readonly pushes: number;
   /** Messages delivered. */
-  readonly frames: number;
+  readonly messages: number;
   readonly bytes: number;
   readonly ms: number;
   /** Connections that ended meanwhile. */
@@ -64,6 +64,27 @@ export interface Pushed {
   readonly joined: number;
   /** Time until those that came during the push had what they wanted. */
   readonly joinMs: number;
+}
+
+/** What came of a burst that the server made. */
+export interface Burst {
+  /** Pushes that the server made. */
+  readonly pushes: number;
+  /** Messages delivered. */
+  readonly messages: number;
+  readonly bytes: number;
+  /** Time until all readers had the last push, or nothing came any more. */
+  readonly ms: number;
+  /** Connections that ended meanwhile. */
+  readonly lost: number;
+  /** Other readers that never got the last push. */
+  readonly behind: number;
+  /** Bytes that came after the last push was made. */
+  readonly bytesAfter: number;
+  /** Time from the last push to the last message. */
+  readonly lastMs: number;
+  /** The age of what a reader shows; see README.md. */
+  readonly age: Times;
 }
 
 /** What came of GETs. */
@@ -123,6 +144,15 @@ export class Driver implements AsyncDisposable {
       );
     }
     return pushed;
+  }
+
+  /** Has a server make a burst of pushes; throws where it does not say in time what it made. */
+  async burst(port: number, seconds: number, path: string): Promise<Burst> {
+    const burst = await this.#ask<Burst & { answered: boolean }>(
+      `burst ${port} ${seconds} ${path}`,
+    );
+    if (!burst.answered) throw new Error(`No answer to ${path}: ${JSON.stringify(burst)}`);
+    return burst;
   }
 
   /** Asks for a page again and again. */

@@ -55,7 +55,7 @@ export const PEERS: readonly Peer[] = [
   {
     name: "write-loop",
     title: "write() loop in C",
-    install: () => buildC(`${HERE}write_loop.c`, "write_loop").then(() => {}),
+    install: () => buildC([`${HERE}write_loop.c`], "write_loop").then(() => {}),
     command: [`${WORKSHOP}/write_loop`],
   },
   {
@@ -105,10 +105,10 @@ export const SAME_SOCKETS: Peer = {
 };
 
 /** Builds a C program; the path of what was built. */
-export async function buildC(source: string, name: string): Promise<string> {
+export async function buildC(sources: readonly string[], name: string): Promise<string> {
   await Deno.mkdir(WORKSHOP, { recursive: true });
   const binary = `${WORKSHOP}/${name}`;
-  await run(["gcc", "-O2", "-o", binary, source]);
+  await run(["gcc", "-O2", "-o", binary, ...sources]);
   return binary;
 }
 
@@ -122,7 +122,7 @@ export class RunningPeer implements AsyncDisposable {
   startMs = 0;
   readonly #child: Deno.ChildProcess;
 
-  private constructor(peer: Peer, port: number) {
+  private constructor(peer: Peer, port: number, env: Record<string, string>) {
     this.peer = peer;
     this.port = port;
     const [command, ...args] = peer.command;
@@ -130,6 +130,7 @@ export class RunningPeer implements AsyncDisposable {
       args: ["-c", 'ulimit -n "$(ulimit -Hn)"; exec "$0" "$@"', command!, ...args],
       env: {
         ...peer.env,
+        ...env,
         PORT: String(port),
         BOX: String(box("########")),
         MESSAGE: replace("load", box("########")),
@@ -144,11 +145,11 @@ export class RunningPeer implements AsyncDisposable {
     }).spawn();
   }
 
-  /** Starts it and waits for its page. */
-  static async start(peer: Peer): Promise<RunningPeer> {
+  /** Starts it, with further environment, and waits for its page. */
+  static async start(peer: Peer, env: Record<string, string> = {}): Promise<RunningPeer> {
     const port = freePort();
     const start = performance.now();
-    const running = new RunningPeer(peer, port);
+    const running = new RunningPeer(peer, port, env);
     for (;;) {
       try {
         await firstByte(port);
@@ -265,10 +266,11 @@ async function installFlask(): Promise<void> {
 async function installGo(): Promise<void> {
   const folder = `${WORKSHOP}/go`;
   await Deno.mkdir(folder, { recursive: true });
-  if (await exists(`${folder}/gorilla`)) return;
   await Deno.copyFile(`${HERE}gorilla.go`, `${folder}/main.go`);
   if (!await exists(`${folder}/go.mod`)) await run(["go", "mod", "init", "peer"], folder);
-  await run(["go", "get", `github.com/gorilla/websocket@${VERSIONS.gorilla}`], folder);
+  if (!await exists(`${folder}/go.sum`)) {
+    await run(["go", "get", `github.com/gorilla/websocket@${VERSIONS.gorilla}`], folder);
+  }
   await run(["go", "build", "-o", "gorilla", "."], folder);
 }
 

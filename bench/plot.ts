@@ -5,8 +5,10 @@
  * @module
  */
 import { html, type Markup, raw } from "../turbo/mod.ts";
-import { judge, type Row, short, table } from "./results.ts";
-import type { Results } from "./run.ts";
+import type { Row } from "./figures.ts";
+import { readResults, type Results } from "./results.ts";
+import { short, table } from "./table.ts";
+import { judge } from "./targets.ts";
 
 interface Plot {
   file: string;
@@ -16,6 +18,14 @@ interface Plot {
   /** One group of bars each: what was varied, and how it is called. */
   groups: [at: string, label: string][];
 }
+
+const BURSTS: Plot["groups"] = [
+  ["replace 10/s", "10 pushes/s"],
+  ["replace 100/s", "100 pushes/s"],
+  ["replace 1000/s", "1,000 pushes/s"],
+  ["replace 10000/s", "10,000 pushes/s"],
+  ["ten in a turn, 100/s", "100/s, ten at once"],
+];
 
 const PLOTS: readonly Plot[] = [
   {
@@ -31,6 +41,20 @@ const PLOTS: readonly Plot[] = [
     measure: "fanout",
     figure: "ms to the last",
     groups: [["1000", "1,000 readers"], ["9000", "9,000 readers"]],
+  },
+  {
+    file: "burst.svg",
+    title: "Processor time while pushing to 1,000 readers, in milliseconds a second",
+    measure: "burst",
+    figure: "cpu ms/s",
+    groups: BURSTS,
+  },
+  {
+    file: "age.svg",
+    title: "Age of what a page shows while pushing, 99th percentile, in milliseconds",
+    measure: "burst",
+    figure: "age ms, p99",
+    groups: BURSTS,
   },
   {
     file: "memory.svg",
@@ -72,12 +96,11 @@ const STYLE = `
 
 /** Draws all plots whose figures are there. */
 export async function plot(): Promise<void> {
-  const text = await Deno.readTextFile(new URL("./results.json", import.meta.url));
-  const results: Results = JSON.parse(text);
-  const { rows } = results;
+  const results = await readResults();
   await Deno.mkdir(new URL("./plots/", import.meta.url), { recursive: true });
   for (const plot of PLOTS) {
-    const own = rows.filter((row) => row.measure === plot.measure && row.figure === plot.figure);
+    const rows = results.measures[plot.measure]?.rows ?? [];
+    const own = rows.filter(({ figure }) => figure === plot.figure);
     if (own.length === 0) continue;
     await Deno.writeTextFile(new URL(`./plots/${plot.file}`, import.meta.url), draw(plot, own));
     console.log(`bench/plots/${plot.file}`);
@@ -92,23 +115,20 @@ export async function plot(): Promise<void> {
   await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", here] }).output();
 }
 
-function figures({ machine, missing, runs, rows }: Results): string {
+function figures({ machine, missing, measures }: Results): string {
   const about = Object.entries(machine).map(([name, value]) => `${name} ${value}`).join(", ");
   const fence = (text: string) => "```text\n" + text.trimEnd() + "\n```";
-  const measures = Object.entries(runs).map(([name, { date, rounds }]) => {
-    const own = rows.filter(({ measure }) => measure === name);
-    const most = Math.max(...own.map(({ values }) => values.length));
-    const repeated = most < rounds ? `${most} rounds` : `${rounds} rounds`;
-    return `### ${name}\n\n${date.slice(0, 16).replace("T", " ")} UTC, ${repeated}.\n\n${
-      fence(table(own))
-    }`;
+  const sections = Object.entries(measures).map(([name, { date, rounds, rows }]) => {
+    const when = date.slice(0, 16).replace("T", " ");
+    const repeated = rounds === 1 ? "1 round" : `${rounds} rounds`;
+    return `### ${name}\n\n${when} UTC, ${repeated}.\n\n${fence(table(rows))}`;
   });
   return [
     `Machine: ${about}.`,
     ...missing,
-    "### Against the targets\n\nRatios: the median over the rounds, both sides taken in one round.",
-    fence(judge(rows)),
-    ...measures,
+    "### Against the targets\n\nMedians over the rounds; both sides of a ratio are taken in one round.",
+    fence(judge(measures)),
+    ...sections,
   ].join("\n\n");
 }
 

@@ -1,201 +1,127 @@
 /**
- * Medians, spread and ratios of what was measured, and what the targets say to them.
+ * `results.json`: one figure of one side a line, so that a new run reads well as a difference.
  *
  * @module
  */
-import type { Sample } from "./measures.ts";
+import type { Row, Spread } from "./figures.ts";
 
-/** One figure over all rounds. */
-export interface Row {
-  measure: string;
-  side: string;
-  at: string;
-  figure: string;
-  median: number;
-  least: number;
-  most: number;
-  /** The values in the order of the rounds. */
-  values: number[];
-  /**
-   * The median of the ratios to the bare loop, each within one round; missing where there is no
-   * bare loop.
-   */
-  toBare?: number;
+/** What is written down. */
+export interface Results {
+  /** Where it was measured. */
+  machine: Record<string, string | number>;
+  /** What was left out, and why. */
+  missing: string[];
+  /** The measures by name. */
+  measures: Record<string, Measured>;
 }
 
-/** Puts the rounds together. */
-export function summarize(samples: readonly Sample[]): Row[] {
-  const groups = Map.groupBy(
-    samples,
-    ({ measure, side, at, figure }) => [measure, figure, at, side].join("|"),
+/** What is written down of one measure. */
+export interface Measured {
+  /** When it last ran. */
+  date: string;
+  /** How often it was repeated. */
+  rounds: number;
+  /** The ratios that the targets are about, by the targets' texts. */
+  ratios: Record<string, Spread>;
+  /** The figures. */
+  rows: Row[];
+}
+
+const FILE = new URL("./results.json", import.meta.url);
+const COLUMNS = ["median", "least", "most", "to bare", "to bare, least", "to bare, most"];
+
+/** As it is in the file: `figures[figure][at][side]` has the numbers that `COLUMNS` names. */
+interface Written {
+  machine: Results["machine"];
+  missing: string[];
+  columns: string[];
+  measures: Record<string, {
+    date: string;
+    rounds: number;
+    ratios: Record<string, number[]>;
+    figures: Record<string, Record<string, Record<string, number[]>>>;
+  }>;
+}
+
+/** Reads what was written down; nothing where there is no file. */
+export async function readResults(): Promise<Results> {
+  try {
+    const { machine, missing, measures }: Written = JSON.parse(await Deno.readTextFile(FILE));
+    return {
+      machine,
+      missing,
+      measures: mapValues(measures, ({ ratios, figures, ...about }) => ({
+        ...about,
+        ratios: mapValues(ratios, spreadOf),
+        rows: rowsOf(figures),
+      })),
+    };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return { machine: {}, missing: [], measures: {} };
+  }
+}
+
+/** Writes it down. */
+export async function writeResults({ machine, missing, measures }: Results): Promise<void> {
+  const written: Written = {
+    machine,
+    missing,
+    columns: COLUMNS,
+    measures: mapValues(measures, ({ date, rounds, ratios, rows }) => ({
+      date,
+      rounds,
+      ratios: mapValues(ratios, numbersOf),
+      figures: figuresOf(rows),
+    })),
+  };
+  await Deno.writeTextFile(FILE, format(written) + "\n");
+}
+
+function rowsOf(figures: Written["measures"][string]["figures"]): Row[] {
+  return Object.entries(figures).flatMap(([figure, byAt]) =>
+    Object.entries(byAt).flatMap(([at, bySide]) =>
+      Object.entries(bySide).map(([side, numbers]): Row => ({
+        figure,
+        at,
+        side,
+        ...spreadOf(numbers),
+        ...(numbers.length > 3 && { toBare: spreadOf(numbers.slice(3)) }),
+      }))
+    )
   );
-  const rows = [...groups.values()].map((group): Row => {
-    const { measure, side, at, figure } = group[0]!;
-    const values = group.map(({ value }) => Number(value.toPrecision(5)));
-    const [least, most] = [Math.min(...values), Math.max(...values)];
-    return { measure, side, at, figure, median: median(values), least, most, values };
-  });
-  for (const row of rows) {
-    const bare = rows.find((other) =>
-      other.side === "bare-deno" && other.figure === row.figure && other.at === row.at
-    );
-    if (bare && bare !== row) row.toBare = ratioOf(row, bare);
+}
+
+function figuresOf(rows: readonly Row[]): Written["measures"][string]["figures"] {
+  const figures: Written["measures"][string]["figures"] = {};
+  for (const { figure, at, side, toBare, ...spread } of rows) {
+    const bySide = (figures[figure] ??= {})[at] ??= {};
+    bySide[side] = [...numbersOf(spread), ...(toBare ? numbersOf(toBare) : [])];
   }
-  return rows;
+  return figures;
 }
 
-/** The ratio of two rows: the median over the rounds. */
-export function ratioOf(row: Row, other: Row): number {
-  return median(row.values.map((value, round) => value / other.values[round]!));
+function spreadOf([median, least, most]: number[]): Spread {
+  return { median: median!, least: least!, most: most! };
 }
 
-/** The rows as a table. */
-export function table(rows: readonly Row[]): string {
-  const lines = [["figure", "at", "side", "median", "least", "most", "to bare"]];
-  const order = (row: Row) => `${row.figure}|${row.at.padStart(12)}`;
-  for (const row of [...rows].sort((a, b) => order(a) < order(b) ? -1 : +(order(a) > order(b)))) {
-    const { figure, at, side, median, least, most, toBare } = row;
-    const ratio = toBare === undefined ? "" : toBare.toFixed(2);
-    lines.push([figure, at, side, short(median), short(least), short(most), ratio]);
-  }
-  const widths = lines[0]!.map((_, i) => Math.max(...lines.map((line) => line[i]!.length)));
-  return lines.map((line) =>
-    line.map((cell, i) => i < 3 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)).join("  ")
-  ).join("\n");
+function numbersOf({ median, least, most }: Spread): number[] {
+  return [median, least, most].map((value) => Number(value.toFixed(4)));
 }
 
-/** A number with three digits that matter. */
-export function short(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+function mapValues<T, U>(values: Record<string, T>, map: (value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]));
 }
 
-interface Target {
-  text: string;
-  measure: string;
-  figure: string;
-  /** The side and the reader count whose figure it is. */
-  of: [side: string, at: string];
-  /** What it is held against. */
-  to: [side: string, at: string];
-  most?: number;
-  least?: number;
-}
-
-const CPU = { measure: "fanout", figure: "cpu us/message" };
-const PLAIN = "turbo-deno plain";
-const PROTOCOL = "turbo-deno protocol";
-const PAGE = { measure: "page", figure: "requests/s" };
-const SLOW = { measure: "slow", figure: "p99 ms of the rest" };
-
-const TARGETS: readonly Target[] = [
-  ...["1000", "9000"].flatMap((at): Target[] => [
-    { ...CPU, text: `plain to bare, ${at}`, of: [PLAIN, at], to: ["bare-deno", at], most: 1.10 },
-    {
-      ...CPU,
-      text: `protocol to bare, ${at}`,
-      of: [PROTOCOL, at],
-      to: ["bare-deno", at],
-      most: 1.15,
-    },
-    { ...CPU, text: `plain to ws, ${at}`, of: [PLAIN, at], to: ["ws-node", at], most: 0.9 },
-    { ...CPU, text: `protocol to ws, ${at}`, of: [PROTOCOL, at], to: ["ws-node", at], most: 0.9 },
-    {
-      ...CPU,
-      text: `plain to Turbo-Flask, ${at}`,
-      of: [PLAIN, at],
-      to: ["turbo-flask", at],
-      most: 0.4,
-    },
-    {
-      ...CPU,
-      text: `protocol to Turbo-Flask, ${at}`,
-      of: [PROTOCOL, at],
-      to: ["turbo-flask", at],
-      most: 0.4,
-    },
-    { ...CPU, text: `plain to Bun, ${at}`, of: [PLAIN, at], to: ["bun", at] },
-    { ...CPU, text: `plain to gorilla, ${at}`, of: [PLAIN, at], to: ["gorilla", at] },
-    { ...CPU, text: `plain to write() loop, ${at}`, of: [PLAIN, at], to: ["write-loop", at] },
-  ]),
-  { ...CPU, text: "growth 100 to 9000, plain", of: [PLAIN, "9000"], to: [PLAIN, "100"] },
-  { ...CPU, text: "growth 100 to 9000, protocol", of: [PROTOCOL, "9000"], to: [PROTOCOL, "100"] },
-  { ...CPU, text: "growth 100 to 9000, bare", of: ["bare-deno", "9000"], to: ["bare-deno", "100"] },
-  ...["1000", "9000"].flatMap((readers) =>
-    ["plain", "protocol"].map((kind): Target => ({
-      measure: "added",
-      figure: "cpu us/message",
-      text: `on the same sockets: ${kind} to bare, ${readers}`,
-      of: ["turbo-deno", `${readers} ${kind}`],
-      to: ["bare-deno", `${readers} ${kind}`],
-      most: kind === "plain" ? 1.10 : 1.15,
-    }))
-  ),
-  ...[PLAIN, PROTOCOL].map((side): Target => ({
-    measure: "memory",
-    figure: "KiB/connection",
-    text: `memory, ${side} to bare`,
-    of: [side, "9000"],
-    to: ["bare-deno", "9000"],
-    most: 1.25,
-  })),
-  {
-    ...PAGE,
-    text: "page to bare",
-    of: [PLAIN, "16 connections"],
-    to: ["bare-deno", "16 connections"],
-    least: 0.5,
-  },
-  {
-    ...PAGE,
-    text: "page to Turbo-Flask",
-    of: [PLAIN, "16 connections"],
-    to: ["turbo-flask", "16 connections"],
-    least: 5,
-  },
-  {
-    measure: "name",
-    figure: "cpu us/push",
-    text: "one name, among 9000 to among 10",
-    of: ["turbo-deno", "9000"],
-    to: ["turbo-deno", "10"],
-    most: 2,
-  },
-  ...[PLAIN, PROTOCOL].map((side): Target => ({
-    ...SLOW,
-    text: `p99 with 10 % stalled, ${side}`,
-    of: [side, "100 stalled"],
-    to: [side, "0 stalled"],
-    most: 1.2,
-  })),
-];
-
-/** Holds the figures against the targets; a target without figures is left out. */
-export function judge(rows: readonly Row[]): string {
-  const lines = TARGETS.flatMap(({ text, measure, figure, of, to, most, least }) => {
-    const find = ([side, at]: [string, string]) =>
-      rows.find((row) =>
-        row.measure === measure && row.figure === figure && row.side === side && row.at === at
-      );
-    const [row, other] = [find(of), find(to)];
-    if (!row || !other) return [];
-    const ratio = ratioOf(row, other);
-    const target = most !== undefined
-      ? `at most ${most}`
-      : least !== undefined
-      ? `at least ${least}`
-      : "stated";
-    const missed = ratio > (most ?? Infinity) || ratio < (least ?? -Infinity);
-    return [
-      `${text.padEnd(46)} ${ratio.toFixed(2).padStart(7)}   ${target}${missed ? "   MISSED" : ""}`,
-    ];
-  });
-  return lines.join("\n");
-}
-
-/** The middle of a list of figures. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const value = sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return Number(value.toPrecision(5));
+/** JSON with a line for each member, and each list of numbers on one line. */
+function format(value: unknown, indent = ""): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const list = Array.isArray(value);
+  if (list && value.every((item) => typeof item === "number")) return `[${value.join(", ")}]`;
+  const deeper = indent + "  ";
+  const members = Object.entries(value).map(([name, member]) =>
+    deeper + (list ? "" : `${JSON.stringify(name)}: `) + format(member, deeper)
+  );
+  const [open, close] = list ? "[]" : "{}";
+  return members.length > 0 ? `${open}\n${members.join(",\n")}\n${indent}${close}` : open! + close;
 }

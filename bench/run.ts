@@ -2,31 +2,21 @@
  * `deno task bench`: measures everything, or the measures that are named, and writes the figures to
  * `bench/results.json`, where those of other measures stay.
  *
- * Options: `--rounds N` (8), `--only PEER,PEER`, `--readers N,N` (of the fan-out), `--dry` (writes
- * nothing). `plot` draws the figures.
+ * Options: `--rounds N` (8), `--only PEER,PEER`, `--readers N,N` (of `fanout`, `added`, `burst` and
+ * `profile`), `--dry` (writes nothing). `plot` draws the figures.
  *
  * @module
  */
 import { parseArgs } from "node:util";
 import { Driver } from "./driver.ts";
-import { MEASURES, type Sample } from "./measures.ts";
+import { rowsOf, type Sample, type Series, seriesOf } from "./figures.ts";
+import { MEASURES } from "./measures.ts";
 import { buildC, type Peer, PEERS, VERSIONS } from "./peers.ts";
 import { plot } from "./plot.ts";
-import { judge, type Row, summarize, table } from "./results.ts";
+import { type Measured, readResults, type Results, writeResults } from "./results.ts";
+import { table } from "./table.ts";
+import { judge, ratiosOf } from "./targets.ts";
 
-/** What is written down. */
-export interface Results {
-  /** Where it was measured. */
-  machine: Record<string, string | number>;
-  /** What was left out, and why. */
-  missing: string[];
-  /** When each measure last ran, and how often it was repeated. */
-  runs: Record<string, { date: string; rounds: number }>;
-  /** The figures. */
-  rows: Row[];
-}
-
-const FILE = new URL("./results.json", import.meta.url);
 const MOST_READERS = 9_000;
 
 async function main(): Promise<void> {
@@ -51,7 +41,7 @@ async function main(): Promise<void> {
 
   const binary = await buildDriver();
   const { peers, missing } = await installed(PEERS.filter(({ name }) => only.includes(name)));
-  const results = await read();
+  const results = await readResults();
   results.machine = machine();
   results.missing = missing;
   for (const name of names) {
@@ -73,13 +63,34 @@ async function main(): Promise<void> {
       Deno.exitCode = 1;
       continue;
     }
-    const rows = summarize(samples);
-    results.rows = [...results.rows.filter(({ measure }) => measure !== name), ...rows];
-    results.runs[name] = { date: new Date().toISOString(), rounds };
-    console.log(table(rows));
-    if (!values.dry) await Deno.writeTextFile(FILE, JSON.stringify(results, null, 2) + "\n");
+    const series = seriesOf(samples);
+    const measured = results.measures[name] = summarize(name, series);
+    console.log(table(measured.rows));
+    if (values.dry) continue;
+    await writeResults(results);
+    await writeRounds(name, series);
   }
-  console.log("\n" + judge(results.rows.filter(({ measure }) => names.includes(measure))));
+  const own = Object.entries(results.measures).filter(([name]) => names.includes(name));
+  console.log("\n" + judge(Object.fromEntries(own)));
+}
+
+function summarize(measure: string, series: readonly Series[]): Measured {
+  return {
+    date: new Date().toISOString(),
+    rounds: Math.max(...series.map(({ values }) => values.size)),
+    ratios: ratiosOf(measure, series),
+    rows: rowsOf(series),
+  };
+}
+
+/** Every round's figures, to look at; nothing reads them. */
+async function writeRounds(measure: string, series: readonly Series[]): Promise<void> {
+  const folder = new URL("./rounds/", import.meta.url);
+  await Deno.mkdir(folder, { recursive: true });
+  const lines = series.map(({ values, ...about }) =>
+    JSON.stringify({ ...about, values: Object.fromEntries(values) })
+  );
+  await Deno.writeTextFile(new URL(`${measure}.jsonl`, folder), lines.join("\n") + "\n");
 }
 
 function checkNames(what: string, names: readonly string[], known: readonly string[]): void {
@@ -98,7 +109,10 @@ function numberOf(option: string, text: string): number {
 
 async function buildDriver(): Promise<string> {
   try {
-    return await buildC(new URL("./driver.c", import.meta.url).pathname, "driver");
+    const folder = new URL("./driver/", import.meta.url).pathname;
+    const sources = [...Deno.readDirSync(folder)].map(({ name }) => folder + name)
+      .filter((path) => path.endsWith(".c"));
+    return await buildC(sources, "driver");
   } catch (error) {
     console.error(`Cannot build the load driver, which is in C: ${(error as Error).message}`);
     Deno.exit(1);
@@ -151,15 +165,6 @@ function versionOf(command: string, ...args: string[]): string {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "none";
     throw error;
-  }
-}
-
-async function read(): Promise<Results> {
-  try {
-    return JSON.parse(await Deno.readTextFile(FILE));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return { machine: {}, missing: [], runs: {}, rows: [] };
   }
 }
 

@@ -16,9 +16,12 @@ async function readPage(): Promise<{ body: Uint8Array<ArrayBuffer>; headers: [st
 }
 
 serve({
-  push(query) {
-    const message = nextMessage(Number(query.get("pad")));
-    for (const socket of sockets) socket.send(message);
+  pusher(query) {
+    const padding = Number(query.get("pad"));
+    return () => {
+      const message = nextMessage(padding);
+      for (const socket of sockets) socket.send(message);
+    };
   },
   answer(request, { pathname }) {
     if (pathname !== "/turbo-stream") return new Response(page.body, { headers: page.headers });

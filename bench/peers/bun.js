@@ -1,17 +1,19 @@
 // Bun's own publish to a topic.
-const [before, after] = process.env.MESSAGE.split("########");
-let ticks = 0;
+import { burst, nextTick } from "./burst.mjs";
 
-Bun.serve({
+const [before, after] = process.env.MESSAGE.split("########");
+
+const server = Bun.serve({
   port: Number(process.env.PORT),
   hostname: "127.0.0.1",
-  fetch(request, server) {
-    const { pathname } = new URL(request.url);
+  async fetch(request, server) {
+    const { pathname, searchParams } = new URL(request.url);
     if (pathname === "/turbo-stream") {
       return server.upgrade(request) ? undefined : new Response(null, { status: 400 });
     }
+    if (pathname === "/burst") return new Response(await burst(searchParams, push));
     if (pathname === "/push") {
-      server.publish("load", before + String(++ticks).padStart(8, "0") + after);
+      push();
       return new Response(null, { status: 204 });
     }
     return new Response("ok");
@@ -21,3 +23,7 @@ Bun.serve({
     message() {},
   },
 });
+
+function push() {
+  server.publish("load", before + nextTick() + after);
+}

@@ -4,15 +4,21 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"net/http"
+	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
 
-type client struct{ send chan *websocket.PreparedMessage }
+type client struct {
+	send chan *websocket.PreparedMessage
+}
 
 func main() {
 	before, after, _ := strings.Cut(os.Getenv("MESSAGE"), "########")
@@ -50,7 +56,7 @@ func main() {
 		}
 		mutex.Unlock()
 	})
-	http.HandleFunc("/push", func(w http.ResponseWriter, r *http.Request) {
+	push := func() {
 		mutex.Lock()
 		defer mutex.Unlock()
 		ticks++
@@ -64,10 +70,44 @@ func main() {
 				close(c.send)
 			}
 		}
+	}
+	http.HandleFunc("/push", func(w http.ResponseWriter, r *http.Request) {
+		push()
 		w.WriteHeader(http.StatusNoContent)
+	})
+	http.HandleFunc("/burst", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, burst(r.URL.Query(), ticks+1, push))
 	})
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok")) })
 	if err := http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), nil); err != nil {
 		panic(err)
+	}
+}
+
+// The same as burst in burst.mjs.
+func burst(query url.Values, firstTick int, push func()) string {
+	number := func(name string) float64 { value, _ := strconv.ParseFloat(query.Get(name), 64); return value }
+	rate, seconds, turn := number("rate"), number("seconds"), number("turn")
+	interval := time.Duration(turn / rate * 1e9)
+	turns := math.Round(seconds * 1e9 / float64(interval))
+	start := time.Now()
+	made, last := 0.0, start
+	for {
+		time.Sleep(max(time.Millisecond, time.Until(start.Add(time.Duration(made+1)*interval))))
+		now := time.Now()
+		due := min(turns, float64(now.Sub(start))/float64(interval))
+		for made+1 <= due {
+			last = time.Now()
+			for i := 0.0; i < turn; i++ {
+				push()
+			}
+			made++
+			if time.Since(now) > 10*time.Millisecond {
+				break
+			}
+		}
+		if made == turns || now.Sub(start).Seconds() >= seconds {
+			return fmt.Sprint(firstTick, start.UnixMicro(), interval.Microseconds(), turn, made*turn, last.UnixMicro())
+		}
 	}
 }

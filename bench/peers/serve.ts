@@ -1,8 +1,10 @@
 /**
- * What the Deno servers here have in common: where they listen, and that `/push` is answered by 204.
+ * What the Deno servers here have in common: where they listen, and how they are asked to push.
+ * `/push?n=N` pushes N times; `/burst` is described in `burst.mjs`.
  *
  * @module
  */
+import { burst } from "./burst.mjs";
 import { HOSTNAME, PORT } from "./settings.ts";
 
 /** Connections that may wait to be accepted, as in the app. */
@@ -10,8 +12,8 @@ const BACKLOG = 4_096;
 
 /** What such a server does. */
 export interface Peer {
-  /** Pushes once, as the query says. */
-  push(query: URLSearchParams): void;
+  /** What pushes once, as the query says. */
+  pusher(query: URLSearchParams): () => void;
   /** Answers any other request. */
   answer(
     request: Request,
@@ -21,12 +23,18 @@ export interface Peer {
 }
 
 /** Serves on the port that the runner gave. */
-export function serve({ push, answer }: Peer): void {
+export function serve({ pusher, answer }: Peer): void {
   const options = { port: PORT, hostname: HOSTNAME, tcpBacklog: BACKLOG, onListen() {} };
-  Deno.serve(options, (request, info) => {
+  Deno.serve(options, async (request, info) => {
     const url = new URL(request.url);
-    if (url.pathname !== "/push") return answer(request, url, info);
-    push(url.searchParams);
+    const { pathname, searchParams } = url;
+    if (pathname === "/burst") return new Response(await burst(searchParams, pusher(searchParams)));
+    if (pathname !== "/push") return answer(request, url, info);
+    const push = pusher(searchParams);
+    for (let left = Number(searchParams.get("n") ?? 1); left > 0; left--) {
+      push();
+      await undefined; // pushes of one turn would be one message
+    }
     return new Response(null, { status: 204 });
   });
 }

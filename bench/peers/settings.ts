@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { nextTick } from "./burst.mjs";
 
 /** Where to listen. */
 export const HOSTNAME = "127.0.0.1";
@@ -10,15 +11,16 @@ export const HOSTNAME = "127.0.0.1";
 /** The port to listen on. */
 export const PORT: number = Number(Deno.env.get("PORT"));
 
-const [before, after] = (Deno.env.get("MESSAGE") ?? "").split("########");
-let ticks = 0;
+/** The option `frame` of the app's stream in ms; its default where left out. */
+export const FRAME: number | undefined = numberOf(Deno.env.get("FRAME"));
 
-/** The number of the next tick. */
-export function nextTick(): string {
-  return String(++ticks).padStart(8, "0");
-}
+const [before, after] = (Deno.env.get("MESSAGE") ?? "").split("########");
 
 /** The next message, as one who has no templates makes it. */
 export function nextMessage(padding = 0): string {
   return `${before}${nextTick()}${"x".repeat(padding)}${after}`;
+}
+
+function numberOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text);
 }

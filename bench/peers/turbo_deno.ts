@@ -5,20 +5,34 @@
  */
 import { getConnInfo } from "hono/deno";
 import { createApp } from "../../main.ts";
-import { replace } from "../../turbo/mod.ts";
+import { append, replace, type Stream } from "../../turbo/mod.ts";
 import { box } from "./box.ts";
+import { nextTick } from "./burst.mjs";
 import { serve } from "./serve.ts";
-import { nextTick } from "./settings.ts";
+import { FRAME } from "./settings.ts";
 
-const { hono, turbo } = createApp({ interval: 86_400 });
+const { hono, turbo } = createApp({
+  interval: 86_400,
+  turbo: { ...(FRAME !== undefined && { frame: FRAME }) },
+});
+
+/** What a push is, by the name that `kind` has in the query. */
+const KINDS: Record<string, (tick: string, padding: number) => Stream> = {
+  replace: (tick, padding) => replace("load", box(tick, { padding })),
+  append: (tick) => append("log", box(tick)),
+  ten(tick) {
+    const id = `load${Number(tick) % 10}`;
+    return replace(id, box(tick, { id }));
+  },
+};
 
 serve({
-  push(query) {
-    const to = query.get("to");
+  pusher(query) {
+    const make = KINDS[query.get("kind") ?? "replace"]!;
     const padding = Number(query.get("pad"));
-    for (let left = Number(query.get("n") ?? 1); left > 0; left--) {
-      turbo.push(replace("load", box(nextTick(), padding)), to === null ? {} : { to });
-    }
+    const to = query.get("to");
+    const whom = to === null ? {} : { to };
+    return () => turbo.push(make(nextTick(), padding), whom);
   },
   answer(request, { searchParams }, info) {
     // The app has no names: its own route gives none.

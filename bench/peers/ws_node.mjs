@@ -1,19 +1,26 @@
 // `ws` on Node, as its README says: broadcast by a loop over the clients that are open.
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
+import { burst, nextTick } from "./burst.mjs";
 
 const { WebSocket, WebSocketServer } = createRequire(process.env.MODULES + "/")("ws");
 const [before, after] = process.env.MESSAGE.split("########");
-let ticks = 0;
 
-const server = createServer((request, response) => {
-  if (!request.url.startsWith("/push")) return response.end("ok");
-  const message = before + String(++ticks).padStart(8, "0") + after;
+const server = createServer(async (request, response) => {
+  const { pathname, searchParams } = new URL(request.url, "http://127.0.0.1");
+  if (pathname === "/burst") return response.end(await burst(searchParams, push));
+  if (pathname !== "/push") return response.end("ok");
+  push();
+  response.writeHead(204).end();
+});
+
+function push() {
+  const message = before + nextTick() + after;
   for (const client of sockets.clients) {
     if (client.readyState === WebSocket.OPEN) client.send(message);
   }
-  response.writeHead(204).end();
-});
+}
+
 const sockets = new WebSocketServer({ server, path: "/turbo-stream", perMessageDeflate: false });
 sockets.on("connection", (socket) => socket.on("error", () => {}));
 server.listen(Number(process.env.PORT), "127.0.0.1");

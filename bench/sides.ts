@@ -1,0 +1,132 @@
+/**
+ * What all measures share: the sides that are compared, and how they take turns.
+ *
+ * @module
+ */
+import type { Driver, Opened, OpenOptions } from "./driver.ts";
+import type { Sample } from "./figures.ts";
+import { copyPage, type Peer, RunningPeer } from "./peers.ts";
+
+/** What a measure works with. */
+export interface Bench {
+  /** A driver. */
+  driver: Driver;
+  /** Starts one more, where sides are to hold their readers at the same time. */
+  newDriver(): Driver;
+  /** The peers that could be installed. */
+  peers: readonly Peer[];
+  /** How often each is measured. */
+  rounds: number;
+  /** How many readers `fanout`, `added`, `burst` and `profile` are measured with. */
+  readers: readonly number[];
+  /** Takes a figure. */
+  note(sample: Sample): void;
+}
+
+/** A side of a comparison: a peer, and how its readers speak. */
+export interface Side {
+  name: string;
+  peer: Peer;
+  protocol: boolean;
+}
+
+/** A side whose server runs. */
+export interface RunningSide {
+  side: Side;
+  server: RunningPeer;
+}
+
+/** Sides that run until they are disposed of. */
+export interface RunningSides extends AsyncDisposable {
+  all: RunningSide[];
+}
+
+/**
+ * Environment that has the app send each push by itself. Measures need it that push again as soon as
+ * all have the last one: a frame's pause would be all that they measure.
+ */
+export const NO_FRAME = { FRAME: "0" };
+
+/** Time for which a server is left alone after its readers have opened. */
+const SETTLE = 200;
+
+/** The sides that peers make: the app has two, plain readers and those of its protocol. */
+export function sidesOf(peers: readonly Peer[]): Side[] {
+  return peers.flatMap((peer) =>
+    peer.name === "turbo-deno"
+      ? [
+        { name: "turbo-deno plain", peer, protocol: false },
+        { name: "turbo-deno protocol", peer, protocol: true },
+      ]
+      : [{ name: peer.name, peer, protocol: false }]
+  );
+}
+
+/** Starts a server for each side. */
+export async function startAll(
+  sides: readonly Side[],
+  env: Record<string, string> = {},
+): Promise<RunningSides> {
+  const stack = new AsyncDisposableStack();
+  const all: RunningSide[] = [];
+  for (const side of sides) {
+    const server = stack.use(await RunningPeer.start(side.peer, env));
+    if (side.peer.name === "turbo-deno") await copyPage(server.port);
+    all.push({ side, server });
+  }
+  return { all, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+/** Opens readers, and a connection to push through. */
+export async function openReaders(
+  driver: Driver,
+  server: RunningPeer,
+  side: Pick<Side, "protocol">,
+  count: number,
+): Promise<Opened> {
+  const options = await optionsFor(server, side);
+  await driver.control(server.port);
+  const opened = await driver.open(server.port, count, options);
+  await pause(SETTLE); // some answer the handshake before they take the reader in
+  return opened;
+}
+
+/** How the readers of a side open. */
+export async function optionsFor(
+  server: RunningPeer,
+  { protocol }: Pick<Side, "protocol">,
+): Promise<OpenOptions> {
+  if (!protocol) return {};
+  const page = await fetch(`http://127.0.0.1:${server.port}/`);
+  await page.body?.cancel();
+  const cursor = page.headers.get("Turbo-Cursor");
+  return { protocol, path: `/turbo-stream?since=${cursor}&page=bench%d` };
+}
+
+/** The list from another start each round, so that nobody is always first. */
+export function inTurn<T>(list: readonly T[], round: number): T[] {
+  const start = (round + list.length) % list.length;
+  return [...list.slice(start), ...list.slice(0, start)];
+}
+
+/** Uses each in turn, in another order every time; the first slices warm up and do not count. */
+export async function byTurns<T>(
+  all: readonly T[],
+  { warmUp, counted }: { warmUp: number; counted: number },
+  use: (one: T, counts: boolean) => Promise<void>,
+): Promise<void> {
+  for (let slice = -warmUp; slice < counted; slice++) {
+    for (const one of shuffled(all)) await use(one, slice >= 0);
+  }
+}
+
+/** The list in a random order. */
+export function shuffled<T>(list: readonly T[]): T[] {
+  return list.map((one) => ({ one, at: Math.random() })).sort((a, b) => a.at - b.at)
+    .map(({ one }) => one);
+}
+
+/** Waits. */
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

@@ -1,0 +1,180 @@
+/**
+ * The targets, and what the figures say to them.
+ *
+ * @module
+ */
+import { ratio, type Row, type Series, type Spread } from "./figures.ts";
+import { short } from "./table.ts";
+
+/** What was measured, as far as it is judged. */
+interface Measured {
+  rows: readonly Row[];
+  ratios: Readonly<Record<string, Spread>>;
+}
+
+type Place = [side: string, at: string];
+
+interface Target {
+  /** What it says; what is written down is found by it. */
+  text: string;
+  measure: string;
+  figure: string;
+  /** The side, and what was varied, whose figure it is. */
+  of: Place;
+  /** What it is held against, round by round; the figure itself is the target's where left out. */
+  to?: Place;
+  most?: number;
+  least?: number;
+}
+
+const CPU = { measure: "fanout", figure: "cpu us/message" };
+const PLAIN = "turbo-deno plain";
+const PROTOCOL = "turbo-deno protocol";
+
+const TARGETS: readonly Target[] = [
+  ...["1000", "9000"].flatMap((at) => fanoutTargets(at)),
+  { ...CPU, text: "growth 100 to 9000, plain", of: [PLAIN, "9000"], to: [PLAIN, "100"] },
+  { ...CPU, text: "growth 100 to 9000, protocol", of: [PROTOCOL, "9000"], to: [PROTOCOL, "100"] },
+  { ...CPU, text: "growth 100 to 9000, bare", of: ["bare-deno", "9000"], to: ["bare-deno", "100"] },
+  ...[PLAIN, PROTOCOL].flatMap((side) => burstTargets(side)),
+  ...["1000", "9000"].flatMap((readers) =>
+    ["plain", "protocol"].map((kind): Target => ({
+      measure: "added",
+      figure: "cpu us/message",
+      text: `on the same sockets: ${kind} to bare, ${readers}`,
+      of: ["turbo-deno", `${readers} ${kind}`],
+      to: ["bare-deno", `${readers} ${kind}`],
+      most: kind === "plain" ? 1.10 : 1.15,
+    }))
+  ),
+  ...[PLAIN, PROTOCOL].map((side): Target => ({
+    measure: "memory",
+    figure: "KiB/connection",
+    text: `memory, ${side} to bare`,
+    of: [side, "9000"],
+    to: ["bare-deno", "9000"],
+    most: 1.25,
+  })),
+  ...Object.entries({ bare: ["bare-deno", 0.5], "Turbo-Flask": ["turbo-flask", 5] } as const).map((
+    [name, [side, least]],
+  ): Target => ({
+    measure: "page",
+    figure: "requests/s",
+    text: `page to ${name}`,
+    of: [PLAIN, "16 connections"],
+    to: [side, "16 connections"],
+    least,
+  })),
+  {
+    measure: "name",
+    figure: "cpu us/push",
+    text: "one name, among 9000 to among 10",
+    of: ["turbo-deno", "9000"],
+    to: ["turbo-deno", "10"],
+    most: 2,
+  },
+  ...[PLAIN, PROTOCOL].map((side): Target => ({
+    measure: "slow",
+    figure: "p99 ms of the rest",
+    text: `p99 with 10 % stalled, ${side}`,
+    of: [side, "100 stalled"],
+    to: [side, "0 stalled"],
+    most: 1.2,
+  })),
+];
+
+/** Processor time of a message to that many readers, against all others. */
+function fanoutTargets(at: string): Target[] {
+  const limits = {
+    bare: { side: "bare-deno", plain: 1.10, protocol: 1.15 },
+    ws: { side: "ws-node", plain: 0.9, protocol: 0.9 },
+    "Turbo-Flask": { side: "turbo-flask", plain: 0.4, protocol: 0.4 },
+  };
+  const stated = { Bun: "bun", gorilla: "gorilla", "write() loop": "write-loop" };
+  return [
+    ...Object.entries(limits).flatMap(([name, { side, plain, protocol }]): Target[] => [
+      { ...CPU, text: `plain to ${name}, ${at}`, of: [PLAIN, at], to: [side, at], most: plain },
+      {
+        ...CPU,
+        text: `protocol to ${name}, ${at}`,
+        of: [PROTOCOL, at],
+        to: [side, at],
+        most: protocol,
+      },
+    ]),
+    ...Object.entries(stated).map(([name, side]): Target => (
+      { ...CPU, text: `plain to ${name}, ${at}`, of: [PLAIN, at], to: [side, at] }
+    )),
+  ];
+}
+
+/** What pushing faster than a screen shows may cost, and how old a page may be meanwhile. */
+function burstTargets(side: string): Target[] {
+  const kind = side === PLAIN ? "plain" : "protocol";
+  const [ten, fast] = ["ten in a turn, 100/s", "replace 10000/s"];
+  return [
+    ...Object.entries({ bare: ["bare-deno", 0.25], Bun: ["bun", 1] } as const).map((
+      [name, [other, most]],
+    ): Target => ({
+      measure: "burst",
+      figure: "cpu us/push", // not all make as many a second
+      text: `ten in one turn, ${kind} to ${name}`,
+      of: [side, ten],
+      to: [other, ten],
+      most,
+    })),
+    {
+      measure: "burst",
+      figure: "cpu ms/s",
+      text: `10000/s to 100/s, ${kind}`,
+      of: [side, fast],
+      to: [side, "replace 100/s"],
+      most: 1.5,
+    },
+    {
+      measure: "burst",
+      figure: "age ms, p99",
+      text: `p99 age in ms at 10000/s, ${kind}`,
+      of: [side, fast],
+      most: 100,
+    },
+  ];
+}
+
+/** The ratios of one measure that its targets are about, by their texts. */
+export function ratiosOf(measure: string, all: readonly Series[]): Record<string, Spread> {
+  const ratios: Record<string, Spread> = {};
+  for (const target of TARGETS) {
+    if (target.measure !== measure || !target.to) continue;
+    const find = ([side, at]: Place) =>
+      all.find((one) => one.figure === target.figure && one.side === side && one.at === at);
+    const [series, other] = [find(target.of), find(target.to)];
+    const found = series && other && ratio(series, other);
+    if (found) ratios[target.text] = found;
+  }
+  return ratios;
+}
+
+/** Holds what was measured against the targets; a target without figures is left out. */
+export function judge(measures: Readonly<Record<string, Measured>>): string {
+  const lines = TARGETS.flatMap((target) => {
+    const { text, most, least } = target;
+    const value = valueOf(target, measures[target.measure]);
+    if (value === undefined) return [];
+    const limit = most !== undefined
+      ? `at most ${most}`
+      : least !== undefined
+      ? `at least ${least}`
+      : "stated";
+    const missed = value > (most ?? Infinity) || value < (least ?? -Infinity);
+    const shown = target.to ? value.toFixed(2) : short(value);
+    return [`${text.padEnd(46)} ${shown.padStart(7)}   ${limit}${missed ? "   MISSED" : ""}`];
+  });
+  return lines.join("\n");
+}
+
+function valueOf({ text, figure, of: [side, at], to }: Target, measured?: Measured) {
+  if (to) return measured?.ratios[text]?.median;
+  return measured?.rows.find((row) => row.figure === figure && row.side === side && row.at === at)
+    ?.median;
+}
