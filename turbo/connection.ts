@@ -74,6 +74,7 @@ export class Connection {
   #mayBeBuffered = 0;
   #look: Look | undefined;
   #aheadSince: number | undefined;
+  #mark: string | undefined;
 
   /** A connection that has had everything. */
   constructor(carrier: Carrier, log: Log, limits: ConnectionLimits) {
@@ -83,8 +84,13 @@ export class Connection {
     this.#mayBeBuffered = carrier.buffered;
   }
 
-  /** Sends what it owes, as much as the carrier takes. */
+  /** Sends what it owes, as much as the carrier takes; before that a cursor alone, whatever waits. */
   flush(now: number): Flushed {
+    if (this.#mark !== undefined) {
+      this.#send([{ cursor: this.#mark, html: "" }]);
+      this.#mark = undefined;
+      this.sentAt = now;
+    }
     while (this.position !== undefined) {
       if (this.#isFull()) return this.#wait(now);
       if (this.position > this.#log.position && !this.#isLate(now)) return "blocked";
@@ -93,18 +99,17 @@ export class Connection {
     return "current";
   }
 
-  /** Sends a cursor alone: a marker or a heartbeat. */
-  mark(cursor: string, now: number): void {
-    this.#send([{ cursor, html: "" }]);
-    this.sentAt = now;
+  /** Has the next flush send a cursor alone: a marker or a heartbeat. */
+  mark(cursor: string): void {
+    this.#mark = cursor;
   }
 
   /**
-   * Answers a `since`: the marker at once. From then on the page owes what came after its cursor, or
-   * a refresh where nobody knows what that is.
+   * Answers a `since`: by the marker, and then what came after the page's cursor, or a refresh where
+   * nobody knows what that is.
    */
-  resume(cursor: string, now: number): void {
-    this.mark(cursor, now);
+  resume(cursor: string): void {
+    this.mark(cursor);
     const position = this.#log.positionOf(cursor);
     this.#aheadSince = undefined;
     this.position = position === this.#log.position ? undefined : position ?? BEFORE_ALL;

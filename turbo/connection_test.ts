@@ -117,9 +117,10 @@ Deno.test("Connection.resume() owes what came after a cursor, nothing at the hea
   const { connection, carrier, log } = start();
   for (let n = 0; n < 3; n++) log.append(item(n));
   for (const [cursor, position] of [["e.1", 1], ["e.3", undefined], ["e.0", 0], ["f.1", -1]]) {
-    connection.resume(cursor as string, 0);
-    assert.deepEqual(carrier.sent.pop(), [cursor], "the marker at once");
+    connection.resume(cursor as string);
     assert.equal(connection.position, position, String(cursor));
+    connection.flush(0);
+    assert.deepEqual(carrier.sent.splice(0)[0], [cursor], "the marker first");
   }
 });
 
@@ -127,7 +128,7 @@ Deno.test("A page that is ahead of this copy of the log waits, and after a secon
   for (const comes of [true, false]) {
     const { connection, carrier, log } = start();
     log.append(item(1));
-    connection.resume("e.2", 0);
+    connection.resume("e.2");
     assert.equal(connection.flush(100), "blocked");
     if (comes) {
       log.append(item(2));
@@ -138,6 +139,16 @@ Deno.test("A page that is ahead of this copy of the log waits, and after a secon
     assert.equal(connection.flush(1_200), "current");
     assert.deepEqual(carrier.sent.slice(1), [[comes ? item(3) : REFRESH]]);
   }
+});
+
+Deno.test("Connection.flush() sends a marker also where too much waits, and that is no reading", () => {
+  const { connection, carrier, log } = start(5_000);
+  log.append(item(1));
+  for (const [now, expected] of [[0, "blocked"], [50, "stuck"]] as const) {
+    connection.resume("e.0");
+    assert.equal(connection.flush(now), expected);
+  }
+  assert.deepEqual(carrier.sent, [["e.0"], ["e.0"]]);
 });
 
 Deno.test("Connection.flush() gives up one that has taken nothing for the time, by looks at it", () => {

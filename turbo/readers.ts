@@ -123,7 +123,7 @@ export class Readers {
     }
   }
 
-  /** A visitor has been let in, whose connection is being opened. */
+  /** A visitor has been admitted, whose connection is being opened. */
   expect(visitor: Visitor): void {
     this.#opening.set(visitor, undefined);
   }
@@ -135,7 +135,7 @@ export class Readers {
     return refusal;
   }
 
-  /** Takes in a connection that is open. */
+  /** Adds a connection that is open. */
   add(carrier: Carrier, visitor: Visitor): Connection {
     const connection = new Connection(carrier, this.#log, this.#options);
     this.#all.set(connection, visitor);
@@ -143,9 +143,11 @@ export class Readers {
     connection.page = visitor.page;
     if (visitor.since === undefined) {
       // Spelled as a heartbeat: a page whose first `since` is under way must not take it for its
-      // marker. Before `onChange`, which may push.
-      connection.mark(this.#log.beat(), this.#clock.now());
+      // marker. Taken before `onChange`, which may push.
+      const cursor = this.#log.beat();
       this.#listen(connection, new Set(visitor.as));
+      connection.mark(cursor);
+      this.#flush(connection, this.#clock.now());
     } else {
       this.resume(connection, { cursor: visitor.since, token: visitor.token });
     }
@@ -163,14 +165,13 @@ export class Readers {
     connection.page = page ?? connection.page;
     const names = visitor.names(token);
     this.#listen(connection, names ?? new Set(visitor.as));
-    const now = this.#clock.now();
-    connection.resume(cursor, now);
+    connection.resume(cursor);
     if (!names) connection.position = BEFORE_ALL;
-    this.#flush(connection, now);
+    this.#flush(connection, this.#clock.now());
     return true;
   }
 
-  /** Takes out a connection that has ended. */
+  /** Removes a connection that has ended. */
   remove(connection: Connection): void {
     this.#zombies.delete(connection);
     const visitor = this.#all.get(connection);
@@ -183,7 +184,7 @@ export class Readers {
     if (this.#all.size === 0) this.#rest();
   }
 
-  /** Takes out a connection now that is being closed: the event of a stuck one may never come. */
+  /** Takes out a connection that is being closed, at once: a stuck one may never report its end. */
   forget(connection: Connection): void {
     if (connection.hasEnded) return;
     this.remove(connection);
@@ -196,7 +197,7 @@ export class Readers {
       if (visitor.as.includes(name)) this.#opening.set(visitor, CLOSE.sentAway);
     }
     for (const connection of [...this.#listeners.of([name])]) {
-      this.#flush(connection, this.#clock.now());
+      this.#flushLast(connection);
       this.#drop(connection, CLOSE.sentAway);
     }
   }
@@ -214,12 +215,12 @@ export class Readers {
       const early = start + index * pause - this.#clock.now();
       if (early > 1) await new Promise<void>((resolve) => this.#clock.later(resolve, early));
       if (connection.hasEnded) continue;
-      this.#flush(connection, this.#clock.now());
+      this.#flushLast(connection);
       this.#close(connection, close);
     }
   }
 
-  /** Takes out all that are left. */
+  /** Removes all that are left. */
   removeAll(): void {
     for (const connection of [...this.#all.keys()]) this.remove(connection);
   }
@@ -274,6 +275,15 @@ export class Readers {
     }
   }
 
+  // What cannot be sent now will not be: the connection is closed next, whatever comes of this.
+  #flushLast(connection: Connection): void {
+    try {
+      connection.flush(this.#clock.now());
+    } catch (error) {
+      this.#options.report("Cannot send to a connection:", error);
+    }
+  }
+
   #retryLater(connection: Connection): void {
     this.#blocked.add(connection);
     this.#cancelRetry ??= this.#clock.later(() => {
@@ -295,12 +305,8 @@ export class Readers {
     for (const connection of this.#all.keys()) {
       const isQuiet = now - connection.sentAt >= this.#options.heartbeat;
       if (!isQuiet || connection.position !== undefined) continue;
-      try {
-        connection.mark(beat, now);
-      } catch (error) {
-        this.#options.report("Cannot send to a connection:", error);
-        this.#drop(connection, CLOSE.failed);
-      }
+      connection.mark(beat);
+      this.#flush(connection, now);
     }
   }
 

@@ -350,6 +350,36 @@ Deno.test("A socket that throws costs itself, is closed with 1011 and reported o
   assert.deepEqual([readers.size, errors.length], [1, 1]);
 });
 
+Deno.test("A socket that throws at its first message is no connection any more, and gives its place back", () => {
+  for (const since of [undefined, "e.1"]) {
+    const { readers, errors, join } = start();
+    let released = 0;
+    const carrier = new TestCarrier();
+    carrier.fails = true;
+    join(["ann"], { since, release: () => released++ }, carrier);
+    assert.deepEqual([readers.size, readers.listeners("ann"), released, errors.length], [
+      0,
+      0,
+      1,
+      1,
+    ]);
+  }
+});
+
+Deno.test("A reader that is stuck is sent away as the others are", async () => {
+  const { clock, readers, push, join } = start({ behindAfter: 50, maxBuffered: 100 });
+  const one = join(["ann"]);
+  one.isStopped = true;
+  for (let n = 0; n < 5; n++) {
+    push(item(n));
+    await turn();
+  }
+  await clock.advance(16);
+  await clock.advance(30);
+  readers.disconnect("ann");
+  assert.equal(one.closed?.code, 4001);
+});
+
 Deno.test("Readers leave no timer behind when the last page is gone", async () => {
   const { clock, readers, push, join } = start({ behindAfter: 50 });
   const one = join();
