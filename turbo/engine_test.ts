@@ -124,6 +124,19 @@ Deno.test("memory({ file }) fails at the start where no state could be left", ()
   using at = place();
   Deno.writeTextFileSync(at.file, "");
   assert.throws(() => start(`${at.file}/below`), /Cannot keep the state in .+state\/below: /);
+  // Where there is none to be read, and none can be written.
+  const nowhere = "/proc/nothing/state";
+  if (Deno.build.os === "linux") {
+    assert.throws(() => start(nowhere), /Cannot keep the state in \/proc/);
+  }
+});
+
+Deno.test("Turbo.close() closes its engine once, however often it is called", async () => {
+  const engine = new Elsewhere();
+  const turbo = new Turbo({ engine });
+  await Promise.all([turbo.close(), turbo.close()]);
+  await turbo.close();
+  assert.equal(engine.closes, 1);
 });
 
 Deno.test("memory({ file }) gives the state up when something is pushed after it was left", async () => {
@@ -149,6 +162,7 @@ Deno.test("memory({ file }) says where the state cannot be left at the end", asy
 /** An order that comes from elsewhere, some time after the push. */
 class Elsewhere implements Engine {
   copy!: Copy;
+  closes = 0;
   readonly #waiting: Push[] = [];
 
   start(copy: Copy): void {
@@ -173,6 +187,7 @@ class Elsewhere implements Engine {
   }
 
   close(): Promise<void> {
+    this.closes++;
     return this.flush();
   }
 }

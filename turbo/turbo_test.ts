@@ -34,6 +34,18 @@ Deno.test("Turbo.push() of nothing is nothing, to nobody is 0", () => {
   assert.equal(turbo.push(append("a", "1"), { to: "nobody" }), 0);
 });
 
+Deno.test("Turbo.push() of nothing is for nobody, also where somebody reads", async () => {
+  const turbo = new Turbo();
+  await using server = serve((request) => turbo.connect(request));
+  await using client = await connect(server.url);
+  await until(() => turbo.size === 1, "it is connected");
+  const before = turbo.cursor;
+  assert.deepEqual([turbo.push([]), turbo.push(() => [])], [0, 0]);
+  assert.equal(turbo.cursor, before);
+  assert.equal(turbo.push(append("a", "1")), 1);
+  assert.equal(await client.next(), append("a", "1"));
+});
+
 Deno.test("Turbo.push() refuses what is no stream", () => {
   const turbo = new Turbo();
   for (const text of ["ping", " " + append("a", "1"), append("a", "1") + "\n", "<p></p>", ""]) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { HANDSHAKE } from "../tests/raw.ts";
 import { connect, serve, type TestClient, until, within } from "../tests/kit.ts";
 import { html } from "./html.ts";
 import { parseFrame, PROTOCOL, REFRESH } from "./protocol.ts";
@@ -263,6 +264,27 @@ Deno.test("A binary message is refused with 1003", async () => {
   await using client = await connect(server.url);
   client.socket.send(new Uint8Array(8));
   assert.equal((await within(client.closed, "the close")).code, 1003);
+});
+
+Deno.test("A client that is refused is sent nothing more, and is no reader, though it does not go", async () => {
+  const sent: unknown[] = [];
+  const { promise: closed, resolve: close } = Promise.withResolvers<void>();
+  const socket = { bufferedAmount: 0, send: (data: unknown) => sent.push(data), close };
+  const fake = socket as unknown as WebSocket;
+  const turbo = new Turbo({ upgrade: () => ({ socket: fake, response: new Response() }) });
+  const request = new Request("http://localhost/turbo-stream", { headers: HANDSHAKE });
+  turbo.connect(request, { as: "ann" });
+  fake.onopen!(new Event("open"));
+  assert.equal(turbo.size, 1);
+  fake.onmessage!(new MessageEvent("message", { data: new Uint8Array(8) }));
+  assert.deepEqual([turbo.size, turbo.zombies, turbo.listeners("ann")], [0, 1, 0]);
+  assert.equal(turbo.push(item(1)), 0);
+  await within(closed, "the server to close it");
+  assert.deepEqual(sent, []);
+  assert.equal(turbo.zombies, 1);
+  fake.onclose!(new CloseEvent("close"));
+  fake.onclose!(new CloseEvent("close")); // Deno may report an end twice
+  assert.equal(turbo.zombies, 0);
 });
 
 Deno.test("A socket that is closing takes nothing more, and does not throw", async () => {
