@@ -61,7 +61,11 @@ export async function stage({ hono, turbo }: App): Promise<Stage> {
     if (request.method === "POST") await held;
     return response;
   });
-  const browser = await startBrowser();
+  await using made = new AsyncDisposableStack();
+  made.use(server);
+  made.defer(() => within(turbo.close({ window: 0 }), "the stream to close"));
+  const browser = made.use(await startBrowser());
+  const all = made.move();
   return {
     url: server.url,
     browser,
@@ -81,11 +85,7 @@ export async function stage({ hono, turbo }: App): Promise<Stage> {
         resolve();
       }
     },
-    async [Symbol.asyncDispose]() {
-      await browser[Symbol.asyncDispose]();
-      await within(turbo.close({ window: 0 }), "the stream to close");
-      await server[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }
 
