@@ -91,7 +91,6 @@ export async function stage({ hono, turbo }: App): Promise<Stage> {
 
 /** Waits until an element has exactly this text. */
 export async function untilText(page: Page, selector: string, text: string): Promise<void> {
-  let seen: string | null | undefined;
   try {
     const found = page.locator(selector).getByText(text, { exact: true });
     await found.or(
@@ -99,7 +98,7 @@ export async function untilText(page: Page, selector: string, text: string): Pro
     )
       .first().waitFor({ state: "attached" });
   } catch (error) {
-    seen = await page.locator(selector).first().textContent({ timeout: 100 }).catch(() => null);
+    const [seen] = await page.locator(selector).allTextContents();
     throw new Error(`${selector} is ${JSON.stringify(seen)}, not ${JSON.stringify(text)}`, {
       cause: error,
     });
