@@ -200,7 +200,6 @@ async function start() {
       await reader[Symbol.asyncDispose]();
       await turbo.close({ window: 0, deadline: 100 });
       await server[Symbol.asyncDispose]();
-      await pause(0);
     },
   };
 }
