@@ -81,6 +81,9 @@ function scenario(name: string, run: (scene: Scene) => Promise<void>, options = 
 async function isCurrent({ page, app }: Pick<Scene, "page" | "app">, pages = 1): Promise<void> {
   await page.waitForSelector(OPEN_PAGE);
   await untilShown(page, app);
+  // A timer of the page that is to bring an older state would fire before this one.
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 80)))
+    .catch(ignoreNavigation);
   app.count(); // comes after all that is under way
   await untilShown(page, app);
   await until(() => app.turbo.size === pages, `${pages} sockets are open`);
