@@ -36,7 +36,15 @@ Deno.test({
 
 /** A tab over the bare protocol: Playwright would keep the page out of the cache. */
 async function openTab() {
+  await using made = new AsyncDisposableStack();
   const profile = await Deno.makeTempDir({ prefix: "turbo-deno-chromium-" });
+  // The browser's helpers end a moment after it, and write there until then.
+  made.defer(() =>
+    until(
+      () => Deno.remove(profile, { recursive: true }).then(() => true, () => false),
+      "the browser's files are removed",
+    )
+  );
   const child = new Deno.Command(CHROMIUM, {
     args: [
       ...["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"],
@@ -46,6 +54,10 @@ async function openTab() {
     stdout: "null",
     stderr: "null",
   }).spawn();
+  made.defer(async () => {
+    child.kill("SIGTERM");
+    await within(child.status, "the browser to end");
+  });
   const portFile = `${profile}/DevToolsActivePort`;
   await until(
     () => Deno.stat(portFile).then(({ size }) => size > 0, () => false),
@@ -55,6 +67,11 @@ async function openTab() {
   const targets = await (await fetch(`http://127.0.0.1:${port}/json/list`)).json();
   const { webSocketDebuggerUrl } = targets.find(({ type }: { type: string }) => type === "page");
   const socket = new WebSocket(webSocketDebuggerUrl);
+  const closed = new Promise((resolve) => socket.onclose = resolve);
+  made.defer(async () => {
+    socket.close();
+    await within(closed, "the tab to close");
+  });
   await within(new Promise((resolve) => socket.onopen = resolve), "the tab");
   const replies = new Map<number, (reply: { result?: { result?: { value?: unknown } } }) => void>();
   socket.onmessage = ({ data }) => {
@@ -71,6 +88,7 @@ async function openTab() {
     socket.send(JSON.stringify({ id, method, params }));
     return await within(reply, method);
   };
+  const all = made.move();
   return {
     async goTo(url: string) {
       await send("Runtime.evaluate", { expression: `location.href = ${JSON.stringify(url)}` });
@@ -79,15 +97,6 @@ async function openTab() {
       const { result } = await send("Runtime.evaluate", { expression, returnByValue: true });
       return result?.result?.value;
     },
-    async [Symbol.asyncDispose]() {
-      const closed = new Promise((resolve) => socket.onclose = resolve);
-      child.kill("SIGTERM");
-      await within(Promise.all([child.status, closed]), "the browser to end");
-      // Its helpers end a moment after it, and write there until then.
-      await until(
-        () => Deno.remove(profile, { recursive: true }).then(() => true, () => false),
-        "its files are removed",
-      );
-    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }

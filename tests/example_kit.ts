@@ -61,7 +61,11 @@ export async function stage({ hono, turbo }: App): Promise<Stage> {
     if (request.method === "POST") await held;
     return response;
   });
-  const browser = await startBrowser();
+  await using made = new AsyncDisposableStack();
+  made.use(server);
+  made.defer(() => within(turbo.close({ window: 0 }), "the stream to close"));
+  const browser = made.use(await startBrowser());
+  const all = made.move();
   return {
     url: server.url,
     browser,
@@ -81,17 +85,12 @@ export async function stage({ hono, turbo }: App): Promise<Stage> {
         resolve();
       }
     },
-    async [Symbol.asyncDispose]() {
-      await browser[Symbol.asyncDispose]();
-      await within(turbo.close({ window: 0 }), "the stream to close");
-      await server[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }
 
 /** Waits until an element has exactly this text. */
 export async function untilText(page: Page, selector: string, text: string): Promise<void> {
-  let seen: string | null | undefined;
   try {
     const found = page.locator(selector).getByText(text, { exact: true });
     await found.or(
@@ -99,7 +98,7 @@ export async function untilText(page: Page, selector: string, text: string): Pro
     )
       .first().waitFor({ state: "attached" });
   } catch (error) {
-    seen = await page.locator(selector).first().textContent({ timeout: 100 }).catch(() => null);
+    const [seen] = await page.locator(selector).allTextContents();
     throw new Error(`${selector} is ${JSON.stringify(seen)}, not ${JSON.stringify(text)}`, {
       cause: error,
     });

@@ -163,9 +163,10 @@ Deno.test(`createApp() answers ${RUNS} malformed requests without a 5xx, a good 
     );
     await until(() => app.turbo.size === 1, "only the good client is left");
     const end = remove("end");
+    const { ticks } = running;
     app.turbo.push(end);
     await until(() => good.messages.includes(end), "the good client has all until now");
-    assert.equal(good.messages.indexOf(end), running.ticks, "one message for each tick");
+    assert.equal(good.messages.indexOf(end), ticks, "one message for each tick");
     assert.deepEqual(errors, []);
     const told = [...statuses].map(([status, count]) => `${status}: ${count}`).join(", ");
     assert((statuses.get(200) ?? 0) > 100 && (statuses.get(404) ?? 0) > 100, told);

@@ -43,30 +43,18 @@ const FACTOR = Number(
 const USUAL = 30_000;
 
 /** How long an awaited event may take on this machine, in milliseconds. */
-export const DEADLINE: number = USUAL * FACTOR;
+export const DEADLINE: number = scaled(USUAL);
 
 /**
  * Resolves as `promise` does; rejects with what it waited for after the deadline. It is given in
  * milliseconds of an idle machine.
  */
-export async function within<T>(
+export function within<T>(
   promise: Promise<T>,
   what: string,
   milliseconds: number = USUAL,
 ): Promise<T> {
-  const deadline = milliseconds * FACTOR;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`Waited ${deadline} ms in vain for ${what}`)),
-      deadline,
-    );
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return beforeDeadline(promise, `for ${what}`, milliseconds);
 }
 
 /** Waits until a condition holds, looking every few milliseconds. The deadline is as of `within`. */
@@ -75,11 +63,32 @@ export async function until(
   what: string,
   milliseconds: number = USUAL,
 ): Promise<void> {
-  const deadline = milliseconds * FACTOR;
-  const end = performance.now() + deadline;
-  while (!await condition()) {
-    if (performance.now() > end) throw new Error(`Waited ${deadline} ms in vain until ${what}`);
-    await pause(5);
+  let isOver = false;
+  const looking = (async () => {
+    while (!isOver && !await condition()) await pause(5);
+  })();
+  try {
+    await beforeDeadline(looking, `until ${what}`, milliseconds);
+  } finally {
+    isOver = true;
+  }
+}
+
+async function beforeDeadline<T>(
+  promise: Promise<T>,
+  words: string,
+  milliseconds: number,
+): Promise<T> {
+  const deadline = scaled(milliseconds);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const fail = () => reject(new Error(`Waited ${deadline} ms in vain ${words}`));
+    timer = setTimeout(fail, deadline);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -181,4 +190,8 @@ export async function connect(
       await within(closed, "the socket to close");
     },
   };
+}
+
+function scaled(milliseconds: number): number {
+  return Math.round(milliseconds * FACTOR);
 }

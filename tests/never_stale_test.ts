@@ -42,24 +42,24 @@ async function scene(
   browser: TestBrowser,
   options: Parameters<typeof startModelApp>[0] = {},
 ): Promise<Scene> {
+  await using made = new AsyncDisposableStack();
   const app = startModelApp(options);
-  const proxy = startProxy(app.port);
+  made.defer(() => scene.app[Symbol.asyncDispose]()); // by then it may be another
+  const proxy = made.use(startProxy(app.port));
   const { page, context } = await browser.open("");
-  await page.addInitScript(HIDING);
-  await page.goto(proxy.url);
-  await page.waitForSelector(OPEN_PAGE);
+  made.defer(() => context.close());
   const scene = {
     app,
     proxy,
     page,
     browser,
     url: proxy.url,
-    async [Symbol.asyncDispose]() {
-      await context.close();
-      await proxy[Symbol.asyncDispose]();
-      await scene.app[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
+  await page.addInitScript(HIDING);
+  await page.goto(proxy.url);
+  await page.waitForSelector(OPEN_PAGE);
+  const all = made.move();
   return scene;
 }
 
@@ -81,6 +81,9 @@ function scenario(name: string, run: (scene: Scene) => Promise<void>, options = 
 async function isCurrent({ page, app }: Pick<Scene, "page" | "app">, pages = 1): Promise<void> {
   await page.waitForSelector(OPEN_PAGE);
   await untilShown(page, app);
+  // A timer of the page that is to bring an older state would fire before this one.
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 80)))
+    .catch(ignoreNavigation);
   app.count(); // comes after all that is under way
   await untilShown(page, app);
   await until(() => app.turbo.size === pages, `${pages} sockets are open`);
@@ -375,18 +378,16 @@ scenario(
     app.slow = 0;
     await page.waitForFunction(() => document.getElementById("count")?.textContent === "1");
     // Turbo by itself would wait until no more come for 150 ms.
-    let isFetched = false;
-    const fetched = page.waitForFunction(() =>
-      document.getElementById("count")?.textContent !== "1"
-    ).then(() => isFetched = true);
-    await until(async () => {
+    const pushing = setInterval(() => {
       app.countInner(); // a refresh right behind a marker would be the answer to a gap
       app.state.count++;
       app.turbo.push(refresh());
-      await pause(60);
-      return isFetched;
-    }, "the page is fetched while they come");
-    await fetched;
+    }, 30);
+    try {
+      await page.waitForFunction(() => document.getElementById("count")?.textContent !== "1");
+    } finally {
+      clearInterval(pushing);
+    }
   },
 );
 
@@ -685,10 +686,14 @@ Deno.test(
     let next = 1;
     const failures: unknown[] = [];
     const worker = async () => {
-      while (next <= 200) await runSequence(browser, next++).catch((error) => failures.push(error));
+      while (next <= 200 && failures.length < 5) {
+        await runSequence(browser, next++).catch((error) => failures.push(error));
+      }
     };
     await Promise.all([worker(), worker(), worker()]);
-    if (failures.length > 0) throw new AggregateError(failures, `${failures.length} of 200 failed`);
+    if (failures.length > 0) {
+      throw new AggregateError(failures, `${failures.length} of ${next - 1} failed`);
+    }
   },
 );
 

@@ -181,9 +181,11 @@ Deno.test(
 
 /** A real nginx with deploy/nginx.conf, on free ports and with files of its own. */
 async function startNginx(app: { url: string }, change = (conf: string) => conf) {
+  await using made = new AsyncDisposableStack();
   const directory = await Deno.makeTempDir({ prefix: "turbo-deno-nginx-" });
+  made.defer(() => Deno.remove(directory, { recursive: true }));
   const [tls, plain] = [freePort(), freePort()];
-  const made = await succeeds(
+  const isCertified = await succeeds(
     "openssl",
     "req",
     "-x509",
@@ -205,7 +207,7 @@ async function startNginx(app: { url: string }, change = (conf: string) => conf)
     "-out",
     `${directory}/fullchain.pem`,
   );
-  assert(made, "a certificate");
+  assert(isCertified, "openssl makes no certificate");
   const original = await Deno.readTextFile(new URL("../deploy/nginx.conf", import.meta.url));
   const changed = change(original);
   const conf = changed
@@ -230,10 +232,12 @@ async function startNginx(app: { url: string }, change = (conf: string) => conf)
     );
   await Deno.writeTextFile(`${directory}/nginx.conf`, conf);
   const cert = await Deno.readTextFile(`${directory}/fullchain.pem`);
-  let child = await spawn();
+  made.defer(stop);
+  let child: Deno.ChildProcess | undefined;
+  await run();
 
-  async function spawn() {
-    const child = new Deno.Command("nginx", {
+  async function run() {
+    child = new Deno.Command("nginx", {
       args: [
         "-p",
         directory,
@@ -256,11 +260,11 @@ async function startNginx(app: { url: string }, change = (conf: string) => conf)
         throw error;
       }
     }, "nginx listens");
-    return child;
   }
   async function stop() {
-    child.kill("SIGTERM");
-    await within(child.status, "nginx to end");
+    child?.kill("SIGTERM");
+    await within(Promise.resolve(child?.status), "nginx to end");
+    child = undefined;
   }
   const connect = () => Deno.connectTls({ hostname: "localhost", port: tls, caCerts: [cert] });
   async function ask(text: string): Promise<string> {
@@ -276,6 +280,7 @@ async function startNginx(app: { url: string }, change = (conf: string) => conf)
     }
     return answer;
   }
+  const all = made.move();
   return {
     url: `https://localhost:${tls}/`,
     plainUrl: `http://127.0.0.1:${plain}/`,
@@ -285,12 +290,9 @@ async function startNginx(app: { url: string }, change = (conf: string) => conf)
     async restart(meanwhile: () => Promise<void>) {
       await stop();
       await meanwhile();
-      child = await spawn();
+      await run();
     },
-    async [Symbol.asyncDispose]() {
-      await stop();
-      await Deno.remove(directory, { recursive: true });
-    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }
 

@@ -59,7 +59,8 @@ for (const [name, markup, directive, click] of ATTACKS) {
       throw new Error(`${error.message}; reported: ${await violations(page)}`);
     });
     app.turbo.push(append({ all: "main" }, html`<i id="after"></i>`));
-    await page.waitForSelector("#after", { state: "attached" });
+    // Playwright's own waiting would wait for the navigation that is stopped.
+    await until(() => page.evaluate(`document.getElementById("after") !== null`), "what follows");
     assert.doesNotMatch(await page.title(), /pwned/);
     assert.equal(new URL(page.url()).pathname, "/");
   });
@@ -239,7 +240,10 @@ async function start() {
     if (new URL(request.url).pathname === "/page2") await running.held;
     return await app.hono.fetch(request, info);
   });
-  const browser: TestBrowser = await startBrowser();
+  await using made = new AsyncDisposableStack();
+  made.use(server);
+  made.defer(() => app.close(500));
+  const browser: TestBrowser = made.use(await startBrowser());
   const opened: TestPage = await browser.open("");
   await opened.page.addInitScript({
     content: `document.addEventListener("securitypolicyviolation", (event) => {
@@ -254,12 +258,9 @@ async function start() {
     app,
     /** What the answer with the second page waits for. */
     held: Promise.resolve(),
-    async [Symbol.asyncDispose]() {
-      await browser[Symbol.asyncDispose]();
-      await app.close(500);
-      await server[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
+  const all = made.move();
   return running;
 }
 
