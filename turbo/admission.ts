@@ -32,7 +32,7 @@ export interface AdmissionOptions {
   signer: Signer;
 }
 
-/** Who has been let in, and what it says of itself. */
+/** Who has been admitted, and what it says of itself. */
 export interface Visitor {
   /** How it is to be reached. */
   readonly transport: "websocket" | "event stream";
@@ -50,7 +50,7 @@ export interface Visitor {
   release(): void;
 }
 
-/** The entrance of one application. */
+/** Decides who may connect to one application. */
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #places: Places;
@@ -67,13 +67,13 @@ export class Admission {
     return this.#places.taken;
   }
 
-  /** From now on nobody is let in. */
+  /** From now on every request is refused. */
   close(): void {
     this.#isClosed = true;
   }
 
   /**
-   * Lets a visitor in, or says what is wrong (400, 403, 404, 426, 503).
+   * Admits a visitor, or answers what is wrong (400, 403, 404, 426, 503).
    *
    * @throws {RangeError} when `as` has too many names or one that is too long
    */
@@ -99,7 +99,7 @@ export class Admission {
     }
     const token = query.get("token") || undefined;
     if (token !== undefined && transport === "websocket") {
-      return refuse(400, "A token does not belong into the URL of a WebSocket: send it by since");
+      return refuse(400, "A token must not stand in the URL of a WebSocket: send it with since");
     }
     const release = this.#isClosed ? undefined : this.#places.take(options.address);
     if (!release) {

@@ -68,7 +68,7 @@ export class EventStreamCarrier implements Carrier {
   }
 }
 
-/** Lets a visitor in whose request asks for server-sent events. */
+/** Opens a stream of events for a visitor whose request was admitted. */
 export function openEventStream(
   visitor: Visitor,
   { readers, highWaterMark }: { readers: Readers; highWaterMark: number },

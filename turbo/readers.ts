@@ -18,7 +18,7 @@ export interface ReadersOptions extends ConnectionLimits {
   frame: number;
   /** Called with the names that a connection has gained or lost, also when there are none. */
   onChange: (names: readonly string[]) => void;
-  /** Takes what went wrong with one connection or callback. */
+  /** Reports what went wrong with one connection or callback. */
   report: (message: string, error: unknown) => void;
   /** Default: the platform's. */
   clock?: Clock;
@@ -28,7 +28,7 @@ export interface ReadersOptions extends ConnectionLimits {
 export interface Clock {
   /** Milliseconds of a clock that never goes back. */
   now(): number;
-  /** Calls a function once, later; the answer calls it off. */
+  /** Calls a function once, later; what it returns cancels that. */
   later(run: () => void, milliseconds: number): () => void;
 }
 

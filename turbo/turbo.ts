@@ -300,9 +300,9 @@ export class Turbo {
   }
 
   /**
-   * Lets nobody in any more and closes all connections, in random order and spread in time, so that
-   * they do not come back all at once. Resolves when everyone is told and gone, or at the deadline,
-   * and the engine has done with it.
+   * Refuses new connections and closes the open ones, each with what it still owes, in random order
+   * and spread in time, so that they do not come back all at once. Resolves when everyone is told and
+   * gone, or at the deadline, and the engine has closed.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     const { code = 1001, window = 5_000, deadline = 10_000 } = options;

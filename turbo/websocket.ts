@@ -32,7 +32,7 @@ export interface WebSocketOptions {
   upgrade: Upgrade;
   /** Milliseconds of silence after which it is dead. */
   idleTimeout: number;
-  /** Takes what a callback threw. */
+  /** Reports what a callback threw. */
   report: (message: string, error: unknown) => void;
 }
 
@@ -70,7 +70,7 @@ export class WebSocketCarrier implements Carrier {
   }
 }
 
-/** Lets a visitor in whose request is a WebSocket handshake. */
+/** Opens a WebSocket for a visitor whose handshake was admitted. */
 export function openWebSocket(
   request: Request,
   visitor: Visitor,
