@@ -6,7 +6,7 @@
  */
 import { checkNames } from "./listeners.ts";
 import { Places } from "./places.ts";
-import { isCursor, isPageId } from "./protocol.ts";
+import { CLOSE, type Close, isCursor, isPageId } from "./protocol.ts";
 import { hasValidHost, isHost } from "./request.ts";
 import type { Signer } from "./token.ts";
 
@@ -44,9 +44,11 @@ export interface Visitor {
   readonly since: string | undefined;
   /** The topics that its page was given, signed; not of a WebSocket, whose URL has none. */
   readonly token: string | undefined;
+  /** Its connection is open: the close to be sent instead of anything else, where it may not stay. */
+  opened(): Close | undefined;
   /** What it listens to with these signed topics; `undefined` where they do not hold. */
   names(token: string | undefined): ReadonlySet<string> | undefined;
-  /** Gives back its place, once however often it is called. */
+  /** Its connection is gone, or never came: gives back its place, once however often it is called. */
   release(): void;
 }
 
@@ -54,7 +56,9 @@ export interface Visitor {
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #places: Places;
-  #isClosed = false;
+  /** Whose connection is being opened, and the close that waits for it. */
+  readonly #opening = new Map<Visitor, Close | undefined>();
+  #closing: Close | undefined;
 
   /** All places are free. */
   constructor(options: AdmissionOptions) {
@@ -67,9 +71,16 @@ export class Admission {
     return this.#places.taken;
   }
 
-  /** From now on every request is refused. */
-  close(): void {
-    this.#isClosed = true;
+  /** From now on every request is refused, and what is being opened is closed when it opens. */
+  close(close: Close): void {
+    this.#closing = close;
+  }
+
+  /** Sends away those of a name whose connection is being opened. */
+  disconnect(name: string): void {
+    for (const visitor of this.#opening.keys()) {
+      if (visitor.as.includes(name)) this.#opening.set(visitor, CLOSE.sentAway);
+    }
   }
 
   /**
@@ -101,13 +112,26 @@ export class Admission {
     if (token !== undefined && transport === "websocket") {
       return refuse(400, "A token must not stand in the URL of a WebSocket: send it with since");
     }
-    const release = this.#isClosed ? undefined : this.#places.take(options.address);
+    const release = this.#closing ? undefined : this.#places.take(options.address);
     if (!release) {
       const seconds = String(5 + Math.floor(Math.random() * 10));
       return refuse(503, "Too many connections", { "Retry-After": seconds });
     }
-    const names = (token: string | undefined) => this.#names(as, token);
-    return { transport, as, page, since, token, names, release };
+    const visitor: Visitor = {
+      ...{ transport, as, page, since, token },
+      names: (token) => this.#names(as, token),
+      opened: () => {
+        const close = this.#opening.get(visitor) ?? this.#closing;
+        this.#opening.delete(visitor);
+        return close;
+      },
+      release: () => {
+        this.#opening.delete(visitor);
+        release();
+      },
+    };
+    this.#opening.set(visitor, undefined);
+    return visitor;
   }
 
   #names(as: readonly string[], token: string | undefined): ReadonlySet<string> | undefined {

@@ -66,6 +66,8 @@ export class Connection {
   /** When something was last sent, and when a push was, in milliseconds of the monotonic clock. */
   sentAt = -Infinity;
   pushedAt = -Infinity;
+  /** Before this time it is not flushed unless the page asks. */
+  dueAt = -Infinity;
   /** Whether it has ended. */
   hasEnded = false;
   readonly #log: Log;
@@ -73,7 +75,8 @@ export class Connection {
   /** What may be buffered at most: what was when last asked, and all that was sent since. */
   #mayBeBuffered = 0;
   #look: Look | undefined;
-  #aheadSince: number | undefined;
+  /** The page's cursor while it is ahead of this copy of the log, and since when it is. */
+  #ahead: { cursor: string; since: number | undefined } | undefined;
   #mark: string | undefined;
 
   /** A connection that has had everything. */
@@ -93,8 +96,8 @@ export class Connection {
     }
     while (this.position !== undefined) {
       if (this.#isFull()) return this.#wait(now);
-      if (this.position > this.#log.position && !this.#isLate(now)) return "blocked";
-      this.#sendNext(this.position, now);
+      if (this.#ahead && !this.#isReached(this.#ahead, now)) return "blocked";
+      if (this.position !== undefined) this.#sendNext(this.position, now);
     }
     return "current";
   }
@@ -110,22 +113,26 @@ export class Connection {
    */
   resume(cursor: string): void {
     this.mark(cursor);
-    const position = this.#log.positionOf(cursor);
-    this.#aheadSince = undefined;
-    this.position = position === this.#log.position ? undefined : position ?? BEFORE_ALL;
+    const position = this.#log.positionOf(cursor) ?? BEFORE_ALL;
+    this.#ahead = position > this.#log.position ? { cursor, since: undefined } : undefined;
+    this.#owe(position);
+  }
+
+  #owe(position: number): void {
+    this.position = position === this.#log.position ? undefined : position;
   }
 
   #sendNext(position: number, now: number): void {
     const next = this.#log.after(position, this.names, this.#limits.behindAfter);
-    if (next === "gap" || position > this.#log.position) {
+    if (next === "gap") {
       this.#send([{ cursor: this.#log.cursor, html: REFRESH }]);
       this.position = undefined;
     } else {
       if (next.entries.length > 0) this.#send(this.#messagesOf(next));
-      this.position = next.position === this.#log.position ? undefined : next.position;
+      this.#owe(next.position);
     }
     this.sentAt = this.pushedAt = now;
-    this.#look = this.#aheadSince = undefined; // who is sent something has taken what was before
+    this.#look = undefined; // who is sent something has taken what was before
   }
 
   // Where all is for everyone but this page, its cursor goes on all the same.
@@ -159,10 +166,16 @@ export class Connection {
     return "blocked";
   }
 
-  // The page was rendered where more of the log has come: wait for it, then have the page fetched.
-  #isLate(now: number): boolean {
-    this.#aheadSince ??= now;
-    return now - this.#aheadSince >= MAX_LAG;
+  // The page was rendered where more of the log has come: wait for it, then have the page fetched. The
+  // cursor is asked for again each time: meanwhile the log may have gone on under another name.
+  #isReached(ahead: { cursor: string; since: number | undefined }, now: number): boolean {
+    ahead.since ??= now;
+    const position = this.#log.positionOf(ahead.cursor) ?? BEFORE_ALL;
+    const isAhead = position > this.#log.position;
+    if (isAhead && now - ahead.since < MAX_LAG) return false;
+    this.#ahead = undefined;
+    this.#owe(isAhead ? BEFORE_ALL : position);
+    return true;
   }
 }
 

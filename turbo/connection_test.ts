@@ -151,6 +151,29 @@ Deno.test("Connection.flush() sends a marker also where too much waits, and that
   assert.deepEqual(carrier.sent, [["e.0"], ["e.0"]]);
 });
 
+Deno.test("A page that is ahead fetches itself when the log goes on under another name before it is there", () => {
+  const { connection, carrier, log } = start();
+  log.append(item(1));
+  connection.resume("e.2");
+  connection.flush(0);
+  log.fork("f");
+  log.append(item(2)); // f.2 is not what e.2 was elsewhere
+  log.append(item(3));
+  assert.equal(connection.flush(50), "current");
+  assert.deepEqual(carrier.sent.slice(1), [[REFRESH]]);
+});
+
+Deno.test("A page that is ahead has its second from each time that it asks", () => {
+  const { connection, carrier } = start();
+  connection.resume("e.2");
+  assert.equal(connection.flush(0), "blocked");
+  connection.resume("e.3");
+  assert.equal(connection.flush(900), "blocked");
+  assert.equal(connection.flush(1_800), "blocked");
+  assert.equal(connection.flush(1_900), "current");
+  assert.deepEqual(carrier.sent, [["e.2"], ["e.3"], [REFRESH]]);
+});
+
 Deno.test("Connection.flush() gives up one that has taken nothing for the time, by looks at it", () => {
   const { connection, carrier, log } = start(500);
   log.append(item(1));

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Audience, Entry, Log, LogState } from "./log.ts";
-import { checkState, leaveState, removeState, takeState } from "./state_file.ts";
+import { checkState, hasState, leaveState, takeState } from "./state_file.ts";
 
 /** What is pushed: streams for an audience, or the order to send a name away. */
 export type Push =
@@ -27,7 +27,7 @@ export interface Copy {
   deliver(entry: Entry): void;
   /** Ends the connections of a name in this process. */
   disconnect(name: string): void;
-  /** After the order has begun anew: every page of this process fetches itself again. */
+  /** After the order was lost: every page of this process fetches itself again. */
   restart(): void;
   /** Tells whoever runs this. */
   notice(message: string): void;
@@ -71,7 +71,7 @@ export class Memory implements Engine {
   readonly #file: string | undefined;
   #copy!: Copy;
   #isClosed = false;
-  /** Whether nothing may be left, because something else is where the state would be. */
+  /** Whether nothing more may be left: something else is there, or it could not be. */
   #isBarred = false;
 
   /** Starts nothing. */
@@ -85,15 +85,17 @@ export class Memory implements Engine {
     if (this.#file === undefined) return;
     const state = this.#take(this.#file);
     if (state) copy.log.load(state.log);
-    copy.secret = state?.secret ?? crypto.randomUUID();
+    if (!this.#isBarred) copy.secret = state?.secret ?? crypto.randomUUID();
   }
 
   push(push: Push): void {
-    if (this.#isClosed) this.#tooLate();
     if ("disconnect" in push) return this.#copy.disconnect(push.disconnect);
     const { html, ...audience } = push;
     const text = typeof html === "function" ? html() : html;
-    if (text !== "") this.#copy.deliver(this.#copy.log.append(text, audience));
+    if (text === "") return;
+    if (this.#isClosed) this.#goOnAlone();
+    this.#copy.deliver(this.#copy.log.append(text, audience));
+    if (this.#isClosed) this.#leave();
   }
 
   flush(): Promise<void> {
@@ -102,28 +104,16 @@ export class Memory implements Engine {
 
   close(): Promise<void> {
     this.#isClosed = true;
-    if (this.#file !== undefined && !this.#isBarred) this.#leave(this.#file);
+    this.#leave();
     return Promise.resolve();
-  }
-
-  #leave(file: string): void {
-    const state: State = { secret: this.#copy.secret, log: this.#copy.log.save() };
-    try {
-      leaveState(file, JSON.stringify(state));
-    } catch (error) {
-      this.#copy.notice(`Cannot leave the state in ${file}: ${(error as Error).message}`);
-    }
   }
 
   #take(file: string): State | undefined {
     try {
+      checkState(file); // first: what was taken up and cannot be left again would be lost
       const taken = takeState(file);
-      if ("text" in taken) {
-        checkState(file);
-        return JSON.parse(taken.text);
-      }
+      if ("text" in taken) return JSON.parse(taken.text);
       this.#isBarred = taken.isForeign ?? false;
-      if (!this.#isBarred) checkState(file);
       this.#copy.notice(
         `No state in ${file}: ${taken.missing}. Pages that are open fetch themselves`,
       );
@@ -135,16 +125,36 @@ export class Memory implements Engine {
     }
   }
 
-  // What is pushed now was not left to the next process, and its pages would never be told.
-  #tooLate(): void {
+  #leave(): void {
     if (this.#file === undefined || this.#isBarred) return;
-    removeState(this.#file);
-    this.#isBarred = true;
-    this.#copy.notice(`A push came after close(): the state in ${this.#file} is given up`);
+    const state: State = { secret: this.#copy.secret, log: this.#copy.log.save() };
+    this.#attempt(() => leaveState(this.#file!, JSON.stringify(state)));
+  }
+
+  // A request that was being answered while the readers left may push after them. The state is left
+  // again; where another process has taken it up, that one knows nothing of this push, and no cursor
+  // from here may mean anything to it.
+  #goOnAlone(): void {
+    if (this.#file === undefined || this.#isBarred) return;
+    this.#attempt(() => {
+      if (hasState(this.#file!)) return;
+      this.#copy.log.fork();
+      throw new Error("another process has taken it up, and a push came after that");
+    });
+  }
+
+  #attempt(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#isBarred = true;
+      const reason = (error as Error).message;
+      this.#copy.notice(`Cannot leave the state in ${this.#file}: ${reason}`);
+    }
   }
 }
 
-/** What is left to the next process. Its hash says that it is what was written. */
+/** What is left to the next process. */
 interface State {
   secret: string | undefined;
   log: LogState;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type Copy, type Engine, memory, type Push } from "./engine.ts";
 import { html } from "./html.ts";
 import { type Entry, Log } from "./log.ts";
+import { leaveState } from "./state_file.ts";
 import { append, replace, type Stream } from "./streams.ts";
 import { Turbo, type TurboOptions } from "./turbo.ts";
 
@@ -99,7 +100,7 @@ for (
       /another version/,
       false,
     ],
-    ["something else", () => "# Notes\n", /something else and stays as it is/, true],
+    ["something else", () => "# Notes\n", /something else, which stays as it is/, true],
   ] as const
 ) {
   Deno.test(`memory({ file }) starts with a file that is ${kind}, says so and begins anew`, async () => {
@@ -139,16 +140,44 @@ Deno.test("Turbo.close() closes its engine once, however often it is called", as
   assert.equal(engine.closes, 1);
 });
 
-Deno.test("memory({ file }) gives the state up when something is pushed after it was left", async () => {
+Deno.test("memory({ file }) leaves the state again for a push that comes after the stop", async () => {
   using at = place();
   const one = start(at.file);
   await one.close();
+  one.push(item(1)); // as from a request that was being answered
+  one.push(item(2));
+  one.disconnect("ann");
+  const { cursor } = one;
+  assert.deepEqual(one.said.slice(1), []);
+  const two = start(at.file);
+  assert.equal(two.cursor, cursor);
+  await two.close();
+});
+
+Deno.test("memory({ file }) shares no cursor with the process that has taken up its state", async () => {
+  using at = place();
+  const one = start(at.file);
+  await one.close();
+  const two = start(at.file);
   one.push(item(1));
   one.push(item(2));
-  assert.deepEqual(at.files(), []);
-  assert.equal(one.said.filter((message) => message.includes("after close()")).length, 1);
-  const two = start(at.file);
-  assert.notEqual(two.cursor.split(".")[0], one.cursor.split(".")[0]);
+  assert.deepEqual(at.files(), [], "nothing for a third");
+  assert.match(
+    one.said.slice(1).join("\n"),
+    /^Cannot leave the state in [^\n]+ has taken it up[^\n]+$/,
+  );
+  two.push(item(3));
+  const [late, own] = [one.cursor, two.cursor].map((cursor) => cursor.split(".")[0]);
+  assert.notEqual(late, own);
+  await two.close();
+});
+
+Deno.test("memory({ file }) takes up nothing where it could leave nothing", () => {
+  using at = place();
+  leaveState(at.file, "{}");
+  Deno.mkdirSync(`${at.file}.tmp/in the way`, { recursive: true });
+  assert.throws(() => start(at.file), /Cannot keep the state/);
+  assert(at.files().includes("state"), "it is still there");
 });
 
 Deno.test("memory({ file }) says where the state cannot be left at the end", async () => {

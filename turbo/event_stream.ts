@@ -73,6 +73,7 @@ export function openEventStream(
   visitor: Visitor,
   { readers, highWaterMark }: { readers: Readers; highWaterMark: number },
 ): Response {
+  visitor.opened();
   let connection: Connection | undefined = undefined;
   const carrier = new EventStreamCarrier({
     retry: 500 + Math.floor(Math.random() * 1_000),

@@ -5,6 +5,8 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { conflationKeys } from "./conflation.ts";
+import { Gaps, type GapsState } from "./gaps.ts";
 import { cursorOf, isEpoch, type Message, parseCursor } from "./protocol.ts";
 
 /** Limits of a {@linkcode Log}. */
@@ -35,7 +37,7 @@ export interface Entry extends Audience, Message {
 
 /** What comes next for a reader. */
 export interface Batch {
-  /** Oldest first; readers at one position, with the same names, get the same array. */
+  /** Oldest first. Readers at one position, to whom only one name or everyone's applies, share it. */
   readonly entries: readonly Entry[];
   /** Where the reader is when it has had them. */
   readonly position: number;
@@ -51,17 +53,14 @@ export interface LogState {
   readonly position: number;
   /** How many heartbeats there were. */
   readonly beats: number;
-  /** Up to where entries are gone: for everyone, for names not listed, and for each name. */
-  readonly gone: {
-    readonly all: number;
-    readonly others: number;
-    readonly names: readonly (readonly [name: string, position: number])[];
-  };
+  /** Up to where entries are gone. */
+  readonly gaps: GapsState;
   /** What is held, oldest first. */
-  readonly entries: readonly Omit<Entry, "bytes">[];
+  readonly entries: readonly Omit<Entry, "bytes" | "cursor">[];
 }
 
 interface Node extends Entry {
+  cursor: string;
   readonly keys: readonly string[];
   older: Node | undefined;
   newer: Node | undefined;
@@ -89,7 +88,7 @@ export class Log {
   /** The same entries by who they are for, so that a reader costs what is for it. */
   #everyone = new Channel();
   readonly #byName = new Map<string, Channel>();
-  readonly #gone: Gone;
+  readonly #gaps: Gaps;
   /** The last batch of one channel: when many readers are at one position, they share it. */
   #last: { channel: Channel; after: number; maxBytes: number; batch: Batch } | undefined;
 
@@ -99,10 +98,10 @@ export class Log {
     this.#maxEntries = maxEntries;
     this.#maxBytes = maxBytes;
     this.#epoch = checkEpoch(epoch);
-    this.#gone = new Gone(maxEntries);
+    this.#gaps = new Gaps(maxEntries);
   }
 
-  /** The newest position; 0 while empty. */
+  /** The newest position; 0 before the first. */
   get position(): number {
     return this.#position;
   }
@@ -139,25 +138,14 @@ export class Log {
    */
   append(html: string, audience: Audience = {}, position: number = this.#position + 1): Entry {
     this.skip(position);
-    const { to, except } = audience;
-    const node: Node = {
-      position,
-      cursor: this.cursor,
-      html,
-      to,
-      except,
-      bytes: Buffer.byteLength(html),
-      keys: conflationKeys(html, audience),
-      older: undefined,
-      newer: undefined,
-      isGone: false,
-    };
+    const to = audience.to && [...new Set(audience.to)]; // a list of its own, which nobody changes
+    const node = this.#node({ position, html, to, except: audience.except });
     if (to?.length === 0) return node; // for nobody
     for (const key of node.keys) {
       const superseded = this.#byKey.get(key);
       if (superseded) this.#unlink(superseded);
     }
-    if (node.bytes > this.#maxBytes) this.#gone.add(node);
+    if (node.bytes > this.#maxBytes) this.#gaps.add(node);
     else this.#link(node);
     this.#trim();
     return node;
@@ -173,10 +161,17 @@ export class Log {
     this.#position = position;
   }
 
-  /** Goes on under another name. Cursors up to here stay valid. */
-  fork(epoch: string): void {
+  /**
+   * Goes on under another name. Cursors up to here stay valid; what is held is called by the new name,
+   * because a page can compare only cursors of one name.
+   */
+  fork(epoch: string = randomEpoch()): void {
     this.#past = [...this.#past, [this.#epoch, this.#position] as const].slice(-MAX_PAST);
     this.#epoch = checkEpoch(epoch);
+    for (let node = this.#oldest; node; node = node.newer) {
+      node.cursor = cursorOf(epoch, node.position);
+    }
+    this.#last = undefined;
   }
 
   /** Begins another life at a position: empty, and nothing before it is known. */
@@ -189,7 +184,7 @@ export class Log {
     this.#byKey.clear();
     this.#everyone = new Channel();
     this.#byName.clear();
-    this.#gone.reset(position);
+    this.#gaps.reset(position);
   }
 
   /**
@@ -213,7 +208,7 @@ export class Log {
     names: ReadonlySet<string> = NO_NAMES,
     maxBytes: number = Infinity,
   ): Batch | "gap" {
-    if (this.#gone.concerns(position, names)) return "gap";
+    if (this.#gaps.has(position, names)) return "gap";
     const channels = this.#everyone.position > position ? [this.#everyone] : [];
     for (const name of names) {
       const channel = this.#byName.get(name);
@@ -236,35 +231,29 @@ export class Log {
   save(): LogState {
     const entries = [];
     for (let node = this.#oldest; node; node = node.newer) {
-      const { position, cursor, html, to, except } = node;
-      entries.push({ position, cursor, html, to, except });
+      const { position, html, to, except } = node;
+      entries.push({ position, html, to, except });
     }
     return {
       epoch: this.#epoch,
       past: this.#past,
       position: this.#position,
       beats: this.#beats,
-      gone: this.#gone.save(),
+      gaps: this.#gaps.save(),
       entries,
     };
   }
 
-  /** Goes on where another process saved. */
-  load({ epoch, past, position, beats, gone, entries }: LogState): void {
+  /**
+   * Goes on where another process saved. Whoever lets two processes do so, one after the other or at
+   * once, must {@linkcode fork} each, or their cursors would be equal where their entries are not.
+   */
+  load({ epoch, past, position, beats, gaps, entries }: LogState): void {
     this.reset(epoch, 0);
     this.#past = [...past];
     this.#beats = beats;
-    this.#gone.load(gone);
-    for (const entry of entries) {
-      this.#link({
-        ...entry,
-        bytes: Buffer.byteLength(entry.html),
-        keys: conflationKeys(entry.html, entry),
-        older: undefined,
-        newer: undefined,
-        isGone: false,
-      });
-    }
+    this.#gaps.load(gaps);
+    for (const entry of entries) this.#link(this.#node(entry));
     this.#position = position;
     this.#trim();
   }
@@ -274,6 +263,18 @@ export class Log {
     const end = entries.findIndex((entry, index) => (bytes += entry.bytes) > maxBytes && index > 0);
     if (end === -1) return { entries, position: this.#position };
     return { entries: entries.slice(0, end), position: entries[end - 1]!.position };
+  }
+
+  #node(entry: LogState["entries"][number]): Node {
+    return {
+      ...entry,
+      cursor: cursorOf(this.#epoch, entry.position),
+      bytes: Buffer.byteLength(entry.html),
+      keys: conflationKeys(entry.html, entry),
+      older: undefined,
+      newer: undefined,
+      isGone: false,
+    };
   }
 
   #link(node: Node): void {
@@ -299,6 +300,7 @@ export class Log {
     this.#entries--;
     this.#bytes -= node.bytes;
     node.isGone = true;
+    node.older = node.newer = undefined; // whoever holds it would hold all that go after it
     for (const channel of this.#channelsOf(node)) channel.removed();
     for (const name of node.to ?? []) {
       if (this.#byName.get(name)?.isEmpty) this.#byName.delete(name);
@@ -308,14 +310,14 @@ export class Log {
 
   #trim(): void {
     while (this.#oldest && (this.#entries > this.#maxEntries || this.#bytes > this.#maxBytes)) {
-      this.#gone.add(this.#oldest);
+      this.#gaps.add(this.#oldest);
       this.#unlink(this.#oldest);
     }
   }
 
   #channelsOf({ to }: Audience): Channel[] {
     if (to === undefined) return [this.#everyone];
-    return [...new Set(to)].map((name) => {
+    return to.map((name) => {
       const channel = this.#byName.get(name) ?? new Channel();
       this.#byName.set(name, channel);
       return channel;
@@ -360,84 +362,10 @@ class Channel {
   }
 }
 
-/**
- * Up to which position entries are gone from the log, for everyone and for each name: only a reader
- * who missed one of them has a gap. A bounded number of names is remembered; for all others the
- * newest position of those that were forgotten counts, which may be a gap too many, never too few.
- */
-class Gone {
-  readonly #maxNames: number;
-  #all = 0;
-  #others = 0;
-  /** Who went longest ago first; about the order of their positions, as the oldest goes first. */
-  readonly #names = new Map<string, number>();
-
-  constructor(maxNames: number) {
-    this.#maxNames = maxNames;
-  }
-
-  add({ position, to }: Entry): void {
-    if (to === undefined) this.#all = Math.max(this.#all, position);
-    for (const name of to ?? []) {
-      const newest = Math.max(position, this.#names.get(name) ?? 0);
-      this.#names.delete(name);
-      this.#names.set(name, newest);
-    }
-    for (const [name, position] of this.#names) {
-      if (this.#names.size <= this.#maxNames) break;
-      this.#names.delete(name);
-      this.#others = Math.max(this.#others, position);
-    }
-  }
-
-  concerns(position: number, names: ReadonlySet<string>): boolean {
-    if (position < this.#all) return true;
-    if (names.size === 0) return false;
-    if (position < this.#others) return true;
-    for (const name of names) if (position < (this.#names.get(name) ?? 0)) return true;
-    return false;
-  }
-
-  reset(position: number): void {
-    this.#all = this.#others = position;
-    this.#names.clear();
-  }
-
-  save(): LogState["gone"] {
-    return { all: this.#all, others: this.#others, names: [...this.#names] };
-  }
-
-  load({ all, others, names }: LogState["gone"]): void {
-    [this.#all, this.#others] = [all, others];
-    for (const [name, position] of names) this.#names.set(name, position);
-  }
-}
-
 /** Lists in order as one list in order; an entry that stands in several of them is there once. */
 function merge(lists: readonly Node[][]): Node[] {
   const all = [...new Set(lists.flat())];
   return lists.length > 1 ? all.sort((a, b) => a.position - b.position) : all;
-}
-
-/**
- * The key under which an entry is found and, after it, the keys that it supersedes too. Only a
- * lone `replace` or `update` of one id has a key; a `replace` only where the new element has the
- * target's id, for otherwise the next one finds nothing and this one must stay.
- */
-function conflationKeys(html: string, { to, except }: Audience): string[] {
-  if (except !== undefined) return [];
-  const [head, verb, target] =
-    /^<turbo-stream action="(replace|update)" target="([^"]*)"(?: method="morph")?>/.exec(html) ??
-      [];
-  if (!head || html.indexOf("</turbo-stream>") !== html.length - "</turbo-stream>".length) {
-    return [];
-  }
-  const key = (verb: string) => JSON.stringify([verb, target, to ? [...to].sort() : null]);
-  if (verb === "update") return [key("update")];
-  const [tag = ""] = /^<template>\s*<[a-z][^\s/>]*(?:\s+[^\s=>]+(?:="[^"]*")?)*/i.exec(
-    html.slice(head.length),
-  ) ?? [];
-  return tag.includes(` id="${target}"`) ? [key("replace"), key("update")] : [];
 }
 
 function checkEpoch(epoch: string): string {

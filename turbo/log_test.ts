@@ -150,7 +150,7 @@ Deno.test("Log.after() forgets no gap of the names that it remembers least", () 
   // n50 is forgotten: it was dropped when n60 came. Who was there after it has no gap of it.
   assert.equal(log.after(50, new Set(["n50"])), "gap");
   assert.notEqual(log.after(90, new Set(["n50"])), "gap");
-  assert(JSON.stringify(log.save().gone).length < 500, "a bounded number of names is kept");
+  assert(JSON.stringify(log.save().gaps).length < 500, "a bounded number of names is kept");
 });
 
 Deno.test("Log.after() gives a reader of several names each entry once, in order, and no others", () => {
@@ -280,6 +280,38 @@ Deno.test("Log.load() goes on where save() was: cursors, entries, gaps, names, h
   }
   for (const one of [log, next]) one.append(box("a", 2));
   assert.deepEqual(htmlOf(next.after(5)), htmlOf(log.after(5)));
+});
+
+Deno.test("Log.load() keeps to its own limits", () => {
+  const log = new Log({ epoch: "e" });
+  for (let n = 0; n < 10; n++) log.append(append("a", String(n)));
+  const smaller = new Log({ maxEntries: 4 });
+  smaller.load(log.save());
+  assert.deepEqual([smaller.size, smaller.cursor], [4, "e.10"]);
+  assert.equal(smaller.after(5), "gap");
+  assert.equal(htmlOf(smaller.after(6)).length, 4);
+});
+
+Deno.test("Log.append() keeps the names it was given, whatever becomes of the list", () => {
+  const log = new Log({ maxEntries: 1 });
+  const to = ["ann"];
+  log.append(append("a", "1"), { to });
+  to[0] = "bob";
+  assert.deepEqual(htmlOf(log.after(0, new Set(["ann"]))), [append("a", "1")]);
+  log.append(append("a", "2"), { to });
+  assert.equal(log.after(0, new Set(["ann"])), "gap");
+  assert.deepEqual(htmlOf(log.after(0, new Set(["bob"]))), [append("a", "2")]);
+});
+
+Deno.test("Log lets go of what is gone: an entry that somebody holds does not hold the later ones", () => {
+  const log = new Log({ maxEntries: 2 });
+  log.append(append("a", "1"));
+  const [held] = (log.after(0) as Batch).entries;
+  for (let n = 2; n < 6; n++) log.append(append("a", String(n)));
+  const reachable = Object.values(held!).filter((value) =>
+    typeof value === "object" && value !== null
+  );
+  assert.deepEqual(reachable, [[]], "its own list of keys");
 });
 
 Deno.test("Log refuses a name that is none", () => {

@@ -8,6 +8,7 @@ import type { Visitor } from "./admission.ts";
 import { BEFORE_ALL, type Carrier, Connection, type ConnectionLimits } from "./connection.ts";
 import { Listeners } from "./listeners.ts";
 import type { Audience, Entry, Log } from "./log.ts";
+import { Agenda, CLOCK, type Clock } from "./pace.ts";
 import { CLOSE, type Close, type Since } from "./protocol.ts";
 
 /** What {@linkcode Readers} needs to know. Times are in milliseconds. */
@@ -24,22 +25,6 @@ export interface ReadersOptions extends ConnectionLimits {
   clock?: Clock;
 }
 
-/** Time, as far as it is needed here. */
-export interface Clock {
-  /** Milliseconds of a clock that never goes back. */
-  now(): number;
-  /** Calls a function once, later; what it returns cancels that. */
-  later(run: () => void, milliseconds: number): () => void;
-}
-
-const CLOCK: Clock = {
-  now: () => performance.now(),
-  later(run, milliseconds) {
-    const timer = setTimeout(run, milliseconds);
-    return () => clearTimeout(timer);
-  },
-};
-
 /** Between two looks at connections that took no more. */
 const RETRY_INTERVAL = 50;
 /** Time over which pages are spread that must all fetch themselves again. */
@@ -51,13 +36,11 @@ export class Readers {
   readonly #options: ReadersOptions;
   readonly #all = new Map<Connection, Visitor>();
   readonly #listeners = new Listeners<Connection>();
-  readonly #opening = new Map<Visitor, Close | undefined>();
   readonly #zombies = new Set<Connection>();
-  #closing: Close | undefined;
-  /** Who owes something is in one of three queues: to be sent it in this turn, ... */
+  /** Who owes something is in a queue: to be sent it in this turn, ... */
   #fresh: Connection[] = [];
   /** ... at the end of the frame that its last message began, ... */
-  readonly #frames = new Map<number, { cancel: () => void; connections: Connection[] }>();
+  readonly #frames: Agenda<Connection>;
   /** ... or when it takes more. Looked at now and then, because "stuck" compares two looks. */
   readonly #blocked = new Set<Connection>();
   #cancelRetry: (() => void) | undefined;
@@ -69,6 +52,7 @@ export class Readers {
     this.#log = log;
     this.#options = options;
     this.#clock = options.clock ?? CLOCK;
+    this.#frames = new Agenda(this.#clock, (due) => this.#flushDue(due));
   }
 
   /** Open connections. */
@@ -114,25 +98,13 @@ export class Readers {
     }
   }
 
-  /** Has every page fetch itself again, because the order of the log has begun anew. */
+  /** Has every page fetch itself, spread over a second, because the log has another order now. */
   restart(): void {
     const now = this.#clock.now();
     for (const connection of this.#all.keys()) {
       connection.position = BEFORE_ALL;
-      this.#flushAt(connection, now + Math.random() * RESTART_SPREAD);
+      this.#defer(connection, now + Math.random() * RESTART_SPREAD);
     }
-  }
-
-  /** A visitor has been admitted, whose connection is being opened. */
-  expect(visitor: Visitor): void {
-    this.#opening.set(visitor, undefined);
-  }
-
-  /** A visitor's connection is open, or will never be; why it must be closed, where it must. */
-  arrived(visitor: Visitor): Close | undefined {
-    const refusal = this.#opening.get(visitor) ?? this.#closing;
-    this.#opening.delete(visitor);
-    return refusal;
   }
 
   /** Adds a connection that is open. */
@@ -191,11 +163,8 @@ export class Readers {
     if (connection.carrier.endsLater) this.#zombies.add(connection);
   }
 
-  /** Sends a reader away, with what it still owes, and those of the name that are being opened. */
+  /** Sends the readers of a name away, each with what it still owes. */
   disconnect(name: string): void {
-    for (const visitor of this.#opening.keys()) {
-      if (visitor.as.includes(name)) this.#opening.set(visitor, CLOSE.sentAway);
-    }
     for (const connection of [...this.#listeners.of([name])]) {
       this.#flushLast(connection);
       this.#drop(connection, CLOSE.sentAway);
@@ -204,10 +173,9 @@ export class Readers {
 
   /**
    * Closes all connections, each with what it still owes, in random order and `window` milliseconds
-   * at most, so that they do not come back all at once. Those being opened are closed when they open.
+   * at most, so that they do not come back all at once.
    */
   async close(close: Close, window: number): Promise<void> {
-    this.#closing = close;
     const connections = shuffle([...this.#all.keys()]);
     const pause = Math.min(25, window / connections.length);
     const start = this.#clock.now();
@@ -216,6 +184,7 @@ export class Readers {
       if (early > 1) await new Promise<void>((resolve) => this.#clock.later(resolve, early));
       if (connection.hasEnded) continue;
       this.#flushLast(connection);
+      if (!connection.carrier.endsLater) this.remove(connection);
       this.#close(connection, close);
     }
   }
@@ -232,7 +201,7 @@ export class Readers {
   // Per connection, so that a push to one page never waits for a push to another.
   #schedule(connection: Connection, now: number): void {
     const frameEnd = connection.pushedAt + this.#options.frame;
-    if (now < frameEnd) return this.#flushAt(connection, frameEnd);
+    if (now < frameEnd) return this.#defer(connection, frameEnd);
     if (this.#fresh.length === 0) queueMicrotask(() => this.#flushFresh());
     this.#fresh.push(connection);
   }
@@ -240,26 +209,21 @@ export class Readers {
   #flushFresh(): void {
     const connections = this.#fresh;
     this.#fresh = [];
-    this.#flushAll(connections);
+    this.#flushDue(connections);
   }
 
-  // One timer serves all whose frame ends in the same millisecond: those that were sent the last
-  // message together.
-  #flushAt(connection: Connection, time: number): void {
-    const due = Math.ceil(time);
-    const frame = this.#frames.get(due);
-    if (frame) return void frame.connections.push(connection);
-    const connections = [connection];
-    const cancel = this.#clock.later(() => {
-      this.#frames.delete(due);
-      this.#flushAll(connections);
-    }, due - this.#clock.now());
-    this.#frames.set(due, { cancel, connections });
+  #defer(connection: Connection, time: number): void {
+    connection.dueAt = time;
+    this.#frames.add(connection, time);
   }
 
-  #flushAll(connections: Iterable<Connection>): void {
+  // One that was put off since it came into this queue, or whose timer was early, is not due yet.
+  #flushDue(connections: Iterable<Connection>): void {
     const now = this.#clock.now();
-    for (const connection of connections) this.#flush(connection, now);
+    for (const connection of connections) {
+      if (now >= connection.dueAt) this.#flush(connection, now);
+      else if (connection.position !== undefined) this.#frames.add(connection, connection.dueAt);
+    }
   }
 
   #flush(connection: Connection, now: number): void {
@@ -288,7 +252,7 @@ export class Readers {
     this.#blocked.add(connection);
     this.#cancelRetry ??= this.#clock.later(() => {
       this.#cancelRetry = undefined;
-      this.#flushAll([...this.#blocked]);
+      this.#flushDue([...this.#blocked]);
     }, RETRY_INTERVAL);
   }
 
@@ -337,7 +301,6 @@ export class Readers {
     this.#cancelBeat?.();
     this.#cancelRetry?.();
     this.#cancelBeat = this.#cancelRetry = undefined;
-    for (const { cancel } of this.#frames.values()) cancel();
     this.#frames.clear();
   }
 }

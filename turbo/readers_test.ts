@@ -5,7 +5,8 @@ import type { Carrier, Connection } from "./connection.ts";
 import { html } from "./html.ts";
 import { type Audience, Log } from "./log.ts";
 import { type Close, type Message, REFRESH } from "./protocol.ts";
-import { type Clock, Readers, type ReadersOptions } from "./readers.ts";
+import type { Clock } from "./pace.ts";
+import { Readers, type ReadersOptions } from "./readers.ts";
 import { append, replace, type Stream, update } from "./streams.ts";
 
 const box = (id: string, n: number) => replace(id, html`<b id="${id}">${n}</b>`);
@@ -118,6 +119,7 @@ function visitorOf(as: readonly string[]): Visitor {
     page: undefined,
     since: undefined,
     token: undefined,
+    opened: () => undefined,
     names: (token) => token === "bad" ? undefined : new Set(as),
     release() {},
   };
@@ -354,6 +356,55 @@ Deno.test("Readers.restart() has each page fetch itself once, spread over a seco
   assert(half > 5 && half < 45, `${half} of 50 after half a second`);
   await clock.advance(500);
   for (const { received } of all) assert.deepEqual(received, [[REFRESH]]);
+});
+
+Deno.test("Readers.restart() spreads the pages of a busy app too", async () => {
+  const { clock, log, readers, push, join } = start();
+  const all = Array.from({ length: 50 }, () => join());
+  push(item(1));
+  await turn();
+  push(item(2)); // all are in a frame now
+  log.reset("other", 7);
+  readers.restart();
+  push(item(3));
+  await clock.advance(100);
+  const early = all.filter(({ received }) => received.length > 1).length;
+  assert(early < 20, `${early} of 50 after a tenth of the second`);
+  await clock.advance(900);
+  for (const { received } of all) assert.deepEqual(received, [[item(1)], [REFRESH]]);
+});
+
+Deno.test("An answer to a since begins a frame of its own", async () => {
+  const { clock, log, readers, push, join } = start();
+  const one = join();
+  const { cursor } = log;
+  push(item(1));
+  await turn();
+  push(item(2)); // would leave 16 ms after the first
+  await clock.advance(14);
+  readers.resume(one.connection, { cursor });
+  push(item(3));
+  await clock.advance(15);
+  assert.deepEqual(one.received, [[item(1)], [item(1), item(2)]]);
+  await clock.advance(1);
+  assert.deepEqual(one.received[2], [item(3)]);
+});
+
+Deno.test("A timer that is early costs no message", async () => {
+  const early: Clock = {
+    now: () => clock.now(),
+    later: (run, milliseconds) => clock.later(run, Math.max(1, milliseconds - 1)),
+  };
+  const clock = new TestClock();
+  const { push, join } = start({ clock: early });
+  const one = join();
+  push(item(1));
+  await turn();
+  push(item(2));
+  await clock.advance(14);
+  assert.equal(one.received.length, 1);
+  await clock.advance(4);
+  assert.deepEqual(one.received[1], [item(2)]);
 });
 
 Deno.test("A socket that throws costs itself, is closed with 1011 and reported once", async () => {

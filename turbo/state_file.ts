@@ -14,19 +14,20 @@ export type Taken =
   | { readonly text: string }
   | { readonly missing: string; readonly isForeign?: boolean };
 
+const NONE = { missing: "there is none" };
+const FOREIGN = { missing: "there is something else, which stays as it is", isForeign: true };
+
 /**
  * Takes up a state and removes its file, so that a crash can never bring it back. A file that is no
  * state is left alone.
  *
- * @throws {Error} where the file can be read and not removed, or neither
+ * @throws {Error} where the file cannot be read, or cannot be removed
  */
 export function takeState(path: string): Taken {
-  const content = readIfThere(path);
-  if (content === undefined) return { missing: "there is none" };
-  if (!content.startsWith(TITLE) && !TITLE.startsWith(content)) {
-    return { missing: "the file is something else and stays as it is", isForeign: true };
-  }
-  Deno.removeSync(path);
+  const content = readState(path);
+  if (typeof content !== "string") return content;
+  if (!remove(path)) return NONE; // another process was faster
+  syncDirectory(path); // or it could be there again after a power cut
   const [header = "", hash, ...lines] = content.split("\n");
   const text = lines.join("\n");
   if (header === HEADER && hash === hashOf(text)) return { text };
@@ -41,49 +42,87 @@ export function takeState(path: string): Taken {
  * @throws {Error} where it cannot be written
  */
 export function leaveState(path: string, text: string): void {
-  const beside = `${path}.${Deno.pid}.tmp`;
+  const beside = besideOf(path);
   try {
-    const bytes = new TextEncoder().encode(`${HEADER}\n${hashOf(text)}\n${text}`);
-    using file = Deno.openSync(beside, { write: true, create: true, truncate: true, mode: 0o600 });
-    for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
-    file.syncSync();
+    write(beside, `${HEADER}\n${hashOf(text)}\n${text}`);
     Deno.renameSync(beside, path);
+    syncDirectory(path);
   } catch (error) {
-    removeState(beside);
+    remove(beside);
     throw error;
-  }
-}
-
-/** Removes a state where there is one. */
-export function removeState(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
 /**
- * Makes sure, before anything depends on it, that a state can be left. Makes the directory where
- * there is none.
+ * Makes sure, before anything depends on it, that a file can be written beside the state. Makes the
+ * directory where there is none, and removes what an earlier process could not finish.
  *
  * @throws {Error} where it cannot
  */
 export function checkState(path: string): void {
-  const directory = path.replace(/[^/\\]*$/, "");
+  const directory = directoryOf(path);
+  if (directory === path) throw new Error("the path of a file is needed, not of a directory");
   if (directory !== "") Deno.mkdirSync(directory, { recursive: true });
-  const beside = `${path}.${Deno.pid}.check`;
-  leaveState(beside, "");
-  removeState(beside);
+  const beside = besideOf(path);
+  write(beside, "");
+  remove(beside);
 }
 
-function readIfThere(path: string): string | undefined {
+/** Whether there is a state, or anything else in its place. */
+export function hasState(path: string): boolean {
+  return find(path) !== undefined;
+}
+
+function readState(path: string): string | Taken {
+  const info = find(path);
+  if (info === undefined) return NONE;
+  if (!info.isFile) return FOREIGN;
+  const content = Deno.readTextFileSync(path);
+  return content.startsWith(TITLE) || TITLE.startsWith(content) ? content : FOREIGN;
+}
+
+// One that is there is not followed and not reused: somebody else may have laid it there, for all to
+// read.
+function write(path: string, text: string): void {
+  remove(path);
+  using file = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
+  const bytes = new TextEncoder().encode(text);
+  for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+  file.syncSync();
+}
+
+function find(path: string): Deno.FileInfo | undefined {
   try {
-    return Deno.readTextFileSync(path);
+    return Deno.lstatSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+}
+
+/** Whether there was something to remove. */
+function remove(path: string): boolean {
+  try {
+    Deno.removeSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function syncDirectory(path: string): void {
+  if (Deno.build.os === "windows") return; // where a directory cannot be opened
+  using directory = Deno.openSync(directoryOf(path) || ".");
+  directory.syncSync();
+}
+
+function directoryOf(path: string): string {
+  return /^.*[/\\]/s.exec(path)?.[0] ?? "";
+}
+
+function besideOf(path: string): string {
+  return `${path}.tmp`;
 }
 
 function hashOf(text: string): string {

@@ -75,6 +75,40 @@ Deno.test("takeState() leaves alone what is no state", () => {
   }
 });
 
+Deno.test("takeState() leaves alone what is not a plain file", {
+  ignore: Deno.build.os === "windows",
+}, () => {
+  using at = place();
+  leaveState(`${at.path}.real`, TEXT);
+  Deno.symlinkSync(`${at.path}.real`, at.path);
+  assert("isForeign" in takeState(at.path));
+  assert.deepEqual(at.files().sort(), ["state", "state.real"]);
+  Deno.removeSync(at.path);
+  Deno.mkdirSync(at.path);
+  assert("isForeign" in takeState(at.path));
+});
+
+Deno.test("leaveState() follows and reuses nothing that was laid in its way", {
+  ignore: Deno.build.os === "windows",
+}, () => {
+  using at = place();
+  Deno.writeTextFileSync(`${at.path}.victim`, "mine", { mode: 0o644 });
+  Deno.symlinkSync(`${at.path}.victim`, `${at.path}.tmp`);
+  leaveState(at.path, TEXT);
+  assert.equal(Deno.readTextFileSync(`${at.path}.victim`), "mine");
+  Deno.writeTextFileSync(`${at.path}.tmp`, "", { mode: 0o644 });
+  leaveState(at.path, TEXT);
+  assert.equal(Deno.lstatSync(at.path).mode! & 0o777, 0o600);
+  assert.deepEqual(at.files().sort(), ["state", "state.victim"]);
+});
+
+Deno.test("checkState() removes what a killed process could not finish", () => {
+  using at = place();
+  Deno.writeTextFileSync(`${at.path}.tmp`, "half a sec");
+  checkState(at.path);
+  assert.deepEqual(at.files(), []);
+});
+
 Deno.test("checkState() throws where no state could be left, and leaves nothing", () => {
   using at = place();
   checkState(at.path);
@@ -83,4 +117,5 @@ Deno.test("checkState() throws where no state could be left, and leaves nothing"
   assert.deepEqual([...Deno.readDirSync(`${at.path}/made`)], []);
   Deno.writeTextFileSync(`${at.path}/file`, "");
   assert.throws(() => checkState(`${at.path}/file/state`));
+  assert.throws(() => checkState(`${at.path}/made/`), /path of a file/);
 });

@@ -84,16 +84,21 @@ export async function capture(
   const pushed: Pushed[] = [];
   const push = turbo.push;
   turbo.push = (streams: Streams | (() => Streams), options: PushOptions = {}): number => {
-    let html = "";
-    const render = () => {
-      const rendered = typeof streams === "function" ? streams() : streams;
-      html = joinStreams(rendered);
-      return rendered;
-    };
-    const count = push.call(turbo, render, options);
     const { to, except } = options;
     const names = typeof to === "string" ? [to] : to;
-    pushed.push({ streams: parseStreams(html), to: names, except, count });
+    let elements: StreamElement[] = [];
+    const render = (streams: Streams) => {
+      elements = parseStreams(joinStreams(streams));
+      return streams;
+    };
+    const watched = typeof streams === "function" ? () => render(streams()) : render(streams);
+    const count = push.call(turbo, watched, options);
+    pushed.push({
+      get streams() {
+        return elements; // an engine may render a function later
+      },
+      ...{ to: names, except, count },
+    });
     return count;
   };
   try {

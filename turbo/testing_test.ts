@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect, serve } from "../tests/kit.ts";
 import { append, html, refresh, remove, replace, Turbo } from "./mod.ts";
+import type { Engine, Push } from "./mod.ts";
 import { assertNothingPushed, assertStream, capture, connected, parseStreams } from "./testing.ts";
 
 Deno.test("capture() returns what a block pushed, and still delivers it", async () => {
@@ -25,6 +26,24 @@ Deno.test("capture() returns what a block pushed, and still delivers it", async 
   ]);
   assert.match(await reader.next(), /before/);
   assert.match(await reader.next(), /target="a"/);
+});
+
+Deno.test("capture() sees a function's streams also where an engine renders them later", async () => {
+  const waiting: Push[] = [];
+  const engine: Engine = {
+    start() {},
+    push: (push) => void waiting.push(push),
+    flush: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+  const turbo = new Turbo({ engine });
+  const pushed = await capture(turbo, () => {
+    turbo.push(remove("plain"));
+    turbo.push(() => remove("later"));
+  });
+  assertStream(pushed, { target: "plain" });
+  for (const push of waiting) if ("html" in push && typeof push.html === "function") push.html();
+  assertStream(pushed, { target: "later" });
 });
 
 Deno.test("capture() ends with a block that throws", async () => {

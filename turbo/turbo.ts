@@ -48,7 +48,7 @@ export interface TurboOptions extends Partial<ConnectionLimits> {
   heartbeat?: number;
   /**
    * Time between two messages to one page: the first push leaves at once, what follows within this
-   * time leaves together at its end, for a screen shows no more. 0 for none. Default 16.
+   * time leaves together at its end, because a screen shows no more. 0 for none. Default 16.
    */
   frame?: number;
   /** Limits of the log. */
@@ -128,7 +128,7 @@ export class Turbo {
   readonly #admission: Admission;
   readonly #scripts: readonly Asset[];
   readonly #scriptUrls: readonly string[];
-  #isClosed = false;
+  #closed: Promise<void> | undefined;
 
   /**
    * An application with no pages yet.
@@ -302,19 +302,23 @@ export class Turbo {
   /**
    * Refuses new connections and closes the open ones, each with what it still owes, in random order
    * and spread in time, so that they do not come back all at once. Resolves when everyone is told and
-   * gone, or at the deadline, and the engine has closed.
+   * gone, or at the deadline, and the engine has closed. A second call changes nothing and resolves
+   * as the first.
    */
-  async close(options: CloseOptions = {}): Promise<void> {
+  close(options: CloseOptions = {}): Promise<void> {
+    return this.#closed ??= this.#close(options);
+  }
+
+  async #close(options: CloseOptions): Promise<void> {
     const { code = 1001, window = 5_000, deadline = 10_000 } = options;
     const end = performance.now() + deadline;
-    this.#admission.close();
-    await this.#readers.close(code === 1012 ? CLOSE.restarting : CLOSE.goingAway, window);
+    const close = code === 1012 ? CLOSE.restarting : CLOSE.goingAway;
+    this.#admission.close(close);
+    await this.#readers.close(close, Math.min(window, deadline));
     while (this.#admission.taken > 0 && performance.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     this.#readers.removeAll();
-    if (this.#isClosed) return;
-    this.#isClosed = true;
     await this.#engine.close();
   }
 
@@ -329,7 +333,10 @@ export class Turbo {
         signer.kept = secret;
       },
       deliver: (entry) => this.#readers.owe(entry),
-      disconnect: (name) => this.#readers.disconnect(name),
+      disconnect: (name) => {
+        this.#admission.disconnect(name);
+        this.#readers.disconnect(name);
+      },
       restart: () => this.#readers.restart(),
       notice: (message) => this.#options.onNotice(message),
     };

@@ -140,6 +140,36 @@ Deno.test("Turbo.close() sends each reader what it still owes, then the close", 
   assert.deepEqual(client.messages, [append("a", "1"), append("a", "2")]);
 });
 
+Deno.test("Turbo.close() keeps to a deadline that is shorter than its window, and a second call waits for the first", async () => {
+  const request = () =>
+    new Request("http://localhost/", { headers: { Accept: "text/event-stream" } });
+  const turbo = new Turbo();
+  const bodies = Array.from(
+    { length: 40 },
+    () => new Response(turbo.connect(request()).body).text(),
+  );
+  const order: string[] = [];
+  const first = turbo.close({ window: 60_000, deadline: 0 }).then(() => order.push("first"));
+  await turbo.close().then(() => order.push("second"));
+  await first;
+  assert.deepEqual(order, ["first", "second"]);
+  assert.equal(turbo.size, 0);
+  await Promise.all(bodies);
+});
+
+Deno.test("Turbo.close() does not wait for an event stream that it closes while it is being opened", async () => {
+  let closed: Promise<void> | undefined;
+  const turbo = new Turbo({
+    onChange(names) {
+      if (names.length > 0) closed ??= turbo.close({ deadline: 60_000 });
+    },
+  });
+  const headers = { Accept: "text/event-stream" };
+  const { body } = turbo.connect(new Request("http://localhost/", { headers }), { as: "ann" });
+  await within(closed!, "the stream to close");
+  await new Response(body).text();
+});
+
 Deno.test("Turbo.disconnect() sends each reader what it still owes, then sends it away", async () => {
   const turbo = new Turbo({ frame: 60_000 });
   await using server = serve((request) => turbo.connect(request, { as: "ann" }));

@@ -85,7 +85,7 @@ export function openWebSocket(
   const stray = new StrayMessages();
 
   function open(): void {
-    const refusal = readers.arrived(visitor);
+    const refusal = visitor.opened();
     if (refusal) return end(refusal);
     connection = readers.add(new WebSocketCarrier(socket, { isNaked }), visitor);
   }
@@ -109,7 +109,6 @@ export function openWebSocket(
   }
 
   function gone(): void {
-    readers.arrived(visitor);
     if (connection) readers.remove(connection);
     visitor.release();
   }
@@ -124,7 +123,6 @@ export function openWebSocket(
     }
   }
 
-  readers.expect(visitor);
   socket.onopen = () => guard(open);
   socket.onmessage = ({ data }) => guard(() => receive(data));
   socket.onclose = gone;

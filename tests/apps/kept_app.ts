@@ -58,6 +58,7 @@ hono.get("/rest", (c) => {
 const server = serve(hono.fetch, {
   port: Number(port),
   hostname: "127.0.0.1",
+  deadline: 600_000, // of a machine as busy as can be
   async drain(milliseconds) {
     clearInterval(timer);
     await turbo.close({ code: 1012, window: 500, deadline: milliseconds });
