@@ -195,3 +195,9 @@ export async function connect(
 function scaled(milliseconds: number): number {
   return Math.round(milliseconds * FACTOR);
 }
+
+/** A new directory, which goes with the test. */
+export function directory(): { readonly path: string } & Disposable {
+  const path = Deno.makeTempDirSync();
+  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+}

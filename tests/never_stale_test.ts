@@ -3,7 +3,7 @@ import { refresh } from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { type ModelApp, startModelApp } from "./apps/model_app.ts";
 import { type Page, startBrowser, type TestBrowser, watch } from "./browser.ts";
-import { pause, until, WITH_BROWSER } from "./kit.ts";
+import { directory, pause, until, WITH_BROWSER } from "./kit.ts";
 import { startProxy, type TestProxy } from "./proxy.ts";
 
 const LOST = `:root:not(${OPEN_PAGE})`;
@@ -547,6 +547,9 @@ Deno.test(
 
 // ---- p. Random sequences
 
+/** So few entries that there are gaps. */
+const KEPT = { log: { maxEntries: 40 } };
+
 type Step = readonly [name: string, run: (scene: Scene, random: () => number) => Promise<void>];
 
 const STEPS: readonly Step[] = [
@@ -616,11 +619,23 @@ const STEPS: readonly Step[] = [
     const { page, app, proxy } = scene;
     proxy.refusesAll = true;
     proxy.cut();
-    scene.app = startModelApp({ state: app.state, log: { maxEntries: 40 } });
+    scene.app = startModelApp({ ...KEPT, state: app.state, file: `${app.file}+` });
     proxy.target = scene.app.port;
     await app[Symbol.asyncDispose]();
     changesAtRandom(scene.app, random, 5);
     proxy.refusesAll = false;
+    await online(page);
+  }],
+  ["deploy", async (scene, random) => {
+    const { page, app, proxy } = scene;
+    const { state, file = "" } = app;
+    proxy.stalled = true; // who visits meanwhile waits: it would see the browser's own error page
+    proxy.cut();
+    await app[Symbol.asyncDispose]();
+    scene.app = startModelApp({ ...KEPT, state, file });
+    proxy.target = scene.app.port;
+    changesAtRandom(scene.app, random, 5);
+    proxy.stalled = false;
     await online(page);
   }],
 ];
@@ -646,7 +661,8 @@ function seeded(seed: number): () => number {
 async function runSequence(browser: TestBrowser, seed: number): Promise<void> {
   const random = seeded(seed * 7_919);
   const names: string[] = [];
-  await using stage = await scene(browser, { log: { maxEntries: 40 } });
+  using place = directory();
+  await using stage = await scene(browser, { ...KEPT, file: `${place.path}/log` });
   const step = async ([name, run]: Step) => {
     names.push(name);
     await run(stage, random);

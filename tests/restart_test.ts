@@ -2,17 +2,12 @@
 /// <reference lib="dom.iterable" />
 import assert from "node:assert/strict";
 import { startBrowser, type TestPage } from "./browser.ts";
-import { parseFrame, PROTOCOL, until, WITH_BROWSER, WITH_PROCESS, within } from "./kit.ts";
+import { directory, parseFrame, PROTOCOL, until } from "./kit.ts";
+import { WITH_BROWSER, WITH_PROCESS, within } from "./kit.ts";
 import { startApp, startServer, type TestServerProcess } from "./processes.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 
 const RESTARTS = 10;
-
-/** A directory that goes with the test. */
-function directory() {
-  const path = Deno.makeTempDirSync();
-  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
-}
 
 /** What a page says: the items of its list, if it has one, and where in the log it is. */
 async function fetchList(url: string): Promise<{ items: number[]; cursor: string }> {

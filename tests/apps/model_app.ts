@@ -8,6 +8,7 @@ import {
   append,
   html,
   type Markup,
+  memory,
   replace,
   streamResponse,
   Turbo,
@@ -40,15 +41,20 @@ export interface ModelApp extends AsyncDisposable {
   closeLines(code: number): void;
   /** Milliseconds between rendering a page and sending it. */
   slow: number;
+  /** The file by which its log goes on when it has ended. */
+  readonly file: string | undefined;
 }
 
 /** Starts the app; a state given goes on where another life of it was. */
 export function startModelApp(
-  options: TurboOptions & { port?: number; state?: ModelApp["state"] } = {},
+  options: TurboOptions & { port?: number; state?: ModelApp["state"]; file?: string } = {},
 ): ModelApp {
-  const { port, state = { count: 0, items: [], inner: 0, innerItems: [] }, ...rest } = options;
+  const { port, file, ...others } = options;
+  const { state = { count: 0, items: [], inner: 0, innerItems: [] }, ...rest } = others;
   const sockets = new Set<WebSocket>();
   const turbo = new Turbo({
+    engine: memory(file === undefined ? {} : { file }),
+    onNotice() {},
     upgrade(request, options) {
       const upgraded = Deno.upgradeWebSocket(request, options);
       sockets.add(upgraded.socket);
@@ -142,6 +148,7 @@ export function startModelApp(
     turbo,
     state,
     slow: 0,
+    file,
     count() {
       state.count++;
       turbo.push(replace("count", counter()));
