@@ -3,7 +3,11 @@
  *
  * @module
  */
-import type { Audience } from "./log.ts";
+/** Whom entries are for, as far as it matters: those of one audience can supersede each other. */
+interface Audience {
+  readonly to?: readonly string[] | undefined;
+  readonly except?: string | undefined;
+}
 
 /**
  * The key under which an entry is found and, after it, the keys that it supersedes too. Only a
