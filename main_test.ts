@@ -193,7 +193,11 @@ Deno.test("The timer ticks once in each interval, from the first reader on", asy
 
 Deno.test("The timer samples once per tick however many read, and not without readers", async () => {
   let samples = 0;
-  await using server = start({ interval: 0.05, sampler: counting(() => samples++) });
+  await using server = start({
+    interval: 0.05,
+    sampler: counting(() => samples++),
+    turbo: { frame: 0 }, // each push is a message of its own
+  });
   const { turbo } = server.app;
   await pause(200); // a timer of the app would have fired before this one
   assert.equal(samples, 0);

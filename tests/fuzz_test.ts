@@ -213,6 +213,7 @@ function start() {
   const still = { latest: undefined, history: [], failure: undefined, at: 0 };
   const running = { ticks: 0 };
   const app = createApp({
+    turbo: { frame: 0 }, // each push is a message of its own
     interval: 0.05,
     sampler: {
       report(maxAge) {
