@@ -123,7 +123,7 @@ export async function startServer(
   const process = startProcess(program, args, options);
   try {
     const line = await process.line(/^Listening on http/, { from: 0 });
-    const url = /http\S+?(?=\/?$)/.exec(line)![0];
+    const url = /http:\/\/[^\s/]+/.exec(line)![0];
     return Object.assign(process, { url, port: Number(new URL(url).port) });
   } catch (error) {
     await process[Symbol.asyncDispose]();
