@@ -47,7 +47,7 @@ const MIN_LOOK = 25;
 const MAX_LAG = 1_000;
 
 /** A position before all: what comes after it is not known, so whoever owes that owes a refresh. */
-export const BEFORE_ALL = -1;
+const BEFORE_ALL = -1;
 
 /** One open page. */
 export class Connection {
@@ -90,9 +90,8 @@ export class Connection {
   /** Sends what it owes, as much as the carrier takes; before that a cursor alone, whatever waits. */
   flush(now: number): Flushed {
     if (this.#mark !== undefined) {
-      this.#send([{ cursor: this.#mark, html: "" }]);
+      this.#send([{ cursor: this.#mark, html: "" }], now);
       this.#mark = undefined;
-      this.sentAt = now;
     }
     while (this.position !== undefined) {
       if (this.#isFull()) return this.#wait(now);
@@ -118,6 +117,12 @@ export class Connection {
     this.#owe(position);
   }
 
+  /** Has the page fetch itself, whatever it has had. */
+  refresh(): void {
+    this.#ahead = undefined;
+    this.position = BEFORE_ALL;
+  }
+
   #owe(position: number): void {
     this.position = position === this.#log.position ? undefined : position;
   }
@@ -125,13 +130,17 @@ export class Connection {
   #sendNext(position: number, now: number): void {
     const next = this.#log.after(position, this.names, this.#limits.behindAfter);
     if (next === "gap") {
-      this.#send([{ cursor: this.#log.cursor, html: REFRESH }]);
+      this.#push([{ cursor: this.#log.cursor, html: REFRESH }], now);
       this.position = undefined;
     } else {
-      if (next.entries.length > 0) this.#send(this.#messagesOf(next));
+      if (next.entries.length > 0) this.#push(this.#messagesOf(next), now);
       this.#owe(next.position);
     }
-    this.sentAt = this.pushedAt = now;
+  }
+
+  #push(messages: readonly Message[], now: number): void {
+    this.#send(messages, now);
+    this.pushedAt = now;
     this.#look = undefined; // who is sent something has taken what was before
   }
 
@@ -143,8 +152,9 @@ export class Connection {
     return own.length > 0 ? own : [{ cursor: this.#log.beat(position), html: "" }];
   }
 
-  #send(messages: readonly Message[]): void {
+  #send(messages: readonly Message[], now: number): void {
     this.#mayBeBuffered += this.carrier.send(messages);
+    this.sentAt = now;
   }
 
   // Reading `bufferedAmount` is most of the cost of a message, so it is read only when the estimate

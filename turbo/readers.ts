@@ -5,7 +5,7 @@
  * @module
  */
 import type { Visitor } from "./admission.ts";
-import { BEFORE_ALL, type Carrier, Connection, type ConnectionLimits } from "./connection.ts";
+import { type Carrier, Connection, type ConnectionLimits } from "./connection.ts";
 import { Listeners } from "./listeners.ts";
 import type { Audience, Entry, Log } from "./log.ts";
 import { Agenda, CLOCK, type Clock } from "./pace.ts";
@@ -102,7 +102,7 @@ export class Readers {
   restart(): void {
     const now = this.#clock.now();
     for (const connection of this.#all.keys()) {
-      connection.position = BEFORE_ALL;
+      connection.refresh();
       this.#defer(connection, now + Math.random() * RESTART_SPREAD);
     }
   }
@@ -138,7 +138,7 @@ export class Readers {
     const names = visitor.names(token);
     this.#listen(connection, names ?? new Set(visitor.as));
     connection.resume(cursor);
-    if (!names) connection.position = BEFORE_ALL;
+    if (!names) connection.refresh();
     this.#flush(connection, this.#clock.now());
     return true;
   }

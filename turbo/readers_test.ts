@@ -344,6 +344,16 @@ Deno.test("A token that does not hold is answered by the marker and one refresh"
   assert.equal(one.connection.position, undefined);
 });
 
+Deno.test("A token that does not hold is answered by a refresh also from a page that is ahead", async () => {
+  const { clock, log, readers, push, join } = start();
+  const one = join(["ann"]);
+  readers.resume(one.connection, { cursor: log.cursor.replace(/0$/, "1"), token: "bad" });
+  assert.deepEqual(one.received, [[REFRESH]]);
+  push(item(1));
+  await clock.advance(2_000);
+  assert.deepEqual(one.received, [[REFRESH], [item(1)]]);
+});
+
 Deno.test("Readers.restart() has each page fetch itself once, spread over a second", async () => {
   const { clock, log, readers, push, join } = start();
   const all = Array.from({ length: 50 }, () => join());
