@@ -4,31 +4,32 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { PROTOCOL } from "./kit.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
-/** Each file of ours that is not a test, with the files of ours that it imports. */
-function importsOf(folder: string): Map<string, string[]> {
-  const graph = new Map<string, string[]>();
+/** The paths of all our files with one of these endings. */
+function* filesOf(endings: RegExp, folder = ""): Iterable<string> {
   for (const { name, isDirectory } of Deno.readDirSync(ROOT + folder)) {
-    const path = folder + name;
-    if (isDirectory && !/^(\.|node_modules|dist|state)/.test(name)) {
-      for (const [file, imports] of importsOf(`${path}/`)) graph.set(file, imports);
-    } else if (/\.(ts|js)$/.test(name)) {
-      const text = Deno.readTextFileSync(ROOT + path);
-      const specifiers = text.matchAll(/^(?:import|export)\b[^"';]*?from "(\.[^"]+)"/gm);
-      graph.set(
-        path,
-        [...specifiers].map(([, specifier]) =>
-          new URL(specifier!, `file:///${path}`).pathname.slice(1)
-        ),
-      );
-    }
+    if (/^(\.|node_modules|dist|state)/.test(name)) continue;
+    if (isDirectory) yield* filesOf(endings, `${folder}${name}/`);
+    else if (endings.test(name)) yield folder + name;
+  }
+}
+
+/** Each file of ours, with the files of ours that it imports. */
+function importsOfAll(): Map<string, string[]> {
+  const graph = new Map<string, string[]>();
+  for (const path of filesOf(/\.(ts|js)$/)) {
+    const text = Deno.readTextFileSync(ROOT + path);
+    const specifiers = text.matchAll(/^(?:import|export)\b[^"';]*?from "(\.[^"]+)"/gm);
+    const url = (specifier: string) => new URL(specifier, `file:///${path}`);
+    graph.set(path, [...specifiers].map(([, specifier]) => url(specifier!).pathname.slice(1)));
   }
   return graph;
 }
 
-const graph = importsOf("");
+const graph = importsOfAll();
 const isTest = (file: string) => file.endsWith("_test.ts") || file.startsWith("tests/");
 
 Deno.test("The import graph has no circle", () => {
@@ -68,4 +69,18 @@ Deno.test("Nothing outside turbo/ imports past turbo/mod.ts", () => {
 Deno.test("The top level has the six files of the app and no other source", () => {
   const sources = [...graph.keys()].filter((file) => !file.includes("/"));
   assert.deepEqual(sources.sort(), ["loadavg.ts", "main.ts", "main_test.ts", "templates.ts"]);
+});
+
+Deno.test("Whatever names the sub-protocol, in any language, names the one of protocol.ts", () => {
+  const named = new Map<string, string[]>();
+  for (const path of filesOf(/\.(ts|js|mjs|c|h|go|py|md)$/)) {
+    const names = Deno.readTextFileSync(ROOT + path).match(/turbo-stream\.v\d+/g);
+    if (names) named.set(path, names);
+  }
+  for (const path of ["turbo/client.js", "bench/driver/connections.c"]) {
+    assert(named.has(path), path);
+  }
+  for (const [path, names] of named) {
+    assert.deepEqual([...new Set(names)], [PROTOCOL], path);
+  }
 });

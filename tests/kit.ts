@@ -197,7 +197,11 @@ function scaled(milliseconds: number): number {
 }
 
 /** A new directory, which goes with the test. */
-export function directory(): { readonly path: string } & Disposable {
+export function directory(): { readonly path: string; files(): string[] } & Disposable {
   const path = Deno.makeTempDirSync();
-  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+  return {
+    path,
+    files: () => [...Deno.readDirSync(path)].map(({ name }) => name).sort(),
+    [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }),
+  };
 }

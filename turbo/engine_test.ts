@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { directory } from "../tests/kit.ts";
 import { type Copy, type Engine, memory, type Push } from "./engine.ts";
 import { html } from "./html.ts";
 import { type Entry, Log } from "./log.ts";
@@ -39,14 +40,10 @@ Deno.test("memory() appends what is pushed at once, and delivers it", async () =
   await engine.close();
 });
 
-/** A file in a directory that goes with the test. */
+/** Where a state may be, in a directory that goes with the test. */
 function place() {
-  const directory = Deno.makeTempDirSync();
-  return {
-    file: `${directory}/state`,
-    files: () => [...Deno.readDirSync(directory)].map(({ name }) => name),
-    [Symbol.dispose]: () => Deno.removeSync(directory, { recursive: true }),
-  };
+  const { path, ...rest } = directory();
+  return { file: `${path}/state`, ...rest };
 }
 
 /** An application whose log is kept in a file, and what it said. */
