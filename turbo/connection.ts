@@ -49,35 +49,41 @@ const MAX_LAG = 1_000;
 /** A position before all: what comes after it is not known, so whoever owes that owes a refresh. */
 const BEFORE_ALL = -1;
 
-/** One open page. */
+/** Long ago. Not `-Infinity`: a small integer lies in the object itself. */
+const NEVER = -1e9;
+
+/**
+ * One open page. Most of what a message costs here is to bring these fields from memory, so those that
+ * each message needs stand first, and times are whole milliseconds.
+ */
 export class Connection {
   /** What it is reached through. */
   readonly carrier: Carrier;
-  /** The page's own id, which `except` names; a Turbo visit changes it. */
-  page: string | undefined;
-  /** The names that it listens to. */
-  names: ReadonlySet<string> = new Set();
   /**
    * What it owes: everything for it after this position; `undefined` when it has had everything. A
    * push to others does not move it, so a connection that is not addressed holds no position: a
    * thousand pushes to others would make a gap of it.
    */
   position: number | undefined;
-  /** When something was last sent, and when a push was, in milliseconds of the monotonic clock. */
-  sentAt = -Infinity;
-  pushedAt = -Infinity;
   /** Before this time it is not flushed unless the page asks. */
-  dueAt = -Infinity;
-  /** Whether it has ended. */
-  hasEnded = false;
-  readonly #log: Log;
-  readonly #limits: ConnectionLimits;
+  dueAt: number = NEVER;
+  /** When something was last sent, and when a push was. */
+  sentAt: number = NEVER;
+  pushedAt: number = NEVER;
   /** What may be buffered at most: what was when last asked, and all that was sent since. */
   #mayBeBuffered = 0;
-  #look: Look | undefined;
+  /** Whether it has ended. */
+  hasEnded = false;
+  #mark: string | undefined;
   /** The page's cursor while it is ahead of this copy of the log, and since when it is. */
   #ahead: { cursor: string; since: number | undefined } | undefined;
-  #mark: string | undefined;
+  #look: Look | undefined;
+  readonly #log: Log;
+  readonly #limits: ConnectionLimits;
+  /** The names that it listens to. */
+  names: ReadonlySet<string> = new Set();
+  /** The page's own id, which `except` names; a Turbo visit changes it. */
+  page: string | undefined;
 
   /** A connection that has had everything. */
   constructor(carrier: Carrier, log: Log, limits: ConnectionLimits) {
@@ -145,10 +151,9 @@ export class Connection {
   }
 
   // Where all is for everyone but this page, its cursor goes on all the same.
-  #messagesOf({ entries, position }: Batch): readonly Message[] {
-    const isForAll = entries.every(({ except }) => except === undefined || except !== this.page);
+  #messagesOf({ entries, position, isForAll }: Batch): readonly Message[] {
     if (isForAll) return entries;
-    const own = entries.filter(({ except }) => except !== this.page);
+    const own = entries.filter(({ except }) => except === undefined || except !== this.page);
     return own.length > 0 ? own : [{ cursor: this.#log.beat(position), html: "" }];
   }
 

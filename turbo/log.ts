@@ -41,6 +41,8 @@ export interface Batch {
   readonly entries: readonly Entry[];
   /** Where the reader is when it has had them. */
   readonly position: number;
+  /** Whether none of them is for all but one page. */
+  readonly isForAll: boolean;
 }
 
 /** A log as plain data, for the next process to go on with. */
@@ -68,6 +70,7 @@ interface Node extends Entry {
 }
 
 const NO_NAMES: ReadonlySet<string> = new Set();
+const NOTHING: Channel[] = [];
 /** Earlier names of the log that are known: each is one outage of an engine. */
 const MAX_PAST = 16;
 
@@ -209,22 +212,11 @@ export class Log {
     maxBytes: number = Infinity,
   ): Batch | "gap" {
     if (this.#gaps.has(position, names)) return "gap";
-    const channels = this.#everyone.position > position ? [this.#everyone] : [];
-    for (const name of names) {
-      const channel = this.#byName.get(name);
-      if (channel && channel.position > position) channels.push(channel);
-    }
-    const [channel, ...others] = channels;
-    if (!channel || others.length > 0) {
-      return this.#batch(merge(channels.map((channel) => channel.after(position))), maxBytes);
-    }
-    const last = this.#last;
-    if (last?.channel === channel && last.after === position && last.maxBytes === maxBytes) {
-      return last.batch;
-    }
-    const batch = this.#batch(channel.after(position), maxBytes);
-    this.#last = { channel, after: position, maxBytes, batch };
-    return batch;
+    const own = names.size === 0 ? NOTHING : this.#channelsAfter(position, names);
+    if (own.length === 0) return this.#batchOf(this.#everyone, position, maxBytes);
+    const channels = this.#everyone.position > position ? [this.#everyone, ...own] : own;
+    if (channels.length === 1) return this.#batchOf(channels[0]!, position, maxBytes);
+    return this.#batch(merge(channels.map((channel) => channel.after(position))), maxBytes);
   }
 
   /** Everything that another process needs to go on. */
@@ -258,11 +250,35 @@ export class Log {
     this.#trim();
   }
 
-  #batch(entries: readonly Entry[], maxBytes: number): Batch {
+  #channelsAfter(position: number, names: ReadonlySet<string>): Channel[] {
+    const channels: Channel[] = [];
+    for (const name of names) {
+      const channel = this.#byName.get(name);
+      if (channel && channel.position > position) channels.push(channel);
+    }
+    return channels;
+  }
+
+  // Made once for all readers that are at one position: this is on the way of every message.
+  #batchOf(channel: Channel, after: number, maxBytes: number): Batch {
+    const last = this.#last;
+    if (last?.channel === channel && last.after === after && last.maxBytes === maxBytes) {
+      return last.batch;
+    }
+    const batch = this.#batch(channel.after(after), maxBytes);
+    this.#last = { channel, after, maxBytes, batch };
+    return batch;
+  }
+
+  #batch(all: readonly Entry[], maxBytes: number): Batch {
     let bytes = 0;
-    const end = entries.findIndex((entry, index) => (bytes += entry.bytes) > maxBytes && index > 0);
-    if (end === -1) return { entries, position: this.#position };
-    return { entries: entries.slice(0, end), position: entries[end - 1]!.position };
+    const end = all.findIndex((entry, index) => (bytes += entry.bytes) > maxBytes && index > 0);
+    const entries = end === -1 ? all : all.slice(0, end);
+    return {
+      entries,
+      position: end === -1 ? this.#position : entries.at(-1)!.position,
+      isForAll: entries.every(({ except }) => except === undefined),
+    };
   }
 
   #node(entry: LogState["entries"][number]): Node {

@@ -71,7 +71,7 @@ Deno.test("Log.append() keeps nothing for nobody, and goes on", () => {
   const log = new Log();
   log.append(box("a", 1), { to: [] });
   assert.deepEqual([log.size, log.position], [0, 1]);
-  assert.deepEqual(log.after(0), { entries: [], position: 1 });
+  assert.deepEqual(log.after(0), { entries: [], position: 1, isForAll: true });
 });
 
 Deno.test("Log.after() is a gap where entries are gone for the bounds", () => {
@@ -256,7 +256,7 @@ Deno.test("Log.reset() begins anew: what was is not known, and asking for it is 
   assert.equal(log.positionOf("e.1"), undefined);
   for (const names of [new Set<string>(), new Set(["x"])]) {
     assert.equal(log.after(39, names), "gap");
-    assert.deepEqual(log.after(40, names), { entries: [], position: 40 });
+    assert.deepEqual(log.after(40, names), { entries: [], position: 40, isForAll: true });
   }
 });
 

@@ -6,7 +6,7 @@
 
 /** Time, as far as it is needed here. */
 export interface Clock {
-  /** Milliseconds of a clock that never goes back. */
+  /** Whole milliseconds of a clock that never goes back. */
   now(): number;
   /** Calls a function once, later; what it returns cancels that. */
   later(run: () => void, milliseconds: number): () => void;
@@ -14,7 +14,7 @@ export interface Clock {
 
 /** The platform's clock. */
 export const CLOCK: Clock = {
-  now: () => performance.now(),
+  now: () => Math.trunc(performance.now()),
   later(run, milliseconds) {
     const timer = setTimeout(run, milliseconds);
     return () => clearTimeout(timer);
@@ -33,9 +33,8 @@ export class Agenda<T> {
     this.#run = run;
   }
 
-  /** Puts something down for a time, in milliseconds of the clock. */
-  add(one: T, time: number): void {
-    const at = Math.ceil(time);
+  /** Puts something down for a time, in whole milliseconds of the clock. */
+  add(one: T, at: number): void {
     const entry = this.#byTime.get(at);
     if (entry) return void entry.due.push(one);
     const due = [one];

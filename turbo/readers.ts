@@ -213,8 +213,8 @@ export class Readers {
   }
 
   #defer(connection: Connection, time: number): void {
-    connection.dueAt = time;
-    this.#frames.add(connection, time);
+    connection.dueAt = Math.ceil(time);
+    this.#frames.add(connection, connection.dueAt);
   }
 
   // One that was put off since it came into this queue, or whose timer was early, is not due yet.
