@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { checkNames } from "./listeners.ts";
+import { checkNames, namesOf } from "./listeners.ts";
 import { Places } from "./places.ts";
 import { CLOSE, type Close, isCursor, isPageId } from "./protocol.ts";
 import { hasValidHost, isHost } from "./request.ts";
@@ -135,7 +135,7 @@ export class Admission {
   }
 
   #names(as: readonly string[], token: string | undefined): ReadonlySet<string> | undefined {
-    if (token === undefined) return new Set(as);
+    if (token === undefined) return namesOf(as);
     const grant = this.#options.signer.verify(token);
     if (!grant || (grant.reader !== undefined && !as.includes(grant.reader))) return undefined;
     return new Set([...as, ...grant.topics]);

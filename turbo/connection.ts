@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { NO_NAMES } from "./listeners.ts";
 import type { Batch, Log } from "./log.ts";
 import { type Close, type Message, REFRESH } from "./protocol.ts";
 
@@ -81,7 +82,7 @@ export class Connection {
   readonly #log: Log;
   readonly #limits: ConnectionLimits;
   /** The names that it listens to. */
-  names: ReadonlySet<string> = new Set();
+  names: ReadonlySet<string> = NO_NAMES;
   /** The page's own id, which `except` names; a Turbo visit changes it. */
   page: string | undefined;
 

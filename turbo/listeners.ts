@@ -6,6 +6,14 @@
 const MAX_NAMES = 128;
 const MAX_NAME_LENGTH = 255;
 
+/** The names of all who have none: one set, which is near at hand for each message. */
+export const NO_NAMES: ReadonlySet<string> = new Set();
+
+/** A list of names as a set. */
+export function namesOf(list: readonly string[]): ReadonlySet<string> {
+  return list.length === 0 ? NO_NAMES : new Set(list);
+}
+
 /** Listeners by the names that they listen to. */
 export class Listeners<Listener> {
   readonly #byName = new Map<string, Set<Listener>>();

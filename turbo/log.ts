@@ -6,6 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import { conflationKeys } from "./conflation.ts";
+import { NO_NAMES } from "./listeners.ts";
 import { Gaps, type GapsState } from "./gaps.ts";
 import { cursorOf, isEpoch, type Message, parseCursor } from "./protocol.ts";
 
@@ -69,7 +70,6 @@ interface Node extends Entry {
   isGone: boolean;
 }
 
-const NO_NAMES: ReadonlySet<string> = new Set();
 const NOTHING: Channel[] = [];
 /** Earlier names of the log that are known: each is one outage of an engine. */
 const MAX_PAST = 16;

@@ -6,7 +6,7 @@
  */
 import type { Visitor } from "./admission.ts";
 import { type Carrier, Connection, type ConnectionLimits } from "./connection.ts";
-import { Listeners } from "./listeners.ts";
+import { Listeners, namesOf, NO_NAMES } from "./listeners.ts";
 import type { Audience, Entry, Log } from "./log.ts";
 import { Agenda, CLOCK, type Clock } from "./pace.ts";
 import { CLOSE, type Close, type Since } from "./protocol.ts";
@@ -117,7 +117,7 @@ export class Readers {
       // Spelled as a heartbeat: a page whose first `since` is under way must not take it for its
       // marker. Taken before `onChange`, which may push.
       const cursor = this.#log.beat();
-      this.#listen(connection, new Set(visitor.as));
+      this.#listen(connection, namesOf(visitor.as));
       connection.mark(cursor);
       this.#flush(connection, this.#clock.now());
     } else {
@@ -136,7 +136,7 @@ export class Readers {
     if (connection.carrier.buffered > this.#options.maxBuffered) return false;
     connection.page = page ?? connection.page;
     const names = visitor.names(token);
-    this.#listen(connection, names ?? new Set(visitor.as));
+    this.#listen(connection, names ?? namesOf(visitor.as));
     connection.resume(cursor);
     if (!names) connection.refresh();
     this.#flush(connection, this.#clock.now());
@@ -152,7 +152,7 @@ export class Readers {
     this.#blocked.delete(connection);
     connection.hasEnded = true;
     visitor.release();
-    this.#listen(connection, new Set());
+    this.#listen(connection, NO_NAMES);
     if (this.#all.size === 0) this.#rest();
   }
 
