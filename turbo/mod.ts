@@ -37,6 +37,7 @@ export type { ConnectionLimits } from "./connection.ts";
 export { type Copy, type Engine, memory, type MemoryOptions, type Push } from "./engine.ts";
 export { type Middleware, turboForms } from "./hono.ts";
 export { html, type Markup, raw } from "./html.ts";
+export type { GapsState } from "./gaps.ts";
 export type { Audience, Batch, Entry, Log, LogOptions, LogState } from "./log.ts";
 export type { Message } from "./protocol.ts";
 export {
