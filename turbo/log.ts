@@ -162,6 +162,7 @@ export class Log {
       );
     }
     this.#position = position;
+    this.#last = undefined;
   }
 
   /**

@@ -224,7 +224,9 @@ Deno.test("Log.positionOf() knows its own past, and what is ahead of it under it
 Deno.test("Log.append() takes a position from elsewhere, and skip() leaves one out", () => {
   const log = new Log({ epoch: "e" });
   assert.equal(log.append(append("a", "1"), {}, 5).cursor, "e.5");
+  assert.equal((log.after(0) as Batch).position, 5);
   log.skip(7);
+  assert.equal((log.after(0) as Batch).position, 7);
   assert.equal(log.cursor, "e.7");
   assert.equal(log.append(append("a", "2")).position, 8);
   assert.deepEqual(htmlOf(log.after(5)), [append("a", "2")]);
