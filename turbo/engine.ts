@@ -55,7 +55,8 @@ export interface MemoryOptions {
    * the next start, so that pages which were open are sent what they missed instead of fetching
    * themselves again. One process at a time; needs permission to read and write there.
    *
-   * What the pages show must outlive the restart too, and what changes it while no process runs must
+   * A copy must never be put back, as from a backup: pages have gone on since it was made, and the
+   * same cursors would mean something else. What the pages show must outlive the restart too, and what changes it while no process runs must
    * be pushed at the start: the log knows nothing of it. Default: none.
    */
   file?: string;
