@@ -56,8 +56,9 @@ export interface MemoryOptions {
    * themselves again. One process at a time; needs permission to read and write there.
    *
    * A copy must never be put back, as from a backup: pages have gone on since it was made, and the
-   * same cursors would mean something else. What the pages show must outlive the restart too, and what changes it while no process runs must
-   * be pushed at the start: the log knows nothing of it. Default: none.
+   * same cursors would mean something else. What the pages show must outlive the restart too, and
+   * what changes it while no process runs must be pushed at the start: the log knows nothing of it.
+   * Default: none.
    */
   file?: string;
 }
