@@ -120,10 +120,11 @@ function changes(app: ModelApp, times = 1): void {
 }
 
 function setHidden(page: Page, hidden: boolean): Promise<void> {
-  return page.evaluate(
-    (hidden) => (window as unknown as { setHidden(value: boolean): void }).setHidden(hidden),
-    hidden,
-  );
+  return inPage(page, () =>
+    page.evaluate(
+      (hidden) => (window as unknown as { setHidden(value: boolean): void }).setHidden(hidden),
+      hidden,
+    ));
 }
 
 async function goTo(page: Page, link: "a" | "b" | "slow"): Promise<void> {
@@ -140,6 +141,17 @@ async function loses(page: Page, cause: () => void): Promise<void> {
 // A visit that finds the line cut makes the browser load the page in full.
 async function online(page: Page): Promise<void> {
   await page.evaluate(() => void dispatchEvent(new Event("online"))).catch(ignoreNavigation);
+}
+
+// A visit whose request was cut makes Turbo load the page by the browser, whenever that is.
+async function inPage<T>(page: Page, evaluate: () => Promise<T>): Promise<T> {
+  try {
+    return await evaluate();
+  } catch (error) {
+    ignoreNavigation(error as Error);
+    await page.waitForLoadState();
+    return await evaluate();
+  }
 }
 
 function ignoreNavigation(error: Error): undefined {
@@ -641,10 +653,11 @@ const STEPS: readonly Step[] = [
 ];
 
 async function traverse(page: Page, way: "Back" | "Forward"): Promise<void> {
-  const can = await page.evaluate(
-    (key) => Reflect.get(Reflect.get(window, "navigation"), key),
-    `canGo${way}`,
-  );
+  const can = await inPage(page, () =>
+    page.evaluate(
+      (key) => Reflect.get(Reflect.get(window, "navigation"), key),
+      `canGo${way}`,
+    ));
   if (can) await page[`go${way}`]({ waitUntil: "commit" });
 }
 
