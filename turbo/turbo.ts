@@ -129,6 +129,14 @@ export class Turbo {
   readonly #scripts: readonly Asset[];
   readonly #scriptUrls: readonly string[];
   #closed: Promise<void> | undefined;
+  // Called from callbacks and timers, where a throw would end the process. One for all connections.
+  readonly #report = (message: string, error: unknown): void => {
+    try {
+      this.#options.onError(message, error);
+    } catch (failure) {
+      console.error(message, error, "and onError failed:", failure);
+    }
+  };
 
   /**
    * An application with no pages yet.
@@ -157,7 +165,7 @@ export class Turbo {
       ...rest,
     };
     const { path, assetsPath, tokenLifetime, onNotice } = this.#options;
-    const report = this.#report.bind(this);
+    const report = this.#report;
     this.#log = new Log(log);
     this.#signer = new Signer({ secret, lifetime: tokenLifetime, onNotice });
     this.#readers = new Readers(this.#log, { ...this.#options, report });
@@ -260,7 +268,7 @@ export class Turbo {
     if (visitor instanceof Response) return visitor;
     const readers = this.#readers;
     const { upgrade, idleTimeout, behindAfter: highWaterMark } = this.#options;
-    const report = this.#report.bind(this);
+    const report = this.#report;
     try {
       return visitor.transport === "websocket"
         ? openWebSocket(request, visitor, { readers, upgrade, idleTimeout, report })
@@ -340,14 +348,5 @@ export class Turbo {
       restart: () => this.#readers.restart(),
       notice: (message) => this.#options.onNotice(message),
     };
-  }
-
-  // Called from callbacks and timers, where a throw would end the process.
-  #report(message: string, error: unknown): void {
-    try {
-      this.#options.onError(message, error);
-    } catch (failure) {
-      console.error(message, error, "and onError failed:", failure);
-    }
   }
 }
