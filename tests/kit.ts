@@ -11,7 +11,7 @@
  * @module
  */
 import { connected as isConnected, type ConnectedOptions } from "../turbo/testing.ts";
-import type { Turbo } from "../turbo/mod.ts";
+import { Turbo, type TurboOptions } from "../turbo/mod.ts";
 
 export { parseFrame, PROTOCOL, sinceOf } from "../turbo/testing.ts";
 
@@ -126,6 +126,22 @@ export function serve(
     url: `http://127.0.0.1:${server.addr.port}`,
     port: server.addr.port,
     [Symbol.asyncDispose]: () => within(server.shutdown(), "the server to end"),
+  };
+}
+
+/** A stream alone, on a server in this process that answers every path with it. */
+export function serveStream(
+  options: TurboOptions = {},
+): { readonly turbo: Turbo; readonly url: string } & AsyncDisposable {
+  const turbo = new Turbo(options);
+  const server = serve((request) => turbo.connect(request));
+  return {
+    turbo,
+    url: server.url,
+    async [Symbol.asyncDispose]() {
+      await turbo.close({ deadline: 1_000, window: 0 });
+      await server[Symbol.asyncDispose]();
+    },
   };
 }
 

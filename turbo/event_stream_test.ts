@@ -1,25 +1,11 @@
 import assert from "node:assert/strict";
-import { serve, until, within } from "../tests/kit.ts";
+import { serveStream, until, within } from "../tests/kit.ts";
 import { EventStreamCarrier } from "./event_stream.ts";
 import { html } from "./html.ts";
 import { CLOSE } from "./protocol.ts";
 import { append } from "./streams.ts";
-import { Turbo, type TurboOptions } from "./turbo.ts";
 
 const item = (n: number) => append("list", html`<li>${n}</li>`);
-
-function start(options: TurboOptions = {}) {
-  const turbo = new Turbo(options);
-  const server = serve((request) => turbo.connect(request));
-  return {
-    turbo,
-    url: `${server.url}/turbo-stream`,
-    async [Symbol.asyncDispose]() {
-      await turbo.close({ deadline: 1_000, window: 0 });
-      await server[Symbol.asyncDispose]();
-    },
-  };
-}
 
 async function events(url: string, headers: Record<string, string> = {}) {
   const abort = new AbortController();
@@ -47,7 +33,7 @@ async function events(url: string, headers: Record<string, string> = {}) {
 }
 
 Deno.test("SSE has the cursor as id and the HTML as data, and resumes by both ways", async () => {
-  await using server = start();
+  await using server = serveStream();
   const { turbo, url } = server;
   const begin = turbo.cursor;
   turbo.push(item(1));
@@ -66,7 +52,7 @@ Deno.test("SSE has the cursor as id and the HTML as data, and resumes by both wa
 });
 
 Deno.test("SSE without a cursor is live from its moment and tells where that is", async () => {
-  await using server = start();
+  await using server = serveStream();
   const { turbo } = server;
   turbo.push(item(1));
   await using stream = await events(server.url);
@@ -77,7 +63,7 @@ Deno.test("SSE without a cursor is live from its moment and tells where that is"
 });
 
 Deno.test("SSE has one event for each push, also of one turn", async () => {
-  await using server = start();
+  await using server = serveStream();
   const { turbo } = server;
   await using stream = await events(`${server.url}?since=${turbo.cursor}`);
   await stream.until("\n\n");
@@ -90,13 +76,13 @@ Deno.test("SSE has one event for each push, also of one turn", async () => {
 });
 
 Deno.test("SSE has heartbeats, as events that are no messages", async () => {
-  await using server = start({ heartbeat: 100 });
+  await using server = serveStream({ heartbeat: 100 });
   await using stream = await events(`${server.url}?since=${server.turbo.cursor}`);
   await stream.until(`event: cursor\nid: ${server.turbo.cursor}.`);
 });
 
 Deno.test("SSE connections are counted, and gone when the reader goes", async () => {
-  await using server = start();
+  await using server = serveStream();
   {
     await using stream = await events(server.url);
     await stream.until("id:");

@@ -1,27 +1,14 @@
 import assert from "node:assert/strict";
 import { HANDSHAKE } from "../tests/raw.ts";
-import { connect, serve, type TestClient, until, within } from "../tests/kit.ts";
+import { connect, serve, serveStream, type TestClient, until, within } from "../tests/kit.ts";
 import { html } from "./html.ts";
 import { parseFrame, PROTOCOL, REFRESH } from "./protocol.ts";
 import { append, replace } from "./streams.ts";
-import { Turbo, type TurboOptions } from "./turbo.ts";
+import { Turbo } from "./turbo.ts";
 import { WebSocketCarrier } from "./websocket.ts";
 
 const box = (n: number) => replace("box", html`<b id="box">${n}</b>`);
 const item = (n: number) => append("list", html`<li>${n}</li>`);
-
-function start(options: TurboOptions = {}) {
-  const turbo = new Turbo(options);
-  const server = serve((request) => turbo.connect(request));
-  return {
-    turbo,
-    url: server.url,
-    async [Symbol.asyncDispose]() {
-      await turbo.close({ deadline: 1_000, window: 0 });
-      await server[Symbol.asyncDispose]();
-    },
-  };
-}
 
 function follow(url: string, since: string, query = ""): Promise<TestClient> {
   return connect(url, { path: `/turbo-stream?since=${since}${query}`, protocol: PROTOCOL });
@@ -35,7 +22,7 @@ async function next(client: TestClient): Promise<[cursor: string, html: string][
 // ---- The sub-protocol
 
 Deno.test("A since in the URL is answered by its marker, what was missed and what comes", async () => {
-  await using server = start();
+  await using server = serveStream();
   const { turbo } = server;
   const since = turbo.cursor;
   turbo.push(item(1));
@@ -50,7 +37,7 @@ Deno.test("A since in the URL is answered by its marker, what was missed and wha
 });
 
 Deno.test("A later since goes back to where it says, behind its marker", async () => {
-  await using server = start();
+  await using server = serveStream();
   const { turbo } = server;
   const begin = turbo.cursor;
   await using client = await follow(server.url, begin);
@@ -63,7 +50,7 @@ Deno.test("A later since goes back to where it says, behind its marker", async (
 });
 
 Deno.test("A since at the head is answered by its marker and nothing else", async () => {
-  await using server = start();
+  await using server = serveStream();
   const { turbo } = server;
   turbo.push(item(1));
   await using client = await follow(server.url, turbo.cursor);
@@ -75,7 +62,7 @@ Deno.test("A since at the head is answered by its marker and nothing else", asyn
 });
 
 Deno.test("Ten pushes of one turn are one message with ten cursors", async () => {
-  await using server = start();
+  await using server = serveStream();
   const { turbo } = server;
   await using client = await follow(server.url, turbo.cursor);
   await client.next();
@@ -87,7 +74,7 @@ Deno.test("Ten pushes of one turn are one message with ten cursors", async () =>
 });
 
 Deno.test("A reader who was away gets the newest box and each event", async () => {
-  await using server = start();
+  await using server = serveStream();
   const { turbo } = server;
   const since = turbo.cursor;
   for (let n = 0; n < 100; n++) turbo.push(box(n));
@@ -109,7 +96,7 @@ const gaps: [string, (turbo: Turbo) => string][] = [
 ];
 for (const [name, make] of gaps) {
   Deno.test(`A cursor ${name} is a gap: the marker and one refresh, then what comes`, async () => {
-    await using server = start({ log: { maxEntries: 3 } });
+    await using server = serveStream({ log: { maxEntries: 3 } });
     const { turbo } = server;
     const cursor = make(turbo);
     await using client = await follow(server.url, cursor);
@@ -121,7 +108,7 @@ for (const [name, make] of gaps) {
 }
 
 Deno.test("A since that is malformed is refused: 400 in the URL, 1008 on the connection", async () => {
-  await using server = start();
+  await using server = serveStream();
   const headers = { accept: "text/event-stream" };
   for (const since of ["%00", "a%20b", "a".repeat(65), "%3Cb%3E", ""]) {
     const response = await fetch(`${server.url}/turbo-stream?since=${since}`, { headers });
@@ -138,7 +125,7 @@ Deno.test("A since that is malformed is refused: 400 in the URL, 1008 on the con
 });
 
 Deno.test("A since of 1 MB is refused, on the connection and in the URL", async () => {
-  await using server = start();
+  await using server = serveStream();
   await using client = await follow(server.url, server.turbo.cursor);
   client.socket.send("since " + "a".repeat(1_000_000));
   assert.equal((await within(client.closed, "the close")).code, 1009);
@@ -153,14 +140,14 @@ Deno.test("A since of 1 MB is refused, on the connection and in the URL", async 
 });
 
 Deno.test("A token in the URL of a WebSocket is refused: proxies write down URLs", async () => {
-  await using server = start();
+  await using server = serveStream();
   await assert.rejects(follow(server.url, server.turbo.cursor, "&token=a.b"));
   await using client = await follow(server.url, server.turbo.cursor, "&token=");
   await client.next();
 });
 
 Deno.test("A heartbeat is a cursor alone that no marker can be taken for", async () => {
-  await using server = start({ heartbeat: 150 });
+  await using server = serveStream({ heartbeat: 150 });
   const { turbo } = server;
   turbo.push(item(1));
   const since = turbo.cursor;
@@ -182,7 +169,7 @@ Deno.test("A heartbeat is a cursor alone that no marker can be taken for", async
 });
 
 Deno.test("A connection without a since is live from its moment, and its first cursor is no marker", async () => {
-  await using server = start();
+  await using server = serveStream();
   const { turbo } = server;
   turbo.push(item(1));
   await using client = await connect(server.url, { protocol: PROTOCOL });
@@ -194,7 +181,7 @@ Deno.test("A connection without a since is live from its moment, and its first c
 });
 
 Deno.test("push({ except }) skips the page but takes its cursor on", async () => {
-  await using server = start();
+  await using server = serveStream();
   const { turbo } = server;
   await using me = await follow(server.url, turbo.cursor, "&page=me");
   await using other = await follow(server.url, turbo.cursor);
@@ -214,7 +201,7 @@ Deno.test("push({ except }) skips the page but takes its cursor on", async () =>
 
 Deno.test("A plain client gets naked HTML, from its moment on, and no heartbeat", async () => {
   const beat = 40;
-  await using server = start({ heartbeat: beat });
+  await using server = serveStream({ heartbeat: beat });
   const { turbo } = server;
   turbo.push(item(1));
   await using client = await connect(server.url);
@@ -227,7 +214,7 @@ Deno.test("A plain client gets naked HTML, from its moment on, and no heartbeat"
 });
 
 Deno.test("A plain client gets the pushes of one turn as one message of naked HTML", async () => {
-  await using server = start();
+  await using server = serveStream();
   await using client = await connect(server.url);
   await until(() => server.turbo.size === 1, "it is connected");
   for (const n of [1, 2]) server.turbo.push(item(n));
@@ -235,7 +222,7 @@ Deno.test("A plain client gets the pushes of one turn as one message of naked HT
 });
 
 Deno.test("A plain client may send 100 messages a minute, and no more", async () => {
-  await using server = start();
+  await using server = serveStream();
   await using client = await connect(server.url);
   for (let n = 0; n < 100; n++) client.socket.send("x");
   await until(() => server.turbo.size === 1, "it is connected");
@@ -246,7 +233,7 @@ Deno.test("A plain client may send 100 messages a minute, and no more", async ()
 });
 
 Deno.test("A message of more than 4 KiB is refused with 1009, counted in bytes", async () => {
-  await using server = start();
+  await using server = serveStream();
   for (const text of ["x".repeat(4_097), "€".repeat(1_366)]) {
     await using client = await connect(server.url);
     client.socket.send(text);
@@ -260,7 +247,7 @@ Deno.test("A message of more than 4 KiB is refused with 1009, counted in bytes",
 });
 
 Deno.test("A binary message is refused with 1003", async () => {
-  await using server = start();
+  await using server = serveStream();
   await using client = await connect(server.url);
   client.socket.send(new Uint8Array(8));
   assert.equal((await within(client.closed, "the close")).code, 1003);
@@ -304,7 +291,7 @@ Deno.test("A socket that is closing takes nothing more, and does not throw", asy
 // ---- Replay and live, overlapping
 
 Deno.test("20 clients that come, go and ask at random get each of 2,000 pushes once, in order", async () => {
-  await using server = start({ log: { maxEntries: 4_000 }, frame: 2 });
+  await using server = serveStream({ log: { maxEntries: 4_000 }, frame: 2 });
   const { turbo, url } = server;
   const total = 2_000;
   let seed = 1;
