@@ -3,10 +3,11 @@
  *
  * @module
  */
-/** Whom entries are for, as far as it matters: those of one audience can supersede each other. */
-interface Audience {
-  readonly to?: readonly string[] | undefined;
-  readonly except?: string | undefined;
+
+/** Whom an entry is for, as text that is equal for equal audiences. */
+export function audienceKey(to: readonly string[] | undefined): string {
+  if (to === undefined) return "";
+  return to.length === 1 ? `"${to[0]}` : JSON.stringify([...to].sort());
 }
 
 /**
@@ -14,15 +15,14 @@ interface Audience {
  * lone `replace` or `update` of one id has a key; a `replace` only where the new element has the
  * target's id, for otherwise the next one finds nothing and this one must stay.
  */
-export function conflationKeys(html: string, { to, except }: Audience): string[] {
-  if (except !== undefined) return [];
+export function conflationKeys(html: string, audience: string): string[] {
   const [head, verb, target] =
     /^<turbo-stream action="(replace|update)" target="([^"]*)"(?: method="morph")?>/.exec(html) ??
       [];
   if (!head || html.indexOf("</turbo-stream>") !== html.length - "</turbo-stream>".length) {
     return [];
   }
-  const key = (verb: string) => JSON.stringify([verb, target, to ? [...to].sort() : null]);
+  const key = (verb: string) => `${verb} ${target}"${audience}`; // no target holds a quote
   if (verb === "update") return [key("update")];
   const [tag = ""] = /^<template>\s*<[a-z][^\s/>]*(?:\s+[^\s=>]+(?:="[^"]*")?)*/i.exec(
     html.slice(head.length),

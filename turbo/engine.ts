@@ -86,7 +86,8 @@ export class Memory implements Engine {
     this.#copy = copy;
     if (this.#file === undefined) return;
     const state = this.#take(this.#file);
-    if (state) copy.log.load(state.log);
+    // By the clock on the wall, as no other goes on meanwhile; where that was set back, as 0.
+    if (state) copy.log.load(state.log, Math.max(0, Date.now() - state.savedAt));
     if (!this.#isBarred) copy.secret = state?.secret ?? crypto.randomUUID();
   }
 
@@ -129,7 +130,8 @@ export class Memory implements Engine {
 
   #leave(): void {
     if (this.#file === undefined || this.#isBarred) return;
-    const state: State = { secret: this.#copy.secret, log: this.#copy.log.save() };
+    const { secret, log } = this.#copy;
+    const state: State = { savedAt: Date.now(), secret, log: log.save() };
     this.#attempt(() => leaveState(this.#file!, JSON.stringify(state)));
   }
 
@@ -158,6 +160,8 @@ export class Memory implements Engine {
 
 /** What is left to the next process. */
 interface State {
+  /** When, in milliseconds since 1970. */
+  savedAt: number;
   secret: string | undefined;
   log: LogState;
 }

@@ -3,7 +3,7 @@ import { directory } from "../tests/kit.ts";
 import { type Copy, type Engine, memory, type Push } from "./engine.ts";
 import { html } from "./html.ts";
 import { type Entry, Log } from "./log.ts";
-import { leaveState } from "./state_file.ts";
+import { leaveState, takeState } from "./state_file.ts";
 import { append, replace, type Stream } from "./streams.ts";
 import { Turbo, type TurboOptions } from "./turbo.ts";
 
@@ -78,6 +78,34 @@ Deno.test("memory({ file }) goes on over a clean stop: same cursor, entries, top
   await two.close();
 });
 
+for (
+  const [name, hours, size] of [
+    ["a short stop", 0, 1],
+    ["a long stop: what is too old is gone", 1, 0],
+    ["a clock that was set back meanwhile", -1, 1],
+  ] as const
+) {
+  Deno.test(`memory({ file }) goes on over ${name}`, async () => {
+    using at = place();
+    const [one, two] = [memory({ file: at.file }), memory({ file: at.file })];
+    const [before, after] = [copy(), copy()];
+    one.start(before);
+    one.push({ html: item(1) });
+    await one.close();
+    const taken = takeState(at.file);
+    assert("text" in taken);
+    const { savedAt, ...state } = JSON.parse(taken.text);
+    assert(Math.abs(Date.now() - savedAt) < 60_000);
+    leaveState(at.file, JSON.stringify({ ...state, savedAt: savedAt - hours * 60 * 60 * 1000 }));
+    two.start(after);
+    assert.deepEqual([after.log.cursor, after.log.size], [before.log.cursor, size]);
+    assert.equal(after.log.after(0) === "gap", size === 0);
+    // And not younger than it was:
+    after.log.expire(performance.now() + 15 * 60 * 1000 + 1);
+    assert.equal(after.log.size, 0);
+  });
+}
+
 Deno.test("memory({ file }) begins anew after a stop that was not clean", async () => {
   using at = place();
   const one = start(at.file);
@@ -93,7 +121,7 @@ for (
     ["cut off", (text: string) => text.slice(0, -5), /it is damaged/, false],
     [
       "of another version",
-      (text: string) => text.replace("state 1", "state 2"),
+      (text: string) => text.replace(/state \d+/, "state 1"),
       /another version/,
       false,
     ],

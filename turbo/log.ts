@@ -5,17 +5,23 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { conflationKeys } from "./conflation.ts";
+import { Channel, Channels } from "./channel.ts";
+import { audienceKey, conflationKeys } from "./conflation.ts";
+import { Elements, type Told } from "./elements.ts";
 import { NO_NAMES } from "./listeners.ts";
-import { Gaps, type GapsState } from "./gaps.ts";
+import { CLOCK, type Clock } from "./pace.ts";
 import { cursorOf, isEpoch, type Message, parseCursor } from "./protocol.ts";
+import { meaningOf } from "./removal.ts";
+import { Watermarks, type WatermarksState } from "./watermarks.ts";
 
 /** Limits of a {@linkcode Log}. */
 export interface LogOptions {
   /** Entries kept. Default 1,000. */
   maxEntries?: number;
-  /** Bytes of HTML kept, as UTF-8. Default 4 MiB. */
+  /** Bytes of HTML and of names kept, as UTF-8. Default 4 MiB. */
   maxBytes?: number;
+  /** Milliseconds for which an entry is kept. Default 15 minutes. */
+  maxAge?: number;
   /** Names this life of the log: 1 to 32 letters, digits, `_`, `-`. Default: random. */
   epoch?: string;
 }
@@ -56,21 +62,30 @@ export interface LogState {
   readonly position: number;
   /** How many heartbeats there were. */
   readonly beats: number;
-  /** Up to where entries are gone. */
-  readonly gaps: GapsState;
-  /** What is held, oldest first. */
-  readonly entries: readonly Omit<Entry, "bytes" | "cursor">[];
+  /** Up to where entries for everyone are gone. */
+  readonly goneForAll: number;
+  /** Up to where entries are gone, for each name. */
+  readonly gone: WatermarksState;
+  /** Up to where names are revoked. */
+  readonly revoked: WatermarksState;
+  /** What is held, oldest first, each with its age in milliseconds. */
+  readonly entries: readonly (Omit<Entry, "bytes" | "cursor"> & { readonly age: number })[];
 }
 
-interface Node extends Entry {
+interface Node extends Entry, Told {
   cursor: string;
+  /** What it takes of the log: its HTML and its names. */
+  readonly size: number;
+  /** When it was appended, by the log's clock. */
+  readonly at: number;
   readonly keys: readonly string[];
   older: Node | undefined;
   newer: Node | undefined;
   isGone: boolean;
 }
 
-const NOTHING: Channel[] = [];
+const NOTHING: Channel<Node>[] = [];
+const NO_KEYS: readonly string[] = [];
 /** Earlier names of the log that are known: each is one outage of an engine. */
 const MAX_PAST = 16;
 
@@ -78,6 +93,8 @@ const MAX_PAST = 16;
 export class Log {
   readonly #maxEntries: number;
   readonly #maxBytes: number;
+  readonly #maxAge: number;
+  readonly #clock: Pick<Clock, "now">;
   #epoch: string;
   #past: (readonly [epoch: string, end: number])[] = [];
   #position = 0;
@@ -88,20 +105,32 @@ export class Log {
   #entries = 0;
   #bytes = 0;
   readonly #byKey = new Map<string, Node>();
+  readonly #elements = new Elements<Node>();
   /** The same entries by who they are for, so that a reader costs what is for it. */
-  #everyone = new Channel();
-  readonly #byName = new Map<string, Channel>();
-  readonly #gaps: Gaps;
+  #everyone = new Channel<Node>();
+  readonly #byName = new Channels<Node>();
+  /** Up to where entries are gone, for everyone and for each name: who missed one has a gap. */
+  #goneForAll = 0;
+  readonly #gone: Watermarks;
+  readonly #revoked: Watermarks;
   /** The last batch of one channel: when many readers are at one position, they share it. */
-  #last: { channel: Channel; after: number; maxBytes: number; batch: Batch } | undefined;
+  #last: { channel: Channel<Node>; after: number; maxBytes: number; batch: Batch } | undefined;
 
-  /** An empty log. */
-  constructor(options: LogOptions = {}) {
-    const { maxEntries = 1_000, maxBytes = 4 * 1024 * 1024, epoch = randomEpoch() } = options;
+  /** An empty log. Its clock must not go back. */
+  constructor(options: LogOptions = {}, clock: Pick<Clock, "now"> = CLOCK) {
+    const {
+      maxEntries = 1_000,
+      maxBytes = 4 * 1024 * 1024,
+      maxAge = 15 * 60 * 1000,
+      epoch = randomEpoch(),
+    } = options;
     this.#maxEntries = maxEntries;
     this.#maxBytes = maxBytes;
+    this.#maxAge = maxAge;
+    this.#clock = clock;
     this.#epoch = checkEpoch(epoch);
-    this.#gaps = new Gaps(maxEntries);
+    this.#gone = new Watermarks(maxEntries);
+    this.#revoked = new Watermarks(maxEntries);
   }
 
   /** The newest position; 0 before the first. */
@@ -119,7 +148,7 @@ export class Log {
     return this.#entries;
   }
 
-  /** Bytes of HTML held. */
+  /** Bytes of HTML and of names held. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -133,25 +162,62 @@ export class Log {
   }
 
   /**
-   * Adds an entry, which takes the place of the entries that it supersedes. Where the order comes
-   * from elsewhere it brings its position. An entry that is larger than the whole log is not kept:
-   * for those it was for it is a gap.
+   * Adds an entry, which takes the place of the entries that it supersedes and takes out those of
+   * elements that it removes. Where the order comes from elsewhere it brings its position. An entry
+   * that is larger than the whole log is not kept: for those it was for it is a gap.
    *
    * @throws {RangeError} when the position is not after the newest one
    */
   append(html: string, audience: Audience = {}, position: number = this.#position + 1): Entry {
     this.skip(position);
     const to = audience.to && [...new Set(audience.to)]; // a list of its own, which nobody changes
-    const node = this.#node({ position, html, to, except: audience.except });
+    const at = this.#clock.now();
+    const node = this.#node({ position, html, to, except: audience.except }, at);
+    this.expire(at);
     if (to?.length === 0) return node; // for nobody
     for (const key of node.keys) {
       const superseded = this.#byKey.get(key);
       if (superseded) this.#unlink(superseded);
     }
-    if (node.bytes > this.#maxBytes) this.#gaps.add(node);
+    if (node.size > this.#maxBytes) this.#miss(node);
     else this.#link(node);
+    for (const id of node.meaning.removes) {
+      for (const gone of this.#elements.goneWith(id, node)) this.#unlink(gone);
+    }
     this.#trim();
     return node;
+  }
+
+  /** Drops what is too old, as it would never be given out: for those who missed it, it is a gap. */
+  expire(now: number = this.#clock.now()): void {
+    // Entries are in the order of their ages.
+    while (this.#oldest && now - this.#oldest.at > this.#maxAge) this.#drop(this.#oldest);
+  }
+
+  /**
+   * Moves on by one position, or to the one given, before which nothing that was signed for a name
+   * counts any more.
+   *
+   * @throws {RangeError} when the position is not after the newest one
+   */
+  revoke(name: string, position: number = this.#position + 1): void {
+    this.skip(position);
+    this.#revoked.raise(name, position);
+  }
+
+  /** Whether one of the names was revoked after a position, or may have been: not all are remembered. */
+  isRevoked(names: Iterable<string>, position: number): boolean {
+    return this.#revoked.isAbove(position, names);
+  }
+
+  /**
+   * Whether nothing was said to these names after one position and up to another: it neither stands in
+   * the log nor is gone from it. What is for everyone does not count, nor what was superseded.
+   */
+  isSilent(names: ReadonlySet<string>, after: number, until: number): boolean {
+    if (this.#gone.isAbove(after, names)) return false;
+    const said = this.#channelsAfter(after, names).flatMap((channel) => channel.after(after));
+    return said.every(({ position }) => position > until);
   }
 
   /** Moves on to a position at which there is nothing. @throws {RangeError} when it is not ahead */
@@ -178,7 +244,10 @@ export class Log {
     this.#last = undefined;
   }
 
-  /** Begins another life at a position: empty, and nothing before it is known. */
+  /**
+   * Begins another life at a position: empty, and nothing before it is known. Whatever was signed
+   * before counts as revoked.
+   */
   reset(epoch: string, position: number): void {
     this.#epoch = checkEpoch(epoch);
     this.#past = [];
@@ -186,9 +255,12 @@ export class Log {
     this.#oldest = this.#newest = this.#last = undefined;
     this.#entries = this.#bytes = 0;
     this.#byKey.clear();
+    this.#elements.clear();
     this.#everyone = new Channel();
     this.#byName.clear();
-    this.#gaps.reset(position);
+    this.#goneForAll = position;
+    this.#gone.reset(position);
+    this.#revoked.reset(position);
   }
 
   /**
@@ -206,13 +278,18 @@ export class Log {
    * The entries after a position for a reader of these names, oldest first and no more than come to
    * `maxBytes` (but one at least), or `"gap"` where some of them are gone. An entry that was
    * superseded is not missing: a newer one says all that it said.
+   *
+   * Reading the clock costs more than all else here: whoever asks for many readers and knows the time
+   * of the log's clock gives it.
    */
   after(
     position: number,
     names: ReadonlySet<string> = NO_NAMES,
     maxBytes: number = Infinity,
+    now: number = this.#clock.now(),
   ): Batch | "gap" {
-    if (this.#gaps.has(position, names)) return "gap";
+    this.expire(now);
+    if (position < this.#goneForAll || this.#gone.isAbove(position, names)) return "gap";
     const own = names.size === 0 ? NOTHING : this.#channelsAfter(position, names);
     if (own.length === 0) return this.#batchOf(this.#everyone, position, maxBytes);
     const channels = this.#everyone.position > position ? [this.#everyone, ...own] : own;
@@ -222,37 +299,47 @@ export class Log {
 
   /** Everything that another process needs to go on. */
   save(): LogState {
+    const now = this.#clock.now();
+    this.expire(now);
     const entries = [];
     for (let node = this.#oldest; node; node = node.newer) {
-      const { position, html, to, except } = node;
-      entries.push({ position, html, to, except });
+      const { position, html, to, except, at } = node;
+      entries.push({ position, html, to, except, age: now - at });
     }
     return {
       epoch: this.#epoch,
       past: this.#past,
       position: this.#position,
       beats: this.#beats,
-      gaps: this.#gaps.save(),
+      goneForAll: this.#goneForAll,
+      gone: this.#gone.save(),
+      revoked: this.#revoked.save(),
       entries,
     };
   }
 
   /**
-   * Goes on where another process saved. Whoever lets two processes do so, one after the other or at
+   * Goes on where another process saved, some milliseconds ago. Whoever lets two processes do so, one after the other or at
    * once, must {@linkcode fork} each, or their cursors would be equal where their entries are not.
    */
-  load({ epoch, past, position, beats, gaps, entries }: LogState): void {
-    this.reset(epoch, 0);
-    this.#past = [...past];
-    this.#beats = beats;
-    this.#gaps.load(gaps);
-    for (const entry of entries) this.#link(this.#node(entry));
-    this.#position = position;
+  load(state: LogState, elapsed: number = 0): void {
+    const now = this.#clock.now();
+    this.reset(state.epoch, 0);
+    this.#past = [...state.past];
+    this.#position = state.position;
+    this.#beats = state.beats;
+    this.#goneForAll = state.goneForAll;
+    this.#gone.load(state.gone);
+    this.#revoked.load(state.revoked);
+    for (const { age, ...entry } of state.entries) {
+      this.#link(this.#node(entry, now - age - elapsed));
+    }
+    this.expire(now);
     this.#trim();
   }
 
-  #channelsAfter(position: number, names: ReadonlySet<string>): Channel[] {
-    const channels: Channel[] = [];
+  #channelsAfter(position: number, names: ReadonlySet<string>): Channel<Node>[] {
+    const channels: Channel<Node>[] = [];
     for (const name of names) {
       const channel = this.#byName.get(name);
       if (channel && channel.position > position) channels.push(channel);
@@ -261,7 +348,7 @@ export class Log {
   }
 
   // Made once for all readers that are at one position: this is on the way of every message.
-  #batchOf(channel: Channel, after: number, maxBytes: number): Batch {
+  #batchOf(channel: Channel<Node>, after: number, maxBytes: number): Batch {
     const last = this.#last;
     if (last?.channel === channel && last.after === after && last.maxBytes === maxBytes) {
       return last.batch;
@@ -282,12 +369,22 @@ export class Log {
     };
   }
 
-  #node(entry: LogState["entries"][number]): Node {
+  #node(entry: Omit<Entry, "bytes" | "cursor">, at: number): Node {
+    const { position, html, except } = entry;
+    const bytes = Buffer.byteLength(html);
+    const audience = audienceKey(entry.to);
     return {
       ...entry,
-      cursor: cursorOf(this.#epoch, entry.position),
-      bytes: Buffer.byteLength(entry.html),
-      keys: conflationKeys(entry.html, entry),
+      cursor: cursorOf(this.#epoch, position),
+      bytes,
+      size: bytes + bytesOf(entry),
+      at,
+      audience,
+      keys: except === undefined ? conflationKeys(html, audience) : [],
+      meaning: meaningOf(html),
+      aboutKeys: NO_KEYS,
+      escapes: undefined,
+      shows: NO_KEYS,
       older: undefined,
       newer: undefined,
       isGone: false,
@@ -302,8 +399,10 @@ export class Log {
     else this.#oldest = node;
     this.#newest = node;
     this.#entries++;
-    this.#bytes += node.bytes;
-    for (const channel of this.#channelsOf(node)) channel.add(node);
+    this.#bytes += node.size;
+    this.#elements.add(node);
+    if (node.to === undefined) this.#everyone.add(node);
+    for (const name of node.to ?? []) this.#byName.add(name, node);
     this.#last = undefined;
   }
 
@@ -315,67 +414,30 @@ export class Log {
     const [own] = node.keys;
     if (own !== undefined && this.#byKey.get(own) === node) this.#byKey.delete(own);
     this.#entries--;
-    this.#bytes -= node.bytes;
+    this.#bytes -= node.size;
     node.isGone = true;
     node.older = node.newer = undefined; // whoever holds it would hold all that go after it
-    for (const channel of this.#channelsOf(node)) channel.removed();
-    for (const name of node.to ?? []) {
-      if (this.#byName.get(name)?.isEmpty) this.#byName.delete(name);
-    }
+    this.#elements.removed(node);
+    if (node.to === undefined) this.#everyone.removed();
+    for (const name of node.to ?? []) this.#byName.removed(name);
     this.#last = undefined;
   }
 
   #trim(): void {
     while (this.#oldest && (this.#entries > this.#maxEntries || this.#bytes > this.#maxBytes)) {
-      this.#gaps.add(this.#oldest);
-      this.#unlink(this.#oldest);
+      this.#drop(this.#oldest);
     }
   }
 
-  #channelsOf({ to }: Audience): Channel[] {
-    if (to === undefined) return [this.#everyone];
-    return to.map((name) => {
-      const channel = this.#byName.get(name) ?? new Channel();
-      this.#byName.set(name, channel);
-      return channel;
-    });
-  }
-}
-
-/** The entries for everyone, or for one name, in their order. */
-class Channel {
-  #nodes: Node[] = [];
-  #removed = 0;
-
-  /** The newest position that there was; 0 for none. */
-  get position(): number {
-    return this.#nodes.at(-1)?.position ?? 0;
+  #drop(node: Node): void {
+    this.#miss(node);
+    this.#unlink(node);
   }
 
-  get isEmpty(): boolean {
-    return this.#removed === this.#nodes.length;
-  }
-
-  add(node: Node): void {
-    this.#nodes.push(node);
-  }
-
-  /** One of the nodes has gone; they are taken out when they are most of all. */
-  removed(): void {
-    this.#removed++;
-    if (this.#removed < 32 || this.#removed < this.#nodes.length / 2) return;
-    this.#nodes = this.#nodes.filter((node) => !node.isGone);
-    this.#removed = 0;
-  }
-
-  after(position: number): Node[] {
-    let [low, high] = [0, this.#nodes.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#nodes[middle]!.position > position) high = middle;
-      else low = middle + 1;
-    }
-    return this.#nodes.slice(low).filter((node) => !node.isGone);
+  /** An entry is not there for those who come later. */
+  #miss({ position, to }: Entry): void {
+    if (to === undefined) this.#goneForAll = Math.max(this.#goneForAll, position);
+    for (const name of to ?? []) this.#gone.raise(name, position);
   }
 }
 
@@ -383,6 +445,13 @@ class Channel {
 function merge(lists: readonly Node[][]): Node[] {
   const all = [...new Set(lists.flat())];
   return lists.length > 1 ? all.sort((a, b) => a.position - b.position) : all;
+}
+
+/** Bytes of the names of an audience, as UTF-8. */
+function bytesOf({ to, except }: Audience): number {
+  let bytes = except === undefined ? 0 : Buffer.byteLength(except);
+  for (const name of to ?? []) bytes += Buffer.byteLength(name);
+  return bytes;
 }
 
 function checkEpoch(epoch: string): string {

@@ -37,7 +37,6 @@ export type { ConnectionLimits } from "./connection.ts";
 export { type Copy, type Engine, memory, type MemoryOptions, type Push } from "./engine.ts";
 export { type Middleware, turboForms } from "./hono.ts";
 export { html, type Markup, raw } from "./html.ts";
-export type { GapsState } from "./gaps.ts";
 export type { Audience, Batch, Entry, Log, LogOptions, LogState } from "./log.ts";
 export type { Message } from "./protocol.ts";
 export {
@@ -76,4 +75,5 @@ export {
   Turbo,
   type TurboOptions,
 } from "./turbo.ts";
+export type { WatermarksState } from "./watermarks.ts";
 export type { Upgrade } from "./websocket.ts";

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 
 /** Says what the file is, and in which version. */
-const HEADER = "turbo-deno state 1";
+const HEADER = "turbo-deno state 2";
 const TITLE = HEADER.replace(/\d+$/, "");
 
 /** A state that was left, or why there is none. */

@@ -45,7 +45,7 @@ Deno.test("takeState() takes no state that was cut off anywhere or altered, and 
     assert.deepEqual(takeState(at.file), { missing: "it is damaged" }, `${length} bytes`);
     assert.deepEqual(at.files(), []);
   }
-  for (let index = "turbo-deno state 1".length; index < whole.length; index++) {
+  for (let index = "turbo-deno state 2".length; index < whole.length; index++) {
     const altered = whole.slice();
     altered[index]! ^= 1;
     Deno.writeFileSync(at.file, altered);
@@ -56,7 +56,7 @@ Deno.test("takeState() takes no state that was cut off anywhere or altered, and 
 Deno.test("takeState() takes no state of another version, and removes it", () => {
   using at = place();
   leaveState(at.file, TEXT);
-  const other = Deno.readTextFileSync(at.file).replace("state 1", "state 20");
+  const other = Deno.readTextFileSync(at.file).replace("state 2", "state 20");
   Deno.writeTextFileSync(at.file, other);
   assert.deepEqual(takeState(at.file), { missing: "it is of another version" });
   assert.deepEqual(at.files(), []);
