@@ -303,7 +303,7 @@ function isReset(error: unknown): boolean {
 
 /** The page is sent something new. */
 async function advances(page: TestPage["page"]): Promise<void> {
-  const cursor = () => page.evaluate(`document.body.dataset.turboCursor`);
+  const cursor = () => page.evaluate(`document.querySelector("meta[name=turbo-cursor]").content`);
   const before = await cursor();
   await until(async () => await cursor() !== before, "the page moves on");
 }

@@ -6,10 +6,11 @@
 // The browser's side of turbo-stream.v2 (see protocol.ts): one line to the server, and a page that
 // shows the newest state. Plain JavaScript with JSDoc types, served as it is.
 //
-// Each part of a page knows what it has had: the nearest `data-turbo-cursor` on or above an element
-// is the cursor that its content is at. The body always has one. A <turbo-frame>, or a target that a
-// form's answer replaced, has its own while it is ahead of the body or behind it. The attribute is
-// in the DOM because Turbo's snapshot is a clone of the body: Back brings the cursor with it.
+// Each part of a page knows what it has had: the nearest cursor on or above an element is the one that
+// its content is at. The body always has one. A <turbo-frame>, or a target that a form's answer
+// replaced, has its own while it is ahead of the body or behind it. It is an attribute, because
+// Turbo's snapshot is a clone of the body: Back brings the cursor with it. Its name is random, because
+// markup that users write must not be able to claim one.
 
 /**
  * @typedef {{ cursor: string, html: string, answer?: boolean }} Message
@@ -33,6 +34,10 @@ const HIDDEN_GRACE = 30_000;
 const MAX_QUEUE = 10_000;
 /** Characters of what was rendered last that are kept. */
 const MAX_HISTORY = 500_000;
+
+/** The attribute of a cursor, as `dataset` and as a selector name it. */
+const CURSOR = `turboCursorA${newId().replaceAll("-", "")}`;
+const WITH_CURSOR = `[data-turbo-cursor-a${CURSOR.slice("turboCursorA".length)}]`;
 
 const root = document.documentElement;
 
@@ -162,6 +167,12 @@ class Line {
     source.onmessage = receive;
     source.addEventListener("cursor", receive);
     source.addEventListener("away", () => source === this.#source && this.#leave());
+    // The server ends each stream after some time; nothing is wrong.
+    source.addEventListener("again", () => {
+      if (source !== this.#source) return;
+      this.#end();
+      this.connect();
+    });
     source.onerror = () => {
       if (source !== this.#source) return;
       if (!opened) this.#unopened = 2; // neither opens: take turns
@@ -260,7 +271,7 @@ class Page {
     const cursor = meta()?.content;
     body.dataset["turboPage"] ||= newId();
     meta()?.setAttribute("data-page", body.dataset["turboPage"]);
-    if (!body.dataset["turboCursor"] && cursor) setCursor(body, cursor);
+    if (!body.dataset[CURSOR] && cursor) setCursor(body, cursor);
     this.#hasParts = parts().length > 0;
     this.#forget();
     refetch.stop();
@@ -435,7 +446,7 @@ class Page {
     run();
     for (const id of replaced) {
       const part = document.getElementById(id);
-      if (part) part.dataset["turboCursor"] = cursor;
+      if (part) part.dataset[CURSOR] = cursor;
     }
   }
 
@@ -452,7 +463,7 @@ class Page {
       if (isNewer(cursor, cursorOf(part))) setCursor(part, cursor);
     }
     for (const part of parts()) {
-      if (isSame(cursorOf(part), cursorOf(body))) delete part.dataset["turboCursor"];
+      if (isSame(cursorOf(part), cursorOf(body))) delete part.dataset[CURSOR];
     }
     this.#hasParts = parts().length > 0;
   }
@@ -461,7 +472,7 @@ class Page {
   #mark(element, cursor) {
     const at = cursorOf(document.body);
     if (!isComparable(cursor, at) || isSame(cursor, at)) return;
-    /** @type {HTMLElement} */ (element).dataset["turboCursor"] = cursor;
+    /** @type {HTMLElement} */ (element).dataset[CURSOR] = cursor;
     this.#hasParts = true;
   }
 
@@ -471,7 +482,7 @@ class Page {
     const at = cursorOf(document.body);
     for (const part of parts()) {
       const isOlder = isNewer(at, cursorOf(part));
-      if (isOlder && this.#covers(cursorOf(part))) delete part.dataset["turboCursor"];
+      if (isOlder && this.#covers(cursorOf(part))) delete part.dataset[CURSOR];
     }
     this.#hasParts = parts().length > 0;
   }
@@ -698,19 +709,19 @@ function isPreview() {
 
 /** @returns {HTMLElement[]} */
 function parts() {
-  return [...document.body.querySelectorAll("[data-turbo-cursor]")].map((
+  return [...document.body.querySelectorAll(WITH_CURSOR)].map((
     part,
   ) => /** @type {HTMLElement} */ (part));
 }
 
 /** @param {Element} element */
 function isPart(element) {
-  return element !== document.body && element.hasAttribute("data-turbo-cursor");
+  return element !== document.body && element.matches(WITH_CURSOR);
 }
 
 /** @param {HTMLElement} element */
 function cursorOf(element) {
-  return element.dataset["turboCursor"] ?? "";
+  return element.dataset[CURSOR] ?? "";
 }
 
 // What stands beside an element belongs to what is around it, and so does whether it is there.
@@ -718,12 +729,12 @@ function cursorOf(element) {
 function cursorAt(target, action) {
   const outside = action === "before" || action === "after" || action === "remove";
   const from = outside ? target.parentElement : target;
-  return cursorOf(from?.closest("[data-turbo-cursor]") ?? document.body);
+  return cursorOf(from?.closest(WITH_CURSOR) ?? document.body);
 }
 
 /** @param {HTMLElement} element @param {string} cursor */
 function setCursor(element, cursor) {
-  element.dataset["turboCursor"] = cursor;
+  element.dataset[CURSOR] = cursor;
   // During a visit the head may be the next page's already.
   const head = element === document.body ? meta() : null;
   if (head?.dataset["page"] === element.dataset["turboPage"]) head?.setAttribute("content", cursor);
