@@ -12,6 +12,7 @@ const FAULTS: readonly [on: string, act: (url: string) => Promise<unknown>][] = 
   ["content", (url) => get(`${url}/push`, 500)],
   ["upgrade", (url) => assert.rejects(connect(url))],
   ["change", (url) => openAndClose(url)], // onopen
+  ["rejection", (url) => openAndClose(url, "/bare")],
   ["send", (url) => isClosed(url, "?page=poison-send", PROTOCOL)],
   ["buffered", (url) => isClosed(url, "?page=poison-buffered")],
 ];
@@ -129,6 +130,27 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "the app lives on and says so when a timer and a callback fail and no file descriptor is left",
+  WITH_PROCESS,
+  async () => {
+    const command = ["sh", "-c", 'ulimit -n 128; exec "$@"', "sh"];
+    await using app = await startServer(FAULTY_APP, [], { command });
+    const { url } = app;
+    await using reader = await connect(url);
+    await using bare = await connect(url, { path: "/bare", protocol: PROTOCOL });
+    await get(`${url}/fill`, 200);
+    await until(() => app.errors.includes("full: "), "no descriptor is left");
+    // The connections that are there can still arm a fault.
+    for (const on of ["tick", "rejection"]) await get(`${url}/fault?on=${on}`, 200);
+    bare.socket.send("no since"); // so it is closed, and onChange called
+    await until(() => app.errors.includes("injected on tick"), "the timer has failed");
+    await until(() => app.errors.includes("injected on rejection"), "the callback has failed");
+    const had = reader.messages.length;
+    await until(() => reader.messages.length >= had + 3, "the reader gets its ticks");
+  },
+);
+
 const canMakeNetworks = !QUICK && Deno.build.os === "linux" &&
   await succeeds("ip", "netns", "add", `probe${Deno.pid}`) &&
   await succeeds("ip", "netns", "del", `probe${Deno.pid}`);
@@ -202,8 +224,8 @@ async function goesOn(
   await get(`${url}/`, 200);
 }
 
-async function openAndClose(url: string): Promise<void> {
-  await using _client = await connect(url);
+async function openAndClose(url: string, path = "/turbo-stream"): Promise<void> {
+  await using _client = await connect(url, { path });
 }
 
 /** Opens a connection and waits until the server has closed it. */

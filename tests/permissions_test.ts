@@ -163,7 +163,7 @@ async function holds(token: string, secret: string): Promise<boolean> {
   const { body } = turbo.connect(
     new Request(`http://localhost/turbo-stream?${query}`, { headers }),
   );
-  const listeners = turbo.listeners("room");
+  const listeners = turbo.listeners({ topic: "room" });
   await body!.cancel();
   return listeners === 1;
 }

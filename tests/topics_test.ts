@@ -55,7 +55,7 @@ function room() {
     add() {
       items.push(items.length + 1);
       const stream = append("list", html`<li>${items.length}</li>`);
-      turbo.push(stream, items.length % 2 === 0 ? {} : { to: "room" });
+      turbo.push(stream, items.length % 2 === 0 ? {} : { topic: "room" });
     },
   };
 }
@@ -76,13 +76,13 @@ for (const transport of ["WebSocket", "server-sent events"]) {
       const timer = setInterval(add, 5);
       try {
         for (let cuts = 0; cuts < (isWebSocket ? 4 : 0); cuts++) {
-          await connected(turbo, { name: "room" });
+          await connected(turbo, { topic: "room" });
           const before = items.length;
           await until(() => items.length > before + 20, "there were pushes");
           cut();
-          await until(() => turbo.listeners("room") === 0, "the connection has ended");
+          await until(() => turbo.listeners({ topic: "room" }) === 0, "the connection has ended");
         }
-        await connected(turbo, { name: "room" });
+        await connected(turbo, { topic: "room" });
       } finally {
         clearInterval(timer);
       }

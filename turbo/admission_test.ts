@@ -1,27 +1,55 @@
 import assert from "node:assert/strict";
-import { Admission, type Visitor } from "./admission.ts";
+import { TestClock } from "../tests/clock.ts";
+import {
+  Admission,
+  type AdmissionOptions,
+  type ConnectOptions,
+  type Visitor,
+} from "./admission.ts";
 import { CLOSE } from "./protocol.ts";
 import { Signer } from "./token.ts";
 
-function start(maxConnections = 10) {
-  const signer = new Signer({ secret: "a secret of this test", lifetime: 60_000, onNotice() {} });
+function start(options: Partial<AdmissionOptions> = {}) {
+  const clock = new TestClock();
+  const told: string[] = [];
+  const signer = new Signer({
+    secret: "a secret of this test",
+    path: "/turbo-stream",
+    lifetime: 60_000,
+    onNotice() {},
+  });
   const admission = new Admission({
     isOff: false,
+    allowedHosts: [],
     allowedOrigins: [],
-    maxConnections,
+    maxConnections: 10,
     maxConnectionsPerAddress: Infinity,
+    handshakeRate: { burst: 20, perSecond: 1 },
+    openTimeout: 10_000,
     signer,
+    onNotice: (message) => told.push(message),
+    clock,
+    ...options,
   });
-  const request = new Request("http://localhost/", { headers: { Accept: "text/event-stream" } });
-  const admit = (as: string) => admission.admit(request, { as });
-  return { admission, signer, admit: (as: string) => admit(as) as Visitor, refused: admit };
+  const ask = (headers: Record<string, string>, connect: ConnectOptions = {}) =>
+    admission.admit(
+      new Request("http://localhost/", { headers: { Accept: "text/event-stream", ...headers } }),
+      connect,
+    );
+  const refused = (as: string) => ask({}, { as });
+  const admit = (as: string) => refused(as) as Visitor;
+  const status = (...args: Parameters<typeof ask>) => {
+    const answer = ask(...args);
+    return answer instanceof Response ? answer.status : 200;
+  };
+  return { admission, signer, clock, told, ask, admit, refused, status };
 }
 
 Deno.test("Admission closes what is being opened when its name is sent away, and nothing else", () => {
   const { admission, admit } = start();
   const [before, ann, bob] = [admit("ann"), admit("ann"), admit("bob")];
   assert.equal(before.opened(), undefined);
-  admission.disconnect("ann");
+  admission.disconnect("@ann");
   assert.equal(ann.opened(), CLOSE.sentAway);
   assert.equal(ann.opened(), undefined, "it was told");
   assert.equal(bob.opened(), undefined);
@@ -37,13 +65,13 @@ Deno.test("Admission.close() refuses who comes, and closes what is being opened"
 });
 
 Deno.test("Admission gives a place back once, whether the connection was opened or not", () => {
-  const { admission, admit, refused } = start(2);
+  const { admission, admit, refused } = start({ maxConnections: 2 });
   const [ann, bob] = [admit("ann"), admit("bob")];
   assert.equal((refused("eve") as Response).status, 503);
   ann.opened();
   for (const visitor of [ann, bob, ann, bob]) visitor.release();
   assert.equal(admission.taken, 0);
-  admission.disconnect("bob");
+  admission.disconnect("@bob");
   assert.equal(bob.opened(), undefined, "it is not being opened any more");
 });
 
@@ -51,12 +79,114 @@ Deno.test("A visitor listens to its own names and to the topics that were signed
   const { signer, admit } = start();
   const ann = admit("ann");
   const names = (token?: string) => {
-    const names = ann.names(token);
-    return names && [...names];
+    const grant = ann.grant(token);
+    return grant && [...grant.names];
   };
-  assert.deepEqual(names(), ["ann"]);
-  assert.deepEqual(names(signer.sign(["room"], undefined)), ["ann", "room"]);
-  assert.deepEqual(names(signer.sign(["room"], "ann")), ["ann", "room"]);
-  assert.equal(names(signer.sign(["room"], "bob")), undefined);
+  const sign = (reader?: string) => signer.sign({ topics: ["room"], reader, from: "e.1" });
+  assert.deepEqual(names(), ["@ann"]);
+  assert.deepEqual(names(sign()), ["@ann", "#room"]);
+  assert.deepEqual(names(sign("ann")), ["@ann", "#room"]);
+  assert.equal(names(sign("bob")), undefined);
   assert.equal(names("a.b"), undefined);
+  assert.equal(ann.grant(sign())?.from, "e.1");
+});
+
+Deno.test("A visitor that does not open gives its place back after a second, and takes one when it opens", async () => {
+  const { admission, clock, admit, refused } = start({ maxConnections: 2 });
+  const [late, never] = [admit("late"), admit("never")];
+  assert.equal((refused("eve") as Response).status, 503);
+  await clock.advance(1_250);
+  assert.equal(admission.taken, 0);
+  const eve = admit("eve");
+  assert.deepEqual([eve.opened(), late.opened(), admission.taken], [undefined, undefined, 2]);
+  assert.equal(never.opened(), CLOSE.noPlace, "there is none left");
+  for (const visitor of [late, never, eve]) visitor.release();
+  assert.deepEqual([admission.taken, clock.pending], [0, 0]);
+});
+
+Deno.test("A visitor that never opens is given up after openTimeout, and nothing of it is kept", async () => {
+  const { admission, clock, admit } = start({ openTimeout: 5_000 });
+  const never = admit("never");
+  let late = 0;
+  never.onLate = () => late++;
+  await clock.advance(4_750);
+  assert.equal(late, 0);
+  await clock.advance(500);
+  assert.deepEqual([late, admission.taken, clock.pending], [1, 0, 0]);
+});
+
+Deno.test("Admission.giveUp() gives up all that are being opened", () => {
+  const { admission, clock, admit } = start();
+  let late = 0;
+  for (const name of ["a", "b"]) admit(name).onLate = () => late++;
+  admission.giveUp();
+  assert.deepEqual([late, admission.taken, clock.pending], [2, 0, 0]);
+});
+
+Deno.test("Admission answers 429 to one address that connects too often, and to no other", async () => {
+  const { clock, ask, status } = start({ maxConnections: 100 });
+  const from = (address?: string) => status({}, { address });
+  assert.deepEqual(Array.from({ length: 21 }, () => from("a")), [...Array(20).fill(200), 429]);
+  assert.equal(from("b"), 200);
+  for (let n = 0; n < 30; n++) assert.equal(from(), 200, "no address is given");
+  assert.match((ask({}, { address: "a" }) as Response).headers.get("Retry-After")!, /^\d+$/);
+  await clock.advance(2_000);
+  assert.deepEqual(Array.from({ length: 3 }, () => from("a")), [200, 200, 429]);
+});
+
+Deno.test("Admission answers 421 to a host that is not allowed, whatever its Origin", () => {
+  const { status } = start({ allowedHosts: ["Load.example", "localhost:8000", "[::1]"] });
+  const hosts = [
+    "load.example",
+    "LOAD.example:8443",
+    "localhost:8000",
+    "[::1]",
+    "[::1]:80",
+    "localhost",
+    "localhost:8001",
+    "evil.example",
+    "load.example.evil.example",
+    "evil-load.example",
+  ];
+  const statuses = hosts.map((Host) => status({ Host, Origin: `http://${Host}` }));
+  assert.deepEqual(statuses, [200, 200, 200, 200, 200, 421, 421, 421, 421, 421]);
+});
+
+/** The headers of a page, and whether it may connect. */
+const ORIGINS: readonly [headers: Record<string, string>, status: number][] = [
+  [{}, 200],
+  [{ Origin: "http://h.example" }, 200],
+  [{ Origin: "https://h.example" }, 200], // a proxy may terminate TLS and not say so
+  [{ Origin: "https://h.example", "X-Forwarded-Proto": "https" }, 200],
+  [{ Origin: "http://h.example", "X-Forwarded-Proto": "https" }, 403],
+  [{ Origin: "http://h.example", "X-Forwarded-Proto": "https, http" }, 403],
+  [{ Origin: "http://h.example", "X-Forwarded-Proto": "http" }, 200],
+  [{ Origin: "https://a.example", "Sec-Fetch-Site": "cross-site" }, 200],
+  [{ Origin: "https://b.example" }, 403],
+  [{ Origin: "null" }, 403],
+  [{ Origin: "https://a.example/" }, 403],
+  [{ "Sec-Fetch-Site": "cross-site" }, 403],
+  [{ "Sec-Fetch-Site": "same-origin" }, 200],
+  [{ "Sec-Fetch-Site": "none" }, 200],
+  [{ Origin: "http://h.example", "Sec-Fetch-Site": "cross-site" }, 403],
+];
+
+Deno.test("Admission lets in our own pages, those of allowed origins, and programs", () => {
+  const { status } = start({ allowedOrigins: ["https://a.example"], maxConnections: 100 });
+  for (const [headers, expected] of ORIGINS) {
+    assert.equal(status({ Host: "h.example", ...headers }), expected, JSON.stringify(headers));
+  }
+});
+
+Deno.test("Admission tells of each refused origin once, with both names and the option to set", () => {
+  const { status, told } = start();
+  for (const Origin of ["https://b.example", "https://b.example", "https://c.example"]) {
+    status({ Host: "h.example", Origin });
+  }
+  assert.equal(told.length, 2);
+  assert.match(told[0]!, /"https:\/\/b\.example" at "h\.example".*allowedOrigins/);
+  for (let n = 0; n < 200; n++) status({ Host: "h.example", Origin: `https://x${n}.example` });
+  assert.equal(told.length, 100, "whoever makes up origins does not fill the log");
+  status({ Host: "h.example", "Sec-Fetch-Site": "cross-site" });
+  assert.equal(told.length, 100);
 });

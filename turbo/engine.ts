@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { checkOptions, text } from "./checks.ts";
 import type { Audience, Entry, Log, LogState } from "./log.ts";
 import { checkState, hasState, leaveState, takeState } from "./state_file.ts";
 
-/** What is pushed: streams for an audience, or the order to send a name away. */
+/** What is pushed: streams for an audience, or an order that concerns a name. */
 export type Push =
   | Audience & {
     /** The streams' HTML, or what renders it at the moment when it is sent. */
@@ -15,6 +16,10 @@ export type Push =
   | {
     /** The name whose connections end, on every node. */
     readonly disconnect: string;
+  }
+  | {
+    /** The name for which nothing counts that was signed until now, on every node. */
+    readonly revoke: string;
   };
 
 /** This process's copy of the log, and who wants to know when it changes. */
@@ -27,6 +32,8 @@ export interface Copy {
   deliver(entry: Entry): void;
   /** Ends the connections of a name in this process. */
   disconnect(name: string): void;
+  /** After a name was revoked in the log: those who listen to it fetch themselves again. */
+  revoke(name: string): void;
   /** After the order was lost: every page of this process fetches itself again. */
   restart(): void;
   /** Tells whoever runs this. */
@@ -63,7 +70,9 @@ export interface MemoryOptions {
   file?: string;
 }
 
-/** The order of one process, in its memory. The default. */
+const RULES = { file: text((file) => file !== "", "the path of a file") };
+
+/** The order of one process, in its memory. The default. @throws {TypeError} when `file` is none */
 export function memory(options: MemoryOptions = {}): Engine {
   return new Memory(options);
 }
@@ -77,8 +86,9 @@ export class Memory implements Engine {
   #isBarred = false;
 
   /** Starts nothing. */
-  constructor({ file }: MemoryOptions = {}) {
-    this.#file = file;
+  constructor(options: MemoryOptions = {}) {
+    checkOptions("memory()", options, RULES);
+    this.#file = options.file;
   }
 
   /** @throws {Error} where the state can be neither taken up nor left */
@@ -93,6 +103,10 @@ export class Memory implements Engine {
 
   push(push: Push): void {
     if ("disconnect" in push) return this.#copy.disconnect(push.disconnect);
+    if ("revoke" in push) {
+      this.#copy.log.revoke(push.revoke);
+      return this.#copy.revoke(push.revoke);
+    }
     const { html, ...audience } = push;
     const text = typeof html === "function" ? html() : html;
     if (text === "") return;

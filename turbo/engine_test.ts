@@ -5,7 +5,8 @@ import { html } from "./html.ts";
 import { type Entry, Log } from "./log.ts";
 import { leaveState, takeState } from "./state_file.ts";
 import { append, replace, type Stream } from "./streams.ts";
-import { Turbo, type TurboOptions } from "./turbo.ts";
+import type { TurboOptions } from "./options.ts";
+import { Turbo } from "./turbo.ts";
 
 const item = (n: number) => append("list", html`<li>${n}</li>`);
 
@@ -17,6 +18,7 @@ function copy(log = new Log()) {
     secret: undefined,
     deliver: (entry) => void delivered.push(entry),
     disconnect: (name) => said.push(`disconnect ${name}`),
+    revoke: (name) => said.push(`revoke ${name}`),
     restart: () => said.push("restart"),
     notice: (message) => said.push(message),
   };
@@ -35,7 +37,10 @@ Deno.test("memory() appends what is pushed at once, and delivers it", async () =
   );
   engine.push({ html: () => "" });
   engine.push({ disconnect: "ann" });
-  assert.deepEqual([log.position, said], [2, ["disconnect ann"]]);
+  assert.deepEqual([log.position, said.splice(0)], [2, ["disconnect ann"]]);
+  engine.push({ revoke: "room" });
+  assert.deepEqual([log.position, said], [3, ["revoke room"]]);
+  assert.deepEqual([2, 3].map((position) => log.isRevoked(["room"], position)), [true, false]);
   await engine.flush();
   await engine.close();
 });
@@ -71,7 +76,7 @@ Deno.test("memory({ file }) goes on over a clean stop: same cursor, entries, top
     headers: { Accept: "text/event-stream" },
   });
   const { body } = two.connect(request);
-  assert.equal(two.listeners("room"), 1, "topics of before are valid");
+  assert.equal(two.listeners({ topic: "room" }), 1, "topics of before are valid");
   await body!.cancel();
   two.push(item(2));
   assert.notEqual(two.cursor, one.cursor);
@@ -231,7 +236,10 @@ class Elsewhere implements Engine {
   flush(): Promise<void> {
     for (const push of this.#waiting.splice(0)) {
       if ("disconnect" in push) this.copy.disconnect(push.disconnect);
-      else {
+      else if ("revoke" in push) {
+        this.copy.log.revoke(push.revoke);
+        this.copy.revoke(push.revoke);
+      } else {
         const html = typeof push.html === "function" ? push.html() : push.html;
         const position = this.copy.log.position + 3; // others push too
         this.copy.deliver(this.copy.log.append(html, push, position));

@@ -5,11 +5,18 @@
  */
 import type { Visitor } from "./admission.ts";
 import { type Carrier, type Connection, ofLast } from "./connection.ts";
-import { AWAY_EVENT, CLOSE, type Close, eventsOf, type Message } from "./protocol.ts";
+import { AGAIN_EVENT, AWAY_EVENT, CLOSE, type Close, eventsOf, type Message } from "./protocol.ts";
+import { CLOCK } from "./pace.ts";
 import type { Readers } from "./readers.ts";
 
 const encoder = new TextEncoder();
 const encoded = ofLast((messages: readonly Message[]) => encoder.encode(eventsOf(messages)));
+
+/** What the client is told before a stream ends; after every other end it comes back by itself. */
+const LAST_EVENTS = new Map<Close, string>([
+  [CLOSE.sentAway, AWAY_EVENT],
+  [CLOSE.again, AGAIN_EVENT],
+]);
 
 /** The body of an answer, which goes on until either side ends it. */
 export class EventStreamCarrier implements Carrier {
@@ -53,41 +60,71 @@ export class EventStreamCarrier implements Carrier {
     return bytes.byteLength;
   }
 
-  close({ code }: Close): void {
+  close(close: Close): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    // Deno writes to the log what a body fails with: one line, and no stack.
-    if (code === CLOSE.tooSlow.code) {
-      this.#controller.error("A reader of server-sent events is too slow");
+    // What a reader who is gone has not taken would wait for as long as the system waits for it. Deno
+    // writes to the log what a body fails with: one line, and no stack.
+    if (close === CLOSE.tooSlow || (close === CLOSE.again && this.buffered > 0)) {
+      this.#controller.error("A reader of server-sent events takes nothing");
     } else {
-      // The browser comes back after every end; the client does not after this event.
-      if (code === CLOSE.sentAway.code) this.#controller.enqueue(encoder.encode(AWAY_EVENT));
+      const last = LAST_EVENTS.get(close);
+      if (last !== undefined) this.#controller.enqueue(encoder.encode(last));
       this.#controller.close();
     }
     this.#onClose(); // what we end is not reported as cancelled
   }
 }
 
-/** Opens a stream of events for a visitor whose request was admitted. */
+/** What opens streams of events, and for whom. */
+export interface EventStreamOptions {
+  /** All open pages. */
+  readers: Readers;
+  /** Bytes that may wait for a reader. */
+  highWaterMark: number;
+  /** Milliseconds for which one lasts, about. */
+  lifetime: number;
+}
+
+/**
+ * Opens a stream of events for a visitor whose request was admitted. It is ended after some time, and
+ * the reader comes back: of one who has vanished the system tells nothing for as long as it waits.
+ */
 export function openEventStream(
   visitor: Visitor,
-  { readers, highWaterMark }: { readers: Readers; highWaterMark: number },
+  { readers, highWaterMark, lifetime }: EventStreamOptions,
 ): Response {
-  visitor.opened();
+  const refusal = visitor.opened();
+  if (refusal) throw new Error(`Cannot open a stream of events: ${refusal.reason}`);
   let connection: Connection | undefined = undefined;
   const carrier = new EventStreamCarrier({
     retry: 500 + Math.floor(Math.random() * 1_000),
     highWaterMark,
     onClose: () => {
+      cancel();
       if (connection) readers.remove(connection);
     },
   });
+  // Not all at once, where all have come at once.
+  const cancel = CLOCK.later(() => {
+    if (connection) readers.end(connection, CLOSE.again);
+  }, lifetime * (0.75 + Math.random() / 2));
   connection = readers.add(carrier, visitor);
   return new Response(carrier.body, {
     headers: {
       "Content-Type": "text/event-stream",
       "Cache-Control": "no-store",
       "X-Accel-Buffering": "no",
+      ...(visitor.origin !== undefined && corsFor(visitor.origin)),
     },
   });
+}
+
+/** What lets a page of another origin read the answer (WHATWG Fetch, section 3.3.3). */
+function corsFor(origin: string): Record<string, string> {
+  return {
+    "Access-Control-Allow-Origin": origin,
+    "Access-Control-Allow-Credentials": "true",
+    "Vary": "Origin",
+  };
 }

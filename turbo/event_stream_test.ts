@@ -119,3 +119,35 @@ Deno.test("EventStreamCarrier counts what waits, and nothing after its end", asy
   assert.match(text, /data: é\n\nevent: away\ndata:\n\n$/);
   assert.equal(new TextEncoder().encode(text.replace("event: away\ndata:\n\n", "")).length, bytes);
 });
+
+Deno.test("SSE ends after its lifetime, about, and goes on by Last-Event-ID without a loss", async () => {
+  await using server = serveStream({ eventStreamLifetime: 1_000 });
+  const { turbo, url } = server;
+  let cursor = turbo.cursor;
+  const numbers: string[] = [];
+  let pushed = 0;
+  for (let life = 0; life < 2; life++) {
+    await using stream = await events(url, { "Last-Event-ID": cursor });
+    turbo.push(item(pushed++));
+    const text = await stream.until("event: again\ndata:\n\n");
+    numbers.push(...[...text.matchAll(/<li>(\d+)</g)].map(([, number]) => number!));
+    cursor = [...text.matchAll(/^id: (\S+)$/gm)].at(-1)![1]!;
+    turbo.push(item(pushed++)); // while it is away
+  }
+  assert.deepEqual(numbers, ["0", "1", "2"]);
+  await until(() => turbo.size === 0, "both are forgotten");
+});
+
+Deno.test("SSE lets a page of an allowed origin read it, with its cookies, and no other", async () => {
+  const allowed = "https://a.example";
+  await using server = serveStream({ allowedOrigins: [allowed] });
+  {
+    await using stream = await events(server.url, { Origin: allowed });
+    const { headers } = stream.response;
+    assert.equal(headers.get("Access-Control-Allow-Origin"), allowed);
+    assert.equal(headers.get("Access-Control-Allow-Credentials"), "true");
+    assert.match(headers.get("Vary")!, /\bOrigin\b/);
+  }
+  await using own = await events(server.url, { Origin: server.url });
+  assert.equal(own.response.headers.get("Access-Control-Allow-Origin"), null);
+});

@@ -3,9 +3,6 @@
  *
  * @module
  */
-const MAX_NAMES = 128;
-const MAX_NAME_LENGTH = 255;
-
 /** The names of all who have none: one set, which is near at hand for each message. */
 export const NO_NAMES: ReadonlySet<string> = new Set();
 
@@ -50,26 +47,4 @@ export class Listeners<Listener> {
     else this.#namesOf.delete(listener);
     return [...names.symmetricDifference(before)];
   }
-}
-
-/**
- * Names as they are, where they are names.
- *
- * @throws {RangeError} when there are more than 128 or one has not 1 to 255 characters
- */
-export function checkNames(names: readonly string[]): readonly string[] {
-  if (names.length > MAX_NAMES) {
-    throw new RangeError(
-      `Cannot listen to ${names.length} names: at most ${MAX_NAMES} are allowed`,
-    );
-  }
-  for (const name of names) {
-    if (name === "" || name.length > MAX_NAME_LENGTH) {
-      throw new RangeError(
-        `Cannot listen to ${JSON.stringify(name.slice(0, 40))}: ` +
-          `a name has 1 to ${MAX_NAME_LENGTH} characters`,
-      );
-    }
-  }
-  return names;
 }

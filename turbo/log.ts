@@ -6,6 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import { Channel, Channels } from "./channel.ts";
+import { checkOptions, integer, milliseconds, type Rule, text } from "./checks.ts";
 import { audienceKey, conflationKeys } from "./conflation.ts";
 import { Elements, type Told } from "./elements.ts";
 import { NO_NAMES } from "./listeners.ts";
@@ -20,7 +21,7 @@ export interface LogOptions {
   maxEntries?: number;
   /** Bytes of HTML and of names kept, as UTF-8. Default 4 MiB. */
   maxBytes?: number;
-  /** Milliseconds for which an entry is kept. Default 15 minutes. */
+  /** Milliseconds for which an entry is kept; `Infinity` for no limit. Default 15 minutes. */
   maxAge?: number;
   /** Names this life of the log: 1 to 32 letters, digits, `_`, `-`. Default: random. */
   epoch?: string;
@@ -84,6 +85,13 @@ interface Node extends Entry, Told {
   isGone: boolean;
 }
 
+const RULES = {
+  maxEntries: integer(1, 10_000_000),
+  maxBytes: integer(1, 2 ** 31),
+  maxAge: milliseconds(1, Number.MAX_SAFE_INTEGER, { orInfinity: true }),
+  epoch: text(isEpoch, "a text of 1 to 32 letters, digits, _ and -"),
+} satisfies Record<keyof LogOptions, Rule>;
+
 const NOTHING: Channel<Node>[] = [];
 const NO_KEYS: readonly string[] = [];
 /** Earlier names of the log that are known: each is one outage of an engine. */
@@ -116,8 +124,13 @@ export class Log {
   /** The last batch of one channel: when many readers are at one position, they share it. */
   #last: { channel: Channel<Node>; after: number; maxBytes: number; batch: Batch } | undefined;
 
-  /** An empty log. Its clock must not go back. */
+  /**
+   * An empty log. Its clock must not go back.
+   *
+   * @throws {TypeError | RangeError} when an option is wrong or unknown
+   */
   constructor(options: LogOptions = {}, clock: Pick<Clock, "now"> = CLOCK) {
+    checkOptions("the log", options, RULES);
     const {
       maxEntries = 1_000,
       maxBytes = 4 * 1024 * 1024,

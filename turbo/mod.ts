@@ -33,6 +33,7 @@
  */
 export type { ConnectOptions } from "./admission.ts";
 export { type Asset, asset } from "./assets.ts";
+export type { PushOptions, Whom } from "./audience.ts";
 export type { ConnectionLimits } from "./connection.ts";
 export { type Copy, type Engine, memory, type MemoryOptions, type Push } from "./engine.ts";
 export { type Middleware, turboForms } from "./hono.ts";
@@ -45,6 +46,8 @@ export {
   connectionId,
   CURSOR_HEADER,
   hasValidHost,
+  isAllowedHost,
+  isSecure,
   requestedFrame,
   streamResponse,
   type StreamResponseInit,
@@ -68,12 +71,8 @@ export {
   type Target,
   update,
 } from "./streams.ts";
-export {
-  type CloseOptions,
-  type HeadOptions,
-  type PushOptions,
-  Turbo,
-  type TurboOptions,
-} from "./turbo.ts";
+export type { CloseOptions, HeadOptions, TurboOptions } from "./options.ts";
+export type { Rate } from "./rate.ts";
+export { Turbo } from "./turbo.ts";
 export type { WatermarksState } from "./watermarks.ts";
 export type { Upgrade } from "./websocket.ts";

@@ -6,6 +6,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { type Rule, text } from "./checks.ts";
 import { refresh } from "./streams.ts";
 
 /** The sub-protocol of the client that comes with this extension (RFC 6455, section 1.9). */
@@ -42,6 +43,9 @@ export const CLOSE = {
   goingAway: { code: 1001, reason: "The server is going away" },
   binary: { code: 1003, reason: "Text is needed" },
   notSince: { code: 1008, reason: "since CURSOR [TOKEN [PAGE]] is needed" },
+  noPlace: { code: 1013, reason: "Too many connections" },
+  openedLate: { code: 1013, reason: "The connection opened too late" },
+  again: { code: 1000, reason: "Come back" },
   tooMany: { code: 1008, reason: "Too many messages" },
   tooLong: { code: 1009, reason: "The message is too long" },
   failed: { code: 1011, reason: "Internal error" },
@@ -53,6 +57,8 @@ export const CLOSE = {
 
 /** Bytes of a message that a page sends, at most. */
 export const MAX_MESSAGE: number = 4 * 1024;
+/** How often a page may ask with `since`: so many at once, and then so many a second. */
+export const SINCE_RATE = { burst: 20, perSecond: 1 } as const;
 /** Messages a minute from a client without the sub-protocol, which has nothing to say. */
 export const MAX_STRAY_MESSAGES = 100;
 /** Characters of a token: what is left of a message beside `since`, a cursor, a page and spaces. */
@@ -115,6 +121,8 @@ export function eventsOf(messages: readonly Message[]): string {
 
 /** The last event for a reader who was sent away: its page does not come back by itself. */
 export const AWAY_EVENT = "event: away\ndata:\n\n";
+/** The last event of a stream that is ended for it to come back at once. */
+export const AGAIN_EVENT = "event: again\ndata:\n\n";
 
 // CR, LF and CRLF all end a line (WHATWG HTML, section 9.2.5), and each new line must say that it is
 // data, or pushed content could write fields of its own.
@@ -126,6 +134,9 @@ function dataOf(html: string): string {
 export function isCursor(value: unknown): value is string {
   return typeof value === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(value);
 }
+
+/** What a cursor given by an app must be. */
+export const CURSOR_RULE: Rule = text(isCursor, "a cursor, as turbo.cursor gives it,");
 
 /** Whether a text can be the id of a page. */
 export function isPageId(text: string): boolean {

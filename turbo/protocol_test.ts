@@ -105,7 +105,7 @@ Deno.test("A since with the longest cursor, token and page is a message that may
 
 Deno.test("Every close has a code that may be sent and a reason of at most 123 bytes", () => {
   for (const [name, { code, reason }] of Object.entries(CLOSE)) {
-    const maySend = code >= 4000 && code <= 4999 || [1001, 1003, 1008, 1009, 1011, 1012, 1013]
+    const maySend = code >= 4000 && code <= 4999 || [1000, 1001, 1003, 1008, 1009, 1011, 1012, 1013]
       .includes(code);
     assert(maySend, `${name} ${code}`);
     assert(reason.length > 0 && new TextEncoder().encode(reason).length <= 123, name);

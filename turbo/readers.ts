@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Visitor } from "./admission.ts";
+import type { Grant, Visitor } from "./admission.ts";
 import { type Carrier, Connection, type ConnectionLimits } from "./connection.ts";
 import { Listeners, namesOf, NO_NAMES } from "./listeners.ts";
 import type { Audience, Entry, Log } from "./log.ts";
@@ -17,7 +17,7 @@ export interface ReadersOptions extends ConnectionLimits {
   heartbeat: number;
   /** Time between two messages of pushes to one page. */
   frame: number;
-  /** Called with the names that a connection has gained or lost, also when there are none. */
+  /** Called when a connection has come or gone, or its names have changed; with what it gained or lost. */
   onChange: (names: readonly string[]) => void;
   /** Reports what went wrong with one connection or callback. */
   report: (message: string, error: unknown) => void;
@@ -36,7 +36,8 @@ export class Readers {
   readonly #options: ReadersOptions;
   readonly #all = new Map<Connection, Visitor>();
   readonly #listeners = new Listeners<Connection>();
-  readonly #zombies = new Set<Connection>();
+  /** Closed by us, and not known to have ended. Each keeps its place. */
+  readonly #zombies = new Map<Connection, Visitor>();
   /** Who owes something is in a queue: to be sent it in this turn, ... */
   #fresh: Connection[] = [];
   /** ... at the end of the frame that its last message began, ... */
@@ -69,7 +70,7 @@ export class Readers {
   get buffered(): number {
     let bytes = 0;
     for (const { carrier } of this.#all.keys()) bytes += carrier.buffered;
-    for (const { carrier } of this.#zombies) bytes += carrier.buffered;
+    for (const { carrier } of this.#zombies.keys()) bytes += carrier.buffered;
     return bytes;
   }
 
@@ -117,58 +118,81 @@ export class Readers {
       // Spelled as a heartbeat: a page whose first `since` is under way must not take it for its
       // marker. Taken before `onChange`, which may push.
       const cursor = this.#log.beat();
-      this.#listen(connection, namesOf(visitor.as));
+      this.#listen(connection, namesOf(visitor.as), { isChange: true });
       connection.mark(cursor);
       this.#flush(connection, this.#clock.now());
     } else {
-      this.resume(connection, { cursor: visitor.since, token: visitor.token });
+      const asked = { cursor: visitor.since, token: visitor.token };
+      this.#resume(connection, visitor, asked, { isChange: true });
     }
     return connection;
   }
 
+  /** A connection that is open and may not stay: its place is taken until it is gone. */
+  refuse(carrier: Carrier, visitor: Visitor): Connection {
+    const connection = new Connection(carrier, this.#log, this.#options);
+    connection.hasEnded = true;
+    this.#zombies.set(connection, visitor);
+    return connection;
+  }
+
   /**
-   * Answers a `since` at once. A token that does not hold is answered by a refresh, which brings a new
-   * one. `false`: it has asked too often for what it does not take.
+   * Answers a `since` at once. Topics that a page may not have, or not from its cursor on, are answered
+   * by a refresh, which brings a new token. `false`: it has asked too often for what it does not take.
    */
-  resume(connection: Connection, { cursor, token, page }: Since): boolean {
+  resume(connection: Connection, since: Since): boolean {
     const visitor = this.#all.get(connection);
     if (!visitor) return true;
     if (connection.carrier.buffered > this.#options.maxBuffered) return false;
-    connection.page = page ?? connection.page;
-    const names = visitor.names(token);
-    this.#listen(connection, names ?? namesOf(visitor.as));
-    connection.resume(cursor);
-    if (!names) connection.refresh();
-    this.#flush(connection, this.#clock.now());
+    connection.page = since.page ?? connection.page;
+    this.#resume(connection, visitor, since);
     return true;
   }
 
   /** Removes a connection that has ended. */
   remove(connection: Connection): void {
-    this.#zombies.delete(connection);
-    const visitor = this.#all.get(connection);
+    const visitor = this.#all.get(connection) ?? this.#zombies.get(connection);
     if (!visitor) return;
-    this.#all.delete(connection);
-    this.#blocked.delete(connection);
-    connection.hasEnded = true;
+    this.#zombies.delete(connection);
+    this.#takeOut(connection);
     visitor.release();
-    this.#listen(connection, NO_NAMES);
-    if (this.#all.size === 0) this.#rest();
   }
 
-  /** Takes out a connection that is being closed, at once: a stuck one may never report its end. */
+  /**
+   * Takes out a connection that is being closed, at once: a stuck one may never report its end. Its
+   * place is taken until it does.
+   */
   forget(connection: Connection): void {
+    const visitor = this.#all.get(connection);
+    if (!visitor) return;
+    if (!connection.carrier.endsLater) return this.remove(connection);
+    this.#zombies.set(connection, visitor);
+    this.#takeOut(connection);
+  }
+
+  /** Ends a connection, with what it still owes. */
+  end(connection: Connection, close: Close): void {
     if (connection.hasEnded) return;
-    this.remove(connection);
-    if (connection.carrier.endsLater) this.#zombies.add(connection);
+    this.#flushLast(connection);
+    this.#drop(connection, close);
+  }
+
+  /**
+   * Ends what is heard of a topic by tokens that were signed before: their pages fetch themselves again,
+   * spread over a second, and hear what the app then lets them.
+   */
+  revoke(topic: string): void {
+    const now = this.#clock.now();
+    for (const connection of [...this.#listeners.of([topic])]) {
+      this.#listen(connection, namesOf(this.#all.get(connection)?.as ?? []));
+      connection.refresh();
+      this.#defer(connection, now + Math.random() * RESTART_SPREAD);
+    }
   }
 
   /** Sends the readers of a name away, each with what it still owes. */
   disconnect(name: string): void {
-    for (const connection of [...this.#listeners.of([name])]) {
-      this.#flushLast(connection);
-      this.#drop(connection, CLOSE.sentAway);
-    }
+    for (const connection of [...this.#listeners.of([name])]) this.end(connection, CLOSE.sentAway);
   }
 
   /**
@@ -192,6 +216,43 @@ export class Readers {
   /** Removes all that are left. */
   removeAll(): void {
     for (const connection of [...this.#all.keys()]) this.remove(connection);
+  }
+
+  #resume(
+    connection: Connection,
+    visitor: Visitor,
+    { cursor, token }: Since,
+    change?: { isChange: boolean },
+  ): void {
+    const grant = this.#holding(visitor.grant(token));
+    this.#listen(connection, grant?.names ?? namesOf(visitor.as), change);
+    connection.resume(cursor);
+    if (!grant || this.#hasMissed(grant, cursor)) connection.refresh();
+    this.#flush(connection, this.#clock.now());
+  }
+
+  #takeOut(connection: Connection): void {
+    if (!this.#all.delete(connection)) return;
+    this.#blocked.delete(connection);
+    connection.hasEnded = true;
+    this.#listen(connection, NO_NAMES, { isChange: true });
+    if (this.#all.size === 0) this.#rest();
+  }
+
+  /** What is granted, where its topics were signed in this log and not revoked since. */
+  #holding(grant: Grant | undefined): Grant | undefined {
+    if (!grant || grant.topics.size === 0) return grant;
+    const from = this.#log.positionOf(grant.from ?? "");
+    return from === undefined || this.#log.isRevoked(grant.topics, from) ? undefined : grant;
+  }
+
+  /** Whether a page asks from a time at which it could not hear its topics, and something was said. */
+  #hasMissed({ topics, from }: Grant, cursor: string): boolean {
+    if (topics.size === 0 || from === undefined) return false;
+    const start = this.#log.positionOf(from);
+    const position = this.#log.positionOf(cursor);
+    if (start === undefined || position === undefined || position >= start) return false;
+    return !this.#log.isSilent(topics, position, start);
   }
 
   #addressed(to: readonly string[] | undefined): Iterable<Connection> {
@@ -274,14 +335,15 @@ export class Readers {
     }
   }
 
-  #listen(connection: Connection, names: ReadonlySet<string>): void {
+  /** Has a connection hear these names, and says so where something has changed. */
+  #listen(
+    connection: Connection,
+    names: ReadonlySet<string>,
+    { isChange = false }: { isChange?: boolean } = {},
+  ): void {
     connection.names = names;
     const changed = this.#listeners.set(connection, names);
-    try {
-      this.#options.onChange(changed);
-    } catch (error) {
-      this.#options.report("onChange failed:", error);
-    }
+    if (changed.length > 0 || isChange) this.#options.onChange(changed);
   }
 
   #drop(connection: Connection, close: Close): void {

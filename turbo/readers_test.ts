@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
+import { TestClock, turn } from "../tests/clock.ts";
 import type { Visitor } from "./admission.ts";
 import type { Carrier, Connection } from "./connection.ts";
 import { html } from "./html.ts";
@@ -11,44 +12,6 @@ import { append, replace, type Stream, update } from "./streams.ts";
 
 const box = (id: string, n: number) => replace(id, html`<b id="${id}">${n}</b>`);
 const item = (n: number) => append("list", html`<li>${n}</li>`);
-
-/** Time that goes on when the test says so. */
-class TestClock implements Clock {
-  #now = 1_000;
-  readonly #timers = new Set<{ run: () => void; at: number }>();
-
-  get pending(): number {
-    return this.#timers.size;
-  }
-
-  now(): number {
-    return this.#now;
-  }
-
-  later(run: () => void, milliseconds: number): () => void {
-    const timer = { run, at: this.#now + milliseconds };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
-  }
-
-  async advance(milliseconds: number): Promise<void> {
-    const end = this.#now + milliseconds;
-    for (;;) {
-      await turn();
-      const [next] = [...this.#timers].sort((a, b) => a.at - b.at);
-      if (!next || next.at > end) break;
-      this.#timers.delete(next);
-      this.#now = Math.max(this.#now, next.at);
-      next.run();
-    }
-    this.#now = end;
-  }
-}
-
-/** Lets everything run that is to run in this turn of the event loop. */
-async function turn(): Promise<void> {
-  for (let n = 0; n < 5; n++) await Promise.resolve();
-}
 
 /** A carrier whose reader takes everything at once, unless it has been stopped. */
 class TestCarrier implements Carrier {
@@ -120,7 +83,9 @@ function visitorOf(as: readonly string[]): Visitor {
     since: undefined,
     token: undefined,
     opened: () => undefined,
-    names: (token) => token === "bad" ? undefined : new Set(as),
+    origin: undefined,
+    grant: (token) =>
+      token === "bad" ? undefined : { names: new Set(as), topics: new Set(), from: undefined },
     release() {},
   };
 }
@@ -429,19 +394,17 @@ Deno.test("A socket that throws costs itself, is closed with 1011 and reported o
   assert.deepEqual([readers.size, errors.length], [1, 1]);
 });
 
-Deno.test("A socket that throws at its first message is no connection any more, and gives its place back", () => {
+Deno.test("A socket that throws at its first message is no connection any more, and keeps its place until it ends", () => {
   for (const since of [undefined, "e.1"]) {
     const { readers, errors, join } = start();
     let released = 0;
     const carrier = new TestCarrier();
     carrier.fails = true;
-    join(["ann"], { since, release: () => released++ }, carrier);
-    assert.deepEqual([readers.size, readers.listeners("ann"), released, errors.length], [
-      0,
-      0,
-      1,
-      1,
-    ]);
+    const { connection } = join(["ann"], { since, release: () => released++ }, carrier);
+    assert.deepEqual([readers.size, readers.listeners("ann"), errors.length], [0, 0, 1]);
+    assert.deepEqual([released, readers.zombies], [0, 1]);
+    readers.remove(connection);
+    assert.deepEqual([released, readers.zombies], [1, 0]);
   }
 });
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { isPageId } from "./protocol.ts";
+import { checkValue } from "./checks.ts";
+import { CURSOR_RULE, isPageId } from "./protocol.ts";
 import { joinStreams, STREAM_TYPE, type Streams } from "./streams.ts";
 
 /** Options of {@linkcode streamResponse}: those of a `Response`, and the cursor. */
@@ -61,6 +62,7 @@ export function streamResponse(
   init: StreamResponseInit = {},
 ): Response {
   const { cursor, ...rest } = init;
+  if (cursor !== undefined) checkValue("streamResponse()", "cursor", cursor, CURSOR_RULE);
   const headers = new Headers(rest.headers);
   headers.set("Content-Type", `${STREAM_TYPE}; charset=utf-8`);
   headers.append("Vary", "Accept");
@@ -97,6 +99,39 @@ export function hasValidHost(request: Request): boolean {
 
 /** Kept because a server is asked for by one name, mostly, and to parse it takes a while. */
 let lastValidHost: string | undefined;
+
+/**
+ * Whether a request is for one of the hosts that an app is known by; for any where the list is empty.
+ * Without that a page whose name a foreigner has resolve to this machine is of the app's own origin
+ * (DNS rebinding). One without a port is allowed with every port.
+ *
+ * @example
+ * ```ts
+ * import { isAllowedHost } from "./request.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const at = (Host: string) => new Request("http://localhost", { headers: { Host } });
+ * assert(isAllowedHost(at("load.example:8443"), ["load.example"]));
+ * assert(!isAllowedHost(at("evil.example"), ["load.example"]));
+ * ```
+ */
+export function isAllowedHost(request: Request, hosts: readonly string[]): boolean {
+  if (hosts.length === 0) return true;
+  const host = (request.headers.get("Host") ?? new URL(request.url).host).toLowerCase();
+  return hosts.some((allowed) => {
+    const one = allowed.toLowerCase();
+    return host === one || host.replace(/:\d+$/, "") === one;
+  });
+}
+
+/**
+ * Whether a browser sees the page over TLS: the request came over TLS, or a proxy says so. A forged
+ * `X-Forwarded-Proto` harms only whoever sends it.
+ */
+export function isSecure(request: Request): boolean {
+  const forwarded = request.headers.get("X-Forwarded-Proto")?.split(",")[0]?.trim().toLowerCase();
+  return forwarded === undefined ? request.url.startsWith("https:") : forwarded === "https";
+}
 
 /** Whether a text is a host and at most a port, as a `Host` header and an `Origin` name one. */
 export function isHost(text: string): boolean {

@@ -8,17 +8,18 @@
  * import { assertStream, capture } from "./testing.ts";
  *
  * const turbo = new Turbo();
- * const add = (text: string) => turbo.push(append("list", html`<li>${text}</li>`), { to: "room" });
+ * const add = (text: string) => turbo.push(append("list", html`<li>${text}</li>`), { to: "ann" });
  *
  * const pushed = await capture(turbo, () => add("milk"));
- * assertStream(pushed, { action: "append", target: "list", content: "milk", to: "room" });
+ * assertStream(pushed, { action: "append", target: "list", content: "milk", to: "ann" });
  * ```
  *
  * @module
  */
 import assert from "node:assert/strict";
+import type { PushOptions } from "./audience.ts";
 import { joinStreams, type Streams } from "./streams.ts";
-import type { PushOptions, Turbo } from "./turbo.ts";
+import type { Turbo } from "./turbo.ts";
 
 export { type Message, parseFrame, PROTOCOL, type Since, sinceOf } from "./protocol.ts";
 
@@ -43,8 +44,10 @@ export interface StreamElement {
 export interface Pushed {
   /** What it pushed. */
   readonly streams: readonly StreamElement[];
-  /** The names it was for; `undefined` for everyone. */
+  /** The readers it was for; `undefined` where none were named. */
   readonly to: readonly string[] | undefined;
+  /** The topics it was for; `undefined` where none were named. Without both it was for everyone. */
+  readonly topic: readonly string[] | undefined;
   /** The page it was not for. */
   readonly except: string | undefined;
   /** How many connections it was for. */
@@ -59,14 +62,18 @@ export interface ExpectedStream {
   target?: string;
   /** What its HTML holds. */
   content?: string | RegExp;
-  /** A name that its push was for; `null`: everyone. */
+  /** A reader that its push was for; `null`: everyone. */
   to?: string | null;
+  /** A topic that its push was for. */
+  topic?: string;
 }
 
 /** What {@linkcode connected} waits for. */
 export interface ConnectedOptions {
-  /** A name that the pages listen to. Default: any. */
+  /** The reader whose pages they are. Default: any. */
   name?: string;
+  /** The topic that they listen to. Default: any. */
+  topic?: string;
   /** How many connections; with `0` it waits until all are gone. Default 1. */
   count?: number;
   /** Milliseconds after which it gives up. Default 5,000. */
@@ -84,8 +91,7 @@ export async function capture(
   const pushed: Pushed[] = [];
   const push = turbo.push;
   turbo.push = (streams: Streams | (() => Streams), options: PushOptions = {}): number => {
-    const { to, except } = options;
-    const names = typeof to === "string" ? [to] : to;
+    const { to, topic, except } = options;
     let elements: StreamElement[] = [];
     const render = (streams: Streams) => {
       elements = parseStreams(joinStreams(streams));
@@ -97,7 +103,7 @@ export async function capture(
       get streams() {
         return elements; // an engine may render a function later
       },
-      ...{ to: names, except, count },
+      ...{ to: listOf(to), topic: listOf(topic), except, count },
     });
     return count;
   };
@@ -115,14 +121,15 @@ export async function capture(
  * @throws {Error} when it is not at the deadline
  */
 export async function connected(turbo: Turbo, options: ConnectedOptions = {}): Promise<void> {
-  const { name, count = 1, deadline = 5_000 } = options;
-  const now = () => name === undefined ? turbo.size : turbo.listeners(name);
+  const { name, topic, count = 1, deadline = 5_000 } = options;
+  const whom = topic === undefined ? name : { topic };
+  const now = () => whom === undefined ? turbo.size : turbo.listeners(whom);
   const end = performance.now() + deadline;
   while (count === 0 ? now() > 0 : now() < count) {
     if (performance.now() > end) {
-      const whom = name === undefined ? "" : ` listening to ${JSON.stringify(name)}`;
+      const words = whom === undefined ? "" : ` listening to ${JSON.stringify(whom)}`;
       throw new Error(
-        `Waited ${deadline} ms in vain for ${count} connections${whom}: there are ${now()}`,
+        `Waited ${deadline} ms in vain for ${count} connections${words}: there are ${now()}`,
       );
     }
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -177,9 +184,9 @@ export function assertStream(
   expected: ExpectedStream,
 ): StreamElement {
   const all = typeof actual === "string"
-    ? parseStreams(actual).map((stream) => ({ stream, to: undefined as Pushed["to"] }))
-    : actual.flatMap(({ streams, to }) => streams.map((stream) => ({ stream, to })));
-  const found = all.find(({ stream, to }) => {
+    ? parseStreams(actual).map((stream) => ({ stream, to: undefined, topic: undefined }))
+    : actual.flatMap(({ streams, to, topic }) => streams.map((stream) => ({ stream, to, topic })));
+  const found = all.find(({ stream, to, topic }) => {
     const { action, target, content } = expected;
     return (action === undefined || stream.action === action) &&
       (target === undefined || stream.target === target) &&
@@ -188,11 +195,13 @@ export function assertStream(
           ? stream.content.includes(content)
           : content.test(stream.content))) &&
       (expected.to === undefined ||
-        (expected.to === null ? to === undefined : to?.includes(expected.to) === true));
+        (expected.to === null ? !to && !topic : to?.includes(expected.to) === true)) &&
+      (expected.topic === undefined || topic?.includes(expected.topic) === true);
   });
-  const seen = all.map(({ stream: { action, target, targets, content }, to }) => (
-    `  ${action} ${target ?? targets ?? ""} ${to ? `to ${to.join(", ")} ` : ""}${content}`
-  ));
+  const seen = all.map(({ stream: { action, target, targets, content }, to, topic }) => {
+    const words = (to ? `to ${to.join(", ")} ` : "") + (topic ? `topic ${topic.join(", ")} ` : "");
+    return `  ${action} ${target ?? targets ?? ""} ${words}${content}`;
+  });
   assert(
     found,
     `No stream is ${Deno.inspect(expected)}; there were ${all.length}:\n${seen.join("\n")}`,
@@ -203,6 +212,10 @@ export function assertStream(
 /** Asserts that nothing was pushed. */
 export function assertNothingPushed(pushed: readonly Pushed[]): void {
   assert.deepEqual(pushed, [], "Something was pushed");
+}
+
+function listOf(names: string | readonly string[] | undefined): readonly string[] | undefined {
+  return typeof names === "string" ? [names] : names;
 }
 
 const ENTITIES: Record<string, string> = {

@@ -5,22 +5,37 @@
  */
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { MAX_TOKEN } from "./protocol.ts";
+import { checkValue, type Rule, text } from "./checks.ts";
+import { isCursor, MAX_TOKEN } from "./protocol.ts";
 
 const PURPOSE = "turbo-stream";
 
 /** What a token says. */
 export interface Grant {
+  /** The path of the stream that it is for: apps can share a key. */
+  path: string;
   /** The topics that the page listens to. */
   topics: readonly string[];
   /** The only reader that may use it; anyone where left out. */
   reader?: string | undefined;
+  /** The cursor that its page was rendered at: what was said before is not for it. */
+  from: string;
   /** When it ends, in milliseconds since 1970. */
   expires: number;
 }
 
+/** Characters of a secret, at least: fewer can be guessed. */
+const MIN_SECRET = 16;
+
+/** What a secret may be. */
+export const SECRET_RULE: Rule = {
+  ...text((secret) => secret.length >= MIN_SECRET, `a text of at least ${MIN_SECRET} characters`),
+  isSecret: true,
+};
+
 /** Signs topics for the pages of one application, and reads what they send back. */
 export class Signer {
+  readonly #path: string;
   readonly #lifetime: number;
   readonly #onNotice: (message: string) => void;
   /** Used where no secret is set: one that outlives this process, as an engine can keep it. */
@@ -29,24 +44,31 @@ export class Signer {
   #isRandom = false;
   #isNoticed = false;
 
-  /** A signer whose secret is given, or that of the environment, or random. */
+  /**
+   * A signer whose secret is given, or that of the environment, or random.
+   *
+   * @throws {RangeError} where that of the environment is too short
+   */
   constructor(options: {
     secret: string | undefined;
+    path: string;
     lifetime: number;
     onNotice: (message: string) => void;
   }) {
-    this.#secret = options.secret;
+    this.#secret = options.secret ?? readSecret();
+    this.#path = options.path;
     this.#lifetime = options.lifetime;
     this.#onNotice = options.onNotice;
   }
 
   /**
-   * A token for these topics and, where given, for this reader alone.
+   * A token for these topics, for a page at this cursor and, where given, for this reader alone.
    *
    * @throws {RangeError} when it is longer than a page can send back
    */
-  sign(topics: readonly string[], reader: string | undefined): string {
-    const token = sign({ topics, reader, expires: Date.now() + this.#lifetime }, this.#key());
+  sign({ topics, reader, from }: Pick<Grant, "topics" | "reader" | "from">): string {
+    const expires = Date.now() + this.#lifetime;
+    const token = sign({ path: this.#path, topics, reader, from, expires }, this.#key());
     if (token.length > MAX_TOKEN) {
       throw new RangeError(
         `Cannot sign ${topics.length} topics: the token has ${token.length} characters, ` +
@@ -65,11 +87,12 @@ export class Signer {
 
   /** What a token grants, or `undefined` where it does not hold. */
   verify(token: string): Grant | undefined {
-    return verify(token, this.#key());
+    const grant = verify(token, this.#key());
+    return grant?.path === this.#path ? grant : undefined;
   }
 
   #key(): string {
-    this.#secret ??= readSecret() ?? this.kept;
+    this.#secret ??= this.kept;
     if (this.#secret === undefined) {
       this.#secret = crypto.randomUUID();
       this.#isRandom = true;
@@ -99,11 +122,12 @@ export function verify(token: string, secret: string, now: number = Date.now()):
 // Signed with our key does not mean written by us: the key may sign other things too.
 function parse(payload: string): Grant | undefined {
   try {
-    const { purpose, topics, reader, expires } = JSON.parse(payload) ?? {};
-    const valid = purpose === PURPOSE && Array.isArray(topics) &&
+    const { purpose, path, topics, reader, from, expires } = JSON.parse(payload) ?? {};
+    const valid = purpose === PURPOSE && typeof path === "string" && Array.isArray(topics) &&
       topics.every((topic) => typeof topic === "string") &&
-      (reader === undefined || typeof reader === "string") && typeof expires === "number";
-    return valid ? { topics, reader, expires } : undefined;
+      (reader === undefined || typeof reader === "string") && isCursor(from) &&
+      typeof expires === "number";
+    return valid ? { path, topics, reader, from, expires } : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
@@ -116,5 +140,7 @@ function signature(payload: string, secret: string): string {
 
 function readSecret(): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: "TURBO_SECRET" });
-  return state === "granted" ? Deno.env.get("TURBO_SECRET") || undefined : undefined;
+  const secret = state === "granted" ? Deno.env.get("TURBO_SECRET") || undefined : undefined;
+  if (secret !== undefined) checkValue("Turbo", "TURBO_SECRET", secret, SECRET_RULE);
+  return secret;
 }

@@ -11,7 +11,14 @@ const SECRET_LINE = append("lines", html`<p>for the room alone</p>`);
 
 function grant(overrides: Partial<Parameters<typeof sign>[0]> = {}, secret = SECRET): string {
   return sign(
-    { topics: ["room"], reader: "ann", expires: Date.now() + HOUR, ...overrides },
+    {
+      path: "/turbo-stream",
+      topics: ["room"],
+      reader: "ann",
+      from: "life.0",
+      expires: Date.now() + HOUR,
+      ...overrides,
+    },
     secret,
   );
 }
@@ -28,7 +35,13 @@ function alter(token: string, index: number): string {
 
 const good = grant();
 const dot = good.indexOf(".");
-const payload = { purpose: "turbo-stream", topics: ["room"], expires: Date.now() + HOUR };
+const payload = {
+  purpose: "turbo-stream",
+  path: "/turbo-stream",
+  topics: ["room"],
+  from: "life.0",
+  expires: Date.now() + HOUR,
+};
 const bad: Record<string, string> = {
   "altered first byte": alter(good, 0),
   "altered byte of the payload": alter(good, dot - 5),
@@ -36,7 +49,11 @@ const bad: Record<string, string> = {
   "altered last byte": alter(good, good.length - 1),
   "one byte less": good.slice(0, -1),
   "one byte more": `${good}A`,
-  "other key": grant({}, "another secret"),
+  "other key": grant({}, "another secret of these tests"),
+  "other app": grant({ path: "/other/turbo-stream" }),
+  "no path": forge(JSON.stringify({ ...payload, path: undefined })),
+  "no cursor": forge(JSON.stringify({ ...payload, from: undefined })),
+  "other log": grant({ from: "other.0" }),
   "expired": grant({ expires: Date.now() - 1 }),
   "expires never": forge(JSON.stringify({ ...payload, expires: "never" })),
   "other purpose": forge(JSON.stringify({ ...payload, purpose: "password-reset" })),
@@ -59,16 +76,15 @@ const bad: Record<string, string> = {
 
 Deno.test("verify() gives back what was signed", () => {
   const expires = Date.now() + HOUR;
-  assert.deepEqual(verify(sign({ topics: ["a", "ü"], reader: "ann", expires }, SECRET), SECRET), {
-    topics: ["a", "ü"],
-    reader: "ann",
-    expires,
-  });
+  const signed = { path: "/a", topics: ["a", "ü"], reader: "ann", from: "e.1", expires };
+  assert.deepEqual(verify(sign(signed, SECRET), SECRET), signed);
 });
 
 Deno.test("verify() refuses every token that is not one of ours, and does not throw", () => {
   for (const [name, token] of Object.entries(bad)) {
-    if (name !== "other reader") assert.equal(verify(token, SECRET), undefined, name);
+    if (!/^other (reader|app|log)$/.test(name)) {
+      assert.equal(verify(token, SECRET), undefined, name);
+    }
   }
 });
 
@@ -106,6 +122,7 @@ function room(options: TurboOptions = {}) {
   const logged: unknown[] = [];
   const turbo = new Turbo({
     secret: SECRET,
+    log: { epoch: "life" },
     onError: (...entry) => logged.push(entry),
     onNotice: (notice) => logged.push(notice),
     ...options,
@@ -136,7 +153,7 @@ Deno.test("Turbo.connect() lets a signed token listen to its topics", async () =
   await using at = room();
   await using reader = await listen(at.url, at.turbo, good);
   assert.deepEqual(await next(reader), [[at.turbo.cursor, ""]]);
-  assert.equal(at.turbo.push(SECRET_LINE, { to: "room" }), 1);
+  assert.equal(at.turbo.push(SECRET_LINE, { topic: "room" }), 1);
   assert.deepEqual(await next(reader), [[at.turbo.cursor, SECRET_LINE]]);
 });
 
@@ -148,7 +165,7 @@ Deno.test("Turbo.connect() refuses each bad token in the same way: marker, refre
     const stream = await fetch(`${at.url}/turbo-stream?${query}`, {
       headers: { Accept: "text/event-stream" },
     });
-    assert.equal(at.turbo.push(SECRET_LINE, { to: "room" }), 0, name);
+    assert.equal(at.turbo.push(SECRET_LINE, { topic: "room" }), 0, name);
     at.turbo.push(append("lines", "for all"));
     const forAll = at.turbo.cursor;
     await at.turbo.close({ window: 0 });
@@ -167,12 +184,12 @@ Deno.test("Turbo.connect() refuses each bad token that comes with a since, and f
     await using at = room();
     await using reader = await listen(at.url, at.turbo, good);
     await reader.next();
-    assert.equal(at.turbo.listeners("room"), 1);
+    assert.equal(at.turbo.listeners({ topic: "room" }), 1);
     const { cursor } = at.turbo;
     reader.socket.send(`since ${cursor} ${token} page-2`);
     assert.deepEqual(await next(reader), [[cursor, ""]], name);
     assert.deepEqual(await next(reader), [[cursor, REFRESH]], name);
-    assert.equal(at.turbo.push(SECRET_LINE, { to: "room" }), 0, name);
+    assert.equal(at.turbo.push(SECRET_LINE, { topic: "room" }), 0, name);
     assert.deepEqual(at.logged, [], name);
   }
 });
@@ -201,7 +218,7 @@ Deno.test("Turbo.connect() delivers nothing for a token of 1 MB", async () => {
   const tooLong = await fetch(at.url + path, { headers: { Accept: "text/event-stream" } })
     .catch((error: Error) => error); // the platform itself may cut off such a request
   if (tooLong instanceof Response) await tooLong.body?.cancel();
-  assert.equal(at.turbo.listeners("room"), 0);
+  assert.equal(at.turbo.listeners({ topic: "room" }), 0);
   assert.deepEqual(at.logged, []);
 });
 
@@ -215,7 +232,8 @@ Deno.test("Turbo.connect() takes the token of the page that is shown now", async
     page: "page-2",
   }));
   await reader.next();
-  assert.deepEqual(["room", "attic", "ann"].map((name) => at.turbo.listeners(name)), [0, 1, 1]);
+  const whom = [{ topic: "room" }, { topic: "attic" }, "ann"];
+  assert.deepEqual(whom.map((whom) => at.turbo.listeners(whom)), [0, 1, 1]);
   assert.equal(at.turbo.size, 1);
 });
 
@@ -226,7 +244,7 @@ Deno.test("Turbo.head() signs topics for one reader", async () => {
   )!;
   await using _reader = await listen(at.url, at.turbo, token[1]!);
   await connected(at.turbo);
-  assert.equal(at.turbo.listeners("room"), 0);
+  assert.equal(at.turbo.listeners({ topic: "room" }), 0);
 });
 
 Deno.test("Turbo.head() refuses topics that a page could not send back", () => {

@@ -7,94 +7,21 @@ import turboJs from "@hotwired/turbo/dist/turbo.es2017-esm.js" with { type: "tex
 import clientJs from "./client.js" with { type: "text" };
 import { Admission, type ConnectOptions } from "./admission.ts";
 import { type Asset, asset } from "./assets.ts";
-import type { ConnectionLimits } from "./connection.ts";
+import { audienceOf, checkReaders, checkTopics, nameOf } from "./audience.ts";
+import { type PushOptions, readerName, type Whom, whomOf } from "./audience.ts";
 import { type Copy, type Engine, memory } from "./engine.ts";
 import { openEventStream } from "./event_stream.ts";
 import { html, type Markup } from "./html.ts";
-import { checkNames } from "./listeners.ts";
-import { Log, type LogOptions } from "./log.ts";
-import { CLOSE, HEARTBEAT } from "./protocol.ts";
+import { Log } from "./log.ts";
+import { checkCloseOptions, checkHeadOptions, type CloseOptions } from "./options.ts";
+import { type HeadOptions, type Settings, settingsOf, type TurboOptions } from "./options.ts";
+import { CLOSE } from "./protocol.ts";
 import { Readers } from "./readers.ts";
+import { reasonOf, reporting } from "./report.ts";
 import { hasValidHost } from "./request.ts";
 import { joinStreams, type Streams } from "./streams.ts";
 import { Signer } from "./token.ts";
-import { openWebSocket, type Upgrade } from "./websocket.ts";
-
-/** Options of {@linkcode Turbo}. All times are in milliseconds. */
-export interface TurboOptions extends Partial<ConnectionLimits> {
-  /** Path of the stream; `null` switches it off, and pages do not connect. Default `/turbo-stream`. */
-  path?: string | null;
-  /** Path under which the two scripts are. Default `/assets`. */
-  assetsPath?: string;
-  /** URL of another turbo.js to load instead of the one that is served. Default: none. */
-  turboUrl?: string;
-  /**
-   * Key that signs topics; the same in every process behind one address. Default: the environment's
-   * `TURBO_SECRET` where that is allowed and set, else random, and then a page of another process is
-   * refreshed when it comes to this one.
-   */
-  secret?: string;
-  /** How long signed topics are taken when a page connects; later it is refreshed. Default a day. */
-  tokenLifetime?: number;
-  /** Origins other than the server's own whose pages may connect. Default: none. */
-  allowedOrigins?: readonly string[];
-  /** Connections at a time, those being opened included. Default 10,000. */
-  maxConnections?: number;
-  /** Connections at a time from one `address` given to `connect`. Default: no limit. */
-  maxConnectionsPerAddress?: number;
-  /** Silence after which a WebSocket is taken for dead; it is pinged at half of it. Default 30,000. */
-  idleTimeout?: number;
-  /** Silence after which a heartbeat is sent. Default 15,000; the client expects no longer one. */
-  heartbeat?: number;
-  /**
-   * Time between two messages to one page: the first push leaves at once, what follows within this
-   * time leaves together at its end, because a screen shows no more. 0 for none. Default 16.
-   */
-  frame?: number;
-  /** Limits of the log. */
-  log?: LogOptions;
-  /** Where the order of pushes comes from. Default {@linkcode memory}. */
-  engine?: Engine;
-  /** Makes a WebSocket of a request. Default `Deno.upgradeWebSocket`. */
-  upgrade?: Upgrade;
-  /**
-   * Called when a connection has come, gone or changed what it listens to, with the names that
-   * gained or lost it.
-   */
-  onChange?: (names: readonly string[]) => void;
-  /** Takes what went wrong with one connection or callback. Default `console.error`. */
-  onError?: (message: string, error: unknown) => void;
-  /** Takes what whoever runs this should know. Default `console.warn`. */
-  onNotice?: (message: string) => void;
-}
-
-/** Whom a push is for. */
-export interface PushOptions {
-  /** A name or names; everyone where left out. */
-  to?: string | readonly string[];
-  /** The page that it is not for, as `connectionId(request)` gives it. */
-  except?: string | undefined;
-}
-
-/** What goes into a page's `<head>`. */
-export interface HeadOptions {
-  /** The cursor taken before the page's data was read. Default: the newest now. */
-  cursor?: string;
-  /** Topics that the page listens to. They are signed, so a reader cannot choose others. */
-  topics?: readonly string[];
-  /** The reader (a name given to `connect` as `as`) that alone may use the topics. */
-  as?: string;
-}
-
-/** How {@linkcode Turbo.close} ends. */
-export interface CloseOptions {
-  /** 1001 (going away) or 1012 (restarting). Default 1001. */
-  code?: 1001 | 1012;
-  /** Time over which the closes are spread, at 25 ms each at most. Default 5,000. */
-  window?: number;
-  /** Time after which it stops waiting for readers to confirm. Default 10,000. */
-  deadline?: number;
-}
+import { openWebSocket } from "./websocket.ts";
 
 /**
  * The open pages of one application, and the log of what was pushed to them.
@@ -120,7 +47,7 @@ export interface CloseOptions {
  * ```
  */
 export class Turbo {
-  readonly #options: Required<Omit<TurboOptions, "turboUrl" | "log" | "secret" | "engine">>;
+  readonly #settings: Settings;
   readonly #engine: Engine;
   readonly #log: Log;
   readonly #readers: Readers;
@@ -128,51 +55,47 @@ export class Turbo {
   readonly #admission: Admission;
   readonly #scripts: readonly Asset[];
   readonly #scriptUrls: readonly string[];
-  #closed: Promise<void> | undefined;
+  readonly #notice: (message: string) => void;
   // Called from callbacks and timers, where a throw would end the process. One for all connections.
-  readonly #report = (message: string, error: unknown): void => {
-    try {
-      this.#options.onError(message, error);
-    } catch (failure) {
-      console.error(message, error, "and onError failed:", failure);
-    }
-  };
+  readonly #report: (message: string, error: unknown) => void;
+  #closed: Promise<void> | undefined;
 
   /**
    * An application with no pages yet.
    *
+   * @throws {TypeError} where an option has another type or is unknown
+   * @throws {RangeError} where an option is out of its range
    * @throws {Error} where its engine cannot start
    */
   constructor(options: TurboOptions = {}) {
-    const { turboUrl, log, secret, engine = memory(), ...rest } = options;
-    this.#options = {
-      path: "/turbo-stream",
-      assetsPath: "/assets",
-      tokenLifetime: 24 * 60 * 60 * 1000,
-      allowedOrigins: [],
-      maxConnections: 10_000,
-      maxConnectionsPerAddress: Infinity,
-      idleTimeout: 30_000,
-      heartbeat: HEARTBEAT,
-      frame: 16,
-      behindAfter: 64 * 1024,
-      maxBuffered: 1024 * 1024,
-      dropAfter: 10_000,
-      upgrade: (request, options) => Deno.upgradeWebSocket(request, options),
-      onChange: () => {},
-      onError: (message, error) => console.error(message, error),
-      onNotice: (message) => console.warn(message),
-      ...rest,
-    };
-    const { path, assetsPath, tokenLifetime, onNotice } = this.#options;
-    const report = this.#report;
+    const settings = settingsOf(options);
+    const { path, assetsPath, tokenLifetime, turboUrl, secret, log, engine = memory() } = settings;
+    const { onError, onNotice, onChange } = settings;
+    const report = (message: string, error: unknown): void =>
+      reporting(onError, (failure) => {
+        console.error(message, reasonOf(error), "and onError failed:", reasonOf(failure));
+      })(message, error);
+    const changed = reporting(onChange, (error) => report("onChange failed:", error));
+    this.#settings = settings;
+    this.#report = report;
+    this.#notice = reporting(onNotice, (error) => report("onNotice failed:", error));
     this.#log = new Log(log);
-    this.#signer = new Signer({ secret, lifetime: tokenLifetime, onNotice });
-    this.#readers = new Readers(this.#log, { ...this.#options, report });
+    this.#signer = new Signer({
+      secret,
+      path: path ?? "",
+      lifetime: tokenLifetime,
+      onNotice: this.#notice,
+    });
+    this.#readers = new Readers(this.#log, {
+      ...settings,
+      report,
+      onChange: (names) => changed(names.map(whomOf)),
+    });
     this.#admission = new Admission({
-      ...this.#options,
+      ...settings,
       isOff: path === null,
       signer: this.#signer,
+      onNotice: this.#notice,
     });
     const turbo = asset(`${assetsPath}/turbo.js`, turboJs, "text/javascript");
     const client = asset(`${assetsPath}/turbo-stream.js`, clientJs, "text/javascript");
@@ -192,7 +115,7 @@ export class Turbo {
     return this.#readers.size;
   }
 
-  /** Connections given up by us whose end the system has not reported yet. */
+  /** Connections closed by us whose end the system has not reported yet. Each keeps its place. */
   get zombies(): number {
     return this.#readers.zombies;
   }
@@ -202,14 +125,22 @@ export class Turbo {
     return this.#readers.buffered;
   }
 
-  /** How many connections of this process listen to a name. */
-  listeners(name: string): number {
-    return this.#readers.listeners(name);
+  /**
+   * How many connections of this process are of a reader, or listen to a topic.
+   *
+   * @throws {TypeError | RangeError} when that is no name
+   */
+  listeners(whom: Whom): number {
+    return this.#readers.listeners(nameOf("listeners()", whom));
   }
 
-  /** Whether anyone, or anyone of that name, is connected to this process. */
-  canPush(name?: string): boolean {
-    return name === undefined ? this.size > 0 : this.listeners(name) > 0;
+  /**
+   * Whether anyone, or that reader, or a listener to that topic, is connected to this process.
+   *
+   * @throws {TypeError | RangeError} when that is no name, `undefined` included
+   */
+  canPush(...args: [whom?: Whom]): boolean {
+    return args.length === 0 ? this.size > 0 : this.listeners(args[0] as Whom) > 0;
   }
 
   /**
@@ -221,11 +152,12 @@ export class Turbo {
    * A page is sent it in this turn of the event loop or, where it was sent another less than a frame
    * ago, at the frame's end together with what else came; it gets the newest state of each target.
    *
-   * @throws {TypeError} when something is no stream
+   * @throws {TypeError} when something is no stream, no name or no option; then nothing is sent, and
+   * nothing kept
+   * @throws {RangeError} when a name is empty or too long
    */
   push(streams: Streams | (() => Streams), options: PushOptions = {}): number {
-    const { to, except } = options;
-    const audience = { to: typeof to === "string" ? [to] : to, except };
+    const audience = audienceOf(options);
     let isNothing = false;
     const render = (streams: Streams) => {
       const html = joinStreams(streams);
@@ -246,33 +178,47 @@ export class Turbo {
   }
 
   /**
-   * Ends all connections of a name, as after a log-out or a ban, also those being opened, and returns
+   * Ends all connections of a reader, as after a log-out or a ban, also those being opened, and returns
    * how many were open in this process. Their pages do not come back by themselves (close code 4001);
    * a page that is visited later connects, so whoever may not must be refused before `connect`.
+   *
+   * @throws {TypeError | RangeError} when that is no name
    */
-  disconnect(name: string): number {
-    const count = this.listeners(name);
+  disconnect(reader: string): number {
+    const [name = ""] = checkReaders("disconnect()", [reader]).map(readerName);
+    const count = this.#readers.listeners(name);
     this.#engine.push({ disconnect: name });
     return count;
   }
 
   /**
-   * Answers a request for the stream: a WebSocket, server-sent events, or the error that tells what
-   * is wrong with the request (400, 403, 426, 503). Register it in front of middleware that sets
-   * headers, for those of a WebSocket answer cannot be changed.
+   * Takes back the right to a topic, after it was lost: what `head` has signed for it until now no
+   * longer holds. Pages that listen to it stop at once and fetch themselves again, and hear of the topic
+   * again only where the app gives it to them again.
    *
-   * @throws {RangeError} when `as` has too many names or one that is too long
+   * @throws {TypeError | RangeError} when that is no name
+   */
+  revoke(topic: string): void {
+    this.#engine.push({ revoke: nameOf("revoke()", { topic }) });
+  }
+
+  /**
+   * Answers a request for the stream: a WebSocket, server-sent events, or the error that tells what
+   * is wrong with the request (400, 403, 421, 426, 429, 503). Register it in front of middleware that
+   * sets headers, for those of a WebSocket answer cannot be changed.
+   *
+   * @throws {TypeError | RangeError} when an option is wrong or unknown
    */
   connect(request: Request, options: ConnectOptions = {}): Response {
     const visitor = this.#admission.admit(request, options);
     if (visitor instanceof Response) return visitor;
     const readers = this.#readers;
-    const { upgrade, idleTimeout, behindAfter: highWaterMark } = this.#options;
+    const { upgrade, idleTimeout, behindAfter, eventStreamLifetime: lifetime } = this.#settings;
     const report = this.#report;
     try {
       return visitor.transport === "websocket"
         ? openWebSocket(request, visitor, { readers, upgrade, idleTimeout, report })
-        : openEventStream(visitor, { readers, highWaterMark });
+        : openEventStream(visitor, { readers, highWaterMark: behindAfter, lifetime });
     } catch (error) {
       visitor.release();
       this.#report("Cannot open a connection:", error);
@@ -283,17 +229,21 @@ export class Turbo {
   /**
    * Markup for a page's `<head>`: the scripts, the same on every page, and the page's cursor.
    *
+   * @throws {TypeError} when an option is wrong or unknown
    * @throws {RangeError} when there are too many topics, one is too long, or they are more than a page
    * can send back in one message
    */
   head(options: HeadOptions = {}): Markup {
-    const { cursor = this.cursor, topics = [], as } = options;
-    const { path } = this.#options;
+    checkHeadOptions(options);
+    const { cursor = this.cursor, topics = [] } = options;
+    checkTopics("head()", topics);
+    const [reader] = "as" in options ? checkReaders("head()", [options.as as string]) : [];
+    const { path } = this.#settings;
     const scripts = this.#scriptUrls.map((url) =>
       html`<script type="module" src="${url}" data-turbo-track="reload"></script>`
     );
     if (path === null) return html`${scripts}`;
-    const token = topics.length === 0 ? "" : this.#signer.sign(checkNames(topics), as);
+    const token = topics.length === 0 ? "" : this.#signer.sign({ topics, reader, from: cursor });
     return html`
       ${scripts}<meta name="turbo-cursor" content="${cursor}" data-stream="${path}"
         data-token="${token}">
@@ -312,8 +262,11 @@ export class Turbo {
    * and spread in time, so that they do not come back all at once. Resolves when everyone is told and
    * gone, or at the deadline, and the engine has closed. A second call changes nothing and resolves
    * as the first.
+   *
+   * @throws {TypeError | RangeError} when an option is wrong or unknown
    */
   close(options: CloseOptions = {}): Promise<void> {
+    checkCloseOptions(options);
     return this.#closed ??= this.#close(options);
   }
 
@@ -323,9 +276,11 @@ export class Turbo {
     const close = code === 1012 ? CLOSE.restarting : CLOSE.goingAway;
     this.#admission.close(close);
     await this.#readers.close(close, Math.min(window, deadline));
-    while (this.#admission.taken > 0 && performance.now() < end) {
+    // Not for those that were closed before and do not go: they were told.
+    while (this.#admission.taken > this.#readers.zombies && performance.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
+    this.#admission.giveUp();
     this.#readers.removeAll();
     await this.#engine.close();
   }
@@ -345,8 +300,9 @@ export class Turbo {
         this.#admission.disconnect(name);
         this.#readers.disconnect(name);
       },
+      revoke: (name) => this.#readers.revoke(name),
       restart: () => this.#readers.restart(),
-      notice: (message) => this.#options.onNotice(message),
+      notice: this.#notice,
     };
   }
 }

@@ -15,7 +15,10 @@ import {
   type Message,
   parseSince,
   PROTOCOL,
+  SINCE_RATE,
 } from "./protocol.ts";
+import { CLOCK } from "./pace.ts";
+import { TokenBucket } from "./rate.ts";
 import type { Readers } from "./readers.ts";
 
 /** Makes a WebSocket of a request, as `Deno.upgradeWebSocket` does. `idleTimeout` is in seconds. */
@@ -82,12 +85,16 @@ export function openWebSocket(
     ...(!isNaked && { protocol: PROTOCOL }),
   });
   let connection: Connection | undefined;
-  const stray = new StrayMessages();
+  let closing: ReturnType<typeof setTimeout> | undefined;
+  let asking: TokenBucket | undefined;
+  let stray: StrayMessages | undefined;
 
   function open(): void {
     const refusal = visitor.opened();
-    if (refusal) return end(refusal);
-    connection = readers.add(new WebSocketCarrier(socket, { isNaked }), visitor);
+    const carrier = new WebSocketCarrier(socket, { isNaked });
+    if (!refusal) return void (connection = readers.add(carrier, visitor));
+    connection = readers.refuse(carrier, visitor);
+    end(refusal);
   }
 
   function receive(data: unknown): void {
@@ -95,20 +102,25 @@ export function openWebSocket(
     if (typeof data !== "string") return end(CLOSE.binary);
     if (isTooLong(data)) return end(CLOSE.tooLong);
     if (isNaked) {
+      stray ??= new StrayMessages();
       if (!stray.allow()) end(CLOSE.tooMany);
       return;
     }
     const since = parseSince(data);
     if (!since) return end(CLOSE.notSince);
+    asking ??= new TokenBucket(SINCE_RATE, CLOCK);
+    if (!asking.take()) return end(CLOSE.tooMany);
     if (!readers.resume(connection, since)) end(CLOSE.doesNotRead);
   }
 
   function end({ code, reason }: Close): void {
     if (connection) readers.forget(connection);
-    setTimeout(() => socket.close(code, reason), CLOSE_DELAY);
+    socket.onmessage = null; // one that floods goes on
+    closing ??= setTimeout(() => socket.close(code, reason), CLOSE_DELAY);
   }
 
   function gone(): void {
+    clearTimeout(closing);
     if (connection) readers.remove(connection);
     visitor.release();
   }
@@ -123,11 +135,21 @@ export function openWebSocket(
     }
   }
 
+  // Deno keeps the socket of a handshake that was reset, so it must hold nothing of ours.
+  visitor.onLate = () => {
+    socket.onopen = closeLate;
+    socket.onmessage = socket.onclose = socket.onerror = null;
+  };
   socket.onopen = () => guard(open);
   socket.onmessage = ({ data }) => guard(() => receive(data));
   socket.onclose = gone;
   socket.onerror = gone;
   return response;
+}
+
+function closeLate({ target }: Event): void {
+  const { code, reason } = CLOSE.openedLate;
+  (target as WebSocket).close(code, reason);
 }
 
 function offersProtocol({ headers }: Request): boolean {
@@ -144,7 +166,7 @@ class StrayMessages {
   #since = -Infinity;
 
   allow(): boolean {
-    const now = performance.now();
+    const now = CLOCK.now();
     if (now - this.#since >= MINUTE) [this.#since, this.#count] = [now, 0];
     return ++this.#count <= MAX_STRAY_MESSAGES;
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { HANDSHAKE } from "../tests/raw.ts";
 import { connect, serve, serveStream, type TestClient, until, within } from "../tests/kit.ts";
 import { html } from "./html.ts";
-import { parseFrame, PROTOCOL, REFRESH } from "./protocol.ts";
+import { parseFrame, PROTOCOL, REFRESH, sinceOf } from "./protocol.ts";
 import { append, replace } from "./streams.ts";
 import { Turbo } from "./turbo.ts";
 import { WebSocketCarrier } from "./websocket.ts";
@@ -343,4 +343,17 @@ Deno.test("20 clients that come, go and ask at random get each of 2,000 pushes o
     assert.deepEqual(seen, expected);
   }
   assert(reconnects > 60 && asked > 50, `${reconnects} reconnects, ${asked} asked`);
+});
+
+Deno.test("A page may ask 20 times at once; one that asks on is closed with 1008", async () => {
+  await using server = serveStream();
+  const { turbo } = server;
+  const path = `/turbo-stream?since=${turbo.cursor}`; // which does not count
+  await using client = await connect(server.url, { path, protocol: PROTOCOL });
+  const ask = () => client.socket.send(sinceOf({ cursor: turbo.cursor }));
+  for (let n = 0; n < 20; n++) ask();
+  await until(() => client.messages.length === 21, "each is answered");
+  for (let n = 0; n < 100; n++) ask(); // far more than come back meanwhile
+  const { code, reason } = await within(client.closed, "the close");
+  assert.deepEqual([code, reason], [1008, "Too many messages"]);
 });

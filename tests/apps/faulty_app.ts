@@ -10,10 +10,21 @@
  * @module
  */
 import { createApp } from "../../main.ts";
-import { html, replace, type Stream, type Upgrade } from "../../turbo/mod.ts";
+import { serve } from "../../server/serve.ts";
+import { html, replace, type Stream, Turbo, type Upgrade } from "../../turbo/mod.ts";
 
 const [hostname = "127.0.0.1", idleTimeout = "30000"] = Deno.args;
 const armed = new Set<string>();
+const files: Deno.FsFile[] = [];
+
+// Takes all file descriptors that are left: Deno panics when it formats an Error then.
+function fill(): void {
+  try {
+    for (;;) files.push(Deno.openSync("/dev/null"));
+  } catch (error) {
+    console.error(`full: ${(error as Error).message}`);
+  }
+}
 
 function fault(on: string): void {
   if (armed.delete(on)) throw new Error(`injected on ${on}`);
@@ -72,6 +83,10 @@ app.hono.get("/fault", (c) => {
   armed.add(c.req.query("on")!);
   return c.text("armed");
 });
+app.hono.get("/fill", (c) => {
+  setTimeout(fill, 100); // when this is answered
+  return c.text("soon");
+});
 app.hono.get("/push", (c) => {
   const content = () => {
     throw new Error("injected on content");
@@ -84,8 +99,14 @@ app.hono.get("/push-no-stream", (c) => {
   return c.text("not reached");
 });
 
-const server = Deno.serve(
-  { port: 0, hostname, onListen() {} },
-  app.hono.fetch,
-);
-console.log(`Listening on http://${server.addr.hostname}:${server.addr.port}`);
+// With what is the default of Turbo itself.
+const bare = new Turbo({
+  path: "/bare",
+  async onChange() {
+    await Promise.resolve();
+    fault("rejection");
+  },
+});
+const handler = (request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) =>
+  new URL(request.url).pathname === "/bare" ? bare.connect(request) : app.hono.fetch(request, info);
+Deno.exit(await serve(handler, { port: 0, hostname }).finished);

@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import { memory } from "./engine.ts";
+import { append } from "./streams.ts";
+import { streamResponse } from "./request.ts";
+import { Turbo } from "./turbo.ts";
+
+/** What is wrong, for each option; the kinds of error are those of the built-in classes. */
+const WRONG: Record<string, readonly [error: ErrorConstructor, values: readonly unknown[]][]> = {
+  path: [[TypeError, [42, {}, true]], [RangeError, [
+    "stream",
+    "",
+    "/a?b",
+    "//a/b",
+    "/a b",
+    "/a/../b",
+  ]]],
+  assetsPath: [[TypeError, [null, 1]], [RangeError, ["assets", "/assets/", "/", "", "/a#b"]]],
+  turboUrl: [[TypeError, [1, null]], [RangeError, ["", "javascript:alert(1)", "http://"]]],
+  secret: [[TypeError, [1, null]], [RangeError, ["", "fifteen letters"]]],
+  tokenLifetime: [[TypeError, ["1", NaN, null]], [RangeError, [Infinity, 0, -1, 1e12]]],
+  allowedHosts: [[TypeError, ["a.example", [1], null]], [RangeError, [["https://a.example"], [
+    "a/b",
+  ], [""]]]],
+  allowedOrigins: [
+    [TypeError, ["https://a.example", [1], null]],
+    [RangeError, [["https://a.example/"], ["a.example"], ["*"], ["null"], ["https://A.example"]]],
+  ],
+  maxConnections: [[TypeError, [NaN, "10", null]], [RangeError, [0, -1, 1.5, Infinity]]],
+  maxConnectionsPerAddress: [[TypeError, [NaN, "1"]], [RangeError, [0, 0.5]]],
+  handshakeRate: [
+    [TypeError, [1, { burst: "1" }, { perSeconds: 1 }]],
+    [RangeError, [{ burst: 0 }, { burst: 1, perSecond: 0 }, { burst: 1, perSecond: Infinity }]],
+  ],
+  openTimeout: [[TypeError, ["1", NaN]], [RangeError, [0, Infinity, 2 ** 31]]],
+  eventStreamLifetime: [[TypeError, ["1", NaN]], [RangeError, [0, Infinity]]],
+  idleTimeout: [[TypeError, ["1", NaN]], [RangeError, [0, 30, Infinity]]],
+  heartbeat: [[TypeError, ["1", NaN]], [RangeError, [0, -1, 15_001, Infinity]]],
+  frame: [[TypeError, ["1", NaN, null]], [RangeError, [-1, Infinity]]],
+  behindAfter: [[TypeError, ["1", NaN]], [RangeError, [0, 0.5, Infinity]]],
+  maxBuffered: [[TypeError, ["1", NaN]], [RangeError, [0, Infinity]]],
+  dropAfter: [[TypeError, ["1", NaN]], [RangeError, [0, Infinity]]],
+  log: [
+    [TypeError, [1, null, [], { maxEntries: "1" }, { maxEntry: 1 }, { maxBytes: NaN }, {
+      epoch: 1,
+    }]],
+    [RangeError, [{ maxEntries: -1 }, { maxBytes: 0.5 }, { maxAge: 0 }, { epoch: "a b" }]],
+  ],
+  engine: [[TypeError, [1, null, {}, { start() {} }]]],
+  upgrade: [[TypeError, [1, null]]],
+  onChange: [[TypeError, [1, null]]],
+  onError: [[TypeError, ["log"]]],
+  onNotice: [[TypeError, ["log"]]],
+};
+
+for (const [name, kinds] of Object.entries(WRONG)) {
+  Deno.test(`Turbo refuses a wrong ${name}, and says which, what it is and what is allowed`, () => {
+    for (const [kind, values] of kinds) {
+      for (const value of values) {
+        assert.throws(() => new Turbo({ [name]: value }), (error: Error) => {
+          assert.equal(error.constructor, kind, `${Deno.inspect(value)}: ${error.message}`);
+          const names = [name, ...Object.keys(value ?? {}), "the log"];
+          assert(names.some((name) => error.message.includes(name)), error.message);
+          assert.match(error.message, /is needed|there are/);
+          return true;
+        }, Deno.inspect(value));
+      }
+    }
+  });
+}
+
+Deno.test("Turbo takes an option that is undefined as one that is left out", () => {
+  const names = Object.keys(WRONG);
+  const turbo = new Turbo(Object.fromEntries(names.map((name) => [name, undefined])));
+  assert.match(String(turbo.head()), /data-stream="\/turbo-stream"/);
+  assert.throws(
+    () => new Turbo({ log: { maxEntries: undefined, epoch: "a b" } as never }),
+    RangeError,
+  );
+});
+
+Deno.test("Turbo refuses an option that it does not know, and names those that it does", () => {
+  for (const name of ["hartbeat", "__proto__x", "constructor", "toString"]) {
+    assert.throws(() => new Turbo({ [name]: 1 }), (error: Error) => {
+      assert.equal(error.constructor, TypeError);
+      assert(error.message.includes(`"${name}"`) && error.message.includes("heartbeat"));
+      return true;
+    });
+  }
+  for (const options of [null, 1, "x", [], () => {}]) {
+    assert.throws(() => new Turbo(options as never), TypeError);
+  }
+});
+
+Deno.test("Turbo never shows a secret that is too short", () => {
+  assert.throws(() => new Turbo({ secret: "hunter2" }), (error: Error) => {
+    assert(!error.message.includes("hunter2"));
+    assert.match(error.message, /a text of 7 characters as secret.* at least 16/);
+    return true;
+  });
+});
+
+type Call = readonly [what: string, act: (turbo: Turbo) => unknown, error: ErrorConstructor];
+
+/** Calls that must throw before anything changes. */
+const CALLS: readonly Call[] = [
+  ...[undefined, null, 42, {}, [1], [undefined]].flatMap((value) =>
+    ["to", "topic"].map((key) =>
+      [`push ${key} ${Deno.inspect(value)}`, pushing({ [key]: value }), TypeError] as const
+    )
+  ),
+  ...["", "x".repeat(256), ["a", ""], "\ud800"].flatMap((value) =>
+    ["to", "topic"].map((key) =>
+      [`push ${key} ${Deno.inspect(value)}`, pushing({ [key]: value }), RangeError] as const
+    )
+  ),
+  ["push except 42", pushing({ except: 42 }), TypeError],
+  ["push except a b", pushing({ except: "a b" }), RangeError],
+  ["push too", pushing({ too: "ann" }), TypeError],
+  ["push a string", pushing("ann"), TypeError],
+  ["push null", pushing(null), TypeError],
+  ["listeners undefined", (turbo) => turbo.listeners(undefined as never), TypeError],
+  ["listeners {}", (turbo) => turbo.listeners({} as never), TypeError],
+  ["listeners ''", (turbo) => turbo.listeners(""), RangeError],
+  ["canPush undefined", (turbo) => turbo.canPush(undefined as never), TypeError],
+  ["canPush { topik }", (turbo) => turbo.canPush({ topik: "a" } as never), TypeError],
+  ["disconnect undefined", (turbo) => turbo.disconnect(undefined as never), TypeError],
+  ["disconnect a topic", (turbo) => turbo.disconnect({ topic: "a" } as never), TypeError],
+  ["revoke undefined", (turbo) => turbo.revoke(undefined as never), TypeError],
+  ["head topics string", (turbo) => turbo.head({ topics: "room" as never }), TypeError],
+  [
+    "head topics undefined in it",
+    (turbo) => turbo.head({ topics: [undefined] as never }),
+    TypeError,
+  ],
+  [
+    "head as undefined",
+    (turbo) => turbo.head({ topics: ["a"], as: undefined as never }),
+    TypeError,
+  ],
+  ["head as ''", (turbo) => turbo.head({ topics: ["a"], as: "" }), RangeError],
+  ["head cursor", (turbo) => turbo.head({ cursor: "a b" }), RangeError],
+  ["head cursor 1", (turbo) => turbo.head({ cursor: 1 as never }), TypeError],
+  ["head coursor", (turbo) => turbo.head({ coursor: "a" } as never), TypeError],
+  ["connect as 42", connecting({ as: 42 }), TypeError],
+  ["connect as null", connecting({ as: null }), TypeError],
+  ["connect as ''", connecting({ as: "" }), RangeError],
+  ["connect as many", connecting({ as: Array(129).fill("a") }), RangeError],
+  ["connect has", connecting({ has: "ann" }), TypeError],
+  ["connect address 1", connecting({ address: 1 }), TypeError],
+  ["connect address ''", connecting({ address: "" }), RangeError],
+  ["close code", (turbo) => turbo.close({ code: 1000 as never }), RangeError],
+  ["close window", (turbo) => turbo.close({ window: NaN }), TypeError],
+  ["close window -1", (turbo) => turbo.close({ window: -1 }), RangeError],
+  ["close deadline", (turbo) => turbo.close({ deadline: Infinity }), RangeError],
+  ["close timeout", (turbo) => turbo.close({ timeout: 1 } as never), TypeError],
+  ["memory file", () => memory({ file: "" }), RangeError],
+  ["memory path", () => memory({ path: "a" } as never), TypeError],
+  ["streamResponse cursor", () => streamResponse([], { cursor: "a b" }), RangeError],
+];
+
+function pushing(options: unknown): (turbo: Turbo) => unknown {
+  return (turbo) => turbo.push(append("list", "private"), options as never);
+}
+
+function connecting(options: unknown): (turbo: Turbo) => unknown {
+  return (turbo) => turbo.connect(eventRequest(), options as never);
+}
+
+function eventRequest(since?: string): Request {
+  const query = since === undefined ? "" : `?since=${since}`;
+  return new Request(`http://localhost/turbo-stream${query}`, {
+    headers: { Accept: "text/event-stream" },
+  });
+}
+
+for (const [what, act, kind] of CALLS) {
+  Deno.test(`${what}: a ${kind.name}, and nothing changes`, async () => {
+    const turbo = new Turbo();
+    const { cursor } = turbo;
+    assert.throws(() => act(turbo), (error: Error) => {
+      assert.equal(error.constructor, kind, error.message);
+      assert.match(error.message, /is needed|are allowed|there are/);
+      return true;
+    });
+    assert.deepEqual([turbo.cursor, turbo.size], [cursor, 0]);
+    turbo.push(append("list", "for all"));
+    const answer = turbo.connect(eventRequest(cursor)); // as a page that resumes
+    assert.equal(answer.status, 200);
+    await turbo.close({ window: 0 });
+    const text = await answer.text();
+    assert.match(text, /for all/);
+    assert.doesNotMatch(text, /private/);
+  });
+}
+
+Deno.test("Turbo takes what is right: no audience, an empty one, no page to leave out", () => {
+  const turbo = new Turbo();
+  const stream = append("list", "x");
+  const right = [{}, { to: [] }, { topic: [] }, { except: undefined }, {
+    to: "a",
+    topic: ["b", "c"],
+  }];
+  for (const options of right) turbo.push(stream, options);
+  turbo.head({ topics: undefined as never, cursor: undefined as never });
+  assert.equal(turbo.canPush(), false);
+});

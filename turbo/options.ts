@@ -1,0 +1,252 @@
+/**
+ * What a `Turbo` can be told, and what is allowed.
+ *
+ * @module
+ */
+import type { Whom } from "./audience.ts";
+import {
+  anything,
+  callback,
+  checkOptions,
+  integer,
+  listOf,
+  milliseconds,
+  oneOf,
+  orNull,
+  type Rule,
+  text,
+  withMethods,
+} from "./checks.ts";
+import type { ConnectionLimits } from "./connection.ts";
+import type { Engine } from "./engine.ts";
+import type { LogOptions } from "./log.ts";
+import { CURSOR_RULE, HEARTBEAT } from "./protocol.ts";
+import type { Rate } from "./rate.ts";
+import { reasonOf } from "./report.ts";
+import { isHost } from "./request.ts";
+import { SECRET_RULE } from "./token.ts";
+import type { Upgrade } from "./websocket.ts";
+
+/** Options of {@linkcode Turbo}. All times are in milliseconds. */
+export interface TurboOptions extends Partial<ConnectionLimits> {
+  /** Path of the stream; `null` switches it off, and pages do not connect. Default `/turbo-stream`. */
+  path?: string | null;
+  /** Path under which the two scripts are. Default `/assets`. */
+  assetsPath?: string;
+  /** URL of another turbo.js to load instead of the one that is served. Default: none. */
+  turboUrl?: string;
+  /**
+   * Key that signs topics, of 16 characters at least; the same in every process behind one address.
+   * Default: the environment's `TURBO_SECRET` where that is allowed and set, else random, and then a
+   * page of another process is refreshed when it comes to this one.
+   */
+  secret?: string;
+  /** How long signed topics are taken when a page connects; later it is refreshed. Default a day. */
+  tokenLifetime?: number;
+  /**
+   * Hosts that the app is known by, such as `load.example`, or `localhost:8000` for that port alone;
+   * a request for another is answered 421. Name them wherever a page must not be read by whoever has
+   * a name of theirs resolve to this machine (DNS rebinding). Default: any.
+   */
+  allowedHosts?: readonly string[];
+  /**
+   * Origins other than the server's own whose pages may connect, such as `https://shop.example`. By
+   * server-sent events they may read what they are sent, with their user's cookies. Default: none.
+   */
+  allowedOrigins?: readonly string[];
+  /**
+   * Connections at a time: those that are open, those being opened, and those that were closed and
+   * have not ended. Default 10,000.
+   */
+  maxConnections?: number;
+  /** Connections at a time from one `address` given to `connect`. Default: no limit. */
+  maxConnectionsPerAddress?: number;
+  /**
+   * How often one `address` given to `connect` may begin to connect; more is answered 429. Default 20
+   * at once, and then one a second.
+   */
+  handshakeRate?: Rate;
+  /**
+   * Time in which a connection opens, or it is given up. It holds a place for a second of that, and
+   * takes one again when it opens. Default 10,000.
+   */
+  openTimeout?: number;
+  /**
+   * About how long a stream of server-sent events lasts. Then it is ended and the reader comes back,
+   * without a loss; one who has vanished is forgotten. Default 5 minutes.
+   */
+  eventStreamLifetime?: number;
+  /** Silence after which a WebSocket is taken for dead; it is pinged at half of it. Default 30,000. */
+  idleTimeout?: number;
+  /** Silence after which a heartbeat is sent. Default 15,000, and no more: the client counts on it. */
+  heartbeat?: number;
+  /**
+   * Time between two messages to one page: the first push leaves at once, what follows within this
+   * time leaves together at its end, because a screen shows no more. 0 for none. Default 16.
+   */
+  frame?: number;
+  /** Limits of the log. */
+  log?: LogOptions;
+  /** Where the order of pushes comes from. Default {@linkcode memory}. */
+  engine?: Engine;
+  /** Makes a WebSocket of a request. Default `Deno.upgradeWebSocket`. */
+  upgrade?: Upgrade;
+  /**
+   * Called when a connection has come, gone or changed what it listens to, with the readers and topics
+   * that gained or lost it. What it throws or rejects with is reported to `onError`.
+   */
+  onChange?: (whom: readonly Whom[]) => unknown;
+  /**
+   * Takes what went wrong with one connection or callback. Default: `console.error` with the error's
+   * message alone, because Deno panics when it formats an error and no file descriptor is left.
+   */
+  onError?: (message: string, error: unknown) => unknown;
+  /** Takes what whoever runs this should know. Default `console.warn`. */
+  onNotice?: (message: string) => unknown;
+}
+
+/** What goes into a page's `<head>`. */
+export interface HeadOptions {
+  /** The cursor taken before the page's data was read. Default: the newest now. */
+  cursor?: string;
+  /** Topics that the page listens to. They are signed, so a reader cannot choose others. */
+  topics?: readonly string[];
+  /**
+   * The reader (a name given to `connect` as `as`) that alone may use the topics; anyone who has the
+   * page where it is left out, but not where it is `undefined`.
+   */
+  as?: string;
+}
+
+/** How {@linkcode Turbo.close} ends. */
+export interface CloseOptions {
+  /** 1001 (going away) or 1012 (restarting). Default 1001. */
+  code?: 1001 | 1012;
+  /** Time over which the closes are spread, at 25 ms each at most. Default 5,000. */
+  window?: number;
+  /** Time after which it stops waiting for readers to confirm. Default 10,000. */
+  deadline?: number;
+}
+
+/** The options that have a default. */
+type Defaults = Required<Omit<TurboOptions, "turboUrl" | "log" | "secret" | "engine">>;
+
+/** Options with their defaults. */
+export type Settings = Defaults & Pick<TurboOptions, "turboUrl" | "log" | "secret" | "engine">;
+
+const DAY = 24 * 60 * 60 * 1000;
+/** The longest time that a timer takes, in milliseconds. */
+const LONGEST = 2 ** 31 - 1;
+const GiB = 1024 ** 3;
+
+const path = text(
+  (path) => pathOf(path) === path,
+  'a path from the root such as "/turbo-stream"',
+);
+const folder = text(
+  (path) => !path.endsWith("/") && pathOf(path) === path,
+  'a path from the root such as "/assets", without / at its end,',
+);
+const address = text(
+  (url) =>
+    url !== "" && URL.canParse(url, "http://a") && /^https?:/.test(new URL(url, "http://a").href),
+  "a URL",
+);
+const origin = text(
+  (text) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text,
+  'an origin such as "https://shop.example", without / at its end,',
+);
+
+const RATE_RULES = {
+  burst: integer(1, 1_000_000),
+  perSecond: { ...milliseconds(0.001, 1_000_000), allowed: "a number from 0.001 to 1,000,000" },
+} satisfies Record<keyof Rate, Rule>;
+
+const RULES = {
+  path: orNull(path),
+  assetsPath: folder,
+  turboUrl: address,
+  secret: SECRET_RULE,
+  tokenLifetime: milliseconds(1_000, 366 * DAY),
+  allowedHosts: listOf(text(isHost, ""), 'a list of hosts such as "load.example"'),
+  allowedOrigins: listOf(origin, `a list of origins, each ${origin.allowed}`),
+  maxConnections: integer(1, 10_000_000),
+  maxConnectionsPerAddress: integer(1, 10_000_000, { orInfinity: true }),
+  handshakeRate: anything,
+  openTimeout: milliseconds(100, LONGEST),
+  eventStreamLifetime: milliseconds(1_000, DAY),
+  idleTimeout: milliseconds(1_000, DAY),
+  heartbeat: milliseconds(10, HEARTBEAT),
+  frame: milliseconds(0, 60_000),
+  behindAfter: integer(1, GiB),
+  maxBuffered: integer(1, GiB),
+  dropAfter: milliseconds(100, LONGEST),
+  log: anything, // see Log
+  engine: withMethods("start", "push", "flush", "close"),
+  upgrade: callback,
+  onChange: callback,
+  onError: callback,
+  onNotice: callback,
+} satisfies Record<keyof TurboOptions, Rule>;
+
+const HEAD_RULES = {
+  cursor: CURSOR_RULE,
+  topics: anything, // see checkTopics
+  as: anything, // see checkReaders
+} satisfies Record<keyof HeadOptions, Rule>;
+
+const CLOSE_RULES = {
+  code: oneOf(1001, 1012),
+  window: milliseconds(0, LONGEST),
+  deadline: milliseconds(0, LONGEST),
+} satisfies Record<keyof CloseOptions, Rule>;
+
+/**
+ * Options with their defaults, where they are right.
+ *
+ * @throws {TypeError | RangeError} that names the option, its value and what is allowed
+ */
+export function settingsOf(options: TurboOptions): Settings {
+  checkOptions("Turbo", options, RULES);
+  if (options.handshakeRate) checkOptions("handshakeRate", options.handshakeRate, RATE_RULES);
+  const given = Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  );
+  const defaults: Defaults = {
+    path: "/turbo-stream",
+    assetsPath: "/assets",
+    tokenLifetime: DAY,
+    allowedHosts: [],
+    allowedOrigins: [],
+    maxConnections: 10_000,
+    maxConnectionsPerAddress: Infinity,
+    handshakeRate: { burst: 20, perSecond: 1 },
+    openTimeout: 10_000,
+    eventStreamLifetime: 5 * 60 * 1000,
+    idleTimeout: 30_000,
+    heartbeat: HEARTBEAT,
+    frame: 16,
+    behindAfter: 64 * 1024,
+    maxBuffered: 1024 * 1024,
+    dropAfter: 10_000,
+    upgrade: (request, options) => Deno.upgradeWebSocket(request, options),
+    onChange: () => {},
+    onError: (message, error) => console.error(message, reasonOf(error)),
+    onNotice: (message) => console.warn(message),
+  };
+  return { ...defaults, ...given };
+}
+
+/** Checks what `head` is given. @throws {TypeError | RangeError} where it is wrong */
+export function checkHeadOptions(options: HeadOptions): void {
+  checkOptions("head()", options, HEAD_RULES);
+}
+
+/** Checks what `close` is given. @throws {TypeError | RangeError} where it is wrong */
+export function checkCloseOptions(options: CloseOptions): void {
+  checkOptions("close()", options, CLOSE_RULES);
+}
+
+function pathOf(path: string): string | undefined {
+  return URL.canParse(path, "http://a") ? new URL(path, "http://a").pathname : undefined;
+}
