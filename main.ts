@@ -11,6 +11,7 @@ import { type LoadReport, LoadSampler } from "./loadavg.ts";
 import { serve, type ServeOptions } from "./server/serve.ts";
 import {
   hostname,
+  hosts,
   integer,
   type Options,
   origins,
@@ -26,6 +27,7 @@ import {
   asset,
   CURSOR_HEADER,
   hasValidHost,
+  isAllowedHost,
   type Markup,
   memory,
   replace,
@@ -76,6 +78,16 @@ export const OPTIONS = {
     help: "Another origin whose pages may connect; repeat the option, or separate with commas",
     repeatable: true,
   },
+  allowHost: {
+    flag: "--allow-host",
+    placeholder: "HOST",
+    variable: "ALLOW_HOST",
+    parse: hosts,
+    default: [],
+    help: "A host that pages are asked for by, such as load.example; others are refused, so that " +
+      "no foreign name leads here; repeat the option, or separate with commas",
+    repeatable: true,
+  },
   maxMemory: {
     flag: "--max-memory",
     placeholder: "MIB",
@@ -113,6 +125,9 @@ const PROGRAM = {
 /** What is set from outside. */
 export type Settings = SettingsOf<typeof OPTIONS>;
 
+/** The share of all places above which connections that do not end are for a new process to shed. */
+const MAX_ZOMBIES = 0.5;
+
 /** What {@linkcode createApp} takes; everything has a default. */
 export interface AppOptions {
   /** Seconds between two readings. Default 5. */
@@ -146,6 +161,8 @@ export function createApp(options: AppOptions = {}): App {
   const { interval = 5, sampler = new LoadSampler(), state } = options;
   const engine = memory(state === undefined ? {} : { file: state });
   const turbo = new Turbo({ engine, ...options.turbo, onChange: startOrStopTimer });
+  const { maxConnections = 10_000, allowedHosts = [] } = options.turbo ?? {};
+  const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
   const stylesheet = asset("/assets/app.css", STYLES, "text/css");
   const hono = new Hono<{ Variables: SecureHeadersVariables }>();
   let timer: ReturnType<typeof setInterval> | undefined;
@@ -153,11 +170,15 @@ export function createApp(options: AppOptions = {}): App {
 
   function startOrStopTimer(): void {
     if (turbo.canPush()) {
-      timer ??= setInterval(() => tick().catch(console.error), interval * 1000);
+      timer ??= setInterval(() => tick().catch(reportTick), interval * 1000);
     } else {
       clearInterval(timer);
       timer = undefined;
     }
+  }
+
+  function reportTick(error: unknown): void {
+    console.error("Cannot push the load averages:", reasonOf(error));
   }
 
   async function tick(): Promise<void> {
@@ -208,8 +229,11 @@ export function createApp(options: AppOptions = {}): App {
 
   // In front of the middleware: the headers of a WebSocket's answer cannot be changed.
   hono.get("/turbo-stream", async (c) => {
-    const address = c.env ? getConnInfo(c).remote.address : undefined;
-    const response = turbo.connect(c.req.raw, address === undefined ? {} : { address });
+    // Behind a proxy all readers share its address, so it counts only where somebody says that it is
+    // the readers' own.
+    const countsAddresses = maxConnectionsPerAddress !== undefined || handshakeRate !== undefined;
+    const address = countsAddresses && c.env ? getConnInfo(c).remote.address : undefined;
+    const response = turbo.connect(c.req.raw, { address });
     if (response.status === 101) return response;
     await secure(c, () => Promise.resolve(void (c.res = response)));
     return c.res;
@@ -220,19 +244,26 @@ export function createApp(options: AppOptions = {}): App {
     if (!hasValidHost(c.req.raw)) return c.text("The Host is malformed\n", 400);
     await next();
   });
+  hono.get("/healthz", (c) => c.text("ok"));
+  hono.get("/readyz", (c) => {
+    const { size: connections, zombies } = turbo;
+    const isFull = zombies > MAX_ZOMBIES * maxConnections;
+    const status = draining ? "draining" : isFull ? "overloaded" : "ready";
+    return c.json({ status, connections, zombies }, status === "ready" ? 200 : 503);
+  });
+  // Not of those above: whoever watches over a process may ask by its address.
+  hono.use(async (c, next) => {
+    if (!isAllowedHost(c.req.raw, allowedHosts)) {
+      return c.text("This host is not served here\n", 421);
+    }
+    await next();
+  });
   hono.get("/", (c) => render(c, mainPage));
   hono.get("/page2", (c) => render(c, secondPage));
   hono.get("/assets/*", (c) => {
     if (c.req.path === stylesheet.path) return stylesheet.respond(c.req.raw);
     return turbo.asset(c.req.raw) ?? c.notFound();
   });
-  hono.get("/healthz", (c) => c.text("ok"));
-  hono.get("/readyz", (c) =>
-    c.json({
-      status: draining ? "draining" : "ready",
-      connections: turbo.size,
-      zombies: turbo.zombies,
-    }, draining ? 503 : 200));
   for (const path of ["/", "/page2", "/turbo-stream", "/assets/*", "/healthz", "/readyz"]) {
     hono.all(path, (c) => c.text("Method not allowed\n", 405, { Allow: "GET, HEAD" }));
   }
@@ -241,7 +272,7 @@ export function createApp(options: AppOptions = {}): App {
     return render(c, notFoundPage);
   });
   hono.onError((error, c) => {
-    console.error(`Cannot answer ${c.req.method} ${c.req.path}:`, error);
+    console.error(`Cannot answer ${c.req.method} ${c.req.path}:`, reasonOf(error));
     return c.text("Internal server error\n", 500);
   });
 
@@ -266,8 +297,8 @@ export function parseSettings(
 
 async function main(): Promise<void> {
   const settings = settingsOrExit(OPTIONS, PROGRAM);
-  const { interval, state, maxConnections, allowOrigin } = settings;
-  const turbo = { maxConnections, allowedOrigins: allowOrigin };
+  const { interval, state, maxConnections, allowOrigin, allowHost } = settings;
+  const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost };
   const app = await orExit(2, () => createApp({ interval, state, turbo }));
   const { port, hostname, maxMemory } = settings;
   const options: ServeOptions = {
@@ -285,13 +316,18 @@ async function main(): Promise<void> {
   Deno.exit(await server.finished);
 }
 
+/** One line; an `Error` is not given to the console, for which Deno wants a file descriptor. */
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.split("\n")[0]! : String(error);
+}
+
 async function orExit<T>(code: number, act: () => T, undo?: () => Promise<void>): Promise<T> {
   try {
     return act();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     await undo?.();
-    console.error(`${PROGRAM.name}: ${error.message.split("\n")[0]}`);
+    console.error(`${PROGRAM.name}: ${reasonOf(error)}`);
     Deno.exit(code);
   }
 }

@@ -7,6 +7,7 @@ import { startBrowser } from "./tests/browser.ts";
 import { connect, connected, pause, serve, until, WITH_BROWSER } from "./tests/kit.ts";
 import { WITH_PROCESS, within } from "./tests/kit.ts";
 import { endApp, START_FLAGS, startApp } from "./tests/processes.ts";
+import { frame, RawSocket } from "./tests/raw.ts";
 import { html, remove, replace } from "./turbo/mod.ts";
 import { OPEN_PAGE } from "./turbo/testing.ts";
 
@@ -120,6 +121,45 @@ Deno.test("GET /healthz and /readyz say that it lives and is ready, then that it
   assert.equal(draining.response.status, 503);
   assert.equal(JSON.parse(draining.text).status, "draining");
   assert.equal((await request("/healthz", {}, app)).response.status, 200);
+});
+
+Deno.test("GET /readyz counts connections that were closed and do not go, and says when they are too many", async () => {
+  const app = createApp({ turbo: { maxConnections: 4 } });
+  await using server = serve(app.hono.fetch);
+  await using sockets = new AsyncDisposableStack();
+  const ready = async () => {
+    const response = await fetch(`${server.url}/readyz`);
+    const { status, connections, zombies } = await response.json();
+    return [response.status, status, connections, zombies];
+  };
+  for (let zombies = 1; zombies <= 3; zombies++) {
+    const socket = sockets.use(await RawSocket.upgrade(server.port));
+    await socket.write(frame(new Uint8Array(1), { opcode: 2 })); // closed for that, and stays
+    await until(() => app.turbo.zombies === zombies, "it is closed");
+    const expected = zombies <= 2 ? [200, "ready", 0, zombies] : [503, "overloaded", 0, zombies];
+    assert.deepEqual(await ready(), expected);
+  }
+  sockets.use(await RawSocket.upgrade(server.port)); // the last place
+  await assert.rejects(RawSocket.upgrade(server.port), /503/);
+  await sockets.disposeAsync();
+  await until(() => app.turbo.zombies === 0, "they have gone");
+  assert.deepEqual((await ready()).slice(0, 2), [200, "ready"]);
+  await app.close(1_000);
+});
+
+Deno.test("An app that knows its hosts serves them alone, and says whether it lives to anyone", async () => {
+  const app = createApp({ turbo: { allowedHosts: ["load.example"] } });
+  const statusAt = async (Host: string, path: string) =>
+    (await request(path, { headers: { Host } }, app)).response.status;
+  for (const path of ["/", "/page2", "/turbo-stream", "/assets/none", "/none"]) {
+    assert.equal(await statusAt("evil.example", path), 421, path);
+  }
+  assert.equal(await statusAt("load.example", "/"), 200);
+  assert.equal(await statusAt("load.example:8000", "/"), 200);
+  for (const path of ["/healthz", "/readyz"]) {
+    assert.equal(await statusAt("10.0.0.7:8000", path), 200);
+  }
+  await app.close(0);
 });
 
 Deno.test("Every page has a strict policy and the other security headers", async () => {
@@ -258,6 +298,7 @@ Deno.test("parseSettings() has the documented defaults", () => {
     interval: 5,
     maxConnections: 10_000,
     allowOrigin: [],
+    allowHost: [],
     maxMemory: 1024,
     drain: 10,
     state: undefined,
@@ -271,6 +312,7 @@ Deno.test("parseSettings() reads each documented variable", () => {
     INTERVAL: ".5",
     MAX_CONNECTIONS: "2",
     ALLOW_ORIGIN: "https://a.example, http://b.example:81/",
+    ALLOW_HOST: "Load.example, localhost:8000",
     MAX_MEMORY: "300",
     DRAIN: "2.5",
     STATE_FILE: "state/log",
@@ -281,6 +323,7 @@ Deno.test("parseSettings() reads each documented variable", () => {
     interval: 0.5,
     maxConnections: 2,
     allowOrigin: ["https://a.example", "http://b.example:81"],
+    allowHost: ["load.example", "localhost:8000"],
     maxMemory: 300,
     drain: 2.5,
     state: "state/log",
@@ -295,6 +338,7 @@ Deno.test("parseSettings() allows what can be used, and says so", () => {
     ["--max-memory=1e9", /--max-memory is "1e9": a whole number from 0 to 1048576/],
     ["--hostname=a b", /--hostname is "a b": a host name or an IP address/],
     ["--allow-origin=null", /--allow-origin is "null": an origin such as/],
+    ["--allow-host=https://a.example", /--allow-host is "https:\/\/a.example": a host such as/],
     ["--drain=3601", /--drain is "3601": seconds from 0 to 3600/],
     ["--state=", /--state is "": the path of a file/],
   ];

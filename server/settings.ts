@@ -207,6 +207,17 @@ export function origins(name: string, value: string): string[] {
   return list.map((origin) => new URL(origin).origin);
 }
 
+/** Reads hosts such as `example.com` or `localhost:8000`, separated with commas. */
+export function hosts(name: string, value: string): string[] {
+  const list = value.split(",").map((host) => host.trim()).filter((host) => host !== "");
+  for (const host of list) {
+    const url = URL.canParse(`http://${host}/`) ? new URL(`http://${host}/`) : undefined;
+    if (url && /^[^\s/?#@\\]+$/.test(host) && url.hostname !== "") continue;
+    throw unfit(name, host, "a host such as example.com is needed");
+  }
+  return list.map((host) => host.toLowerCase());
+}
+
 /** Reads the path of a file, which need not be there. */
 export function path(name: string, value: string): string {
   if (value !== "" && !value.includes("\0")) return value;
