@@ -195,27 +195,20 @@ export function createApp(options: AppOptions = {}): App {
       frameAncestors: ["'none'"],
     },
     referrerPolicy: "strict-origin-when-cross-origin", // Turbo's forms need the Origin
-    strictTransportSecurity: false, // only whoever ends the TLS knows of it
+    strictTransportSecurity: false, // for whoever terminates TLS to say; deploy/nginx-site.conf does
     xFrameOptions: "DENY",
   });
-
-  async function secure(c: AppContext, next: () => Promise<void>): Promise<void> {
-    await setHeaders(c, next);
-    if (c.req.header("X-Forwarded-Proto") === "https") {
-      c.header("Strict-Transport-Security", "max-age=31536000");
-    }
-  }
 
   // In front of the middleware: the headers of a WebSocket's answer cannot be changed.
   hono.get("/turbo-stream", async (c) => {
     const address = c.env ? getConnInfo(c).remote.address : undefined;
     const response = turbo.connect(c.req.raw, address === undefined ? {} : { address });
     if (response.status === 101) return response;
-    await secure(c, () => Promise.resolve(void (c.res = response)));
+    await setHeaders(c, () => Promise.resolve(void (c.res = response)));
     return c.res;
   });
 
-  hono.use(secure);
+  hono.use(setHeaders);
   hono.use(async (c, next) => {
     if (!hasValidHost(c.req.raw)) return c.text("The Host is malformed\n", 400);
     await next();
