@@ -7,9 +7,11 @@ import { type Context, Hono } from "hono";
 import { getConnInfo } from "hono/deno";
 import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
 import config from "./deno.json" with { type: "json" };
+import licenses from "./deploy/licenses.txt" with { type: "text" };
 import { type LoadReport, LoadSampler } from "./loadavg.ts";
 import { serve, type ServeOptions } from "./server/serve.ts";
 import {
+  type Asked,
   hostname,
   integer,
   type Options,
@@ -108,6 +110,7 @@ const PROGRAM = {
   name: "turbo-deno",
   version: config.version,
   summary: "A live load-average page.",
+  licenses,
 };
 
 /** What is set from outside. */
@@ -253,7 +256,7 @@ export function createApp(options: AppOptions = {}): App {
 export function parseSettings(
   args: readonly string[],
   env: (name: string) => string | undefined,
-): Settings | "help" | "version" {
+): Settings | Asked {
   return parseSettingsOf(OPTIONS, { args, env });
 }
 
