@@ -7,9 +7,11 @@ import { type Context, Hono } from "hono";
 import { getConnInfo } from "hono/deno";
 import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
 import config from "./deno.json" with { type: "json" };
+import licenses from "./deploy/licenses.txt" with { type: "text" };
 import { type LoadReport, LoadSampler } from "./loadavg.ts";
 import { serve, type ServeOptions } from "./server/serve.ts";
 import {
+  type Asked,
   hostname,
   hosts,
   integer,
@@ -120,6 +122,7 @@ const PROGRAM = {
   name: "turbo-deno",
   version: config.version,
   summary: "A live load-average page.",
+  licenses,
 };
 
 /** What is set from outside. */
@@ -216,16 +219,9 @@ export function createApp(options: AppOptions = {}): App {
       frameAncestors: ["'none'"],
     },
     referrerPolicy: "strict-origin-when-cross-origin", // Turbo's forms need the Origin
-    strictTransportSecurity: false, // only whoever ends the TLS knows of it
+    strictTransportSecurity: false, // for whoever terminates TLS to say; deploy/nginx-site.conf does
     xFrameOptions: "DENY",
   });
-
-  async function secure(c: AppContext, next: () => Promise<void>): Promise<void> {
-    await setHeaders(c, next);
-    if (c.req.header("X-Forwarded-Proto") === "https") {
-      c.header("Strict-Transport-Security", "max-age=31536000");
-    }
-  }
 
   // In front of the middleware: the headers of a WebSocket's answer cannot be changed.
   hono.get("/turbo-stream", async (c) => {
@@ -235,11 +231,11 @@ export function createApp(options: AppOptions = {}): App {
     const address = countsAddresses && c.env ? getConnInfo(c).remote.address : undefined;
     const response = turbo.connect(c.req.raw, { address });
     if (response.status === 101) return response;
-    await secure(c, () => Promise.resolve(void (c.res = response)));
+    await setHeaders(c, () => Promise.resolve(void (c.res = response)));
     return c.res;
   });
 
-  hono.use(secure);
+  hono.use(setHeaders);
   hono.use(async (c, next) => {
     if (!hasValidHost(c.req.raw)) return c.text("The Host is malformed\n", 400);
     await next();
@@ -291,7 +287,7 @@ export function createApp(options: AppOptions = {}): App {
 export function parseSettings(
   args: readonly string[],
   env: (name: string) => string | undefined,
-): Settings | "help" | "version" {
+): Settings | Asked {
   return parseSettingsOf(OPTIONS, { args, env });
 }
 

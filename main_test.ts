@@ -442,6 +442,12 @@ Deno.test(
   },
 );
 
+Deno.test("main.ts --licenses shows the licences, and exits with 0", WITH_PROCESS, async () => {
+  const { code, stdout, stderr } = await endApp(["--licenses"]);
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.equal(stdout, await Deno.readTextFile("deploy/licenses.txt"));
+});
+
 Deno.test("main.ts --help and --version answer and exit with 0", WITH_PROCESS, async () => {
   const help = await endApp(["--help"]);
   assert.equal(help.code, 0);

@@ -41,6 +41,14 @@ export interface Draft {
   error?: string | undefined;
 }
 
+/** Time, as far as presence needs it. */
+export interface Clock {
+  /** Milliseconds of a clock that never goes back. */
+  now(): number;
+  /** Calls a function once, later; what it returns cancels that. */
+  later(run: () => void, milliseconds: number): () => void;
+}
+
 const LINES_ID = "lines";
 const FORM_ID = "say";
 const PRESENCE_ID = "presence";
@@ -48,23 +56,34 @@ const MAX_LINES = 100;
 const MAX_NAME = 40;
 const MAX_TEXT = 500;
 
+const PRESENCE_INTERVAL = 1_000;
+
 /** Wires the example together. Starts nothing. */
-export function createApp(options: TurboOptions = {}): Example {
+export function createApp(
+  { clock, ...options }: TurboOptions & { clock?: Clock } = {},
+): Example {
   const rooms: Room[] = ["Lobby", "Garden", "Attic"].map((title) => (
     { slug: title.toLowerCase(), title, lines: [] }
   ));
-  const turbo = new Turbo({ ...options, onChange: pushPresence });
+  const turbo = new Turbo({
+    ...options,
+    onChange(whom) {
+      for (const one of whom) if (typeof one === "object") presences.get(one.topic)?.changed();
+    },
+  });
+  const presences = new Map(rooms.map((room) => {
+    const topic = topicOf(room);
+    return [
+      topic,
+      new Presence({
+        count: () => turbo.listeners({ topic }),
+        show: (here) => turbo.push(replace(PRESENCE_ID, presence(here)), { topic }),
+        ...(clock && { clock }),
+      }),
+    ];
+  }));
   const hono = new Hono<ExampleEnv>();
   let lastId = 0;
-
-  function pushPresence(names: readonly string[]): void {
-    for (const room of rooms) {
-      const to = topicOf(room);
-      if (names.includes(to)) {
-        turbo.push(replace(PRESENCE_ID, presence(turbo.listeners(to))), { to });
-      }
-    }
-  }
 
   hono.get("/turbo-stream", (c) => turbo.connect(c.req.raw)); // in front of what sets headers
   hono.use(...guards());
@@ -100,10 +119,10 @@ export function createApp(options: TurboOptions = {}): Example {
     const line = { id: ++lastId, name: name.trim(), text: text.trim(), at: Date.now() };
     room.lines.push(line);
     const old = room.lines.splice(0, room.lines.length - MAX_LINES);
-    turbo.push([append(LINES_ID, lineItem(line)), ...old.map((line) => remove(lineId(line)))], {
-      to: topicOf(room),
-      except,
-    });
+    const topic = topicOf(room);
+    turbo.push(append(LINES_ID, lineItem(line)), { topic, except });
+    // A push of its own: the log can forget a line only by an entry that does nothing but remove it.
+    for (const line of old) turbo.push(remove(lineId(line)), { topic });
   }
 
   function roomAt(c: Context): Room | undefined {
@@ -112,7 +131,8 @@ export function createApp(options: TurboOptions = {}): Example {
 
   function page(c: Context<ExampleEnv>, room: Room, draft?: Draft): Response | Promise<Response> {
     const { cursor } = turbo; // before the lines are read
-    const here = turbo.listeners(topicOf(room));
+    // As it was pushed last, not as it is: only what differs from that is pushed later.
+    const { here } = presences.get(topicOf(room))!;
     return respond(c, (context) => chatPage(context, { room, rooms, here, draft }), {
       head: turbo.head({ cursor, topics: [topicOf(room)] }),
       cursor,
@@ -121,6 +141,68 @@ export function createApp(options: TurboOptions = {}): Example {
   }
 
   return { hono, turbo };
+}
+
+const CLOCK: Clock = {
+  now: () => performance.now(),
+  later(run, milliseconds) {
+    const timer = setTimeout(run, milliseconds);
+    return () => clearTimeout(timer);
+  },
+};
+
+/**
+ * How many pages of one room are open, as its pages were told: at most once a second, and only where
+ * the number differs. No timer runs while nobody is there.
+ */
+class Presence {
+  readonly #count: () => number;
+  readonly #show: (here: number) => void;
+  readonly #clock: Clock;
+  #here = 0;
+  #next = -Infinity;
+  #cancel: (() => void) | undefined;
+
+  /** An empty room. `count` is how many are there now; `show` is given what the pages are to show. */
+  constructor(
+    { count, show, clock = CLOCK }: {
+      count: () => number;
+      show: (here: number) => void;
+      clock?: Clock;
+    },
+  ) {
+    this.#count = count;
+    this.#show = show;
+    this.#clock = clock;
+  }
+
+  /** The number that was shown last. */
+  get here(): number {
+    return this.#here;
+  }
+
+  /** Someone has come or gone. */
+  changed(): void {
+    if (this.#count() === 0) {
+      this.#cancel?.();
+      this.#cancel = undefined;
+      this.#here = 0; // nobody is there to be told
+      return;
+    }
+    if (this.#cancel) return;
+    const early = this.#next - this.#clock.now();
+    if (early <= 0) this.#update();
+    else this.#cancel = this.#clock.later(() => this.#update(), early);
+  }
+
+  #update(): void {
+    this.#cancel = undefined;
+    const here = this.#count();
+    if (here === this.#here) return;
+    this.#here = here;
+    this.#next = this.#clock.now() + PRESENCE_INTERVAL;
+    this.#show(here);
+  }
 }
 
 function topicOf({ slug }: Room): string {

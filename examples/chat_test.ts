@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import type { TestPage } from "../tests/browser.ts";
 import { assertGuarded, assertNoErrors, assertStrict, PLAIN_FORM } from "../tests/example_kit.ts";
 import { post, stage, TURBO_FORM, untilText, untilValue } from "../tests/example_kit.ts";
-import { until, WITH_BROWSER } from "../tests/kit.ts";
+import { connect, connected, serve, until, WITH_BROWSER } from "../tests/kit.ts";
 import { assertNothingPushed, assertStream, capture, OPEN_PAGE } from "../turbo/testing.ts";
-import { createApp } from "./chat.ts";
+import { PROTOCOL, type Pushed, sinceOf } from "../turbo/testing.ts";
+import { type Clock, createApp } from "./chat.ts";
 
 const LOBBY = "/rooms/lobby";
 
@@ -26,7 +27,12 @@ Deno.test("chat pushes a line to its room, but not to the page that sent it", as
   const pushed = await capture(app.turbo, async () => {
     response = await post(app, LOBBY, { fields: { name: "Ann", text: "Hello" }, headers });
   });
-  assertStream(pushed, { action: "append", target: "lines", content: "Hello", to: "room:lobby" });
+  assertStream(pushed, {
+    action: "append",
+    target: "lines",
+    content: "Hello",
+    topic: "room:lobby",
+  });
   assert.deepEqual(pushed.map(({ except }) => except), ["page-1"]);
   assert.equal(response.headers.get("Turbo-Cursor"), app.turbo.cursor);
   const body = await response.text();
@@ -75,6 +81,138 @@ Deno.test("chat keeps 100 lines, and takes the oldest out of the pages", async (
   const page = await (await app.hono.request(LOBBY)).text();
   assert.equal(page.match(/<li id="line-/g)?.length, 100);
 });
+
+Deno.test("chat takes a line out by a push of its own, for all pages", async () => {
+  const app = createApp({ onNotice() {} });
+  const headers = { ...TURBO_FORM, "Turbo-Connection": "page-1" };
+  const sayOne = () => post(app, LOBBY, { fields: { name: "Ann", text: "Hi" }, headers });
+  for (let i = 1; i <= 100; i++) await sayOne();
+  const pushed = await capture(app.turbo, sayOne);
+  assert.deepEqual(
+    pushed.map(({ streams, topic, except }) => [streams.map((s) => s.action), topic, except]),
+    [[["append"], ["room:lobby"], "page-1"], [["remove"], ["room:lobby"], undefined]],
+  );
+});
+
+Deno.test("chat tells a room its number at once, then once a second, where it differs", async () => {
+  await using room = await start();
+  const { clock, open } = room;
+  const pushed = await capture(room.app.turbo, async () => {
+    await open(); // told at once
+    const second = await open(); // the next two within the second, ...
+    const third = await open();
+    assert.equal(await room.shownOnPage(), 1, "what was pushed, or a later page is not corrected");
+    clock.advance(1_000); // ... so told together at its end
+    assert.equal(await room.shownOnPage(), 3);
+    await third.leave();
+    await open(); // the number that was told, so not told again
+    clock.advance(1_000);
+    assert.equal(clock.pending, 0, "nothing is due where nothing differs");
+    await second.leave();
+  });
+  assert.deepEqual(numbersOf(pushed), [1, 3, 2]);
+});
+
+Deno.test("chat tells two rooms one number each when a page moves between them again and again", async () => {
+  await using room = await start();
+  const [lobby, garden] = [await room.tokenOf(LOBBY), await room.tokenOf("/rooms/garden")];
+  const pushed = await capture(room.app.turbo, async () => {
+    const { socket } = await room.open();
+    const { cursor } = room.app.turbo;
+    // As often as a page may ask at once, but for the last.
+    for (let i = 0; i < 18; i++) socket.send(sinceOf({ cursor, token: i % 2 ? lobby : garden }));
+    // What is asked last shows that all is done.
+    socket.send(sinceOf({ cursor, token: await room.tokenOf("/rooms/attic") }));
+    await connected(room.app.turbo, { topic: "room:attic" });
+  });
+  assert.deepEqual(pushed.map(({ topic }) => topic?.[0]), [
+    "room:lobby",
+    "room:garden",
+    "room:attic",
+  ]);
+});
+
+Deno.test("chat keeps no timer for an empty room, and keeps to the second for who comes back", async () => {
+  await using room = await start();
+  const pushed = await capture(room.app.turbo, async () => {
+    const pages = [await room.open(), await room.open()];
+    assert.equal(room.clock.pending, 1);
+    for (const page of pages) await page.leave();
+    assert.equal(room.clock.pending, 0);
+    assert.equal(await room.shownOnPage(), 0);
+    await room.open();
+    assert.equal(room.clock.pending, 1);
+    room.clock.advance(1_000);
+  });
+  assert.deepEqual(numbersOf(pushed), [1, 1]);
+});
+
+Deno.test("chat leaves no timer of the platform's clock", async () => {
+  await using room = await start({ isStopped: false });
+  for (const _ of [1, 2]) await room.open(); // the second waits for the end of the second
+}); // the sanitizers see what is left
+
+function numbersOf(pushed: readonly Pushed[]): number[] {
+  return pushed.map(({ streams: [stream] }) => Number(/(\d+) pages?/.exec(stream!.content)?.[1]));
+}
+
+/** The app served, whose clock goes on when the test says so, and readers of the lobby. */
+async function start({ isStopped = true } = {}) {
+  const clock = stoppedClock();
+  const app = createApp({ onNotice() {}, ...(isStopped && { clock }) });
+  await using made = new AsyncDisposableStack();
+  const server = made.use(serve(app.hono.fetch));
+  made.defer(() => app.turbo.close({ window: 0 }));
+  const pageAt = async (path: string) => await (await app.hono.request(path)).text();
+  const tokenOf = async (path: string) =>
+    /data-token="([^"]+)"/.exec((await pageAt(path)).replaceAll(/\s+/g, " "))![1]!;
+  const here = () => app.turbo.listeners({ topic: "room:lobby" });
+  const token = await tokenOf(LOBBY);
+  const all = made.move();
+  return {
+    app,
+    clock,
+    tokenOf,
+    shownOnPage: async () => Number(/(\d+) pages? open/.exec(await pageAt(LOBBY))?.[1]),
+    async open() {
+      const count = here() + 1;
+      const client = all.use(await connect(server.url, { protocol: PROTOCOL }));
+      client.socket.send(sinceOf({ cursor: app.turbo.cursor, token }));
+      await until(() => here() === count, `${count} pages are in the lobby`);
+      return {
+        socket: client.socket,
+        async leave() {
+          const left = here() - 1;
+          client.socket.close();
+          await until(() => here() === left, `${left} pages are in the lobby`);
+        },
+      };
+    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+function stoppedClock(): Clock & { advance(milliseconds: number): void; readonly pending: number } {
+  let time = 0;
+  const timers = new Map<() => void, number>();
+  return {
+    now: () => time,
+    later(run, milliseconds) {
+      const timer = () => run();
+      timers.set(timer, time + milliseconds);
+      return () => timers.delete(timer);
+    },
+    advance(milliseconds) {
+      time += milliseconds;
+      for (const [timer, at] of timers) {
+        if (at <= time && timers.delete(timer)) timer();
+      }
+    },
+    get pending() {
+      return timers.size;
+    },
+  };
+}
 
 Deno.test("chat refuses forms of other sites and long ones", async () => {
   await assertGuarded(createApp(), LOBBY);

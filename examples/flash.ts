@@ -8,8 +8,8 @@ import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { acceptsStream, connectionId, html, type Markup, replace } from "../turbo/mod.ts";
 import { type Stream, STREAM_TYPE, streamResponse, Turbo } from "../turbo/mod.ts";
 import { type TurboOptions, update } from "../turbo/mod.ts";
-import { assets, type Example, type ExampleEnv, field, guards, layout } from "./layout.ts";
-import { type PageContext, respond } from "./layout.ts";
+import { assets, cookieOptions, type Example, type ExampleEnv, field } from "./layout.ts";
+import { guards, layout, type PageContext, respond } from "./layout.ts";
 
 /** What is in the form. */
 export interface Draft {
@@ -76,6 +76,7 @@ export function createApp(options: TurboOptions = {}): Example<FlashEnv> {
       head: turbo.head({ cursor }),
       cursor,
       status: draft ? 422 : 200,
+      isPersonal: true, // the notice is for one reader
     });
   }
 
@@ -92,14 +93,14 @@ export function flash(): MiddlewareHandler<FlashEnv> {
       const streams = await c.res.text();
       c.res = new Response(streams + update(NOTICE_ID, noticeBox(notice)), c.res);
     } else if (c.res.status === 303) {
-      setCookie(c, "notice", notice, { httpOnly: true, sameSite: "Lax", path: "/", maxAge: 60 });
+      setCookie(c, "notice", notice, { ...cookieOptions(c), maxAge: 60 });
     }
   };
 }
 
 function takeNotice(c: Context): string | undefined {
   const notice = getCookie(c, "notice");
-  if (notice !== undefined) deleteCookie(c, "notice", { path: "/" });
+  if (notice !== undefined) deleteCookie(c, "notice", cookieOptions(c));
   return notice;
 }
 

@@ -6,6 +6,7 @@
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { csrf } from "hono/csrf";
+import type { CookieOptions } from "hono/utils/cookie";
 import { HTTPException } from "hono/http-exception";
 import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
 import { asset, CURSOR_HEADER, html, type Markup, type Turbo } from "../turbo/mod.ts";
@@ -36,6 +37,8 @@ export interface PageContext {
 
 /** Bytes that a form may send. */
 const MAX_BODY = 64 * 1024;
+/** `Cache-Control` of an answer that is for one reader (RFC 9111, section 5.2.2). */
+const PERSONAL = "private, no-store";
 
 /** Refuses forms of other sites and long ones, and lets pages load from their own server alone. */
 export function guards(): MiddlewareHandler[] {
@@ -61,6 +64,11 @@ export function guards(): MiddlewareHandler[] {
       maxSize: MAX_BODY,
       onError: (c) => c.text(`More than ${MAX_BODY / 1024} KiB are not taken\n`, 413),
     }),
+    // What answers a form repeats what was typed, or sets a cookie.
+    async (c, next) => {
+      await next();
+      if (c.req.method === "POST") c.header("Cache-Control", PERSONAL);
+    },
   ];
 }
 
@@ -79,15 +87,36 @@ export function assets(turbo: Turbo): MiddlewareHandler {
   };
 }
 
-/** Answers with a page; `cursor` is the one taken before the page's data was read. */
+/** How {@linkcode respond} answers. */
+export interface RespondOptions {
+  /** What `turbo.head()` returned. */
+  head: Markup;
+  /** The cursor taken before the page's data was read. */
+  cursor: string;
+  /** Default 200. */
+  status?: 200 | 404 | 422 | 503;
+  /** Whether it differs by reader, and nobody may keep it. Default: it is checked before each use. */
+  isPersonal?: boolean;
+}
+
+/** Answers with a page. */
 export function respond(
   c: Context<ExampleEnv>,
   page: (context: Omit<PageContext, "title">) => Markup,
-  { head, cursor, status = 200 }: { head: Markup; cursor: string; status?: 200 | 404 | 422 },
+  { head, cursor, status = 200, isPersonal = false }: RespondOptions,
 ): Response | Promise<Response> {
   c.header(CURSOR_HEADER, cursor);
-  c.header("Cache-Control", "no-cache");
+  c.header("Cache-Control", isPersonal ? PERSONAL : "no-cache");
   return c.html(page({ head, nonce: c.get("secureHeadersNonce") ?? "" }), status);
+}
+
+/** Attributes of a cookie that no script reads and, over TLS, nothing but TLS carries. */
+export function cookieOptions(c: Context): CookieOptions {
+  // A proxy that terminates TLS says so. Whoever says so without TLS makes a cookie that their own
+  // browser does not keep.
+  const secure = new URL(c.req.url).protocol === "https:" ||
+    c.req.header("X-Forwarded-Proto") === "https";
+  return { httpOnly: true, sameSite: "Lax", path: "/", secure };
 }
 
 /**

@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { PLAIN_FORM, post as postForm, TURBO_FORM } from "../tests/example_kit.ts";
+import { createApp as createChat } from "./chat.ts";
+import { createApp as createFlash } from "./flash.ts";
+import { createApp as createProgress } from "./progress.ts";
 import { createApp } from "./todos.ts";
 
 function post(headers: Record<string, string>, body: string | Uint8Array<ArrayBuffer>) {
@@ -35,5 +39,56 @@ Deno.test("guards() let in forms of the same host, also where a proxy ends the T
     const response = await post({ ...FORM, ...headers }, "text=milk");
     assert.equal(response.status, status, headers["Origin"]);
     await response.body?.cancel();
+  }
+});
+
+Deno.test("a page that differs by reader may be kept by nobody, another is checked before its use", async () => {
+  const pages = [
+    [createProgress(), "/", "private, no-store"],
+    [createFlash(), "/", "private, no-store"],
+    [createApp(), "/", "no-cache"],
+    [createChat({ onNotice() {} }), "/rooms/lobby", "no-cache"],
+  ] as const;
+  for (const [{ hono }, path, expected] of pages) {
+    const { headers } = await hono.request(path, {});
+    assert.equal(headers.get("Cache-Control"), expected, path);
+  }
+});
+
+Deno.test("the answer to a form may be kept by nobody", async () => {
+  const forms = [
+    [createProgress({ work: () => Promise.resolve() }), "/jobs", 303],
+    [createFlash(), "/greetings", 422],
+    [createApp(), "/todos", 422],
+    [createChat({ onNotice() {} }), "/rooms/lobby", 422],
+  ] as const;
+  for (const [app, path, status] of forms) {
+    for (const headers of [PLAIN_FORM, TURBO_FORM]) {
+      const response = await postForm(app, path, { headers });
+      assert.equal(response.status, status, path);
+      assert.equal(response.headers.get("Cache-Control"), "private, no-store", path);
+    }
+  }
+});
+
+Deno.test("cookieOptions() keeps a cookie to TLS where that is used, by the app or in front of it", async () => {
+  const cases: [url: string, proto: string | undefined, isSecure: boolean][] = [
+    ["http://app.example/", undefined, false],
+    ["http://app.example/", "http", false],
+    ["http://app.example/", "https", true],
+    ["https://app.example/", undefined, true],
+  ];
+  const fields = { name: "Ann" };
+  for (const [url, proto, isSecure] of cases) {
+    const forwarded: Record<string, string> = proto ? { "X-Forwarded-Proto": proto } : {};
+    const headers = { ...PLAIN_FORM, ...forwarded, Origin: new URL(url).origin };
+    const cookies = [
+      (await createProgress().hono.request(url, { headers })).headers,
+      (await postForm(createFlash(), `${url}greetings`, { fields, headers })).headers,
+    ].map((headers) => headers.get("Set-Cookie")!);
+    for (const cookie of cookies) {
+      assert.match(cookie, /; HttpOnly; /);
+      assert.equal(/; Secure(;|$)/.test(cookie), isSecure, `${cookie} of ${url} over ${proto}`);
+    }
   }
 });

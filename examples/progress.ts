@@ -4,11 +4,11 @@
  * @module
  */
 import { type Context, Hono } from "hono";
-import { getCookie, setCookie } from "hono/cookie";
+import { getSignedCookie, setSignedCookie } from "hono/cookie";
 import { acceptsStream, html, type Markup, replace } from "../turbo/mod.ts";
 import { streamResponse, Turbo, type TurboOptions } from "../turbo/mod.ts";
-import { assets, type Example, type ExampleEnv, field, guards, layout } from "./layout.ts";
-import { type PageContext, respond } from "./layout.ts";
+import { assets, cookieOptions, type Example, type ExampleEnv, field } from "./layout.ts";
+import { guards, layout, type PageContext, respond } from "./layout.ts";
 
 /** A job and how far it is. */
 export interface Job {
@@ -29,80 +29,124 @@ export type Work = (
 /** Why a job failed, in words for the one who started it. */
 export class JobError extends Error {}
 
+/** What is in the form. */
+export interface Draft {
+  /** Whether the job is to fail. */
+  fail: boolean;
+  /** Why it was not started. */
+  error?: string | undefined;
+}
+
 const JOB_ID = "job";
+const FORM_ID = "start";
+/** Readers whose last job is kept; more than run, so there is always one to be forgotten. */
 const MAX_READERS = 1_000;
-const READER = /^[0-9a-f-]{36}$/;
+const MAX_RUNNING = 100;
+/** Seconds after which one who was refused may try again. */
+const RETRY_AFTER = 10;
 
 /** Wires the example together. Starts nothing. */
 export function createApp(
   { work = pretend, ...options }: TurboOptions & { work?: Work } = {},
 ): Example {
-  const turbo = new Turbo(options);
+  // Keys of this process: the jobs are gone with it too.
+  const turbo = new Turbo({ secret: crypto.randomUUID(), ...options });
+  const cookieKey = crypto.getRandomValues(new Uint8Array(32));
   const hono = new Hono<ExampleEnv>();
   const jobs = new Map<string, Job>();
+  let running = 0;
   const { onError = console.error } = options;
   const reportError = (error: unknown) => onError("A job failed:", error);
 
-  hono.get("/turbo-stream", (c) => turbo.connect(c.req.raw, { as: readerOf(c) ?? [] }));
+  hono.get("/turbo-stream", (c) => turbo.connect(c.req.raw)); // in front of what sets headers
   hono.use(...guards());
   hono.get("/assets/*", assets(turbo));
-
-  hono.get("/", (c) => {
-    const { cursor } = turbo; // before the job is read
-    const job = jobs.get(welcome(c));
-    return respond(c, (context) => progressPage(context, job), {
-      head: turbo.head({ cursor }),
-      cursor,
-    });
-  });
+  hono.get("/", async (c) => page(c, await welcome(c)));
 
   // One job for each reader: a form that is sent twice starts one.
   hono.post("/jobs", async (c) => {
     const fail = await field(c, "fail") === "yes";
-    const reader = welcome(c);
-    if (jobs.get(reader)?.state !== "running") run(reader, { fail }).catch(reportError);
-    if (!acceptsStream(c.req.raw)) return c.redirect("/", 303);
-    return streamResponse(replace(JOB_ID, jobBox(jobs.get(reader))), { cursor: turbo.cursor });
+    const reader = await welcome(c);
+    if (jobs.get(reader)?.state !== "running") {
+      if (running >= MAX_RUNNING) return refuse(c, reader, fail);
+      run(reader, { fail }).catch(reportError);
+    }
+    // The page itself and no streams: it brings the topic of the reader whom the cookie names, whom
+    // this tab may not listen to yet.
+    return c.redirect("/", 303);
   });
+
+  function refuse(
+    c: Context<ExampleEnv>,
+    reader: string,
+    fail: boolean,
+  ): Response | Promise<Response> {
+    const draft = { fail, error: `Too many jobs run now. Try again in ${RETRY_AFTER} seconds` };
+    const headers = { "Retry-After": String(RETRY_AFTER) };
+    if (acceptsStream(c.req.raw)) {
+      const { cursor } = turbo;
+      return streamResponse(replace(FORM_ID, startForm(draft)), { cursor, status: 503, headers });
+    }
+    c.header("Retry-After", headers["Retry-After"]);
+    return page(c, reader, draft);
+  }
+
+  function page(
+    c: Context<ExampleEnv>,
+    reader: string,
+    draft?: Draft,
+  ): Response | Promise<Response> {
+    const { cursor } = turbo; // before the job is read
+    const job = jobs.get(reader);
+    return respond(c, (context) => progressPage(context, job, draft), {
+      head: turbo.head({ cursor, topics: [topicOf(reader)] }),
+      cursor,
+      status: draft ? 503 : 200,
+      isPersonal: true,
+    });
+  }
+
+  /** The reader's id: ours, because a cookie that this process has not signed counts as none. */
+  async function welcome(c: Context): Promise<string> {
+    const reader = await getSignedCookie(c, cookieKey, "reader") || crypto.randomUUID();
+    await setSignedCookie(c, "reader", reader, cookieKey, cookieOptions(c));
+    return reader;
+  }
 
   async function run(reader: string, options: { fail: boolean }): Promise<void> {
     const show = (job: Job) => {
       jobs.set(reader, job);
-      turbo.push(replace(JOB_ID, jobBox(job)), { to: reader });
+      turbo.push(replace(JOB_ID, jobBox(job)), { topic: topicOf(reader) });
     };
     let percent = 0;
-    forgetOldest();
-    show({ state: "running", percent });
+    running++;
     try {
+      jobs.delete(reader); // so that it counts as the newest
+      forgetOldest();
+      show({ state: "running", percent });
       await work((now) => show({ state: "running", percent: percent = now }), options);
       show({ state: "done", percent: 100 });
     } catch (error) {
       const isOurs = error instanceof JobError;
       show({ state: "failed", percent, reason: isOurs ? error.message : "Something went wrong" });
       if (!isOurs) throw error;
+    } finally {
+      running--;
     }
   }
 
   function forgetOldest(): void {
     if (jobs.size < MAX_READERS) return;
-    const ended = [...jobs].find(([, { state }]) => state !== "running");
-    if (ended) jobs.delete(ended[0]);
+    for (const [reader, { state }] of jobs) {
+      if (state !== "running") return void jobs.delete(reader);
+    }
   }
 
   return { hono, turbo };
 }
 
-/** The reader's id, which nobody can guess, or `undefined` on the first visit. */
-function readerOf(c: Context): string | undefined {
-  const reader = getCookie(c, "reader");
-  return reader !== undefined && READER.test(reader) ? reader : undefined;
-}
-
-function welcome(c: Context): string {
-  const reader = readerOf(c) ?? crypto.randomUUID();
-  const secure = new URL(c.req.url).protocol === "https:";
-  setCookie(c, "reader", reader, { httpOnly: true, sameSite: "Lax", path: "/", secure });
-  return reader;
+function topicOf(reader: string): string {
+  return `reader:${reader}`;
 }
 
 /** Takes eight seconds, or fails half-way. */
@@ -117,19 +161,33 @@ async function pretend(report: (percent: number) => void, { fail }: { fail: bool
 }
 
 /** The page. */
-export function progressPage(context: Omit<PageContext, "title">, job?: Job): Markup {
+export function progressPage(
+  context: Omit<PageContext, "title">,
+  job?: Job,
+  draft?: Draft,
+): Markup {
   return layout(
     { ...context, title: "A long job" },
     html`
-      <form class="fields" method="post" action="/jobs">
-        <label class="choice"><input type="checkbox" name="fail" value="yes"> Let it fail</label>
-        <button>Start</button>
-      </form>
-      ${jobBox(job)}
+      ${startForm(draft)} ${jobBox(job)}
       <p class="note">Only you see this: open it in another tab, and in another browser.
         Without JavaScript, <a href="/">look again</a>.</p>
     `,
   );
+}
+
+/** The form that starts a job. */
+export function startForm({ fail, error }: Draft = { fail: false }): Markup {
+  const box = fail
+    ? html`<input type="checkbox" name="fail" value="yes" checked>`
+    : html`<input type="checkbox" name="fail" value="yes">`;
+  return html`
+    <form id="${FORM_ID}" class="fields" method="post" action="/jobs">
+      <label class="choice">${box} Let it fail</label>
+      <p class="error" role="alert">${error ?? ""}</p>
+      <button id="start-button">Start</button>
+    </form>
+  `;
 }
 
 /** How far the job is. */

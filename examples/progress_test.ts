@@ -3,11 +3,17 @@ import { watch } from "../tests/browser.ts";
 import { assertGuarded, assertNoErrors, assertStrict, PLAIN_FORM } from "../tests/example_kit.ts";
 import { post, stage, TURBO_FORM, untilText } from "../tests/example_kit.ts";
 import { until, WITH_BROWSER } from "../tests/kit.ts";
-import { assertStream, capture, OPEN_PAGE } from "../turbo/testing.ts";
+import { assertNothingPushed, assertStream, capture, OPEN_PAGE } from "../turbo/testing.ts";
 import { createApp, JobError, type Work } from "./progress.ts";
 
-const READER = "01234567-89ab-cdef-0123-456789abcdef";
-const COOKIE = { Cookie: `reader=${READER}` };
+/** A first visit, or one with a cookie: the reader's id, and the cookie to send back. */
+async function visit({ hono }: ReturnType<typeof createApp>, headers: Record<string, string> = {}) {
+  const response = await hono.request("/", { headers });
+  const [cookie = ""] = response.headers.getSetCookie();
+  const value = /^reader=([^;]+); Path=\/; HttpOnly; SameSite=Lax$/.exec(cookie)?.[1] ?? "";
+  const [id = ""] = decodeURIComponent(value).split(".");
+  return { id, cookie: { Cookie: `reader=${value}` }, page: await response.text() };
+}
 
 /** Work that goes on when the test says so. */
 function controlledWork() {
@@ -25,25 +31,23 @@ Deno.test("progress pushes to the one who started it alone", async () => {
       return Promise.resolve();
     },
   });
+  const { id, cookie } = await visit(app);
+  const topic = `reader:${id}`;
   const pushed = await capture(app.turbo, async () => {
-    const response = await post(app, "/jobs", { headers: { ...TURBO_FORM, ...COOKIE } });
-    assert.match(response.headers.get("Turbo-Cursor")!, /\.\d+$/);
-    assertStream(await response.text(), { action: "replace", target: "job" });
-    await until(async () => {
-      const page = await app.hono.request("/", { headers: COOKIE });
-      return (await page.text()).includes("Done");
-    }, "the job is done");
+    const response = await post(app, "/jobs", { headers: { ...TURBO_FORM, ...cookie } });
+    assert.deepEqual([response.status, response.headers.get("Location")], [303, "/"]);
+    await until(async () => (await visit(app, cookie)).page.includes("Done"), "the job is done");
   });
   for (const content of ["0 % done", "50 % done", "Done"]) {
-    assertStream(pushed, { action: "replace", target: "job", content, to: READER });
+    assertStream(pushed, { action: "replace", target: "job", content, topic });
   }
-  assert(pushed.every(({ to }) => to?.length === 1 && to[0] === READER));
+  assert.deepEqual(pushed.map(({ topic }) => topic), pushed.map(() => [topic]));
 });
 
 Deno.test("progress starts one job for a form that is sent twice", async () => {
   const { work, runs } = controlledWork();
   const app = createApp({ work });
-  const headers = { ...PLAIN_FORM, ...COOKIE };
+  const headers = { ...PLAIN_FORM, ...(await visit(app)).cookie };
   for (let i = 0; i < 2; i++) {
     const response = await post(app, "/jobs", { headers });
     assert.deepEqual([response.status, response.headers.get("Location")], [303, "/"]);
@@ -60,27 +64,96 @@ Deno.test("progress says why a job failed, but nothing of an error that is not m
     const { work, runs } = controlledWork();
     const logged: unknown[] = [];
     const app = createApp({ work, onError: (_message, error) => logged.push(error) });
-    await post(app, "/jobs", { headers: { ...PLAIN_FORM, ...COOKIE } });
+    const { cookie } = await visit(app);
+    await post(app, "/jobs", { headers: { ...PLAIN_FORM, ...cookie } });
     runs[0]!.fail(error);
-    await until(async () => {
-      const page = await app.hono.request("/", { headers: COOKIE });
-      return shown.test(await page.text());
-    }, "the failure is shown");
+    await until(async () => shown.test((await visit(app, cookie)).page), "the failure is shown");
     assert.deepEqual(logged, error instanceof JobError ? [] : [error]);
   }
 });
 
-Deno.test("progress gives each new reader an id that no other has, and takes no other's", async () => {
+Deno.test("progress gives each reader an id that it has signed itself, and takes no other", async () => {
   const app = createApp();
-  const idOf = async (headers: Record<string, string> = {}) =>
-    /reader=([^;]+); Path=\/; HttpOnly; SameSite=Lax/.exec(
-      (await app.hono.request("/", { headers })).headers.get("Set-Cookie") ?? "",
-    )?.[1];
-  const [one, two] = [await idOf(), await idOf()];
-  assert.match(one!, /^[0-9a-f-]{36}$/);
-  assert.notEqual(one, two);
-  assert.equal(await idOf(COOKIE), READER);
-  assert.notEqual(await idOf({ Cookie: `reader=${"x".repeat(3_000)}` }), "x".repeat(3_000));
+  const [one, two] = [await visit(app), await visit(app)];
+  assert.match(one.id, /^[0-9a-f-]{36}$/);
+  assert.notEqual(one.id, two.id);
+  assert.equal((await visit(app, one.cookie)).id, one.id);
+  const foreign = await visit(createApp());
+  const forged: [string, string][] = [
+    ["of its own choice", `reader=${one.id}`],
+    ["with another's signature", two.cookie.Cookie.replace(two.id, one.id)],
+    ["of another process", foreign.cookie.Cookie],
+    ["long", `reader=${"x".repeat(3_000)}`],
+  ];
+  for (const [name, Cookie] of forged) {
+    const { id } = await visit(app, { Cookie });
+    assert.match(id, /^[0-9a-f-]{36}$/, name);
+    assert(![one.id, foreign.id].includes(id), name);
+  }
+});
+
+Deno.test("progress refuses a job beyond 100 that run by 503 and when to come back", async () => {
+  const { work, runs } = controlledWork();
+  const app = createApp({ work });
+  const first = await visit(app);
+  const start = (headers: Record<string, string>) => post(app, "/jobs", { headers });
+  await start({ ...PLAIN_FORM, ...first.cookie });
+  for (let i = 2; i <= 100; i++) assert.equal((await start(PLAIN_FORM)).status, 303);
+
+  const pushed = await capture(app.turbo, async () => {
+    const plain = await post(app, "/jobs", { headers: PLAIN_FORM, fields: { fail: "yes" } });
+    assert.deepEqual([plain.status, plain.headers.get("Retry-After")], [503, "10"]);
+    const page = await plain.text();
+    assert.match(page, /role="alert">Too many jobs run now\. Try again in 10 seconds</);
+    assert.match(page, /name="fail" value="yes" checked/, "what was chosen is chosen still");
+    const streams = await start(TURBO_FORM);
+    assert.deepEqual([streams.status, streams.headers.get("Retry-After")], [503, "10"]);
+    assert.equal(streams.headers.get("Turbo-Cursor"), app.turbo.cursor);
+    assertStream(await streams.text(), { action: "replace", target: "start", content: "Too many" });
+    assert.equal((await start({ ...PLAIN_FORM, ...first.cookie })).status, 303, "its job runs");
+  });
+  assertNothingPushed(pushed);
+  assert.equal(runs.length, 100);
+
+  runs[0]!.done();
+  await until(async () => (await visit(app, first.cookie)).page.includes("Done"), "one is done");
+  assert.equal((await start(PLAIN_FORM)).status, 303);
+  assert.equal(runs.length, 101);
+});
+
+Deno.test("progress lets another job run when one has failed", async () => {
+  const { work, runs } = controlledWork();
+  const app = createApp({ work });
+  for (let i = 1; i <= 100; i++) await post(app, "/jobs", { headers: PLAIN_FORM });
+  runs[0]!.fail(new JobError("The disk is full"));
+  await until(
+    async () => (await post(app, "/jobs", { headers: PLAIN_FORM })).status === 303,
+    "a job is started",
+  );
+});
+
+Deno.test("progress keeps the jobs of 1,000 readers, and each that runs", async () => {
+  const { work, runs } = controlledWork();
+  const app = createApp({ work });
+  const start = async (known?: Awaited<ReturnType<typeof visit>>) => {
+    const reader = known ?? await visit(app);
+    await post(app, "/jobs", { headers: { ...PLAIN_FORM, ...reader.cookie } });
+    return reader;
+  };
+  const readers: Awaited<ReturnType<typeof visit>>[] = [];
+  for (let i = 1; i <= 99; i++) readers.push(await start());
+  for (let i = 100; i <= 1_001; i++) {
+    readers.push(await start());
+    runs.at(-1)!.done();
+    if (i === 500) await start(readers[99]).then(() => runs.at(-1)!.done());
+  }
+  const shown = async (nth: number) =>
+    /<p[^>]*>([^<]*)<\/p><\/div>/.exec((await visit(app, readers[nth - 1]!.cookie)).page)?.[1];
+  assert.equal(await shown(1), "0 % done", "the oldest, which runs");
+  assert.equal(await shown(100), "Done", "one that was started again");
+  assert.equal(await shown(101), "No job yet", "the oldest that has ended");
+  assert.equal(await shown(102), "Done", "the second oldest that has ended");
+  assert.equal(await shown(1_001), "Done", "the newest");
 });
 
 Deno.test("progress refuses forms of other sites and long ones", async () => {
@@ -130,6 +203,50 @@ Deno.test(
     assertNoErrors(first, second, other);
   },
 );
+
+Deno.test("progress goes on for a page that was open over a restart", WITH_BROWSER, async () => {
+  const { work, runs } = controlledWork();
+  const before = createApp({ work });
+  const after = createApp({ work });
+  let app = before;
+  const hono = {
+    fetch: (request: Request) => app.hono.fetch(request),
+    request: () => Promise.reject(new Error("not used")),
+  };
+  await using at = await stage({ hono, turbo: after.turbo });
+  const { page } = await at.open();
+  await page.click("button");
+  await untilText(page, "#job p", "0 % done");
+  app = after;
+  await before.turbo.close({ code: 1012, window: 0 });
+  await untilText(page, "#job p", "No job yet");
+  await page.waitForSelector(OPEN_PAGE);
+  await page.click("button");
+  await untilText(page, "#job p", "0 % done");
+  runs[1]!.report(30);
+  await untilText(page, "#job p", "30 % done");
+  for (const run of runs) run.done();
+  await untilText(page, "#job p", "Done");
+});
+
+Deno.test("progress says in the page that too many jobs run", WITH_BROWSER, async () => {
+  const { work, runs } = controlledWork();
+  const app = createApp({ work });
+  for (let i = 1; i <= 100; i++) await post(app, "/jobs", { headers: PLAIN_FORM });
+  await using at = await stage(app);
+  const tabs = [await at.open(), await at.openPlain()];
+  for (const { page } of tabs) {
+    await page.check("[name=fail]");
+    await page.click("button");
+    await untilText(page, ".error", "Too many jobs run now. Try again in 10 seconds");
+    assert(await page.isChecked("[name=fail]"));
+  }
+  runs[0]!.done();
+  const { page } = tabs[0]!;
+  await page.click("button");
+  await untilText(page, "#job p", "0 % done");
+  await untilText(page, "#start .error", "");
+});
 
 Deno.test("progress shows the current state without JavaScript", WITH_BROWSER, async () => {
   const { work, runs } = controlledWork();

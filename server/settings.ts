@@ -40,6 +40,9 @@ export type SettingsOf<O extends Options> = {
   [Name in keyof O]: ReturnType<O[Name]["parse"]> | O[Name]["default"];
 };
 
+/** What a command line may ask for instead of a start. */
+export type Asked = "help" | "version" | "licenses";
+
 /** What is wrong with the command line or the environment, in one line. */
 export class UsageError extends Error {
   /** The class, as the console shows it. */
@@ -48,7 +51,8 @@ export class UsageError extends Error {
 
 /**
  * The settings that the command line and the environment give. A flag wins over its variable, and
- * an empty variable counts as not set. `--help` (`-h`) and `--version` (`-V`) come with every table.
+ * an empty variable counts as not set. `--help` (`-h`) and `--version` (`-V`) come with every table,
+ * `--licenses` where the program has some to show.
  *
  * @throws {UsageError} that names the flag or variable, its value and what is allowed
  *
@@ -83,11 +87,16 @@ export class UsageError extends Error {
  */
 export function parseSettings<O extends Options>(
   options: O,
-  { args, env }: { args: readonly string[]; env: (name: string) => string | undefined },
-): SettingsOf<O> | "help" | "version" {
-  const given = parseFlags(options, args);
+  { args, env, hasLicenses = false }: {
+    args: readonly string[];
+    env: (name: string) => string | undefined;
+    hasLicenses?: boolean;
+  },
+): SettingsOf<O> | Asked {
+  const given = parseFlags(options, args, hasLicenses);
   if (given.help) return "help";
   if (given.version) return "version";
+  if (given.licenses) return "licenses";
   const settings = Object.entries(options).map(([name, option]) => {
     const { flag, variable, parse } = option;
     const value = given[flag.slice(2)];
@@ -106,6 +115,8 @@ export interface Program {
   version: string;
   /** The first line of `--help`. */
   summary: string;
+  /** What `--licenses` shows. Default: there is no such option. */
+  licenses?: string;
   /** The command line. Default `Deno.args`. */
   args?: readonly string[];
   /** Reads a variable. Default {@linkcode readEnv}. */
@@ -117,16 +128,21 @@ export interface Program {
 }
 
 /**
- * The settings of this process. Ends it with code 0 where `--help` or `--version` is asked for, and
- * with code 2 and one line where something is wrong.
+ * The settings of this process. Ends it with code 0 where `--help`, `--version` or `--licenses` is
+ * asked for, and with code 2 and one line where something is wrong.
  */
 export function settingsOrExit<O extends Options>(options: O, program: Program): SettingsOf<O> {
-  const { name, version, args = Deno.args, env = readEnv, log = console, exit = Deno.exit } =
-    program;
+  const { name, version, licenses, args = Deno.args, env = readEnv } = program;
+  const { log = console, exit = Deno.exit } = program;
   try {
-    const settings = parseSettings(options, { args, env });
+    const settings = parseSettings(options, { args, env, hasLicenses: licenses !== undefined });
     if (typeof settings === "object") return settings;
-    log.log(settings === "help" ? helpText(options, program).trimEnd() : `${name} ${version}`);
+    const texts = {
+      help: helpText(options, program),
+      version: `${name} ${version}`,
+      licenses: licenses ?? "",
+    };
+    log.log(texts[settings].trimEnd());
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     log.error(`${name}: ${error.message} (see --help)`);
@@ -138,7 +154,7 @@ export function settingsOrExit<O extends Options>(options: O, program: Program):
 /** The text of `--help`. */
 export function helpText(
   options: Options,
-  { name, summary }: Pick<Program, "name" | "summary">,
+  { name, summary, licenses }: Pick<Program, "name" | "summary" | "licenses">,
 ): string {
   const rows = Object.values(options).map(({ flag, placeholder, variable, help, ...option }) => [
     `${flag} ${placeholder}`,
@@ -146,6 +162,9 @@ export function helpText(
     `${help} (${showDefault(option.default)})`,
   ]);
   rows.push(["--help, -h", "", "Show this text"], ["--version, -V", "", "Show the version"]);
+  if (licenses !== undefined) {
+    rows.push(["--licenses", "", "Show the licences of all that this program carries"]);
+  }
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]!.length)) + 2);
   const indent = " ".repeat(2 + widths[0]! + widths[1]!);
   const lines = rows.map(([flag = "", variable = "", help = ""]) =>
@@ -227,7 +246,11 @@ export function path(name: string, value: string): string {
 /** Columns of the text of `--help`. */
 const LINE_WIDTH = 100;
 
-function parseFlags(options: Options, args: readonly string[]): Record<string, unknown> {
+function parseFlags(
+  options: Options,
+  args: readonly string[],
+  hasLicenses: boolean,
+): Record<string, unknown> {
   const flags = Object.values(options).map(({ flag, repeatable = false }) =>
     [flag.slice(2), { type: "string", multiple: repeatable }] as const
   );
@@ -238,6 +261,7 @@ function parseFlags(options: Options, args: readonly string[]): Record<string, u
         ...Object.fromEntries(flags),
         help: { type: "boolean", short: "h" },
         version: { type: "boolean", short: "V" },
+        ...(hasLicenses && { licenses: { type: "boolean" } }),
       },
     });
     return values;

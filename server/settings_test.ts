@@ -183,13 +183,23 @@ Options, each also an environment variable; the option wins:
   );
 });
 
+Deno.test("helpText() offers the licences where there are some", () => {
+  const program = { name: "demo", summary: "A demonstration." };
+  assert.doesNotMatch(helpText(OPTIONS, program), /licen/);
+  assert.match(
+    helpText(OPTIONS, { ...program, licenses: "MIT" }),
+    /^ {2}--version, -V +Show the version\n {2}--licenses +Show the licences of all that this program carries\n$/m,
+  );
+});
+
 /** What {@linkcode settingsOrExit} does with a command line. */
-function run(args: string[]) {
+function run(args: string[], more: { licenses?: string } = {}) {
   const said: string[] = [];
   const program = {
     name: "demo",
     version: "1.2.3",
     summary: "A demonstration.",
+    ...more,
     args,
     env: () => undefined,
     log: {
@@ -231,6 +241,17 @@ Deno.test("settingsOrExit() shows help or the version, and exits with 0", () => 
     `out: ${helpText(OPTIONS, { name: "demo", summary: "A demonstration." }).trimEnd()}`,
   );
   assert.equal(exit, "exit: 0");
+});
+
+Deno.test("settingsOrExit() shows licences and exits with 0, where there are some", () => {
+  assert.deepEqual(run(["--port=x", "--licenses"], { licenses: "MIT\n" }).said, [
+    "out: MIT",
+    "exit: 0",
+  ]);
+  assert.deepEqual(run(["--licenses"]).said, [
+    "error: demo: Unknown option '--licenses' (see --help)",
+    "exit: 2",
+  ]);
 });
 
 Deno.test({

@@ -5,7 +5,7 @@ import fc from "npm:fast-check@4.10.2";
 import { chatPage, lineItem, lineList, presence, sayForm } from "../examples/chat.ts";
 import { countBox, flashPage, greetForm, noticeBox } from "../examples/flash.ts";
 import { layout, type PageContext } from "../examples/layout.ts";
-import { jobBox, progressPage } from "../examples/progress.ts";
+import { jobBox, progressPage, startForm } from "../examples/progress.ts";
 import { addForm, todoList, todosPage } from "../examples/todos.ts";
 import type { LoadReport } from "../loadavg.ts";
 import * as app from "../templates.ts";
@@ -82,7 +82,11 @@ const templates: Record<string, (text: string) => Markup> = {
   "chat: lineItem": (text) => lineItem(line(text)),
   "chat: sayForm": (text) => sayForm(room(text), { name: text, text, error: text }),
   "progress: progressPage": (text) =>
-    progressPage(context(text), { state: "failed", percent: 1, reason: text }),
+    progressPage(context(text), { state: "failed", percent: 1, reason: text }, {
+      fail: true,
+      error: text,
+    }),
+  "progress: startForm": (text) => startForm({ fail: true, error: text }),
   "progress: jobBox": (text) => jobBox({ state: "failed", percent: 1, reason: text }),
   "flash: flashPage": (text) =>
     flashPage(context(text), { count: 1, notice: text, draft: { name: text, error: text } }),

@@ -44,11 +44,10 @@ Deno.test(
     await using app = await startApp(["--port=0", "--hostname=127.0.0.1", "--interval=0.2"]);
     await using nginx = await startNginx(
       app,
-      (conf) =>
-        conf.replace("Upgrade $http_upgrade", 'Upgrade ""').replace(
-          "Connection $connection_upgrade",
-          'Connection ""',
-        ),
+      {
+        "Upgrade $http_upgrade": 'Upgrade ""',
+        "Connection $turbo_deno_connection": 'Connection ""',
+      },
     );
     await using browser = await startBrowser();
     const { page } = await browser.open("", { ignoreHTTPSErrors: true });
@@ -128,25 +127,240 @@ Deno.test("Turbo.connect() knows its own origin behind TLS, and no other", WITH_
   );
 });
 
+/** What each of the two files is for. */
+const FORMS = ["whole", "snippet"] as const;
+
+for (const form of FORMS) {
+  const name = form === "whole" ? "nginx.conf" : "nginx-site.conf in another nginx";
+
+  Deno.test(
+    `${name}: what comes over TLS is told to stay there, and the rest goes there`,
+    WITH_NGINX,
+    async () => {
+      await using app = await startApp();
+      await using nginx = await startNginx(app, {}, form);
+      for (
+        const [line, status] of [["GET /", 200], ["GET /turbo-stream", 426], ["GET /none", 404]]
+      ) {
+        const answer = await nginx.ask(get(`${line} HTTP/1.1`));
+        assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), `${line}`);
+        assert.equal(answer.match(/^strict-transport-security: max-age=31536000\r$/gim)?.length, 1);
+        assert.match(answer, /^x-content-type-options: nosniff\r$/im);
+        assert.doesNotMatch(answer, /^server: nginx\/\d/im);
+      }
+      const plain = await nginx.askPlain(get("GET /page2?a=b HTTP/1.1", { Host: "LOCALHOST:81" }));
+      assert.match(plain, /^HTTP\/1\.1 301 /);
+      assert.match(plain, /^location: https:\/\/localhost\/page2\?a=b\r$/im);
+      assert.doesNotMatch(plain, /^strict-transport-security/im);
+    },
+  );
+
+  Deno.test(`${name}: a request for another host ends without an answer`, WITH_NGINX, async () => {
+    let asked = 0;
+    await using app = serve(() => new Response(`${++asked}`));
+    await using nginx = await startNginx(app, {}, form);
+    const others = [
+      get("GET / HTTP/1.1", { Host: "evil.example" }),
+      get("GET / HTTP/1.1", { Host: `127.0.0.1:${new URL(nginx.url).port}` }),
+      get("GET http://evil.example/ HTTP/1.1", { Host: "localhost" }),
+    ];
+    for (const text of others) {
+      assert.equal(await nginx.ask(text), "", text);
+      assert.equal(await nginx.askPlain(text), "", text);
+    }
+    assert.equal(asked, 0);
+    assert.match(await nginx.ask(get("GET / HTTP/1.1")), /^HTTP\/1\.1 200 /);
+  });
+
+  Deno.test(
+    `${name}: a body of more than 1 KiB is refused, and a slow one kept from the app`,
+    WITH_NGINX,
+    async () => {
+      const asked: string[] = [];
+      await using app = serve(async (request) => {
+        asked.push(request.url.replace(/.*\//, ""));
+        return new Response(await request.text());
+      });
+      await using nginx = await startNginx(app, {}, form);
+      const post = (length: number) =>
+        get("POST /length HTTP/1.1", { "Content-Length": `${length}` }) + "x".repeat(length);
+      assert.match(await nginx.ask(post(1024)), /^HTTP\/1\.1 200 /);
+      assert.match(await nginx.ask(post(1025)), /^HTTP\/1\.1 413 /);
+      const chunked = get("POST /chunked HTTP/1.1", { "Transfer-Encoding": "chunked" }) +
+        `401\r\n${"x".repeat(1025)}\r\n0\r\n\r\n`;
+      assert.match(await nginx.ask(chunked), /^HTTP\/1\.1 413 /);
+      assert.deepEqual(asked, ["length"]);
+      using slow = await nginx.postSlowly();
+      assert.match(await nginx.ask(get("GET /other HTTP/1.1")), /^HTTP\/1\.1 200 /);
+      assert.deepEqual(asked, ["length", "other"], "one byte of the slow one is still to come");
+      await slow.finish();
+      await until(() => asked.length === 3, "the app has the whole body");
+      assert.equal(asked[2], "slow");
+    },
+  );
+
+  Deno.test(
+    `${name}: an address has its share of requests at work, and another has its own`,
+    WITH_NGINX,
+    async () => {
+      await using app = serve(() => new Response("ok"));
+      const few = { "limit_conn turbo_deno_requests 2000": "limit_conn turbo_deno_requests 2" };
+      await using nginx = await startNginx(app, few, form);
+      const page = (address: string) => nginx.status(get("GET / HTTP/1.1", from(address)));
+      await using slow = new AsyncDisposableStack();
+      slow.use(await nginx.postSlowly(from("192.0.2.1")));
+      assert.equal(await page("192.0.2.1"), 200);
+      const second = slow.use(await nginx.postSlowly(from("192.0.2.1")));
+      assert.equal(await page("192.0.2.1"), 503);
+      assert.equal(await nginx.status(get("GET /turbo-stream HTTP/1.1", from("192.0.2.1"))), 503);
+      assert.equal(await page("192.0.2.2"), 200);
+      await second.finish();
+      await until(async () => await page("192.0.2.1") === 200, "it has room again");
+    },
+  );
+
+  Deno.test(
+    `${name}: an address has its share of streams, and pages beyond them`,
+    WITH_NGINX,
+    async () => {
+      await using app = await startApp();
+      const few = { "limit_conn turbo_deno_streams 600": "limit_conn turbo_deno_streams 2" };
+      await using nginx = await startNginx(app, few, form);
+      const open = async (address: string) => {
+        const conn = await nginx.connect();
+        await conn.write(encode(request("GET /turbo-stream HTTP/1.1", {
+          ...HANDSHAKE,
+          Host: "localhost",
+          ...from(address),
+        })));
+        const chunk = new Uint8Array(1024);
+        const read = await within(conn.read(chunk), "an answer");
+        const status = Number(new TextDecoder().decode(chunk.subarray(9, Math.min(12, read ?? 0))));
+        return { status, conn, [Symbol.dispose]: () => conn.close() };
+      };
+      const address = "192.0.2.1";
+      using one = await open(address);
+      using two = await open(address);
+      using three = await open(address);
+      using other = await open("192.0.2.2");
+      assert.deepEqual([one, two, three, other].map(({ status }) => status), [101, 101, 503, 101]);
+      assert.equal(await nginx.status(get("GET / HTTP/1.1", from(address))), 200);
+    },
+  );
+
+  Deno.test(
+    `${name}: an address has its rate of requests, none of them delayed`,
+    WITH_NGINX,
+    async () => {
+      await using app = serve(() => new Response("ok"));
+      const few = { "rate=100r/s": "rate=1r/m", "burst=2500": "burst=3" };
+      await using nginx = await startNginx(app, few, form);
+      const statuses = async (...addresses: string[]) => {
+        const answers: number[] = [];
+        for (const address of addresses) {
+          answers.push(await nginx.status(get("GET / HTTP/1.1", from(address))));
+        }
+        return answers;
+      };
+      const many = (address: string) => statuses(...Array(6).fill(address));
+      assert.deepEqual(await many("192.0.2.1"), [200, 200, 200, 200, 429, 429]);
+      assert.deepEqual(await many("192.0.2.2"), [200, 200, 200, 200, 429, 429]);
+      // Of IPv6 a network has it, however an address is written, and the next one has its own.
+      const networks: { of: string[]; next: string }[] = [
+        {
+          of: [
+            "2001:db8:1:2:3:4:5:6",
+            "2001:db8:1:2:7:8:9:a",
+            "2001:db8:1:2::1",
+            "2001:db8:1:2::2",
+          ],
+          next: "2001:db8:1:3:3:4:5:6",
+        },
+        {
+          of: ["2001:db8:1::1", "2001:db8:1::2", "2001:db8:1::3:4", "2001:db8:1::5"],
+          next: "2001:db8:2::1",
+        },
+      ];
+      for (const { of, next } of networks) {
+        const all = [...of, of[0]!, next];
+        assert.deepEqual(await statuses(...all), [200, 200, 200, 200, 429, 200], of[0]);
+      }
+      // IPv4, as a socket for both shows it, has no such network.
+      assert.deepEqual(await many("::ffff:192.0.2.3"), [200, 200, 200, 200, 429, 429]);
+      assert.deepEqual(await statuses("::ffff:192.0.2.4"), [200]);
+    },
+  );
+
+  Deno.test(`${name}: no log has a query, and each failure is in one`, WITH_NGINX, async () => {
+    const gone = `http://127.0.0.1:${freePort()}`;
+    const few = { "rate=100r/s": "rate=1r/m", "burst=2500": "burst=3" };
+    await using nginx = await startNginx({ url: gone }, few, form);
+    const asked = [
+      get("GET /turbo-stream?token=SECRET HTTP/1.1"),
+      get("GET /?token=SECRET HTTP/1.1", { Referer: "https://localhost/?token=SECRET" }),
+      get("POST /?token=SECRET HTTP/1.1", { "Content-Length": "9999" }),
+      ...Array(3).fill(get("GET /?token=SECRET HTTP/1.1")),
+    ];
+    const statuses = [];
+    for (const text of asked) statuses.push(await nginx.status(text));
+    assert.deepEqual(statuses, [502, 502, 413, 502, 502, 429]);
+    const evil = get("GET /?token=SECRET HTTP/1.1", { Host: "evil.example" });
+    for (const ask of [nginx.ask, nginx.askPlain]) assert.equal(await ask(evil), "");
+    await until(() => nginx.logs().includes(" 429 "), "the last failure is logged");
+    const logs = nginx.logs();
+    assert.doesNotMatch(logs, /SECRET/);
+    for (const line of ["GET /turbo-stream 502 app=502", "GET / 502 app=502", "GET / 429 app=-"]) {
+      assert(logs.includes(line), `${line} in ${logs}`);
+    }
+  });
+}
+
 Deno.test(
-  "an answer through nginx is told to stay on TLS, and plain HTTP is sent there",
+  "nginx writes no query where it has no connection left for the app",
   WITH_NGINX,
   async () => {
-    await using app = await startApp();
-    await using nginx = await startNginx(app);
-    const answer = await nginx.ask(
-      request("GET / HTTP/1.1", { Host: "localhost", Connection: "close" }),
-    );
-    assert.match(answer, /^HTTP\/1\.1 200 /);
-    assert.match(answer, /^strict-transport-security: max-age=31536000\r$/im);
-    assert.match(answer, /^x-content-type-options: nosniff\r$/im);
-    assert.doesNotMatch(answer, /^server: nginx\/\d/im);
-    const plain = await fetch(nginx.plainUrl, { redirect: "manual" });
-    await plain.body?.cancel();
-    assert.equal(plain.status, 301);
-    assert.match(plain.headers.get("Location")!, /^https:/);
+    await using app = serve(() => new Response("ok"));
+    const few = { "worker_connections 4000": "worker_connections 16", "keepalive 32;": "" };
+    await using nginx = await startNginx(app, few);
+    await using held = new AsyncDisposableStack();
+    await until(async () => {
+      held.use(await nginx.postSlowly());
+      return (await nginx.ask(get("GET /?token=SECRET HTTP/1.1"))).startsWith("HTTP/1.1 500 ");
+    }, "nginx has a connection for the client and none for the app");
+    assert.doesNotMatch(nginx.logs(), /SECRET/);
   },
 );
+
+Deno.test("500 pages of one address come in all at once", WITH_NGINX, async () => {
+  await using app = await startApp();
+  await using nginx = await startNginx(app);
+  const conns: Deno.TlsConn[] = [];
+  await using held = new AsyncDisposableStack();
+  held.defer(() => conns.forEach((conn) => conn.close()));
+  const statuses = new Map<string, number>();
+  const count = (status: string) => statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  const head = encode(request("GET /turbo-stream HTTP/1.1", { ...HANDSHAKE, Host: "localhost" }));
+  const page = get("GET / HTTP/1.1", { Connection: "keep-alive" }).repeat(3) +
+    get("GET / HTTP/1.1");
+  async function openPage() {
+    for (const [, status] of (await nginx.ask(page)).matchAll(/HTTP\/1\.1 (\d+) /g)) {
+      count(`page ${status}`);
+    }
+    const conn = await nginx.connect();
+    conns.push(conn);
+    await conn.write(head);
+    const chunk = new Uint8Array(12);
+    await within(conn.read(chunk), "an answer");
+    count(`stream ${new TextDecoder().decode(chunk).slice(9)}`);
+  }
+  await Promise.all(Array.from({ length: 500 }, openPage));
+  assert.deepEqual(Object.fromEntries(statuses), { "page 200": 2_000, "stream 101": 500 });
+});
+
+Deno.test("The name of the site stands at one place of the two files", async () => {
+  const { main, site } = await filesOfDeploy();
+  assert.equal((main + site).match(/^[^#\n]*example\.org/gm)?.length, 1);
+});
 
 Deno.test(
   "a form behind nginx is taken from its own page and refused from another",
@@ -179,8 +393,36 @@ Deno.test(
   },
 );
 
-/** A real nginx with deploy/nginx.conf, on free ports and with files of its own. */
-async function startNginx(app: { url: string }, change = (conf: string) => conf) {
+/** What another nginx may have, with a site of its own behind ours. */
+const OTHER_NGINX = `error_log /var/log/nginx/error.log;
+pid /run/nginx.pid;
+worker_processes auto;
+events { worker_connections 30000; }
+http {
+  access_log /var/log/nginx/access.log;
+  client_body_temp_path /var/lib/nginx/body;
+  proxy_temp_path /var/lib/nginx/proxy;
+  include nginx-site.conf;
+  server { listen 80; listen 443 ssl http2; server_name other.example;
+    ssl_certificate /etc/ssl/turbo-deno/fullchain.pem;
+    ssl_certificate_key /etc/ssl/turbo-deno/privkey.pem;
+    return 200 other; }
+}`;
+
+async function filesOfDeploy(): Promise<{ main: string; site: string }> {
+  const read = (name: string) => Deno.readTextFile(new URL(`../deploy/${name}`, import.meta.url));
+  return { main: await read("nginx.conf"), site: await read("nginx-site.conf") };
+}
+
+/**
+ * A real nginx with the files of deploy/, on free ports and with files of its own. `changes` are made
+ * in their text, and each must be there to be made. A header says what address a client has.
+ */
+async function startNginx(
+  app: { url: string },
+  changes: Readonly<Record<string, string>> = {},
+  form: "whole" | "snippet" = "whole",
+) {
   await using made = new AsyncDisposableStack();
   const directory = await Deno.makeTempDir({ prefix: "turbo-deno-nginx-" });
   made.defer(() => Deno.remove(directory, { recursive: true }));
@@ -208,29 +450,41 @@ async function startNginx(app: { url: string }, change = (conf: string) => conf)
     `${directory}/fullchain.pem`,
   );
   assert(isCertified, "openssl makes no certificate");
-  const original = await Deno.readTextFile(new URL("../deploy/nginx.conf", import.meta.url));
-  const changed = change(original);
-  const conf = changed
-    .replace(/^worker_processes .*$/m, "worker_processes 1;\nuser root;")
-    .replace(/^worker_rlimit_nofile .*$/m, "worker_rlimit_nofile 1024;")
-    .replace("worker_connections 30000", "worker_connections 500")
-    .replaceAll(/listen \[::\]:.*\n/g, "\n")
-    .replace("listen 80;", `listen 127.0.0.1:${plain};`)
-    .replace("listen 443 ", `listen 127.0.0.1:${tls} `)
-    .replace("127.0.0.1:8000", new URL(app.url).host)
-    .replaceAll(
-      /\/etc\/ssl\/turbo-deno|\/var\/log\/nginx|\/var\/lib\/nginx|\/run(?=\/nginx)/g,
-      directory,
-    )
-    .replace(
-      "http {",
-      `http {\n${
-        ["fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${directory}/${name};`).join(
-          "\n",
-        )
-      }`,
-    );
-  await Deno.writeTextFile(`${directory}/nginx.conf`, conf);
+  const { main, site } = await filesOfDeploy();
+  const files: Record<string, string> = {
+    "nginx.conf": form === "whole" ? main : OTHER_NGINX,
+    "nginx-site.conf": site,
+  };
+  const unused = new Set(Object.keys(changes));
+  for (const [name, text] of Object.entries(files)) {
+    let conf = text
+      .replace(/^worker_processes .*$/m, "worker_processes 1;\nuser root;")
+      .replace(/^worker_rlimit_nofile .*$/m, "worker_rlimit_nofile 8192;")
+      .replace("worker_connections 30000", "worker_connections 4000")
+      .replaceAll(/listen \[::\]:.*\n/g, "\n")
+      .replaceAll("listen 80;", `listen 127.0.0.1:${plain};`)
+      .replaceAll("listen 443 ", `listen 127.0.0.1:${tls} `)
+      .replace("127.0.0.1:8000", new URL(app.url).host)
+      .replace("server_name example.org;", "server_name localhost;")
+      .replaceAll(
+        /\/etc\/ssl\/turbo-deno|\/var\/log\/nginx|\/var\/lib\/nginx|\/run(?=\/nginx)/g,
+        directory,
+      )
+      .replace(
+        "http {",
+        `http {\nset_real_ip_from 127.0.0.1; real_ip_header X-Test-Address;\n${
+          ["fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${directory}/${name};`)
+            .join("\n")
+        }`,
+      );
+    for (const [old, next] of Object.entries(changes)) {
+      if (!conf.includes(old)) continue;
+      conf = conf.replaceAll(old, next);
+      unused.delete(old);
+    }
+    await Deno.writeTextFile(`${directory}/${name}`, conf);
+  }
+  assert.deepEqual([...unused], [], "changes that were not to be made");
   const cert = await Deno.readTextFile(`${directory}/fullchain.pem`);
   made.defer(stop);
   let child: Deno.ChildProcess | undefined;
@@ -266,26 +520,63 @@ async function startNginx(app: { url: string }, change = (conf: string) => conf)
     await within(Promise.resolve(child?.status), "nginx to end");
     child = undefined;
   }
-  const connect = () => Deno.connectTls({ hostname: "localhost", port: tls, caCerts: [cert] });
-  async function ask(text: string): Promise<string> {
-    using conn = await within(connect(), "TLS");
-    await conn.write(new TextEncoder().encode(text));
+  async function connect(): Promise<Deno.TlsConn> {
+    const conn = await Deno.connectTls({ hostname: "localhost", port: tls, caCerts: [cert] });
+    await conn.handshake(); // else what is written first may wait for it
+    return conn;
+  }
+  async function ask(text: string, open: () => Promise<Deno.Conn> = connect): Promise<string> {
+    using conn = await within(open(), "a connection");
+    await conn.write(encode(text));
     let answer = "";
     const chunk = new Uint8Array(65_536);
     while (!answer.startsWith("HTTP/1.1 101") || !answer.includes("\r\n\r\n")) {
-      const read = await within(conn.read(chunk), "an answer");
+      const read = await within(conn.read(chunk), "an answer").catch((error) => {
+        if (!isReset(error)) throw error;
+        return null;
+      });
       if (read === null) break;
       answer += new TextDecoder().decode(chunk.subarray(0, read));
       if (/^HTTP\/1\.1 [345]/.test(answer)) break;
     }
     return answer;
   }
+  async function postSlowly(headers: Record<string, string> = {}) {
+    const conn = await connect();
+    const more = { "Content-Length": "2", "Expect": "100-continue", ...headers };
+    await conn.write(encode(get("POST /slow HTTP/1.1", more)));
+    const chunk = new Uint8Array(1024);
+    const read = await within(conn.read(chunk), "nginx to want the body");
+    assert.match(new TextDecoder().decode(chunk.subarray(0, read ?? 0)), /^HTTP\/1\.1 100 /);
+    await conn.write(encode("x"));
+    let isOpen = true;
+    function close() {
+      if (isOpen) conn.close();
+      isOpen = false;
+    }
+    return {
+      async finish() {
+        await conn.write(encode("x"));
+        await within(conn.read(chunk), "an answer");
+        close();
+      },
+      [Symbol.dispose]: close,
+    };
+  }
   const all = made.move();
   return {
     url: `https://localhost:${tls}/`,
-    plainUrl: `http://127.0.0.1:${plain}/`,
     connect,
-    ask,
+    /** Posts all of a body but its last byte, and returns when nginx wants the body. */
+    postSlowly,
+    ask: (text: string) => ask(text),
+    /** The same without TLS. */
+    askPlain: (text: string) =>
+      ask(text, () => Deno.connect({ hostname: "127.0.0.1", port: plain })),
+    /** All that it has logged. */
+    logs: () =>
+      [...Deno.readDirSync(directory)].filter(({ name }) => name.endsWith(".log"))
+        .map(({ name }) => Deno.readTextFileSync(`${directory}/${name}`)).join(""),
     status: async (text: string) => Number((await ask(text)).slice(9, 12)),
     async restart(meanwhile: () => Promise<void>) {
       await stop();
@@ -294,6 +585,20 @@ async function startNginx(app: { url: string }, change = (conf: string) => conf)
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
+}
+
+/** A request for the site. */
+function get(line: string, headers: Record<string, string> = {}): string {
+  return request(line, { Host: "localhost", Connection: "close", ...headers });
+}
+
+/** The header by which a client says what address it has. */
+function from(address: string): Record<string, string> {
+  return { "X-Test-Address": address };
+}
+
+function encode(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
 }
 
 function isReset(error: unknown): boolean {
