@@ -30,9 +30,11 @@ export interface Told extends Placed {
  *
  * An entry that is taken out had no effect but on the element itself, which the `remove` takes away in
  * any case. The same is true of an earlier `remove`, unless the element came back since, or was acted
- * on: a page would have it twice for a while, and the later `remove` finds but one. As HTML has it, an id is that of one
- * element of a page. What stands inside of an element goes with it; an app that then puts an inner
- * element elsewhere, under the same id, should have removed it by a `remove` of its own.
+ * on: a page would have it twice for a while, and the later `remove` finds but one.
+ *
+ * As HTML has it, an id is that of one element of a page. What stands inside of an element goes with
+ * it; an app that then puts an inner element elsewhere, under the same id, should have removed it by a
+ * `remove` of its own.
  */
 export class Elements<Node extends Told> {
   /** By the element with which they go and whom they are for. */
