@@ -133,7 +133,7 @@ export class Readers {
   resume(connection: Connection, { cursor, token, page }: Since): boolean {
     const visitor = this.#all.get(connection);
     if (!visitor) return true;
-    if (connection.carrier.buffered > this.#options.maxBuffered) return false;
+    if (!connection.mayAsk()) return false;
     connection.page = page ?? connection.page;
     const names = visitor.names(token);
     this.#listen(connection, names ?? namesOf(visitor.as));

@@ -274,7 +274,13 @@ Deno.test("Readers.resume() refuses one that asks and takes nothing", () => {
   const { cursor } = log;
   push(item(1));
   assert(readers.resume(one.connection, { cursor }));
+  assert(
+    readers.resume(one.connection, { cursor }),
+    "100 bytes may wait beside the largest message",
+  );
   assert(!readers.resume(one.connection, { cursor }));
+  one.take();
+  assert(readers.resume(one.connection, { cursor }));
 });
 
 Deno.test("Readers.close() sends what is owed before it closes", async () => {
