@@ -130,6 +130,14 @@ export class RawSocket implements AsyncDisposable {
     return latin1.decode(this.#rest);
   }
 
+  /** Reads what comes next, 64 KiB at most, one character for a byte; `undefined` at the end. */
+  async take(): Promise<string | undefined> {
+    if (this.#rest.length === 0 && !await this.#fill()) return undefined;
+    const text = latin1.decode(this.#rest);
+    this.#rest = new Uint8Array();
+    return text;
+  }
+
   /** Reads one frame; `undefined` where the line has ended. */
   async frame(): Promise<Frame | undefined> {
     for (;;) {
