@@ -67,6 +67,26 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "A pause of the server of several times dropAfter costs no reader that was blocked before",
+  WITH_PROCESS,
+  async () => {
+    const dropAfter = 2_000;
+    await using app = startProcess("apps/pushing_app.ts", ["127.0.0.1", `${dropAfter}`]);
+    const { url } = await reportOf(app);
+    await using socket = await RawSocket.upgrade(Number(new URL(url).port));
+    await app.tell(`push ${64 * KiB} 100`);
+    const isBehind = ({ buffered }: Report) => buffered > 64 * KiB;
+    await until(() => reportsSince(app, 0).slice(-2).every(isBehind), "it takes no more");
+    app.child.kill("SIGSTOP");
+    const { pushed } = reportsSince(app, 0).at(-1)!;
+    await pause(3 * dropAfter);
+    app.child.kill("SIGCONT");
+    await numberAfter(socket, pushed + 100);
+    assert.equal((await reportOf(app)).size, 1);
+  },
+);
+
 Deno.test("Turbo drops a reader that asks again and again and takes nothing", async () => {
   const turbo = new Turbo({ dropAfter: 500, log: { maxBytes: 64 * MiB } });
   await using server = serve((request) => turbo.connect(request));
@@ -106,6 +126,16 @@ Deno.test("Turbo drops an event stream whose reader takes nothing, and nothing i
 /** More than the kernel takes for one who does not read. */
 function fill(turbo: Turbo): void {
   for (let i = 0; i < 300; i++) turbo.push(append("list", html`<p>${"x".repeat(64 * KiB)}</p>`));
+}
+
+/** Reads until a later number comes than one that was pushed. */
+async function numberAfter(socket: RawSocket, number: number): Promise<void> {
+  for (;;) {
+    const text = await socket.take();
+    assert(text && !text.includes("The reader is too slow"), "its connection was ended");
+    const [, found = "0"] = /<i>(\d+)<\/i>/.exec(text) ?? [];
+    if (Number(found) > number) return;
+  }
 }
 
 async function reportOf(app: TestProcess): Promise<Report> {
