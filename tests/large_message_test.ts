@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { append, html, replace, Turbo } from "../turbo/mod.ts";
-import { REFRESH } from "../turbo/protocol.ts";
+import { CLOSE, REFRESH } from "../turbo/protocol.ts";
 import { connect, parseFrame, pause, PROTOCOL, serve, serveStream, sinceOf, until } from "./kit.ts";
 import { frame, HANDSHAKE, RawSocket, request } from "./raw.ts";
 
@@ -19,14 +19,18 @@ async function open(turbo: Turbo, port: number, headers: Readonly<Record<string,
   return socket;
 }
 
-/** Reads at most 4 MB a second without a pause, up to an end. All that has come but the filling. */
+/**
+ * Reads at most 4 MB a second without a pause, up to an end or until it is sent away. All that has come
+ * but the filling.
+ */
 async function readSteadily(socket: RawSocket, end: string): Promise<string> {
   let text = "";
   for (;;) {
     const chunk = await socket.take();
     if (chunk === undefined) return text;
     text += chunk.replaceAll("x", "");
-    if (text.includes(end)) return text;
+    if (text.includes(end) || text.includes(CLOSE.tooSlow.reason)) return text;
+    if (text.includes(CLOSE.doesNotRead.reason)) return text;
     await pause(chunk.length / 4_000);
   }
 }
@@ -52,19 +56,18 @@ for (const [name, headers] of TRANSPORTS) {
     const turbo = new Turbo({ dropAfter: 500 });
     await using server = serve((request) => turbo.connect(request));
     await using socket = await open(turbo, server.port, headers);
-    const reading = readSteadily(socket, "<i>last</i>");
     const box = (state: string) =>
       replace("box", html`<b id="box"><i>${state}</i>${"x".repeat(3 * MiB)}</b>`);
-    let isRead = false;
-    reading.then(() => isRead = true);
     let pushed = 0;
-    for (let waits = 0; waits < 10 && !isRead; pushed++) {
-      turbo.push(box(`${pushed}`));
-      await pause(25);
-      if (turbo.buffered > MiB) waits++;
+    async function push(): Promise<void> {
+      for (let waits = 0; waits < 10 && turbo.size === 1; pushed++) {
+        turbo.push(box(`${pushed}`));
+        await pause(25);
+        if (turbo.buffered > MiB) waits++;
+      }
+      turbo.push(box("last"));
     }
-    turbo.push(box("last"));
-    const text = await reading;
+    const [text] = await Promise.all([readSteadily(socket, "<i>last</i>"), push()]);
     const numbers = [...text.matchAll(/<i>(\d+)<\/i>/g)].map(([, number]) => Number(number));
     assert.match(text, /<i>last<\/i>/);
     assert(numbers.length < pushed, "what was superseded in the meantime is not sent");
