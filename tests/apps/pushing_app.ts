@@ -36,7 +36,7 @@ export interface Report {
 if (import.meta.main) {
   const [hostname = "127.0.0.1", dropAfter = "10000"] = Deno.args;
   const timers = countTimers();
-  const still = { latest: undefined, history: [], failure: undefined, at: 0 };
+  const still = { latest: undefined, history: [], failure: undefined, age: Infinity };
   const { hono, turbo } = createApp({
     interval: 3_600,
     sampler: { report: () => Promise.resolve(still) },
