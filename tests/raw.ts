@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CLOSE } from "../turbo/protocol.ts";
 import { within } from "./kit.ts";
 
 const encoder = new TextEncoder();
@@ -210,6 +211,16 @@ export class RawSocket implements AsyncDisposable {
     if (bytes.length < start + length) return undefined;
     this.#rest = bytes.slice(start + length);
     return { opcode: bytes[0]! & 0x0f, payload: bytes.slice(start, start + length) };
+  }
+}
+
+/** Reads until a later number comes than one that `pushing_app.ts` has pushed. */
+export async function numberAfter(socket: RawSocket, number: number): Promise<void> {
+  for (;;) {
+    const text = await socket.take();
+    if (!text || text.includes(CLOSE.tooSlow.reason)) throw new Error("The connection was ended");
+    const [, found = "0"] = /<i>(\d+)<\/i>/.exec(text) ?? [];
+    if (Number(found) > number) return;
   }
 }
 

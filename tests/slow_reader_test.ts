@@ -4,7 +4,7 @@ import type { Report } from "./apps/pushing_app.ts";
 import { connect, pause, PROTOCOL, serve, sinceOf, type TestClient } from "./kit.ts";
 import { until, WITH_PROCESS } from "./kit.ts";
 import { startProcess, type TestProcess } from "./processes.ts";
-import { frame, HANDSHAKE, RawSocket, request } from "./raw.ts";
+import { frame, HANDSHAKE, numberAfter, RawSocket, request } from "./raw.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -126,16 +126,6 @@ Deno.test("Turbo drops an event stream whose reader takes nothing, and nothing i
 /** More than the kernel takes for one who does not read. */
 function fill(turbo: Turbo): void {
   for (let i = 0; i < 300; i++) turbo.push(append("list", html`<p>${"x".repeat(64 * KiB)}</p>`));
-}
-
-/** Reads until a later number comes than one that was pushed. */
-async function numberAfter(socket: RawSocket, number: number): Promise<void> {
-  for (;;) {
-    const text = await socket.take();
-    assert(text && !text.includes("The reader is too slow"), "its connection was ended");
-    const [, found = "0"] = /<i>(\d+)<\/i>/.exec(text) ?? [];
-    if (Number(found) > number) return;
-  }
 }
 
 async function reportOf(app: TestProcess): Promise<Report> {
