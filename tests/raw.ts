@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { CLOSE } from "../turbo/protocol.ts";
 import { within } from "./kit.ts";
 
 const encoder = new TextEncoder();
@@ -218,7 +217,9 @@ export class RawSocket implements AsyncDisposable {
 export async function numberAfter(socket: RawSocket, number: number): Promise<void> {
   for (;;) {
     const text = await socket.take();
-    if (!text || text.includes(CLOSE.tooSlow.reason)) throw new Error("The connection was ended");
+    if (!text || text.includes("The reader is too slow")) {
+      throw new Error("The connection was ended");
+    }
     const [, found = "0"] = /<i>(\d+)<\/i>/.exec(text) ?? [];
     if (Number(found) > number) return;
   }
