@@ -11,7 +11,7 @@ const TRANSPORTS = [
   ["server-sent events", { Host: "a", Accept: "text/event-stream" }],
 ] as const;
 
-/** What is known of a bare reader from the moment at which it was connected. */
+/** A bare reader that is connected, and to which all is owed from now on. */
 async function open(turbo: Turbo, port: number, headers: Readonly<Record<string, string>>) {
   const socket = await RawSocket.open(port);
   await socket.write(request(`GET /turbo-stream?since=${turbo.cursor} HTTP/1.1`, headers));
@@ -88,14 +88,11 @@ Deno.test("Turbo answers a reader that asks while a message of 3 MiB is on its w
   const turbo = new Turbo({ log: { maxBytes: 64 * MiB } });
   await using server = serve((request) => turbo.connect(request));
   await using socket = await open(turbo, server.port, WEBSOCKET);
-  const since = turbo.cursor;
   for (let n = 1; n <= 3; n++) pushLarge(turbo, n, 3);
   await until(() => turbo.buffered > MiB, "it is on its way");
   await socket.write(frame(sinceOf({ cursor: turbo.cursor })));
-  await pause(50); // it would be closed now
   const text = await readSteadily(socket, `["${turbo.cursor}",""]`);
   assert(text.includes(`["${turbo.cursor}",""]`), "its marker has come");
-  assert.notEqual(turbo.cursor, since);
   assert.equal(turbo.size, 1);
 });
 
