@@ -31,6 +31,11 @@ class TestClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
+  /** Time goes on, and nothing runs: the process is stopped. */
+  pause(milliseconds: number): void {
+    this.#now += milliseconds;
+  }
+
   async advance(milliseconds: number): Promise<void> {
     const end = this.#now + milliseconds;
     for (;;) {
@@ -463,6 +468,24 @@ Deno.test("A reader that is stuck is sent away as the others are", async () => {
   await clock.advance(30);
   readers.disconnect("ann");
   assert.equal(one.closed?.code, 4001);
+});
+
+Deno.test("A pause of the process is not the time in which a reader takes nothing", async () => {
+  const { clock, push, join } = start({ behindAfter: 150 });
+  const [slow, stuck] = [join(), join()];
+  for (const one of [slow, stuck]) one.isStopped = true;
+  for (let n = 0; n < 3; n++) {
+    push(box("a", n));
+    await clock.advance(1_000);
+  }
+  clock.pause(60_000);
+  await clock.advance(1_000);
+  assert.deepEqual([slow.closed, stuck.closed], [undefined, undefined]);
+  slow.take();
+  await clock.advance(9_000);
+  assert.deepEqual([slow.closed, stuck.closed?.code], [undefined, 1013]);
+  slow.take();
+  assert.deepEqual(slow.received.at(-1), [box("a", 2)]);
 });
 
 Deno.test("Readers leave no timer behind when the last page is gone", async () => {
