@@ -10,10 +10,11 @@ import { type Close, type Message, REFRESH } from "./protocol.ts";
 /**
  * When a connection counts as behind, and when it is given up.
  *
- * A reader that stops costs `behindAfter` bytes and one message at most, beside what the kernel holds,
- * until it is given up. While something is owed to it that is `dropAfter` where no message is larger
- * than `behindAfter`, and else as many times longer as the largest one is larger. The log's `maxBytes`
- * bounds a message, so with the defaults it is 10 s, and with a message of 4 MiB 11 minutes.
+ * A reader that stops costs `behindAfter` bytes and one message at most, beside what the kernel holds;
+ * by server-sent events up to two messages more, which Deno has taken from the stream already. It is
+ * given up while something is owed to it: after `dropAfter` where no message is larger than
+ * `behindAfter`, and else after as many times that as the largest one is larger. The log's `maxBytes`
+ * bounds a message, so with the defaults that is 10 s, and with a message of 4 MiB 11 minutes.
  */
 export interface ConnectionLimits {
   /** Bytes waiting to be sent above which nothing more is sent, and in one message. Default 64 KiB. */
