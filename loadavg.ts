@@ -13,8 +13,10 @@ export interface LoadSample {
   readonly averages: LoadAverages;
   /** Whether they are random, because this system tells none. */
   readonly simulated: boolean;
-  /** When they were read, in milliseconds since 1970. */
+  /** When they were read, in milliseconds since 1970: to be shown. */
   readonly at: number;
+  /** The same moment in milliseconds of a clock that is never set: for ages and distances. */
+  readonly monotonicAt: number;
 }
 
 /** What a page shows. */
@@ -25,8 +27,8 @@ export interface LoadReport {
   readonly history: readonly LoadSample[];
   /** Why the latest is old: what the last reading failed with. */
   readonly failure: string | undefined;
-  /** When the report was made, in milliseconds since 1970. */
-  readonly at: number;
+  /** How old the latest is, in milliseconds; `Infinity` where there is none. */
+  readonly age: number;
 }
 
 /** Where the numbers come from. */
@@ -37,8 +39,10 @@ export interface LoadSource {
   loadavg?: () => number[];
   /** The operating system, as `Deno.build.os` names it. */
   os?: typeof Deno.build.os;
-  /** The clock. */
+  /** The clock that is shown, and that may be set. Default `Date.now`. */
   now?: () => number;
+  /** The clock by which time passes. Default `performance.now`. */
+  monotonicNow?: () => number;
   /** How long a report waits for a reading that hangs, in milliseconds. Default 1,000. */
   patience?: number;
 }
@@ -58,22 +62,25 @@ export async function readLoadAvg(source: LoadSource = {}): Promise<LoadSample> 
     loadavg = Deno.loadavg,
     os = Deno.build.os,
     now = Date.now,
+    monotonicNow = () => performance.now(),
   } = source;
+  const sampleOf = (averages: LoadAverages, simulated: boolean): LoadSample => {
+    return { averages, simulated, at: now(), monotonicAt: monotonicNow() };
+  };
   try {
-    const averages = parseLoadAvg(await readTextFile("/proc/loadavg"));
-    return { averages, simulated: false, at: now() };
+    return sampleOf(parseLoadAvg(await readTextFile("/proc/loadavg")), false);
   } catch (error) {
     if (!isUnavailable(error)) throw error;
   }
   try {
     const [one = 0, five = 0, fifteen = 0] = loadavg();
     const isReal = os !== "windows" || one + five + fifteen > 0;
-    if (isReal) return { averages: [one, five, fifteen], simulated: false, at: now() };
+    if (isReal) return sampleOf([one, five, fifteen], false);
   } catch (error) {
     if (!isUnavailable(error)) throw error;
   }
   const random = () => Math.random() * 2;
-  return { averages: [random(), random(), random()], simulated: true, at: now() };
+  return sampleOf([random(), random(), random()], true);
 }
 
 /**
@@ -101,7 +108,7 @@ export function parseLoadAvg(text: string): LoadAverages {
 /** Reads on demand, one reading at a time, and remembers the last good samples. */
 export class LoadSampler {
   readonly #read: () => Promise<LoadSample>;
-  readonly #now: () => number;
+  readonly #monotonicNow: () => number;
   readonly #patience: number;
   readonly #history: LoadSample[] = [];
   #reading: Promise<void> | undefined;
@@ -110,14 +117,13 @@ export class LoadSampler {
   /** A sampler that has read nothing yet. */
   constructor(source: LoadSource = {}) {
     this.#read = () => readLoadAvg(source);
-    this.#now = source.now ?? Date.now;
+    this.#monotonicNow = source.monotonicNow ?? (() => performance.now());
     this.#patience = source.patience ?? 1_000;
   }
 
   /** Takes a sample, unless the latest is younger than `maxAge` milliseconds, and reports. */
   async report(maxAge = 0): Promise<LoadReport> {
-    const latest = this.#history.at(-1);
-    if (!latest || this.#failure !== undefined || this.#now() - latest.at >= maxAge) {
+    if (this.#failure !== undefined || this.#age >= maxAge) {
       // A file read that hangs cannot be ended, and a few of them would block all of the process's.
       this.#reading ??= this.#sample();
       const inTime = await settlesWithin(this.#reading, this.#patience);
@@ -127,8 +133,13 @@ export class LoadSampler {
       latest: this.#history.at(-1),
       history: [...this.#history],
       failure: this.#failure,
-      at: this.#now(),
+      age: this.#age,
     };
+  }
+
+  get #age(): number {
+    const latest = this.#history.at(-1);
+    return latest ? this.#monotonicNow() - latest.monotonicAt : Infinity;
   }
 
   async #sample(): Promise<void> {
@@ -155,12 +166,18 @@ function isUnavailable(error: unknown): boolean {
     error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotSupported;
 }
 
+// In two halves: a pause of the process, in which nothing can settle, takes one of them at most.
 async function settlesWithin(promise: Promise<void>, milliseconds: number): Promise<boolean> {
+  const half = milliseconds / 2;
+  return await settlesBefore(promise, half) || await settlesBefore(promise, half);
+}
+
+async function settlesBefore(promise: Promise<void>, milliseconds: number): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const patience = new Promise<false>((resolve) => {
+  const late = new Promise<false>((resolve) => {
     timer = setTimeout(() => resolve(false), milliseconds);
   });
-  const settled = await Promise.race([promise.then(() => true as const), patience]);
+  const settled = await Promise.race([promise.then(() => true as const), late]);
   clearTimeout(timer);
   return settled;
 }

@@ -18,8 +18,9 @@ function counting(onReport = () => {}): { report(): Promise<LoadReport> } {
     report() {
       onReport();
       count++;
-      const latest = { averages: [count, 0.25, 0.125] as const, simulated: false, at: Date.now() };
-      return Promise.resolve({ latest, history: [latest], failure: undefined, at: latest.at });
+      const averages = [count, 0.25, 0.125] as const;
+      const latest = { averages, simulated: false, at: Date.now(), monotonicAt: 0 };
+      return Promise.resolve({ latest, history: [latest], failure: undefined, age: 0 });
     },
   };
 }

@@ -77,7 +77,7 @@ export function notFoundPage(context: PageContext): Markup {
 }
 
 /** The box: in every page, and pushed whenever the numbers are read. */
-export function loadBox({ latest, history, failure, at }: LoadReport): Markup {
+export function loadBox({ latest, history, failure, age }: LoadReport): Markup {
   const cells = latest?.averages ?? [undefined, undefined, undefined];
   return html`
     <div id="${LOAD_ID}" class="load">
@@ -93,7 +93,7 @@ export function loadBox({ latest, history, failure, at }: LoadReport): Markup {
         </tbody>
       </table>
       ${plot(history)}
-      <p class="${failure === undefined ? "note" : "note failed"}">${note(latest, failure, at)}</p>
+      <p class="${failure === undefined ? "note" : "note failed"}">${note(latest, failure, age)}</p>
     </div>
   `;
 }
@@ -148,13 +148,12 @@ function cpus(): string {
   } keeps ${count === 1 ? "it" : "them all"} busy.`;
 }
 
-function note(latest: LoadSample | undefined, failure: string | undefined, at: number): Markup {
+function note(latest: LoadSample | undefined, failure: string | undefined, age: number): Markup {
   if (!latest) return html`No reading yet${failure === undefined ? "" : `: ${failure}`}`;
   const time = new Date(latest.at).toISOString();
   const read = html`<time datetime="${time}">${time.slice(11, 19)} UTC</time>`;
   if (failure !== undefined) {
-    const age = Math.round((at - latest.at) / 1000);
-    return html`Last reading ${age} s ago, at ${read}: ${failure}`;
+    return html`Last reading ${Math.round(age / 1000)} s ago, at ${read}: ${failure}`;
   }
   return latest.simulated
     ? html`<strong>Simulated</strong> at ${read}: this system tells no load`
@@ -166,10 +165,10 @@ const HEIGHT = 48;
 
 function plot(history: readonly LoadSample[]): Markup {
   const loads = history.map(({ averages: [one] }) => one);
-  const [first, last] = [history[0]?.at ?? 0, history.at(-1)?.at ?? 0];
+  const [first, last] = [history[0]?.monotonicAt ?? 0, history.at(-1)?.monotonicAt ?? 0];
   const top = Math.max(...loads, 0.01);
-  const points = history.map(({ averages: [one], at }) => {
-    const x = last === first ? WIDTH : WIDTH * (at - first) / (last - first);
+  const points = history.map(({ averages: [one], monotonicAt }) => {
+    const x = last === first ? WIDTH : WIDTH * (monotonicAt - first) / (last - first);
     return `${x.toFixed(1)},${(HEIGHT - 2 - (HEIGHT - 4) * one / top).toFixed(1)}`;
   });
   const label = loads.length === 0

@@ -23,6 +23,11 @@ export class TestClock {
     return () => this.#timers.delete(timer);
   }
 
+  /** Time goes on, and nothing runs: the process is stopped. */
+  pause(milliseconds: number): void {
+    this.#now += milliseconds;
+  }
+
   /** Goes on, and runs what comes due. */
   async advance(milliseconds: number): Promise<void> {
     const end = this.#now + milliseconds;

@@ -49,11 +49,11 @@ const context = (text: string): Omit<PageContext, "title"> => ({
 });
 
 const report = (failure: string): LoadReport => {
-  const latest = { averages: [1, 2, 3], at: 0, simulated: true };
-  return { latest, history: [latest], failure, at: 1_000 } as unknown as LoadReport;
+  const latest = { averages: [1, 2, 3], at: 0, monotonicAt: 0, simulated: true };
+  return { latest, history: [latest], failure, age: 1_000 } as unknown as LoadReport;
 };
 const appPage = (text: string) => ({ ...context(text), stylesheet: text, load: report(text) });
-const nothing = (failure: string) => ({ history: [], failure, at: 0 } as unknown as LoadReport);
+const nothing = (failure: string) => ({ history: [], failure, age: 0 } as unknown as LoadReport);
 
 const room = (text: string) => ({ slug: text, title: text, lines: [line(text)] });
 const line = (text: string) => ({ id: 1, name: text, text, at: 0 });

@@ -210,7 +210,7 @@ Deno.test("createApp() serves no byte from outside the asset map, however it is 
 
 /** The app with ticks every 50 ms, and how many there were; a page asks for no reading. */
 function start() {
-  const still = { latest: undefined, history: [], failure: undefined, at: 0 };
+  const still = { latest: undefined, history: [], failure: undefined, age: Infinity };
   const running = { ticks: 0 };
   const app = createApp({
     turbo: { frame: 0 }, // each push is a message of its own

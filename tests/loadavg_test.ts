@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { LoadSampler, type LoadSource, parseLoadAvg, readLoadAvg } from "../loadavg.ts";
 import { loadBox } from "../templates.ts";
+import { pause } from "./kit.ts";
 
 const refused = () => Promise.reject(new Deno.errors.NotCapable("Requires all access"));
 const missing = () => Promise.reject(new Deno.errors.NotFound("No such file"));
@@ -27,8 +28,10 @@ Deno.test("readLoadAvg() reads the file where it may", async () => {
     readTextFile: file("0.48 0.30 0.21 1/2 3\n"),
     loadavg: refusedCall,
     now: () => 7,
+    monotonicNow: () => 8,
   });
-  assert.deepEqual(sample, { averages: [0.48, 0.3, 0.21], simulated: false, at: 7 });
+  const [averages, at, monotonicAt] = [[0.48, 0.3, 0.21], 7, 8];
+  assert.deepEqual(sample, { averages, simulated: false, at, monotonicAt });
 });
 
 for (const [name, readTextFile] of [["refused", refused], ["missing", missing]] as const) {
@@ -48,7 +51,7 @@ Deno.test("readLoadAvg() marks random numbers, and the box says so", async () =>
   const sample = await readLoadAvg({ readTextFile: refused, loadavg: refusedCall });
   assert.equal(sample.simulated, true);
   assert.equal(sample.averages.length, 3);
-  const report = { latest: sample, history: [sample], failure: undefined, at: sample.at };
+  const report = { latest: sample, history: [sample], failure: undefined, age: 0 };
   assert.match(String(loadBox(report)), /Simulated/);
 });
 
@@ -78,9 +81,9 @@ Deno.test("LoadSampler.report() takes a young sample as it is", async () => {
   let time = 1_000;
   const sampler = new LoadSampler({
     readTextFile: () => Promise.resolve(`${++reads}.00 0.00 0.00 1/2 3\n`),
-    now: () => time,
+    monotonicNow: () => time,
   });
-  await sampler.report();
+  assert.equal((await sampler.report(5_000)).latest?.averages[0], 1);
   time += 4_999;
   assert.equal((await sampler.report(5_000)).latest?.averages[0], 1);
   time += 1;
@@ -100,8 +103,12 @@ Deno.test("LoadSampler.report() keeps 60 samples, the newest last", async () => 
 
 Deno.test("LoadSampler.report() shows the last good sample with its age, and logs a fault once", async () => {
   let text = "0.50 0.40 0.30 1/2 3\n";
-  let time = Date.UTC(2026, 0, 1, 12);
-  const sampler = new LoadSampler({ readTextFile: () => Promise.resolve(text), now: () => time });
+  let time = 1_000;
+  const sampler = new LoadSampler({
+    readTextFile: () => Promise.resolve(text),
+    now: () => Date.UTC(2026, 0, 1, 12) - 60 * time, // a clock that is being set
+    monotonicNow: () => time,
+  });
   await sampler.report();
   text = "<garbage>";
   time += 12_000;
@@ -116,6 +123,42 @@ Deno.test("LoadSampler.report() shows the last good sample with its age, and log
   assert.match(box, /&lt;garbage&gt;/);
   text = "0.60 0.40 0.30 1/2 3\n";
   assert.doesNotMatch(String(loadBox(await sampler.report())), /Last reading/);
+});
+
+for (const [way, hours] of [["back", -2], ["forward", 2]] as const) {
+  Deno.test(`LoadSampler.report() and the box go on when the clock is set ${way} two hours`, async () => {
+    let reads = 0;
+    let [wall, time] = [Date.UTC(2026, 0, 1, 12), 1_000];
+    const sampler = new LoadSampler({
+      readTextFile: () => Promise.resolve(`${++reads}.00 0.00 0.00 1/2 3\n`),
+      now: () => wall,
+      monotonicNow: () => time,
+    });
+    await sampler.report();
+    for (const [clock, set] of [[12, 0], [12 + hours, hours]] as const) {
+      time += 5_000;
+      wall += 5_000 + set * 60 * 60 * 1_000;
+      const box = String(loadBox(await sampler.report()));
+      assert.match(box, new RegExp(`>${clock}:00:[01]\\d UTC<`));
+      assert.match(box, new RegExp(`over the last ${reads * 5 - 5} s`));
+    }
+    const box = String(loadBox(await sampler.report(5_000)));
+    assert.match(box, /points="0\.0,\S+ 120\.0,\S+ 240\.0,\S+"/);
+    assert.equal(reads, 3);
+  });
+}
+
+Deno.test("LoadSampler.report() takes a pause of the process for no reading that hangs", async () => {
+  const sampler = new LoadSampler({
+    readTextFile: async () => {
+      await pause(50);
+      return "1.00 1.00 1.00 1/2 3\n";
+    },
+    patience: 40,
+  });
+  const report = sampler.report();
+  for (const end = performance.now() + 100; performance.now() < end;); // all of this is due
+  assert.equal((await report).failure, undefined);
 });
 
 Deno.test("LoadSampler.report() starts no second read while one hangs", async () => {

@@ -130,6 +130,14 @@ export class RawSocket implements AsyncDisposable {
     return latin1.decode(this.#rest);
   }
 
+  /** Reads what comes next, 64 KiB at most, one character for a byte; `undefined` at the end. */
+  async take(): Promise<string | undefined> {
+    if (this.#rest.length === 0 && !await this.#fill()) return undefined;
+    const text = latin1.decode(this.#rest);
+    this.#rest = new Uint8Array();
+    return text;
+  }
+
   /** Reads one frame; `undefined` where the line has ended. */
   async frame(): Promise<Frame | undefined> {
     for (;;) {
@@ -202,6 +210,18 @@ export class RawSocket implements AsyncDisposable {
     if (bytes.length < start + length) return undefined;
     this.#rest = bytes.slice(start + length);
     return { opcode: bytes[0]! & 0x0f, payload: bytes.slice(start, start + length) };
+  }
+}
+
+/** Reads until a later number comes than one that `pushing_app.ts` has pushed. */
+export async function numberAfter(socket: RawSocket, number: number): Promise<void> {
+  for (;;) {
+    const text = await socket.take();
+    if (!text || text.includes("The reader is too slow")) {
+      throw new Error("The connection was ended");
+    }
+    const [, found = "0"] = /<i>(\d+)<\/i>/.exec(text) ?? [];
+    if (Number(found) > number) return;
   }
 }
 

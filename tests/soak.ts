@@ -75,24 +75,24 @@ async function run(name: string, app: TestProcess): Promise<Outcome> {
   for (let i = 0; i < clients; i++) await enter();
   await app.tell(`push 300 ${values.pushes}`);
 
-  const start = Date.now();
+  const start = performance.now();
   const samples: Report[] = [];
   let told = 0;
-  for (let round = 1; Date.now() - start < milliseconds; round++) {
+  for (let round = 1; performance.now() - start < milliseconds; round++) {
     await leave();
     await enter();
     const report = await reportOf(app);
-    if (Date.now() - start > milliseconds / 2) samples.push(report);
-    if (Date.now() - start > told * milliseconds / REPORTS) {
+    if (performance.now() - start > milliseconds / 2) samples.push(report);
+    if (performance.now() - start > told * milliseconds / REPORTS) {
       told++;
       const { rss, heap, timers, size, zombies, buffered } = report;
-      const seconds = Math.round((Date.now() - start) / 1000);
+      const seconds = Math.round((performance.now() - start) / 1000);
       console.log(
         `${name} ${seconds} s: rss ${mib(rss)} MiB, heap ${mib(heap)} MiB, fds ${fds(app)}, ` +
           `timers ${timers}, open ${size}, zombies ${zombies}, buffered ${buffered} B`,
       );
     }
-    await pause(Math.max(0, start + round * 1000 / churn - Date.now()));
+    await pause(Math.max(0, start + round * 1000 / churn - performance.now()));
   }
   await app.tell("push 0 0");
   while (open.length > 0) await leave();

@@ -52,7 +52,7 @@ class Line {
   #awaited = [];
   /** Whether nothing has come since the last marker. */
   #fresh = false;
-  #heardAt = 0;
+  #heardAt = moment();
   /** Connections lost or not opened since the page was last current. */
   #losses = 0;
   /** WebSockets in a row that did not open. */
@@ -74,7 +74,7 @@ class Line {
     if (this.#source || !path || id === this.#sentAway) return;
     clearTimeout(this.#retry);
     this.#watch ??= setInterval(() => this.check(), 5_000);
-    this.#heardAt = Date.now();
+    this.#heardAt = moment();
     setState("connecting");
     page.follow();
     // A page that has a token asks by its first message: proxies write down the URL of a WebSocket.
@@ -112,7 +112,7 @@ class Line {
 
   /** Takes the line for dead when not even a heartbeat was heard for long. */
   check() {
-    if (this.#source && Date.now() - this.#heardAt > DEAD_AFTER) this.#lost();
+    if (this.#source && timeSince(this.#heardAt) > DEAD_AFTER) this.#lost();
   }
 
   /** Forgets what was learnt of a proxy and of failures: the network may be another one. */
@@ -184,7 +184,7 @@ class Line {
   // that was rendered between two of them would be given all of them again.
   /** @param {[cursor: string, html: string][]} entries */
   #receive(entries) {
-    this.#heardAt = Date.now();
+    this.#heardAt = moment();
     const [[cursor = "", html = ""] = []] = entries;
     if (this.#awaited.length > 0) {
       if (entries.length > 1 || html !== "" || cursor !== this.#awaited[0]) return;
@@ -594,18 +594,18 @@ class Refetch {
 
 /** Whether the tab is looked at. */
 class Tab {
-  #hiddenAt = document.hidden ? Date.now() : Infinity;
+  #hiddenAt = document.hidden ? moment() : undefined;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
   /** Whether it has been hidden for long. */
   isAway() {
-    return Date.now() - this.#hiddenAt > HIDDEN_GRACE;
+    return this.#hiddenAt !== undefined && timeSince(this.#hiddenAt) > HIDDEN_GRACE;
   }
 
   changed() {
     clearTimeout(this.#timer);
-    this.#hiddenAt = document.hidden ? Date.now() : Infinity;
+    this.#hiddenAt = document.hidden ? moment() : undefined;
     page.restart();
     if (document.hidden) this.#timer = setTimeout(() => line.rest(), HIDDEN_GRACE);
     else wake();
@@ -701,6 +701,18 @@ function setting(name) {
 // Not `randomUUID`, which only secure contexts have.
 function newId() {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("-");
+}
+
+function moment() {
+  return { wall: Date.now(), monotonic: performance.now() };
+}
+
+// The wall clock can be set back, and in most browsers the other stands still while the machine
+// sleeps. Where both run, the larger is wrong only after the clock was set forward, which costs one
+// connection more.
+/** @param {ReturnType<typeof moment>} then Milliseconds. */
+function timeSince(then) {
+  return Math.max(Date.now() - then.wall, performance.now() - then.monotonic);
 }
 
 function isPreview() {

@@ -7,13 +7,27 @@ import { NO_NAMES } from "./listeners.ts";
 import type { Batch, Log } from "./log.ts";
 import { type Close, type Message, REFRESH } from "./protocol.ts";
 
-/** When a connection counts as behind, and when it is given up. */
+/**
+ * When a connection counts as behind, and when it is given up.
+ *
+ * A reader that stops costs `behindAfter` bytes and one message at most, beside what the kernel holds;
+ * by server-sent events up to two messages more, which Deno has taken from the stream already. It is
+ * given up while more than `behindAfter` bytes wait: after `dropAfter` where no message is larger than
+ * that, and else after as many times that as the largest one is larger. The log's `maxBytes` bounds a
+ * message, so with the defaults that is 10 s, and with a message of 4 MiB 11 minutes.
+ */
 export interface ConnectionLimits {
   /** Bytes waiting to be sent above which nothing more is sent, and in one message. Default 64 KiB. */
   behindAfter: number;
-  /** Bytes waiting to be sent above which a connection that takes nothing is dropped. Default 1 MiB. */
+  /**
+   * Bytes waiting to be sent beside the largest message above which a connection that takes nothing
+   * is dropped at once. Default 1 MiB.
+   */
   maxBuffered: number;
-  /** Milliseconds for which a connection may take nothing. Default 10,000. */
+  /**
+   * Milliseconds in which a connection must take a message of up to `behindAfter` bytes; for a larger
+   * one it has longer in proportion. Default 10,000: with 64 KiB it must take 6.5 KB a second.
+   */
   dropAfter: number;
 }
 
@@ -29,21 +43,36 @@ export interface Carrier {
   close(close: Close): void;
 }
 
+/** What waits for a connection that did not take everything. */
+export interface Waiting {
+  /** Bytes that wait. */
+  readonly buffered: number;
+  /** Bytes of the largest message that may be among them. */
+  readonly largest: number;
+  /** When that is, in milliseconds of the monotonic clock. */
+  readonly now: number;
+}
+
 /** What was seen of a connection that did not take everything. */
 export interface Look {
   /** Bytes that waited. */
   readonly buffered: number;
   /** When, in milliseconds of the monotonic clock. */
   readonly at: number;
-  /** Since when it has taken nothing. */
-  readonly since: number;
+  /** For how many milliseconds it had taken nothing while this process looked. */
+  readonly idle: number;
 }
 
-/** How a flush ended: all was sent, the connection takes no more now, or it has taken nothing for long. */
+/** How a flush ended: all was sent, the connection takes no more now, or it has taken too little. */
 export type Flushed = "current" | "blocked" | "stuck";
 
 /** Milliseconds after which a second look says something. */
 const MIN_LOOK = 25;
+/**
+ * Milliseconds before a look that it tells something of. A process that was stopped for a minute has
+ * offered the reader nothing in that minute, so the minute does not count.
+ */
+const MAX_LOOK = 200;
 /** Milliseconds for which a page may be ahead of this copy of the log. */
 const MAX_LAG = 1_000;
 
@@ -73,6 +102,8 @@ export class Connection {
   pushedAt: number = NEVER;
   /** What may be buffered at most: what was when last asked, and all that was sent since. */
   #mayBeBuffered = 0;
+  /** The largest message sent since a reading of the buffer showed no more than `behindAfter`. */
+  #largest = 0;
   /** Whether it has ended. */
   hasEnded = false;
   #mark: string | undefined;
@@ -105,7 +136,17 @@ export class Connection {
       if (this.#ahead && !this.#isReached(this.#ahead, now)) return "blocked";
       if (this.position !== undefined) this.#sendNext(this.position, now);
     }
-    return "current";
+    return this.#isFull() ? this.#wait(now) : "current";
+  }
+
+  /**
+   * Whether its next `since` is answered. Where more than `maxBuffered` waits beside the largest
+   * message, it asks and does not read. Between two sends the buffer only falls, so it is read only
+   * where the estimate is too high.
+   */
+  mayAsk(): boolean {
+    const most = this.#limits.maxBuffered + this.#largest;
+    return this.#mayBeBuffered <= most || this.#readBuffer() <= most;
   }
 
   /** Has the next flush send a cursor alone: a marker or a heartbeat. */
@@ -135,7 +176,7 @@ export class Connection {
   }
 
   #sendNext(position: number, now: number): void {
-    const next = this.#log.after(position, this.names, this.#limits.behindAfter);
+    const next = this.#log.after(position, this.names, this.#limits.behindAfter, now);
     if (next === "gap") {
       this.#push([{ cursor: this.#log.cursor, html: REFRESH }], now);
       this.position = undefined;
@@ -159,7 +200,9 @@ export class Connection {
   }
 
   #send(messages: readonly Message[], now: number): void {
-    this.#mayBeBuffered += this.carrier.send(messages);
+    const bytes = this.carrier.send(messages);
+    this.#mayBeBuffered += bytes;
+    if (bytes > this.#largest) this.#largest = bytes;
     this.sentAt = now;
   }
 
@@ -167,18 +210,23 @@ export class Connection {
   // is high.
   #isFull(): boolean {
     const { behindAfter } = this.#limits;
-    if (this.#mayBeBuffered <= behindAfter) return false;
+    return this.#mayBeBuffered > behindAfter && this.#readBuffer() > behindAfter;
+  }
+
+  #readBuffer(): number {
     this.#mayBeBuffered = this.carrier.buffered;
-    return this.#mayBeBuffered > behindAfter;
+    if (this.#mayBeBuffered <= this.#limits.behindAfter) this.#largest = 0;
+    return this.#mayBeBuffered;
   }
 
   #wait(now: number): "blocked" | "stuck" {
     const before = this.#look;
     const buffered = this.#mayBeBuffered;
-    if (before && isStuck({ buffered, now }, before, this.#limits)) return "stuck";
+    const waiting = { buffered, largest: this.#largest, now };
+    if (before && isStuck(waiting, before, this.#limits)) return "stuck";
     if (before && now - before.at < MIN_LOOK) return "blocked";
-    const since = before && buffered >= before.buffered ? before.since : now;
-    this.#look = { buffered, at: now, since };
+    const isIdle = before && buffered >= before.buffered;
+    this.#look = { buffered, at: now, idle: isIdle ? idleTime(now, before) : 0 };
     return "blocked";
   }
 
@@ -196,17 +244,28 @@ export class Connection {
 }
 
 /**
- * Whether a reader is given up: between two looks it has taken nothing, and either too much waits or
- * it has been so for long. Looks that follow at once say nothing. A tenth of the time is left for the
- * next look.
+ * Whether a reader is given up: between two looks it has taken nothing, and either too much waits
+ * beside the largest message, or that message takes it longer than it may. What waits falls only when a
+ * whole message has been taken, so between two looks a steady reader of large ones takes nothing.
+ *
+ * A look that follows another at once says nothing, and one that follows a pause of this process says
+ * little, because nothing was offered in the pause. A tenth of the time is left for the next look.
  */
 export function isStuck(
-  { buffered, now }: { buffered: number; now: number },
+  { buffered, largest, now }: Waiting,
   before: Look,
-  { maxBuffered, dropAfter }: ConnectionLimits,
+  { behindAfter, maxBuffered, dropAfter }: ConnectionLimits,
 ): boolean {
-  if (buffered < before.buffered || now - before.at < MIN_LOOK) return false;
-  return buffered > maxBuffered || now - before.since > 0.9 * dropAfter;
+  const gap = now - before.at;
+  if (buffered < before.buffered || gap < MIN_LOOK) return false;
+  if (buffered - largest > maxBuffered && gap <= MAX_LOOK) return true;
+  const patience = dropAfter * Math.max(1, largest / behindAfter);
+  return idleTime(now, before) > 0.9 * patience;
+}
+
+/** The `idle` of a reader that has taken nothing since a look. */
+function idleTime(now: number, { at, idle }: Look): number {
+  return idle + Math.min(now - at, MAX_LOOK);
 }
 
 /** Puts messages into a form, once for the many carriers in a row that are given the same ones. */

@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { type Carrier, Connection, isStuck, type Look } from "./connection.ts";
+import {
+  type Carrier,
+  Connection,
+  type Flushed,
+  isStuck,
+  type Look,
+  type Waiting,
+} from "./connection.ts";
 import { html } from "./html.ts";
 import { Log } from "./log.ts";
 import { type Message, REFRESH } from "./protocol.ts";
@@ -28,7 +35,7 @@ class SlowCarrier implements Carrier {
 
   send(messages: readonly Message[]): number {
     this.sent.push(messages.map(({ cursor, html }) => html || cursor));
-    const bytes = messages.reduce((sum, { html }) => sum + html.length, 0);
+    const bytes = messages.reduce((sum, { cursor, html }) => sum + (html || cursor).length, 0);
     this.#buffered += bytes;
     return bytes;
   }
@@ -106,11 +113,12 @@ Deno.test("Connection.flush() reads what is buffered only when it may matter", (
   assert.equal(carrier.looks, before);
   log.append(item(3));
   connection.position = 3;
-  connection.flush(0);
+  assert.equal(connection.flush(0), "blocked", "so that one who has had all is judged too");
+  assert.equal(carrier.looks, before + 1);
   log.append(item(4));
   connection.position = 4;
-  connection.flush(0);
-  assert.equal(carrier.looks, before + 1);
+  assert.equal(connection.flush(0), "blocked");
+  assert.equal(carrier.looks, before + 2);
 });
 
 Deno.test("Connection.resume() owes what came after a cursor, nothing at the head, and else a refresh", () => {
@@ -178,50 +186,119 @@ Deno.test("Connection.flush() gives up one that has taken nothing for the time, 
   const { connection, carrier, log } = start(500);
   log.append(item(1));
   connection.position = 0;
-  assert.equal(connection.flush(0), "blocked");
-  assert.equal(connection.flush(8_000), "blocked");
+  assert.equal(lookAt(connection, 0, 8_000), "blocked");
   carrier.buffered = 400; // it has taken something
-  assert.equal(connection.flush(8_500), "blocked");
-  assert.equal(connection.flush(17_000), "blocked");
-  assert.equal(connection.flush(17_600), "stuck");
+  assert.equal(lookAt(connection, 8_050, 17_050), "blocked");
+  assert.equal(connection.flush(17_100), "stuck");
 });
 
 Deno.test("Connection.flush() counts anew for one that has been sent something", () => {
   const { connection, carrier, log } = start(500);
   log.append(item(1));
   connection.position = 0;
-  assert.equal(connection.flush(0), "blocked");
+  assert.equal(lookAt(connection, 0, 7_950), "blocked");
   carrier.buffered = 0;
   assert.equal(connection.flush(8_000), "current");
   carrier.buffered = 500;
   log.append(append("list", "x".repeat(300)));
   log.append(item(2));
   connection.position = 1;
-  assert.equal(connection.flush(9_500), "blocked");
-  assert.equal(connection.flush(18_000), "blocked");
+  assert.equal(lookAt(connection, 9_500, 18_000), "blocked");
 });
 
-const look: Look = { buffered: 500, at: 10_000, since: 4_000 };
+Deno.test("Connection.flush() does not count the time of a pause, after which it has looked once", () => {
+  const { connection, log } = start(500);
+  log.append(item(1));
+  connection.position = 0;
+  assert.equal(lookAt(connection, 0, 1_000), "blocked");
+  assert.equal(connection.flush(61_000), "blocked");
+  assert.equal(connection.flush(121_000), "blocked");
+  assert.equal(lookAt(connection, 121_050, 128_600), "blocked", "two pauses count as 0.4 s");
+  assert.equal(connection.flush(128_650), "stuck");
+});
+
+Deno.test("Connection.flush() waits longer for one that takes a large message", () => {
+  const { connection, carrier, log } = start();
+  const large = append("list", "x".repeat(4 * LIMITS.behindAfter));
+  for (const stream of [large, item(1)]) log.append(stream);
+  connection.position = 0;
+  const most = 0.9 * LIMITS.dropAfter * large.length / LIMITS.behindAfter;
+  assert.equal(lookAt(connection, 0, most - 50), "blocked");
+  carrier.buffered = 0; // at last it is taken in one
+  assert.equal(connection.flush(most), "current");
+  for (let n = 2; n < 6; n++) log.append(item(n));
+  connection.position = 2;
+  assert.equal(connection.flush(most), "blocked"); // the large message is not among what waits
+  assert.equal(carrier.sent.length, 3);
+  assert.equal(lookAt(connection, most, most + 0.9 * LIMITS.dropAfter), "blocked");
+  assert.equal(connection.flush(most + 0.9 * LIMITS.dropAfter + 50), "stuck");
+});
+
+Deno.test("Connection.mayAsk() counts what waits beside the largest message, and reads that at need", () => {
+  const { connection, carrier, log } = start();
+  const large = append("list", "x".repeat(4 * LIMITS.maxBuffered));
+  log.append(large);
+  connection.position = 0;
+  connection.flush(0);
+  const ask = (bytes: number): [mayAsk: boolean, looks: number] => {
+    connection.mark("e.1".padEnd(bytes));
+    connection.flush(0);
+    const { looks } = carrier;
+    return [connection.mayAsk(), carrier.looks - looks];
+  };
+  assert.deepEqual(ask(400), [true, 0], "nothing of it can be too much");
+  assert.deepEqual(ask(600), [true, 0]);
+  assert.deepEqual(ask(1), [false, 1], "now 1,001 bytes wait beside it");
+  carrier.buffered = large.length; // it has taken the others
+  assert.deepEqual([connection.mayAsk(), connection.mayAsk()], [true, true]);
+  assert.deepEqual(ask(400), [true, 0]);
+});
+
+/** Flushes every 50 ms, as `Readers` does. How the last flush ended, or the first that was not blocked. */
+function lookAt(connection: Connection, from: number, to: number): Flushed {
+  let flushed: Flushed = "blocked";
+  for (let now = from; now <= to && flushed === "blocked"; now += 50) {
+    flushed = connection.flush(now);
+  }
+  return flushed;
+}
+
+// Nothing had been taken for 6 s at the last look; 200 bytes are behindAfter.
+const limits = { behindAfter: 200, maxBuffered: 1_000, dropAfter: 10_000 };
+const look: Look = { buffered: 500, at: 10_000, idle: 6_000 };
 const judged: [
   name: string,
-  buffered: number,
-  now: number,
+  waiting: Partial<Waiting>,
   before: Partial<Look>,
   stuck: boolean,
 ][] = [
-  ["has taken something", 499, 14_000, {}, false],
-  ["has taken something, though it was long", 499, 99_000, {}, false],
-  ["has taken nothing, for less than the time", 500, 12_900, {}, false],
-  ["has taken nothing for nine tenths of the time", 500, 13_001, {}, true],
-  ["was given more and has taken nothing for the time", 900, 13_001, {}, true],
-  ["has too much waiting and has taken nothing", 1_001, 10_050, {}, true],
-  ["has too much waiting and has taken some", 1_001, 10_050, { buffered: 1_002 }, false],
-  ["has as much waiting as it may", 1_000, 10_050, {}, false],
-  ["was looked at a moment ago", 1_001, 10_024, {}, false],
-  ["was looked at a moment ago, at the end of the time", 500, 10_024, { since: 0 }, false],
+  ["has taken something", { buffered: 499 }, { idle: 8_990 }, false],
+  ["has taken something, though it was long", { buffered: 499 }, { idle: 99_000 }, false],
+  ["has taken nothing, for less than the time", {}, { idle: 8_950 }, false],
+  ["has taken nothing for nine tenths of the time", {}, { idle: 8_951 }, true],
+  ["was given more and has taken nothing for the time", { buffered: 900 }, { idle: 8_951 }, true],
+  ["has too much waiting and has taken nothing", { buffered: 1_001 }, {}, true],
+  ["has too much waiting and has taken some", { buffered: 1_001 }, { buffered: 1_002 }, false],
+  ["has as much waiting as it may", { buffered: 1_000 }, {}, false],
+  ["was looked at a moment ago", { buffered: 1_001, now: 10_024 }, {}, false],
+  ["was looked at a moment ago, at the end of the time", { now: 10_024 }, { idle: 9_999 }, false],
+  // Messages of several sizes
+  ["takes one as large as a small one", { largest: 200 }, { idle: 8_951 }, true],
+  ["takes a large message, within its time", { largest: 400 }, { idle: 17_950 }, false],
+  ["takes a large message, for too long", { largest: 400 }, { idle: 17_951 }, true],
+  ["takes one larger than may wait", { buffered: 5_000, largest: 5_000 }, {}, false],
+  ["has as much waiting beside it as it may", { buffered: 6_000, largest: 5_000 }, {}, false],
+  ["has too much waiting beside it", { buffered: 6_001, largest: 5_000 }, {}, true],
+  // Pauses of this process
+  ["was not looked at for a minute", { now: 70_000 }, {}, false],
+  ["was not looked at for a minute, near the end", { now: 70_000 }, { idle: 8_800 }, false],
+  ["was not looked at for a minute, at the end", { now: 70_000 }, { idle: 8_801 }, true],
+  ["has too much waiting after a pause", { buffered: 1_001, now: 10_201 }, {}, false],
+  ["has too much waiting after no pause", { buffered: 1_001, now: 10_200 }, {}, true],
 ];
-for (const [name, buffered, now, before, stuck] of judged) {
+for (const [name, waiting, before, stuck] of judged) {
   Deno.test(`isStuck() ${stuck ? "gives up" : "keeps"} a reader that ${name}`, () => {
-    assert.equal(isStuck({ buffered, now }, { ...look, ...before }, LIMITS), stuck);
+    const now: Waiting = { buffered: 500, largest: 0, now: 10_050, ...waiting };
+    assert.equal(isStuck(now, { ...look, ...before }, limits), stuck);
   });
 }

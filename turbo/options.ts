@@ -180,7 +180,7 @@ const RULES = {
   frame: milliseconds(0, 60_000),
   behindAfter: integer(1, GiB),
   maxBuffered: integer(1, GiB),
-  dropAfter: milliseconds(100, LONGEST),
+  dropAfter: milliseconds(10, LONGEST),
   log: anything, // see Log
   engine: withMethods("start", "push", "flush", "close"),
   upgrade: callback,

@@ -143,7 +143,7 @@ export class Readers {
   resume(connection: Connection, since: Since): boolean {
     const visitor = this.#all.get(connection);
     if (!visitor) return true;
-    if (connection.carrier.buffered > this.#options.maxBuffered) return false;
+    if (!connection.mayAsk()) return false;
     connection.page = since.page ?? connection.page;
     this.#resume(connection, visitor, since);
     return true;
@@ -326,6 +326,7 @@ export class Readers {
 
   #sendHeartbeats(): void {
     const now = this.#clock.now();
+    this.#log.expire(now);
     const beat = this.#log.beat();
     for (const connection of this.#all.keys()) {
       const isQuiet = now - connection.sentAt >= this.#options.heartbeat;

@@ -52,7 +52,7 @@ class TestCarrier implements Carrier {
 
 function start(options: Partial<ReadersOptions> = {}) {
   const clock = new TestClock();
-  const log = new Log({ maxEntries: 100 });
+  const log = new Log({ maxEntries: 100 }, clock);
   const errors: unknown[] = [];
   const readers = new Readers(log, {
     heartbeat: 15_000,
@@ -239,7 +239,13 @@ Deno.test("Readers.resume() refuses one that asks and takes nothing", () => {
   const { cursor } = log;
   push(item(1));
   assert(readers.resume(one.connection, { cursor }));
+  assert(
+    readers.resume(one.connection, { cursor }),
+    "100 bytes may wait beside the largest message",
+  );
   assert(!readers.resume(one.connection, { cursor }));
+  one.take();
+  assert(readers.resume(one.connection, { cursor }));
 });
 
 Deno.test("Readers.close() sends what is owed before it closes", async () => {
@@ -408,6 +414,20 @@ Deno.test("A socket that throws at its first message is no connection any more, 
   }
 });
 
+Deno.test("A reader that stops is dropped also when nothing more is owed to it", async () => {
+  const { clock, readers, push, join } = start({ behindAfter: 50 });
+  const [stopped, healthy] = [join(), join()];
+  stopped.isStopped = true;
+  push(item(1));
+  await turn();
+  assert.equal(stopped.connection.position, undefined);
+  await clock.advance(9_000);
+  assert.equal(stopped.closed, undefined);
+  await clock.advance(1_000);
+  assert.equal(stopped.closed?.code, 1013);
+  assert.deepEqual([healthy.closed, readers.size], [undefined, 1]);
+});
+
 Deno.test("A reader that is stuck is sent away as the others are", async () => {
   const { clock, readers, push, join } = start({ behindAfter: 50, maxBuffered: 60 });
   const one = join(["ann"]);
@@ -420,6 +440,24 @@ Deno.test("A reader that is stuck is sent away as the others are", async () => {
   await clock.advance(30);
   readers.disconnect("ann");
   assert.equal(one.closed?.code, 4001);
+});
+
+Deno.test("A pause of the process is not the time in which a reader takes nothing", async () => {
+  const { clock, push, join } = start({ behindAfter: 150 });
+  const [slow, stuck] = [join(), join()];
+  for (const one of [slow, stuck]) one.isStopped = true;
+  for (let n = 0; n < 3; n++) {
+    push(box("a", n));
+    await clock.advance(1_000);
+  }
+  clock.pause(60_000);
+  await clock.advance(1_000);
+  assert.deepEqual([slow.closed, stuck.closed], [undefined, undefined]);
+  slow.take();
+  await clock.advance(9_000);
+  assert.deepEqual([slow.closed, stuck.closed?.code], [undefined, 1013]);
+  slow.take();
+  assert.deepEqual(slow.received.at(-1), [box("a", 2)]);
 });
 
 Deno.test("Readers leave no timer behind when the last page is gone", async () => {
@@ -613,7 +651,7 @@ class World {
   readonly pages: Page[];
 
   constructor(maxEntries: number, frame: number) {
-    this.log = new Log({ maxEntries });
+    this.log = new Log({ maxEntries }, this.clock);
     this.model = new Model(maxEntries);
     this.readers = new Readers(this.log, {
       ...{ heartbeat: 1_500, frame, behindAfter: 300, maxBuffered: 2_000, dropAfter: 1_000 },

@@ -55,13 +55,13 @@ const upgrade: Upgrade = (request, options) => {
   return upgraded;
 };
 
-const now = () => ({ latest: undefined, history: [], failure: undefined, at: Date.now() });
+const report = () => ({ latest: undefined, history: [], failure: undefined, age: Infinity });
 const app = createApp({
   interval: 0.1,
   sampler: {
     report: (maxAge) => {
       fault(maxAge === undefined ? "tick" : "render");
-      return Promise.resolve(now());
+      return Promise.resolve(report());
     },
   },
   turbo: {

@@ -4,6 +4,8 @@
  * It reads commands, one a line: `push BYTES PER_SECOND` (until `push 0 0`), and writes `done COMMAND`.
  * Every 50 ms it writes one line of JSON: {@linkcode Report}.
  *
+ * Usage: pushing_app.ts [HOSTNAME [DROP_AFTER]]
+ *
  * @module
  */
 import { createApp } from "../../main.ts";
@@ -32,17 +34,16 @@ export interface Report {
 }
 
 if (import.meta.main) {
+  const [hostname = "127.0.0.1", dropAfter = "10000"] = Deno.args;
   const timers = countTimers();
-  const still = { latest: undefined, history: [], failure: undefined, at: 0 };
+  const still = { latest: undefined, history: [], failure: undefined, age: Infinity };
   const { hono, turbo } = createApp({
     interval: 3_600,
     sampler: { report: () => Promise.resolve(still) },
+    turbo: { dropAfter: Number(dropAfter) },
   });
-  const server = Deno.serve(
-    { port: 0, hostname: Deno.args[0] ?? "127.0.0.1", onListen() {} },
-    hono.fetch,
-  );
-  const { addr: { port, hostname } } = server;
+  const server = Deno.serve({ port: 0, hostname, onListen() {} }, hono.fetch);
+  const { addr: { port } } = server;
   let pushed = 0;
   setInterval(() => {
     const { size, zombies, buffered } = turbo;
