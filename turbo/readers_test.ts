@@ -415,17 +415,18 @@ Deno.test("A socket that throws at its first message is no connection any more, 
 });
 
 Deno.test("A reader that stops is dropped also when nothing more is owed to it", async () => {
-  const { clock, readers, push, join } = start({ behindAfter: 50 });
+  const { clock, readers, push, join } = start({ behindAfter: 150 });
   const [stopped, healthy] = [join(), join()];
   stopped.isStopped = true;
-  push(item(1));
-  await turn();
+  for (const n of [1, 2]) {
+    push(item(n));
+    await clock.advance(16);
+  }
   assert.equal(stopped.connection.position, undefined);
-  await clock.advance(9_000);
-  assert.equal(stopped.closed, undefined);
-  await clock.advance(1_000);
-  assert.equal(stopped.closed?.code, 1013);
-  assert.deepEqual([healthy.closed, readers.size], [undefined, 1]);
+  await clock.advance(8_900);
+  assert.equal(readers.size, 2);
+  await clock.advance(1_100);
+  assert.deepEqual([stopped.closed?.code, healthy.closed, readers.size], [1013, undefined, 1]);
 });
 
 Deno.test("A reader that is stuck is sent away as the others are", async () => {
