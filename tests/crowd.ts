@@ -120,13 +120,10 @@ async function breaksTheProtocol({ port, stay }: CrowdOptions): Promise<number> 
   return client.status;
 }
 
-async function asksAllTheTime({ port, cursor }: CrowdOptions): Promise<number> {
+async function asksAllTheTime({ port, cursor, stay }: CrowdOptions): Promise<number> {
   await using client = await ask(HANDSHAKE, port);
-  const flood = repeat(frame(sinceOf({ cursor })), 10);
-  for (let i = 0; i < 10 && client.isOpen; i++) {
-    client.write(flood);
-    await pause(10);
-  }
+  client.write(repeat(frame(sinceOf({ cursor })), 1_000));
+  if (client.isOpen) await pause(stay / 10);
   return client.status;
 }
 

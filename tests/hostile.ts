@@ -5,15 +5,13 @@
  * @module
  */
 import { connect, type Socket } from "node:net";
-import { PROTOCOL } from "./kit.ts";
+import { DEADLINE, pause, PROTOCOL, within } from "./kit.ts";
 import { HANDSHAKE, request } from "./raw.ts";
 
-/** The head of a handshake with the sub-protocol, or with other headers. */
-export function handshake(
-  path = "/turbo-stream",
-  headers: Readonly<Record<string, string>> = { "Sec-WebSocket-Protocol": PROTOCOL },
-): string {
-  return request(`GET ${path} HTTP/1.1`, { ...HANDSHAKE, ...headers });
+/** The head of a handshake with the sub-protocol, which headers can add to or take away. */
+export function handshake(headers: Readonly<Record<string, string | undefined>> = {}): string {
+  const all = { ...HANDSHAKE, "Sec-WebSocket-Protocol": PROTOCOL, ...headers };
+  return request("GET /turbo-stream HTTP/1.1", all);
 }
 
 /** The head of a request for server-sent events. */
@@ -69,6 +67,11 @@ export class HostileClient implements AsyncDisposable {
   /** Whether the server has answered 101 and not ended the connection. */
   get isOpen(): boolean {
     return this.status === 101 && !this.hasEnded;
+  }
+
+  /** Whether the system takes more bytes at once. */
+  get hasRoom(): boolean {
+    return this.#socket.writableLength === 0;
   }
 
   /** Gives bytes to the system, which sends them without being waited for. */
@@ -133,10 +136,49 @@ export async function ask(head: string, port: number): Promise<HostileClient> {
   return client;
 }
 
-/** The same bytes again and again, to be sent in one piece. */
-export function repeat(bytes: Uint8Array, times: number): Uint8Array {
-  const all = new Uint8Array(bytes.length * times);
-  for (let i = 0; i < times; i++) all.set(bytes, i * bytes.length);
+/** Connections that are open at the same time. */
+export interface Pages extends AsyncDisposable {
+  /** How many have not been ended. */
+  readonly open: number;
+  /** Waits until the server has ended all. */
+  ended(): Promise<void>;
+}
+
+/**
+ * Opens so many WebSockets, each again and again until it has a place. Where it is refused for too long
+ * there are fewer.
+ */
+export async function openPages(
+  count: number,
+  port: number,
+  milliseconds: number = DEADLINE,
+): Promise<Pages> {
+  await using stack = new AsyncDisposableStack();
+  const clients: HostileClient[] = [];
+  const end = performance.now() + milliseconds;
+  while (clients.length < count && performance.now() < end) {
+    const client = await within(ask(handshake(), port), "an answer");
+    if (client.isOpen) {
+      clients.push(stack.use(client));
+    } else {
+      await client.reset();
+      await pause(5);
+    }
+  }
+  const opened = stack.move();
+  return {
+    get open() {
+      return clients.filter(({ isOpen }) => isOpen).length;
+    },
+    ended: async () => void await Promise.all(clients.map((client) => client.ended())),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+/** So many times the same frame, to be sent in one piece. */
+export function repeat(frame: Uint8Array, times: number): Uint8Array {
+  const all = new Uint8Array(frame.length * times);
+  for (let i = 0; i < times; i++) all.set(frame, i * frame.length);
   return all;
 }
 

@@ -7,20 +7,30 @@
  *
  * @module
  */
-import { append, html, raw, Turbo, type TurboOptions } from "../../turbo/mod.ts";
+import { append, raw, Turbo, type TurboOptions } from "../../turbo/mod.ts";
 
 /** What the app is started with. */
 export interface StreamAppOptions {
   /** Options of the stream, those alone that JSON can say. */
   turbo?: Pick<TurboOptions, "maxConnections" | "idleTimeout"> & Record<string, unknown>;
-  /** What is in the log from the start: entries for groups of so many names that nobody has. */
-  log?: { entries: number; names: number };
+  /** What is in the log from the start. */
+  log?: LogContent;
   /** Pushes a second. Default 10. */
   rate?: number;
   /** Whether it is the control. */
   isControl?: boolean;
   /** Where it listens. Default `127.0.0.1`. */
   hostname?: string;
+}
+
+/** Entries of a log. */
+export interface LogContent {
+  /** How many. */
+  entries: number;
+  /** How many names each is for, which nobody has. Default: it is for everyone. */
+  names?: number;
+  /** Bytes of each. Default: few. */
+  bytes?: number;
 }
 
 /** How the app is. */
@@ -94,8 +104,7 @@ function stream(
 ): Subject {
   const turbo = new Turbo({ ...options, upgrade });
   const { cursor } = turbo;
-  const to = Array.from({ length: log?.names ?? 0 }, (_, index) => `user-${index}`);
-  for (let i = 0; i < (log?.entries ?? 0); i++) turbo.push(append("list", html`${i}`), { to });
+  if (log) fill(turbo, log);
   return {
     connect(request) {
       const address = request.headers.get("X-From");
@@ -106,6 +115,14 @@ function stream(
     counts: () => ({ size: turbo.size, zombies: turbo.zombies, buffered: turbo.buffered }),
     cursor,
   };
+}
+
+function fill(turbo: Turbo, { entries, names, bytes = 0 }: LogContent): void {
+  const to = names === undefined
+    ? {}
+    : { to: Array.from({ length: names }, (_, index) => `user-${index}`) };
+  const content = raw("x".repeat(bytes));
+  for (let i = 0; i < entries; i++) turbo.push(append("list", content), to);
 }
 
 /** Deno's own server: it keeps who is open and sends to them, and nothing else. */
