@@ -208,14 +208,15 @@ Deno.test({
     await using network = await makeNetwork();
     const turbo = { eventStreamLifetime: 2_000 };
     await using app = await startStream({ turbo, hostname: network.address });
-    const before = connectionsOf(app);
+    assert.equal((await app.report()).size, 0); // which opens descriptors of its own
+    const before = descriptorsOf(app);
     const { command } = network;
     await using reader = startProcess("event_reader.ts", [app.url], { command });
     await reader.line(/^open/, { from: 0 });
     await network.cut();
     assert.equal((await app.report()).size, 1);
     await until(async () => (await app.report()).size === 0, "it is out");
-    await until(() => connectionsOf(app) === before, "its file descriptor is free");
+    await until(() => descriptorsOf(app) === before, "its file descriptor is free");
   },
 });
 
@@ -251,7 +252,7 @@ async function flood(bytes: Uint8Array, port: number, over: AbortSignal): Promis
   return ends;
 }
 
-/** File descriptors of a process, which is one for each connection and some more. */
-function connectionsOf({ child }: TestStreamProcess): number {
+/** How many file descriptors a process has: one for each connection, and some more. */
+function descriptorsOf({ child }: TestStreamProcess): number {
   return [...Deno.readDirSync(`/proc/${child.pid}/fd`)].length;
 }
