@@ -1,15 +1,28 @@
 import assert from "node:assert/strict";
 import { ask, EVENTS, handshake, HostileClient, openPages, repeat, resetAfter } from "./hostile.ts";
-import { pause, sinceOf, until, WITH_PROCESS, within } from "./kit.ts";
+import { DEADLINE, pause, sinceOf, until, WITH_PROCESS, within } from "./kit.ts";
 import { CAN_MAKE_NETWORKS, makeNetwork } from "./network.ts";
-import { startProcess, startStream } from "./processes.ts";
+import { startApp, startProcess, startStream } from "./processes.ts";
 import { frame } from "./raw.ts";
+import { storm } from "./storm.ts";
 import { Witness } from "./witness.ts";
 
 /** Longer than any deadline here: what has to wait for it fails. */
 const NEVER = 24 * 60 * 60 * 1000;
 /** Pushes a second of a stream that is to say nothing. */
 const QUIET = 0.001;
+
+Deno.test("HostileClient.reset() sends RST, and not FIN", async () => {
+  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const client = await HostileClient.open(listener.addr.port);
+  using conn = await within(listener.accept(), "the connection");
+  client.write("a");
+  await client.reset();
+  const readAll = async () => {
+    while (await conn.read(new Uint8Array(1)) !== null);
+  };
+  await assert.rejects(within(readAll(), "the end"), Deno.errors.ConnectionReset);
+});
 
 Deno.test(
   "Turbo gets 50 of 50 places back after 500 handshakes that are reset before the 101",
@@ -84,6 +97,31 @@ for (const [name, code, bytes, headers] of BREACHES) {
     },
   );
 }
+
+Deno.test(
+  "main.ts is not ready while connections that do not end have most places",
+  WITH_PROCESS,
+  async () => {
+    const args = ["--port=0", "--hostname=127.0.0.1", "--max-connections=10"];
+    await using app = await startApp(args);
+    const readiness = async () => {
+      const response = await fetch(`${app.url}/readyz`);
+      return { code: response.status, ...await response.json() };
+    };
+    {
+      await using stack = new AsyncDisposableStack();
+      for (let i = 0; i < 10; i++) {
+        const client = stack.use(await ask(handshake(), app.port));
+        client.write(frame(new Uint8Array(1), { opcode: 2 }));
+        await within(client.closed(), "the server to close");
+      }
+      const { code, connections, zombies } = await readiness();
+      assert.deepEqual({ code, connections, zombies }, { code: 503, connections: 0, zombies: 10 });
+    }
+    await until(async () => (await readiness()).code === 200, "it is ready when they have gone");
+    assert.equal((await readiness()).zombies, 0);
+  },
+);
 
 // Deno has no timeout for a head: such a connection stays, and only a proxy in front ends it. It has
 // no place, so it keeps nobody out.
@@ -218,6 +256,20 @@ Deno.test({
     await until(() => connectionsAt(app.port) === 0, "its descriptor is free");
   },
 });
+
+Deno.test(
+  "Turbo keeps nothing of a storm, in which a page misses nothing",
+  WITH_PROCESS,
+  async () => {
+    const { problems } = await storm({
+      clients: 1_000,
+      rate: 400,
+      silence: DEADLINE / 15, // two seconds on an idle machine
+      growth: 1.3, // a short storm is over before memory has its size
+    });
+    assert.deepEqual(problems, []);
+  },
+);
 
 /** Resets handshakes before they can be answered, in small groups, so that the server sees them all. */
 async function resetHandshakes(count: number, port: number): Promise<void> {

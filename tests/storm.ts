@@ -117,15 +117,17 @@ async function countPlaces(port: number): Promise<number> {
 }
 
 function problemsOf(
-  { end, witness, places }: Storm,
+  { crowd, end, witness, places }: Storm,
   growth: StormOutcome["growth"],
   options: StormOptions,
 ): string[] {
   const { gaps, silence, closeCode } = witness;
+  const refused = crowd.statuses[503] ?? 0;
   const problems: [isWrong: boolean, what: string][] = [
     [closeCode !== undefined, `the page that behaves well was closed with ${closeCode}`],
     [gaps.length > 0, `it missed pushes ${gaps.length} times, first ${gaps[0]}`],
     [silence > options.silence, `it heard nothing for ${silence} ms`],
+    [refused > crowd.clients / 10, `${refused} of ${crowd.clients} clients found no place`],
     [end.size !== 1, `${end.size} connections count as open when one is`],
     [end.zombies > 0, `${end.zombies} zombies are left`],
     [places !== PLACES - 1, `${places} of ${PLACES - 1} places are free`],
