@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { connect, pause, PROTOCOL, QUICK, sinceOf, until, WITH_PROCESS, within } from "./kit.ts";
-import { startApp, startProcess, startServer, succeeds } from "./processes.ts";
+import { connect, pause, PROTOCOL, sinceOf, until, WITH_PROCESS, within } from "./kit.ts";
+import { CAN_MAKE_NETWORKS, makeNetwork } from "./network.ts";
+import { startApp, startProcess, startServer } from "./processes.ts";
 import { RawSocket } from "./raw.ts";
 
 const FAULTY_APP = "apps/faulty_app.ts";
@@ -151,16 +152,9 @@ Deno.test(
   },
 );
 
-const canMakeNetworks = !QUICK && Deno.build.os === "linux" &&
-  await succeeds("ip", "netns", "add", `probe${Deno.pid}`) &&
-  await succeeds("ip", "netns", "del", `probe${Deno.pid}`);
-if (!canMakeNetworks && !QUICK) {
-  console.log("NOTICE: no network namespaces here, the test of a half-open connection is skipped");
-}
-
 Deno.test({
   name: "Turbo drops a half-open connection after its idle time, and counts it once",
-  ignore: !canMakeNetworks,
+  ignore: !CAN_MAKE_NETWORKS,
   async fn() {
     await using network = await makeNetwork();
     const idleTimeout = 2_000;
@@ -168,12 +162,12 @@ Deno.test({
     const { url } = app;
     await using reader = await connect(url);
     await using client = startProcess("reader.ts", [url], {
-      command: ["ip", "netns", "exec", network.name],
+      command: network.command,
     });
     await client.line(/^open/, { from: 0 });
     await until(async () => await connections(url) === 2, "both are in");
     const begin = performance.now();
-    await run("ip", "link", "set", network.link, "down");
+    await network.cut();
     await until(async () => await connections(url) === 1, "it is out");
     const milliseconds = performance.now() - begin;
     // The last pong came at most half an idle time before.
@@ -182,34 +176,6 @@ Deno.test({
     assert.equal(await connections(url), 1, "a second close event does not count");
   },
 });
-
-/** A network namespace joined to this one by a cable, with names and addresses of this process alone. */
-async function makeNetwork() {
-  await using made = new AsyncDisposableStack();
-  const name = `turbo${Deno.pid}`;
-  const link = `tda${Deno.pid}`.slice(0, 15);
-  const peer = `tdb${Deno.pid}`.slice(0, 15);
-  const [high, low] = [Deno.pid >> 6 & 255, Deno.pid << 2 & 252];
-  const [address, other] = [1, 2].map((end) => `10.203.${high}.${low + end}`);
-  await run("ip", "netns", "add", name);
-  made.defer(() => run("ip", "netns", "del", name)); // and the cable with it
-  await run("ip", "link", "add", link, "type", "veth", "peer", "name", peer, "netns", name);
-  await run("ip", "addr", "add", `${address}/30`, "dev", link);
-  await run("ip", "link", "set", link, "up");
-  await run("ip", "-n", name, "addr", "add", `${other}/30`, "dev", peer);
-  await run("ip", "-n", name, "link", "set", peer, "up");
-  const network = made.move();
-  return {
-    name,
-    link,
-    address: address!,
-    [Symbol.asyncDispose]: () => network.disposeAsync(),
-  };
-}
-
-async function run(...command: [string, ...string[]]): Promise<void> {
-  assert(await succeeds(...command), command.join(" "));
-}
 
 /** The reader is sent more, and new ones are let in. */
 async function goesOn(

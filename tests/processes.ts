@@ -5,6 +5,7 @@
  * @module
  */
 import config from "../deno.json" with { type: "json" };
+import type { StreamAppOptions, StreamReport } from "./apps/stream_app.ts";
 import { assertNotQuick, until, within } from "./kit.ts";
 
 /** A program that runs until the test ends. */
@@ -137,6 +138,24 @@ export function startApp(
   options: StartOptions = {},
 ): Promise<TestServerProcess> {
   return startServer(MAIN, args, { flags: START_FLAGS, ...options });
+}
+
+/** A stream alone in a process of its own. */
+export interface TestStreamProcess extends TestServerProcess {
+  /** How it is, after garbage collection. */
+  report(): Promise<StreamReport>;
+}
+
+/** Starts `apps/stream_app.ts`. */
+export async function startStream(options: StreamAppOptions = {}): Promise<TestStreamProcess> {
+  const flags = ["-A", "--v8-flags=--expose-gc"];
+  const app = await startServer("apps/stream_app.ts", [JSON.stringify(options)], { flags });
+  const report = async () => {
+    const from = app.lines.length;
+    await app.tell("report");
+    return JSON.parse(await app.line(/^{/, { from }));
+  };
+  return Object.assign(app, { report });
 }
 
 /** Runs `main.ts` to its end, for what does not start. */

@@ -1,0 +1,54 @@
+/**
+ * A network of one cable, which a test can pull.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { QUICK } from "./kit.ts";
+import { succeeds } from "./processes.ts";
+
+/** Another host, as far as TCP can see. */
+export interface Network extends AsyncDisposable {
+  /** What stands in front of a program that runs there. */
+  readonly command: readonly string[];
+  /** The address of this process as seen from there. */
+  readonly address: string;
+  /** Pulls the cable: nothing comes or goes any more, and nobody is told. */
+  cut(): Promise<void>;
+}
+
+/** Whether networks can be made here: on Linux, with the right to. */
+export const CAN_MAKE_NETWORKS: boolean = !QUICK && Deno.build.os === "linux" &&
+  await succeeds("ip", "netns", "add", `probe${Deno.pid}`) &&
+  await succeeds("ip", "netns", "del", `probe${Deno.pid}`);
+if (!CAN_MAKE_NETWORKS && !QUICK) {
+  console.log("NOTICE: no network namespaces here, tests of half-open connections are skipped");
+}
+
+/** A network namespace joined to this one by a cable, with names and addresses of this process alone. */
+export async function makeNetwork(): Promise<Network> {
+  await using made = new AsyncDisposableStack();
+  const name = `turbo${Deno.pid}`;
+  const link = `tda${Deno.pid}`.slice(0, 15);
+  const peer = `tdb${Deno.pid}`.slice(0, 15);
+  const [high, low] = [Deno.pid >> 6 & 255, Deno.pid << 2 & 252];
+  const [address, other] = [1, 2].map((end) => `10.203.${high}.${low + end}`);
+  await run("ip", "netns", "add", name);
+  made.defer(() => run("ip", "netns", "del", name)); // and the cable with it
+  await run("ip", "link", "add", link, "type", "veth", "peer", "name", peer, "netns", name);
+  await run("ip", "addr", "add", `${address}/30`, "dev", link);
+  await run("ip", "link", "set", link, "up");
+  await run("ip", "-n", name, "addr", "add", `${other}/30`, "dev", peer);
+  await run("ip", "-n", name, "link", "set", peer, "up");
+  const network = made.move();
+  return {
+    command: ["ip", "netns", "exec", name],
+    address: address!,
+    cut: () => run("ip", "link", "set", link, "down"),
+    [Symbol.asyncDispose]: () => network.disposeAsync(),
+  };
+}
+
+async function run(...command: [string, ...string[]]): Promise<void> {
+  assert(await succeeds(...command), command.join(" "));
+}
