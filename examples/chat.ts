@@ -55,8 +55,15 @@ const PRESENCE_ID = "presence";
 const MAX_LINES = 100;
 const MAX_NAME = 40;
 const MAX_TEXT = 500;
-
+/** Milliseconds between two pushes of who is in a room. */
 const PRESENCE_INTERVAL = 1_000;
+const CLOCK: Clock = {
+  now: () => performance.now(),
+  later(run, milliseconds) {
+    const timer = setTimeout(run, milliseconds);
+    return () => clearTimeout(timer);
+  },
+};
 
 /** Wires the example together. Starts nothing. */
 export function createApp(
@@ -142,14 +149,6 @@ export function createApp(
 
   return { hono, turbo };
 }
-
-const CLOCK: Clock = {
-  now: () => performance.now(),
-  later(run, milliseconds) {
-    const timer = setTimeout(run, milliseconds);
-    return () => clearTimeout(timer);
-  },
-};
 
 /**
  * How many pages of one room are open, as its pages were told: at most once a second, and only where

@@ -6,9 +6,9 @@
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { csrf } from "hono/csrf";
-import type { CookieOptions } from "hono/utils/cookie";
 import { HTTPException } from "hono/http-exception";
 import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
+import type { CookieOptions } from "hono/utils/cookie";
 import { asset, CURSOR_HEADER, html, type Markup, type Turbo } from "../turbo/mod.ts";
 
 /** What the middleware of every example leaves in the context. */
