@@ -116,6 +116,7 @@ export class HostileClient implements AsyncDisposable {
     return this.reset();
   }
 
+  // For one who waits at a time.
   #change(): Promise<void> {
     return new Promise((resolve) => this.#wake = resolve);
   }

@@ -95,6 +95,7 @@ if (import.meta.main) {
     await subject.close();
     console.log("closed");
   }
+  Deno.exit(); // whoever started it has gone
 }
 
 /** The stream. A client can say by `X-From` which address it is from; without it none is limited. */
