@@ -25,22 +25,29 @@ if (!CAN_MAKE_NETWORKS && !QUICK) {
   console.log("NOTICE: no network namespaces here, tests of half-open connections are skipped");
 }
 
-/** A network namespace joined to this one by a cable, with names and addresses of this process alone. */
+let made = 0;
+
+/**
+ * A network namespace joined to this one by a cable, with names and addresses that no other has: the
+ * kernel takes a cable away some time after its namespace was deleted.
+ */
 export async function makeNetwork(): Promise<Network> {
-  await using made = new AsyncDisposableStack();
-  const name = `turbo${Deno.pid}`;
-  const link = `tda${Deno.pid}`.slice(0, 15);
-  const peer = `tdb${Deno.pid}`.slice(0, 15);
-  const [high, low] = [Deno.pid >> 6 & 255, Deno.pid << 2 & 252];
+  await using parts = new AsyncDisposableStack();
+  const id = `${Deno.pid}-${++made}`;
+  const name = `turbo${id}`;
+  const link = `tda${id}`.slice(0, 15);
+  const peer = `tdb${id}`.slice(0, 15);
+  const number = Deno.pid + 101 * made;
+  const [high, low] = [number >> 6 & 255, number << 2 & 252];
   const [address, other] = [1, 2].map((end) => `10.203.${high}.${low + end}`);
   await run("ip", "netns", "add", name);
-  made.defer(() => run("ip", "netns", "del", name)); // and the cable with it
+  parts.defer(() => run("ip", "netns", "del", name)); // and the cable with it
   await run("ip", "link", "add", link, "type", "veth", "peer", "name", peer, "netns", name);
   await run("ip", "addr", "add", `${address}/30`, "dev", link);
   await run("ip", "link", "set", link, "up");
   await run("ip", "-n", name, "addr", "add", `${other}/30`, "dev", peer);
   await run("ip", "-n", name, "link", "set", peer, "up");
-  const network = made.move();
+  const network = parts.move();
   return {
     command: ["ip", "netns", "exec", name],
     address: address!,

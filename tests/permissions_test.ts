@@ -87,7 +87,7 @@ Deno.test(
     const mod = new URL("../turbo/mod.ts", import.meta.url);
     const program = `
     import { Turbo } from ${JSON.stringify(mod)};
-    const turbo = new Turbo({ onNotice: () => console.log("random") });
+    const turbo = new Turbo({ log: { epoch: "e" }, onNotice: () => console.log("random") });
     console.log(/data-token="([^"]+)"/.exec(String(turbo.head({ topics: ["room"] })))[1]);`;
     const run = async (flags: string[]) => {
       const child = new Deno.Command(Deno.execPath(), {
@@ -157,7 +157,7 @@ Deno.test(
 
 /** Whether a token lets a page listen to the room where this secret is set. */
 async function holds(token: string, secret: string): Promise<boolean> {
-  const turbo = new Turbo({ secret });
+  const turbo = new Turbo({ secret, log: { epoch: "e" } });
   const query = new URLSearchParams({ since: turbo.cursor, token });
   const headers = { Accept: "text/event-stream" };
   const { body } = turbo.connect(
