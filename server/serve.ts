@@ -118,11 +118,17 @@ export function serve(
   checkRange("deadline", deadline);
   checkRange("maxMemory", maxMemory);
   const listener = new Listener((port) => {
-    return listen({ port, hostname, tcpBacklog: BACKLOG, onListen() {} }, handler);
+    return listen({ port, hostname, tcpBacklog: BACKLOG, onListen() {}, onError }, handler);
   }, { port, hostname, log });
   const { promise: finished, resolve } = Promise.withResolvers<number>();
   let stopping: { code: number } | undefined;
   let signalTimer: ReturnType<typeof setTimeout> | undefined;
+
+  // Also for the body of an answer. Deno's own would format the error.
+  function onError(error: unknown): Response {
+    log.error(`Cannot answer a request: ${reasonOf(error)}`);
+    return new Response("Internal server error\n", { status: 500 });
+  }
 
   function stop({ code = 0, deadline: limit = deadline }: StopOptions = {}): Promise<number> {
     checkRange("deadline", limit);
@@ -145,7 +151,7 @@ export function serve(
     try {
       await act();
     } catch (error) {
-      log.error(`Cannot ${what}:`, error);
+      log.error(`Cannot ${what}: ${reasonOf(error)}`);
     }
   }
 

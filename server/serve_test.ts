@@ -49,6 +49,23 @@ Deno.test("serve() listens on a free port for 0, and says in one line which", as
   assert.deepEqual(said, [`Listening on ${server.url}`]);
 });
 
+Deno.test("serve() answers 500 where a handler throws, and says why by its message alone", async () => {
+  const { options, said } = observed();
+  await using server = serve(({ url }) => {
+    if (url.endsWith("/throws")) throw new TypeError("thrown\nin a handler");
+    const body = new ReadableStream({ pull: () => Promise.reject(new Error("broken body")) });
+    return new Response(body);
+  }, options);
+  const response = await fetch(`${server.url}throws`);
+  assert.deepEqual([response.status, await response.text()], [500, "Internal server error\n"]);
+  await assert.rejects(fetch(server.url).then((response) => response.text()));
+  await until(() => said.length === 3, "both are reported");
+  assert.deepEqual(said.slice(1), [
+    "Cannot answer a request: thrown",
+    "Cannot answer a request: broken body",
+  ]);
+});
+
 for (
   const [hostname, address, url, reach] of [
     ["0.0.0.0", "0.0.0.0", "http://localhost:8000/", true],
@@ -244,7 +261,7 @@ Deno.test("Server.stop() goes on when the drain fails, and reports that once", a
   const drain = () => Promise.reject(new Error("broken"));
   const server = serve(hello, { ...options, drain });
   assert.equal(await within(server.stop(), "it to stop"), 0);
-  assert.deepEqual(said.slice(1), ["Cannot drain: Error: broken"]);
+  assert.deepEqual(said.slice(1), ["Cannot drain: broken"]);
 });
 
 Deno.test("Server.stop() ends in the whole deadline though the drain and a connection are stuck", async () => {
