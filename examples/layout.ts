@@ -9,7 +9,8 @@ import { csrf } from "hono/csrf";
 import { HTTPException } from "hono/http-exception";
 import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
 import type { CookieOptions } from "hono/utils/cookie";
-import { asset, CURSOR_HEADER, html, type Markup, type Turbo } from "../turbo/mod.ts";
+import { asset, CURSOR_HEADER, html, isOwnOrigin, isSecure } from "../turbo/mod.ts";
+import type { Markup, Turbo } from "../turbo/mod.ts";
 
 /** What the middleware of every example leaves in the context. */
 export interface ExampleEnv {
@@ -58,8 +59,7 @@ export function guards(): MiddlewareHandler[] {
       strictTransportSecurity: false, // for whoever ends the TLS to say
       xFrameOptions: "DENY",
     }),
-    // By the host alone: behind a proxy that ends the TLS the app sees http.
-    csrf({ origin: (origin, c) => hostOf(origin) === hostOf(c.req.url) }),
+    csrf({ origin: (origin, c) => isOwnOrigin(c.req.raw, origin) }),
     bodyLimit({
       maxSize: MAX_BODY,
       onError: (c) => c.text(`More than ${MAX_BODY / 1024} KiB are not taken\n`, 413),
@@ -70,10 +70,6 @@ export function guards(): MiddlewareHandler[] {
       if (c.req.method === "POST") c.header("Cache-Control", PERSONAL);
     },
   ];
-}
-
-function hostOf(url: string): string | undefined {
-  return URL.canParse(url) ? new URL(url).host : undefined;
 }
 
 /** Answers with the stylesheet or one of the two scripts. */
@@ -114,9 +110,7 @@ export function respond(
 export function cookieOptions(c: Context): CookieOptions {
   // A proxy that terminates TLS says so. Whoever says so without TLS makes a cookie that their own
   // browser does not keep.
-  const secure = new URL(c.req.url).protocol === "https:" ||
-    c.req.header("X-Forwarded-Proto") === "https";
-  return { httpOnly: true, sameSite: "Lax", path: "/", secure };
+  return { httpOnly: true, sameSite: "Lax", path: "/", secure: isSecure(c.req.raw) };
 }
 
 /**

@@ -81,7 +81,8 @@ Deno.test("cookieOptions() keeps a cookie to TLS where that is used, by the app 
   const fields = { name: "Ann" };
   for (const [url, proto, isSecure] of cases) {
     const forwarded: Record<string, string> = proto ? { "X-Forwarded-Proto": proto } : {};
-    const headers = { ...PLAIN_FORM, ...forwarded, Origin: new URL(url).origin };
+    const Origin = `${proto ?? new URL(url).protocol.slice(0, -1)}://app.example`;
+    const headers = { ...PLAIN_FORM, ...forwarded, Origin };
     const cookies = [
       (await createProgress().hono.request(url, { headers })).headers,
       (await postForm(createFlash(), `${url}greetings`, { fields, headers })).headers,
@@ -91,4 +92,17 @@ Deno.test("cookieOptions() keeps a cookie to TLS where that is used, by the app 
       assert.equal(/; Secure(;|$)/.test(cookie), isSecure, `${cookie} of ${url} over ${proto}`);
     }
   }
+});
+
+Deno.test("guards() refuse a form of a page over http where the app is over https", async () => {
+  const statusOf = async (Origin: string, proto: string) => {
+    const headers = { ...PLAIN_FORM, Origin, "X-Forwarded-Proto": proto };
+    const fields = { name: "Ann" };
+    return (await postForm(createFlash(), "http://app.example/greetings", { fields, headers }))
+      .status;
+  };
+  assert.equal(await statusOf("https://app.example", "https"), 303);
+  assert.equal(await statusOf("http://app.example", "http"), 303);
+  assert.equal(await statusOf("http://app.example", "https"), 403);
+  assert.equal(await statusOf("https://b.example", "https"), 403);
 });

@@ -89,24 +89,27 @@ Deno.test(
     import { Turbo } from ${JSON.stringify(mod)};
     const turbo = new Turbo({ log: { epoch: "e" }, onNotice: () => console.log("random") });
     console.log(/data-token="([^"]+)"/.exec(String(turbo.head({ topics: ["room"] })))[1]);`;
-    const run = async (flags: string[]) => {
+    const run = async (flags: string[], secret: string) => {
       const child = new Deno.Command(Deno.execPath(), {
         args: ["run", "--no-prompt", ...flags, "--ext=ts", "-"],
         env: { TURBO_SECRET: secret },
         stdin: "piped",
         stdout: "piped",
-        stderr: "inherit",
+        stderr: "piped",
         cwd: ROOT,
       }).spawn();
       const writer = child.stdin.getWriter();
       await writer.write(new TextEncoder().encode(program));
       await writer.close();
-      const { stdout } = await within(child.output(), "the program");
-      return new TextDecoder().decode(stdout).trim().split("\n");
+      const { stdout, stderr } = await within(child.output(), "the program");
+      return new TextDecoder().decode(stdout.length > 0 ? stdout : stderr).trim().split("\n");
     };
-    const [allowed] = await run(["--allow-env=TURBO_SECRET"]);
+    const mayRead = ["--allow-env=TURBO_SECRET"];
+    const [allowed] = await run(mayRead, secret);
     assert.equal(await holds(allowed!, secret), true);
-    const [notice, token] = await run([]);
+    const [refusal] = await run(mayRead, "short");
+    assert.match(refusal!, /a text of 5 characters as TURBO_SECRET: .* 16 characters is needed/);
+    const [notice, token] = await run([], secret);
     assert.equal(notice, "random");
     assert.equal(await holds(token!, secret), false);
   },

@@ -11,7 +11,7 @@ import { CLOCK, type Clock } from "./pace.ts";
 import { Places } from "./places.ts";
 import { CLOSE, type Close, isCursor, isPageId } from "./protocol.ts";
 import { AddressBuckets, type Rate } from "./rate.ts";
-import { hasValidHost, isAllowedHost, isHost, isSecure } from "./request.ts";
+import { hasValidHost, isAllowedHost, isHost, isOwnOrigin } from "./request.ts";
 import type { Signer } from "./token.ts";
 
 /** Who a connection is from. */
@@ -319,16 +319,6 @@ function handshakeError({ method, headers }: Request): Response | undefined {
     });
   }
   if (headers.get("Host") === null) return refuse(400, "The Host is missing");
-}
-
-/** Whether an origin is the server's own: the same host and port, and not less safe. */
-function isOwnOrigin(request: Request, origin: string): boolean {
-  // Nothing but what RFC 6454, section 6.2, makes: `new URL` would also take a path or a user.
-  if (!isHost(origin.replace(/^https?:\/\//i, "")) || !URL.canParse(origin)) return false;
-  const { protocol, host } = new URL(origin);
-  if (protocol === "http:" && isSecure(request)) return false;
-  const own = `${protocol}//${request.headers.get("Host")}`;
-  return URL.canParse(own) && new URL(own).host === host;
 }
 
 /** An origin as browsers write it. */

@@ -47,6 +47,7 @@ export {
   CURSOR_HEADER,
   hasValidHost,
   isAllowedHost,
+  isOwnOrigin,
   isSecure,
   requestedFrame,
   streamResponse,

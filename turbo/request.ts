@@ -133,6 +133,31 @@ export function isSecure(request: Request): boolean {
   return forwarded === undefined ? request.url.startsWith("https:") : forwarded === "https";
 }
 
+/**
+ * Whether an origin is that of the server's own pages: the same host and port, and not `http:` where
+ * the pages are `https:`. For what a request's `Origin` says; a browser lets no page forge that.
+ *
+ * @example
+ * ```ts
+ * import { isOwnOrigin } from "./request.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const headers = { "Host": "load.example", "X-Forwarded-Proto": "https" };
+ * const request = new Request("http://load.example/", { headers });
+ * assert(isOwnOrigin(request, "https://load.example"));
+ * assert(!isOwnOrigin(request, "http://load.example"));
+ * ```
+ */
+export function isOwnOrigin(request: Request, origin: string): boolean {
+  // Nothing but what RFC 6454, section 6.2, makes: `new URL` would also take a path or a user.
+  if (!isHost(origin.replace(/^https?:\/\//i, "")) || !URL.canParse(origin)) return false;
+  const { protocol, host } = new URL(origin);
+  if (protocol === "http:" && isSecure(request)) return false;
+  // Behind a proxy that does not say so the app sees http, so the scheme is the origin's.
+  const own = `${protocol}//${request.headers.get("Host") ?? new URL(request.url).host}`;
+  return URL.canParse(own) && new URL(own).host === host;
+}
+
 /** Whether a text is a host and at most a port, as a `Host` header and an `Origin` name one. */
 export function isHost(text: string): boolean {
   return HOST.test(text) && URL.canParse(`http://${text}`);
