@@ -8,7 +8,7 @@ import { checkReaders, readerName, topicName } from "./audience.ts";
 import { checkOptions, quote, type Rule, text } from "./checks.ts";
 import { namesOf, NO_NAMES } from "./listeners.ts";
 import { CLOCK, type Clock } from "./pace.ts";
-import { Places } from "./places.ts";
+import { networkOf, Places } from "./places.ts";
 import { CLOSE, type Close, isCursor, isPageId } from "./protocol.ts";
 import { AddressBuckets, type Rate } from "./rate.ts";
 import { hasValidHost, isAllowedHost, isHost, isOwnOrigin } from "./request.ts";
@@ -19,8 +19,8 @@ export interface ConnectOptions {
   /** The name or names of this reader, such as a user id. */
   as?: string | readonly string[] | undefined;
   /**
-   * Its own network address, which `maxConnectionsPerAddress` and `handshakeRate` count by. Not that
-   * of a proxy, which all readers share.
+   * Its own network address, which `maxConnectionsPerAddress` and `handshakeRate` count by, the
+   * addresses of an IPv6 /64 as one. Not that of a proxy, which all readers share.
    */
   address?: string | undefined;
 }
@@ -151,7 +151,8 @@ export class Admission {
    */
   admit(request: Request, options: ConnectOptions): Visitor | Response {
     checkOptions("connect()", options, CONNECT_RULES);
-    const { as: names = [], address } = options;
+    const { as: names = [] } = options;
+    const address = options.address && networkOf(options.address);
     const as = checkReaders("connect()", names).map(readerName);
     const transport = transportOf(request);
     const { isOff, allowedHosts } = this.#options;

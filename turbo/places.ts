@@ -40,3 +40,32 @@ export class Places {
     };
   }
 }
+
+/**
+ * The network by which an address counts. A host has as many IPv6 addresses as it likes in its /64
+ * (RFC 4291, section 2.5.1), so they are one. Any other text counts as it is.
+ *
+ * @example
+ * ```ts
+ * import { networkOf } from "./places.ts";
+ * import assert from "node:assert/strict";
+ *
+ * assert.equal(networkOf("2001:db8::1"), networkOf("2001:DB8:0:0:ffff::2"));
+ * assert.equal(networkOf("::ffff:192.0.2.1"), "192.0.2.1");
+ * ```
+ */
+export function networkOf(address: string): string {
+  const [text = ""] = address.split("%"); // the rest is a zone, as in fe80::1%eth0
+  const url = `http://[${text}]/`;
+  if (!text.includes(":") || !URL.canParse(url)) return address;
+  const [head = "", tail = ""] = new URL(url).hostname.slice(1, -1).split("::");
+  const [first, last] = [head, tail].map((groups) => groups === "" ? [] : groups.split(":"));
+  const zeros = Array(8 - first!.length - last!.length).fill("0");
+  const groups = [...first!, ...zeros, ...last!];
+  const isMapped = groups.slice(0, 6).join() === "0,0,0,0,0,ffff";
+  if (!isMapped) return `${groups.slice(0, 4).join(":")}::/64`;
+  const bytes = groups.slice(6).flatMap((
+    group,
+  ) => [parseInt(group, 16) >> 8, parseInt(group, 16) & 255]);
+  return bytes.join(".");
+}

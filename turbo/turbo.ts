@@ -150,7 +150,8 @@ export class Turbo {
    * connections of this process it is for.
    *
    * A page is sent it in this turn of the event loop or, where it was sent another less than a frame
-   * ago, at the frame's end together with what else came; it gets the newest state of each target.
+   * ago, at the frame's end together with what else came; it gets the newest state of each target. A
+   * push of more than the log's `maxBytes` is not kept: the pages that it is for fetch themselves.
    *
    * @throws {TypeError} when something is no stream, no name or no option; then nothing is sent, and
    * nothing kept
