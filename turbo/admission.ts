@@ -238,7 +238,7 @@ export class Admission {
       else break;
     }
     if (this.#opening.size > 0) {
-      this.#cancelSweep = this.#clock.later(() => this.#sweep(), SWEEP_INTERVAL);
+      this.#cancelSweep ??= this.#clock.later(() => this.#sweep(), SWEEP_INTERVAL);
     }
   }
 

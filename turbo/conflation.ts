@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Meaning } from "./subject.ts";
 
 /** Whom an entry is for, as text that is equal for equal audiences. */
 export function audienceKey(to: readonly string[] | undefined): string {
@@ -11,21 +12,11 @@ export function audienceKey(to: readonly string[] | undefined): string {
 }
 
 /**
- * The key under which an entry is found and, after it, the keys that it supersedes too. Only a
- * lone `replace` or `update` of one id has a key; a `replace` only where the new element has the
- * target's id, for otherwise the next one finds nothing and this one must stay.
+ * The key under which an entry is found and, after it, the keys that it supersedes too. Only a lone
+ * `update`, or a `replace` by one element with the same id, has a key.
  */
-export function conflationKeys(html: string, audience: string): string[] {
-  const [head, verb, target] =
-    /^<turbo-stream action="(replace|update)" target="([^"]*)"(?: method="morph")?>/.exec(html) ??
-      [];
-  if (!head || html.indexOf("</turbo-stream>") !== html.length - "</turbo-stream>".length) {
-    return [];
-  }
-  const key = (verb: string) => `${verb} ${target}"${audience}`; // no target holds a quote
-  if (verb === "update") return [key("update")];
-  const [tag = ""] = /^<template>\s*<[a-z][^\s/>]*(?:\s+[^\s=>]+(?:="[^"]*")?)*/i.exec(
-    html.slice(head.length),
-  ) ?? [];
-  return tag.includes(` id="${target}"`) ? [key("replace"), key("update")] : [];
+export function conflationKeys({ state }: Meaning, audience: string): string[] {
+  if (!state) return [];
+  const key = (action: string) => `${action} ${state.id}"${audience}`;
+  return state.action === "replace" ? [key("replace"), key("update")] : [key("update")];
 }

@@ -8,11 +8,10 @@ import { Buffer } from "node:buffer";
 import { Channel, Channels } from "./channel.ts";
 import { checkOptions, integer, milliseconds, type Rule, text } from "./checks.ts";
 import { audienceKey, conflationKeys } from "./conflation.ts";
-import { Elements, type Told } from "./elements.ts";
 import { NO_NAMES } from "./listeners.ts";
 import { CLOCK, type Clock } from "./pace.ts";
 import { cursorOf, isEpoch, type Message, parseCursor } from "./protocol.ts";
-import { meaningOf } from "./removal.ts";
+import { type Meaning, meaningOf } from "./subject.ts";
 import { Watermarks, type WatermarksState } from "./watermarks.ts";
 
 /** Limits of a {@linkcode Log}. */
@@ -73,13 +72,17 @@ export interface LogState {
   readonly entries: readonly (Omit<Entry, "bytes" | "cursor"> & { readonly age: number })[];
 }
 
-interface Node extends Entry, Told {
+interface Node extends Entry {
   cursor: string;
   /** What it takes of the log: its HTML and its names. */
   readonly size: number;
   /** When it was appended, by the log's clock. */
   readonly at: number;
   readonly keys: readonly string[];
+  /** Where it stands among the entries that go with an element. */
+  readonly about: readonly string[];
+  readonly meaning: Meaning;
+  readonly audience: string;
   older: Node | undefined;
   newer: Node | undefined;
   isGone: boolean;
@@ -93,7 +96,6 @@ const RULES = {
 } satisfies Record<keyof LogOptions, Rule>;
 
 const NOTHING: Channel<Node>[] = [];
-const NO_KEYS: readonly string[] = [];
 /** Earlier names of the log that are known: each is one outage of an engine. */
 const MAX_PAST = 16;
 
@@ -113,7 +115,10 @@ export class Log {
   #entries = 0;
   #bytes = 0;
   readonly #byKey = new Map<string, Node>();
-  readonly #elements = new Elements<Node>();
+  /** What goes with an element, by the element and whom it is for. */
+  readonly #about = new Channels<Node>();
+  /** Up to where an element is needed by what stays. */
+  readonly #needed: Watermarks;
   /** The same entries by who they are for, so that a reader costs what is for it. */
   #everyone = new Channel<Node>();
   readonly #byName = new Channels<Node>();
@@ -143,6 +148,7 @@ export class Log {
     this.#clock = clock;
     this.#epoch = checkEpoch(epoch);
     this.#gone = new Watermarks(maxEntries);
+    this.#needed = new Watermarks(maxEntries);
     this.#revoked = new Watermarks(maxEntries);
   }
 
@@ -194,9 +200,7 @@ export class Log {
     }
     if (node.size > this.#maxBytes) this.#miss(node);
     else this.#link(node);
-    for (const id of node.meaning.removes) {
-      for (const gone of this.#elements.goneWith(id, node)) this.#unlink(gone);
-    }
+    for (const id of node.meaning.removes) this.#takeOut(id, node.audience);
     this.#trim();
     return node;
   }
@@ -268,7 +272,8 @@ export class Log {
     this.#oldest = this.#newest = this.#last = undefined;
     this.#entries = this.#bytes = 0;
     this.#byKey.clear();
-    this.#elements.clear();
+    this.#about.clear();
+    this.#needed.reset(0);
     this.#everyone = new Channel();
     this.#byName.clear();
     this.#goneForAll = position;
@@ -386,6 +391,7 @@ export class Log {
     const { position, html, except } = entry;
     const bytes = Buffer.byteLength(html);
     const audience = audienceKey(entry.to);
+    const meaning = meaningOf(html);
     return {
       ...entry,
       cursor: cursorOf(this.#epoch, position),
@@ -393,18 +399,26 @@ export class Log {
       size: bytes + bytesOf(entry),
       at,
       audience,
-      keys: except === undefined ? conflationKeys(html, audience) : [],
-      meaning: meaningOf(html),
-      aboutKeys: NO_KEYS,
-      escapes: undefined,
-      shows: NO_KEYS,
+      keys: except === undefined ? conflationKeys(meaning, audience) : [],
+      about: meaning.about.map((id) => aboutKey(id, audience)),
+      meaning,
       older: undefined,
       newer: undefined,
       isGone: false,
     };
   }
 
+  /** An element is removed: what goes with it goes, where nothing that stays needs it since. */
+  #takeOut(id: string, audience: string): void {
+    for (const node of this.#about.get(aboutKey(id, audience))?.after(0) ?? []) {
+      if (!this.#needed.isAbove(node.position, [id])) this.#unlink(node);
+    }
+  }
+
   #link(node: Node): void {
+    const { needs } = node.meaning;
+    if (!needs) this.#needed.reset(node.position);
+    for (const id of needs ?? []) this.#needed.raise(id, node.position);
     const [own] = node.keys;
     if (own !== undefined) this.#byKey.set(own, node);
     node.older = this.#newest;
@@ -413,7 +427,7 @@ export class Log {
     this.#newest = node;
     this.#entries++;
     this.#bytes += node.size;
-    this.#elements.add(node);
+    for (const key of node.about) this.#about.add(key, node);
     if (node.to === undefined) this.#everyone.add(node);
     for (const name of node.to ?? []) this.#byName.add(name, node);
     this.#last = undefined;
@@ -430,7 +444,7 @@ export class Log {
     this.#bytes -= node.size;
     node.isGone = true;
     node.older = node.newer = undefined; // whoever holds it would hold all that go after it
-    this.#elements.removed(node);
+    for (const key of node.about) this.#about.removed(key);
     if (node.to === undefined) this.#everyone.removed();
     for (const name of node.to ?? []) this.#byName.removed(name);
     this.#last = undefined;
@@ -458,6 +472,10 @@ export class Log {
 function merge(lists: readonly Node[][]): Node[] {
   const all = [...new Set(lists.flat())];
   return lists.length > 1 ? all.sort((a, b) => a.position - b.position) : all;
+}
+
+function aboutKey(id: string, audience: string): string {
+  return `${id}"${audience}`;
 }
 
 /** Bytes of the names of an audience, as UTF-8. */

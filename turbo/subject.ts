@@ -1,0 +1,105 @@
+/**
+ * What a push has to do with which element: by that a later one tells whether it takes it out of the
+ * log. When in doubt an entry stays.
+ *
+ * @module
+ */
+
+/** What a push says of elements. */
+export interface Meaning {
+  /** The element that it is all about, and its action, where it is one `replace` or `update`. */
+  readonly state: { readonly action: "replace" | "update"; readonly id: string } | undefined;
+  /** Elements with each of which all that it does goes. */
+  readonly about: readonly string[];
+  /** Elements beside or in place of which it puts something else; `undefined`: it may be any. */
+  readonly needs: readonly string[] | undefined;
+  /** Elements that it removes. */
+  readonly removes: readonly string[];
+}
+
+/** One stream. */
+interface Part {
+  readonly action: string;
+  readonly target: string;
+  /** The element that its content is. */
+  readonly id: string | undefined;
+}
+
+const STREAM =
+  /^<turbo-stream action="([a-z]+)" target="([^"]+)"(?: method="morph")?>(?:<template>([^]*)<\/template>)?<\/turbo-stream>$/;
+const BETWEEN = "</turbo-stream><turbo-stream ";
+const REFRESH = '<turbo-stream action="refresh"';
+const KNOWN = new Set(["append", "prepend", "before", "after", "replace", "update", "remove"]);
+const NONE: readonly string[] = [];
+
+/** Reads a push. */
+export function meaningOf(html: string): Meaning {
+  const parts = streamsOf(html).filter((stream) => !stream.startsWith(REFRESH)).map(partOf);
+  const known = parts.filter((part) => part !== undefined);
+  const lone = parts.length === 1 ? known[0] : undefined;
+  return {
+    state: lone && stateOf(lone),
+    about: lone ? aboutOf(lone) : NONE,
+    needs: known.length === parts.length ? known.flatMap(needsOf) : undefined,
+    removes: known.filter(({ action }) => action === "remove").map(({ target }) => target),
+  };
+}
+
+function stateOf({ action, target, id }: Part): Meaning["state"] {
+  if (action === "update") return { action, id: target };
+  return action === "replace" && id === target ? { action, id } : undefined;
+}
+
+function aboutOf(part: Part): readonly string[] {
+  const { action, target, id } = part;
+  const state = stateOf(part);
+  if (state) return [state.id];
+  const inserted = action === "replace" || id === undefined || id === target ? NONE : [id];
+  return action === "append" || action === "prepend" ? [...inserted, target] : inserted;
+}
+
+function needsOf({ action, target, id }: Part): readonly string[] {
+  const isBeside = action === "before" || action === "after";
+  return isBeside || (action === "replace" && id !== target) ? [target] : NONE;
+}
+
+function streamsOf(html: string): string[] {
+  if (!html.includes(BETWEEN)) return [html];
+  return html.split(/(?<=<\/turbo-stream>)(?=<turbo-stream )/);
+}
+
+/** A stream that acts on one element; `undefined` where it may act on any, or holds streams itself. */
+function partOf(stream: string): Part | undefined {
+  const [, action = "", target = "", content = ""] = STREAM.exec(stream) ?? [];
+  if (!KNOWN.has(action) || /<\/?turbo-stream|<\/template/i.test(content)) return undefined;
+  return { action, target, id: soleElementId(content) };
+}
+
+const ATTRIBUTE = String.raw`\s+(?!id=)[^\s"'<>/=]+(?:="[^"<>]*")?`;
+const ROOT = new RegExp(
+  `^<([a-z][a-z0-9-]*)(?:${ATTRIBUTE})*\\s+id="([^"<>&\\s]+)"(?:${ATTRIBUTE})*\\s*>`,
+  "i",
+);
+/** What a parser reads otherwise than as tags. */
+const IN_DOUBT = /<(?:[!?]|script|style)/i;
+/** What may hold an element of its own name; others end before it. */
+const NESTS =
+  /^(?:div|span|section|article|aside|main|ul|ol|dl|details|blockquote|fieldset|svg|g|.*-.*)$/i;
+/** What ends a `p`. */
+const BLOCK =
+  /<(?!\/|(?:a|abbr|b|br|cite|code|em|i|img|kbd|mark|p|q|s|small|span|strong|sub|sup|time|u)[\s/>])[a-z]/i;
+
+/** The id of the element that well-formed markup is; `undefined` where it may be more than one. */
+export function soleElementId(markup: string): string | undefined {
+  const [, root = "", id] = ROOT.exec(markup) ?? [];
+  if (id === undefined || IN_DOUBT.test(markup)) return undefined;
+  if (/^p$/i.test(root) && BLOCK.test(markup)) return undefined;
+  const mayNest = NESTS.test(root);
+  let depth = 0;
+  for (const tag of markup.matchAll(new RegExp(`<(/?)${root}(?=[\\s/>])[^>]*>`, "gi"))) {
+    depth += tag[1] ? -1 : 1;
+    if (depth > 1 && !mayNest) return undefined;
+    if (depth === 0) return tag.index + tag[0].length === markup.length ? id : undefined;
+  }
+  return undefined;
+}
