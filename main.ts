@@ -86,8 +86,8 @@ export const OPTIONS = {
     variable: "ALLOW_HOST",
     parse: hosts,
     default: [],
-    help: "A host that pages are asked for by, such as load.example; others are refused, so that " +
-      "no foreign name leads here; repeat the option, or separate with commas",
+    help: "Host name that the app answers to; a request for any other gets 421, against DNS " +
+      "rebinding; repeat the option, or separate with commas",
     repeatable: true,
   },
   maxMemory: {

@@ -128,7 +128,7 @@ export function createApp(
     const old = room.lines.splice(0, room.lines.length - MAX_LINES);
     const topic = topicOf(room);
     turbo.push(append(LINES_ID, lineItem(line)), { topic, except });
-    // A push of its own: the log can forget a line only by an entry that does nothing but remove it.
+    // Pushes of their own: the log can take an `append` out only where it is an entry of its own.
     for (const line of old) turbo.push(remove(lineId(line)), { topic });
   }
 

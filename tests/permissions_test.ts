@@ -108,7 +108,7 @@ Deno.test(
     const [allowed] = await run(mayRead, secret);
     assert.equal(await holds(allowed!, secret), true);
     const [refusal] = await run(mayRead, "short");
-    assert.match(refusal!, /a text of 5 characters as TURBO_SECRET: .* 16 characters is needed/);
+    assert.match(refusal!, /a text of 5 characters as "TURBO_SECRET".* 16 characters is needed/);
     const [notice, token] = await run([], secret);
     assert.equal(notice, "random");
     assert.equal(await holds(token!, secret), false);

@@ -5,7 +5,7 @@
  * @module
  */
 import { checkReaders, readerName, topicName } from "./audience.ts";
-import { checkOptions, quote, type Rule, text } from "./checks.ts";
+import { anything, checkOptions, quote, type Rule, text } from "./checks.ts";
 import { namesOf, NO_NAMES } from "./listeners.ts";
 import { CLOCK, type Clock } from "./pace.ts";
 import { networkOf, Places } from "./places.ts";
@@ -93,17 +93,19 @@ interface Opening {
 }
 
 const CONNECT_RULES = {
-  as: { allowed: "", problem: () => undefined }, // see checkReaders
+  as: anything, // see checkReaders
   address: text((address) => address !== "", "a network address"),
 } satisfies Record<keyof ConnectOptions, Rule>;
 
 /**
- * Milliseconds after which one that is being opened gives back its place. It takes one again when it
- * opens: of a client that resets its handshake Deno tells nothing, and a flood of them would have
- * all places until the time-out.
+ * Milliseconds after which a connection that is being opened gives its place back; it takes one again
+ * when it opens. Deno does not report a client that resets its handshake, so a flood of them would hold
+ * every place until the time-out.
  */
 const OPENING_HOLDS_PLACE = 1_000;
 const SWEEP_INTERVAL = 250;
+/** Connections that may be being opened; beyond, the one that has waited longest is given up. */
+const MAX_OPENING = 10_000;
 /** Refusals of a foreign origin that are told; who connects can make up any number. */
 const MAX_TOLD = 100;
 
@@ -179,7 +181,8 @@ export class Admission {
     if (address !== undefined && !this.#handshakes.take(address)) {
       return refuse(429, "Too many handshakes", retryAfter(1));
     }
-    const place = this.#closing ? undefined : this.#places.take(address);
+    if (this.#closing) return refuse(503, this.#closing.reason, retryAfter(5));
+    const place = this.#places.take(address);
     if (!place) return refuse(503, "Too many connections", retryAfter(5));
     return this.#visitor({ transport, as, page, since, token, origin }, { place, address });
   }
@@ -203,32 +206,35 @@ export class Admission {
       grant: (token) => this.#grant(said.as, token),
       opened: () => {
         const waiting = this.#opening.get(visitor)?.close ?? this.#closing;
-        this.#isOpening(visitor, false);
+        this.#forget(visitor);
         release ??= this.#places.take(address); // it was late
         return waiting ?? (release ? undefined : CLOSE.noPlace);
       },
       release: () => {
-        this.#isOpening(visitor, false);
+        this.#forget(visitor);
         giveBack();
       },
     };
     this.#opening.set(visitor, { since: this.#clock.now(), close: undefined, giveBack });
-    this.#isOpening(visitor, true);
+    const [oldest] = this.#opening;
+    if (oldest && this.#opening.size > MAX_OPENING) this.#giveUp(...oldest);
+    this.#sweepLater();
     return visitor;
   }
 
-  #isOpening(visitor: Visitor, isOpening: boolean): void {
-    if (!isOpening) this.#opening.delete(visitor);
-    if (this.#opening.size > 0) {
-      this.#cancelSweep ??= this.#clock.later(() => this.#sweep(), SWEEP_INTERVAL);
-    } else {
-      this.#cancelSweep?.();
-      this.#cancelSweep = undefined;
-    }
+  #forget(visitor: Visitor): void {
+    this.#opening.delete(visitor);
+    if (this.#opening.size > 0) return;
+    this.#cancelSweep?.();
+    this.#cancelSweep = undefined;
+  }
+
+  #sweepLater(): void {
+    if (this.#opening.size === 0) return;
+    this.#cancelSweep ??= this.#clock.later(() => this.#sweep(), SWEEP_INTERVAL);
   }
 
   #sweep(): void {
-    this.#cancelSweep = undefined;
     const now = this.#clock.now();
     const { openTimeout } = this.#options;
     for (const [visitor, opening] of this.#opening) {
@@ -237,24 +243,23 @@ export class Admission {
       else if (age >= OPENING_HOLDS_PLACE) opening.giveBack();
       else break;
     }
-    if (this.#opening.size > 0) {
-      this.#cancelSweep ??= this.#clock.later(() => this.#sweep(), SWEEP_INTERVAL);
-    }
+    this.#cancelSweep = undefined;
+    this.#sweepLater();
   }
 
   #giveUp(visitor: Visitor, { giveBack }: Opening): void {
     giveBack();
-    this.#isOpening(visitor, false);
+    this.#forget(visitor);
     visitor.onLate?.();
   }
 
   #grant(as: readonly string[], token: string | undefined): Grant | undefined {
     if (token === undefined) return { names: namesOf(as), topics: NO_NAMES, from: undefined };
-    const grant = this.#options.signer.verify(token);
-    if (!grant) return undefined;
-    const { reader, from } = grant;
+    const claims = this.#options.signer.verify(token);
+    if (!claims) return undefined;
+    const { reader, from } = claims;
     if (reader !== undefined && !as.includes(readerName(reader))) return undefined;
-    const topics = grant.topics.map(topicName);
+    const topics = claims.topics.map(topicName);
     return { names: new Set([...as, ...topics]), topics: new Set(topics), from };
   }
 

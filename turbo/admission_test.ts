@@ -56,12 +56,14 @@ Deno.test("Admission closes what is being opened when its name is sent away, and
   assert.equal(admit("ann").opened(), undefined, "one who comes later is for the app to refuse");
 });
 
-Deno.test("Admission.close() refuses who comes, and closes what is being opened", () => {
+Deno.test("Admission.close() refuses who comes, and closes what is being opened", async () => {
   const { admission, admit, refused } = start();
   const ann = admit("ann");
   admission.close(CLOSE.restarting);
   assert.equal(ann.opened(), CLOSE.restarting);
-  assert.equal((refused("bob") as Response).status, 503);
+  const refusal = refused("bob") as Response;
+  assert.equal(refusal.status, 503);
+  assert.match(await refusal.text(), /restarting/);
 });
 
 Deno.test("Admission gives a place back once, whether the connection was opened or not", () => {
@@ -113,6 +115,23 @@ Deno.test("A visitor that never opens is given up after openTimeout, and nothing
   assert.equal(late, 0);
   await clock.advance(500);
   assert.deepEqual([late, admission.taken, clock.pending], [1, 0, 0]);
+});
+
+Deno.test("Admission has one timer however many do not open, and keeps 10,000 of them at most", async () => {
+  const { admission, clock, admit } = start({ maxConnections: 20_000 });
+  let late = 0;
+  for (let n = 0; n < 40; n++) {
+    admit("never").onLate = () => late++;
+    await clock.advance(400);
+    assert.equal(clock.pending, 1);
+  }
+  const [before, opened] = [late, admit("a")];
+  for (let n = 0; n < 10_000; n++) admit("never");
+  assert(late > before);
+  assert.equal(opened.opened(), undefined);
+  assert(admission.taken <= 10_001);
+  admission.giveUp();
+  assert.equal(clock.pending, 0);
 });
 
 Deno.test("Admission.giveUp() gives up all that are being opened", () => {

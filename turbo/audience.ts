@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { checkOptions, quote, type Rule, text } from "./checks.ts";
+import { anything, checkOptions, quote, type Rule, text } from "./checks.ts";
 import type { Audience } from "./log.ts";
 import { isPageId } from "./protocol.ts";
 
@@ -31,14 +31,14 @@ const READER = "@";
 const TOPIC = "#";
 
 const PUSH_RULES = {
-  to: { allowed: "", problem: () => undefined },
-  topic: { allowed: "", problem: () => undefined },
+  to: anything, // see namesIn
+  topic: anything,
   except: text(isPageId, "a page's id, as connectionId(request) gives it,"),
 } satisfies Record<keyof PushOptions, Rule>;
 
 /**
- * Whom a push is for, as the log and the listeners name them. A name that is there and `undefined` is
- * an error: as in `to: session.user?.id`, it would go to everyone.
+ * Whom a push is for, as the log and the listeners name them. A key that is present but `undefined`
+ * throws: `to: session.user?.id` must not reach everyone.
  *
  * @throws {TypeError} where something is no name, or unknown
  * @throws {RangeError} where a name is empty or too long, or `except` is no page's id
@@ -60,7 +60,7 @@ export function audienceOf(options: PushOptions): Audience {
  */
 export function nameOf(what: string, whom: Whom): string {
   if (typeof whom !== "object" || whom === null) {
-    return readerName(checkName(what, "the name of a reader", whom));
+    return readerName(checkName(what, "reader", whom));
   }
   checkOptions(what, whom, { topic: PUSH_RULES.topic });
   return topicName(checkName(what, "topic", whom.topic));
@@ -70,6 +70,11 @@ export function nameOf(what: string, whom: Whom): string {
 export function whomOf(name: string): Whom {
   const rest = name.slice(1);
   return name.startsWith(TOPIC) ? { topic: rest } : rest;
+}
+
+/** The name of one reader. @throws {TypeError | RangeError} where it is none */
+export function checkReader(what: string, option: string, reader: string): string {
+  return checkName(what, option, reader);
 }
 
 /**
@@ -88,7 +93,7 @@ export function checkReaders(what: string, as: string | readonly string[]): read
  */
 export function checkTopics(what: string, topics: readonly string[]): readonly string[] {
   if (!Array.isArray(topics)) {
-    throw new TypeError(`${what} cannot take ${quote(topics)} as topics: a list is needed`);
+    throw new TypeError(`Cannot take ${quote(topics)} as "topics" of ${what}: a list is needed`);
   }
   return checkCount(what, "topics", namesIn(what, "topics", topics));
 }
@@ -111,11 +116,11 @@ function namesIn(what: string, option: string, names: unknown): readonly string[
 function checkName(what: string, option: string, name: unknown): string {
   const needed = `a name of 1 to ${MAX_LENGTH} characters is needed`;
   if (typeof name !== "string") {
-    throw new TypeError(`${what} cannot take ${quote(name)} as ${option}: ${needed}`);
+    throw new TypeError(`Cannot take ${quote(name)} as "${option}" of ${what}: ${needed}`);
   }
   // One with half a character would be another one after it was signed.
   if (name === "" || name.length > MAX_LENGTH || !name.isWellFormed()) {
-    throw new RangeError(`${what} cannot take ${quote(name)} as ${option}: ${needed}`);
+    throw new RangeError(`Cannot take ${quote(name)} as "${option}" of ${what}: ${needed}`);
   }
   return name;
 }
@@ -123,6 +128,6 @@ function checkName(what: string, option: string, name: unknown): string {
 function checkCount(what: string, option: string, names: readonly string[]): readonly string[] {
   if (names.length <= MAX_NAMES) return names;
   throw new RangeError(
-    `${what} cannot take ${names.length} names as ${option}: at most ${MAX_NAMES} are allowed`,
+    `Cannot take ${names.length} names as "${option}" of ${what}: at most ${MAX_NAMES} are allowed`,
   );
 }

@@ -27,7 +27,9 @@ export type Rules = Readonly<Record<string, Rule>>;
  */
 export function checkOptions(what: string, options: unknown, rules: Rules): void {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new TypeError(`${what} cannot take ${quote(options)}: an object of options is needed`);
+    throw new TypeError(
+      `Cannot take ${quote(options)} for ${what}: an object of options is needed`,
+    );
   }
   for (const [name, value] of Object.entries(options)) {
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
@@ -45,12 +47,17 @@ export function checkValue(what: string, name: string, value: unknown, rule: Rul
   if (problem === undefined) return;
   const Error = problem === "type" ? TypeError : RangeError;
   const shown = rule.isSecret ? lengthOf(value) : quote(value);
-  throw new Error(`${what} cannot take ${shown} as ${name}: ${rule.allowed} is needed`);
+  throw new Error(`Cannot take ${shown} as "${name}" of ${what}: ${rule.allowed} is needed`);
 }
 
 /** A whole number. */
 export function integer(min: number, max: number, { orInfinity = false } = {}): Rule {
   return numberOf(min, max, { orInfinity, isWhole: true, words: "a whole number" });
+}
+
+/** Any number. */
+export function number(min: number, max: number): Rule {
+  return numberOf(min, max, { orInfinity: false, isWhole: false, words: "a number" });
 }
 
 /** A number of milliseconds. */

@@ -28,7 +28,7 @@ const WRONG: Record<string, readonly [error: ErrorConstructor, values: readonly 
   maxConnections: [[TypeError, [NaN, "10", null]], [RangeError, [0, -1, 1.5, Infinity]]],
   maxConnectionsPerAddress: [[TypeError, [NaN, "1"]], [RangeError, [0, 0.5]]],
   handshakeRate: [
-    [TypeError, [1, { burst: "1" }, { perSeconds: 1 }]],
+    [TypeError, [1, 0, null, { burst: "1" }, { perSeconds: 1 }]],
     [RangeError, [{ burst: 0 }, { burst: 1, perSecond: 0 }, { burst: 1, perSecond: Infinity }]],
   ],
   openTimeout: [[TypeError, ["1", NaN]], [RangeError, [0, Infinity, 2 ** 31]]],
@@ -78,6 +78,13 @@ Deno.test("Turbo takes an option that is undefined as one that is left out", () 
   );
 });
 
+Deno.test("Turbo takes a part of handshakeRate, and the default for the rest", async () => {
+  const turbo = new Turbo({ handshakeRate: { burst: 2 } });
+  const statuses = [1, 2, 3].map(() => turbo.connect(eventRequest(), { address: "a" }).status);
+  assert.deepEqual(statuses, [200, 200, 429]);
+  await turbo.close({ window: 0 });
+});
+
 Deno.test("Turbo refuses an option that it does not know, and names those that it does", () => {
   for (const name of ["hartbeat", "__proto__x", "constructor", "toString"]) {
     assert.throws(() => new Turbo({ [name]: 1 }), (error: Error) => {
@@ -94,7 +101,7 @@ Deno.test("Turbo refuses an option that it does not know, and names those that i
 Deno.test("Turbo never shows a secret that is too short", () => {
   assert.throws(() => new Turbo({ secret: "hunter2" }), (error: Error) => {
     assert(!error.message.includes("hunter2"));
-    assert.match(error.message, /a text of 7 characters as secret.* at least 16/);
+    assert.match(error.message, /a text of 7 characters as "secret".* at least 16/);
     return true;
   });
 });
@@ -105,12 +112,20 @@ type Call = readonly [what: string, act: (turbo: Turbo) => unknown, error: Error
 const CALLS: readonly Call[] = [
   ...[undefined, null, 42, {}, [1], [undefined]].flatMap((value) =>
     ["to", "topic"].map((key) =>
-      [`push ${key} ${Deno.inspect(value)}`, pushing({ [key]: value }), TypeError] as const
+      [
+        `push ${key} ${Deno.inspect(value).slice(0, 20)}`,
+        pushing({ [key]: value }),
+        TypeError,
+      ] as const
     )
   ),
   ...["", "x".repeat(256), ["a", ""], "\ud800"].flatMap((value) =>
     ["to", "topic"].map((key) =>
-      [`push ${key} ${Deno.inspect(value)}`, pushing({ [key]: value }), RangeError] as const
+      [
+        `push ${key} ${Deno.inspect(value).slice(0, 20)}`,
+        pushing({ [key]: value }),
+        RangeError,
+      ] as const
     )
   ),
   ["push except 42", pushing({ except: 42 }), TypeError],

@@ -35,9 +35,10 @@ const MAX_QUEUE = 10_000;
 /** Characters of what was rendered last that are kept. */
 const MAX_HISTORY = 500_000;
 
-/** The attribute of a cursor, as `dataset` and as a selector name it. */
-const CURSOR = `turboCursorA${newId().replaceAll("-", "")}`;
-const WITH_CURSOR = `[data-turbo-cursor-a${CURSOR.slice("turboCursorA".length)}]`;
+// The attribute of a cursor, as `dataset` and as a selector name it: there a letter follows the dash.
+const suffix = newId().replaceAll("-", "");
+const CURSOR = `turboCursorX${suffix}`;
+const WITH_CURSOR = `[data-turbo-cursor-x${suffix}]`;
 
 const root = document.documentElement;
 

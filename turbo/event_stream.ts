@@ -12,11 +12,8 @@ import type { Readers } from "./readers.ts";
 const encoder = new TextEncoder();
 const encoded = ofLast((messages: readonly Message[]) => encoder.encode(eventsOf(messages)));
 
-/** What the client is told before a stream ends; after every other end it comes back by itself. */
-const LAST_EVENTS = new Map<Close, string>([
-  [CLOSE.sentAway, AWAY_EVENT],
-  [CLOSE.again, AGAIN_EVENT],
-]);
+/** Milliseconds between the announcement of an end and the end. */
+const NOTICE = 1_000;
 
 /** The body of an answer, which goes on until either side ends it. */
 export class EventStreamCarrier implements Carrier {
@@ -60,16 +57,21 @@ export class EventStreamCarrier implements Carrier {
     return bytes.byteLength;
   }
 
+  /** Says that the end is near: the client ends it itself, and comes back at once. */
+  announceEnd(): void {
+    if (this.#isOpen) this.#controller.enqueue(encoder.encode(AGAIN_EVENT));
+  }
+
   close(close: Close): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    // What a reader who is gone has not taken would wait for as long as the system waits for it. Deno
-    // writes to the log what a body fails with: one line, and no stack.
+    // What a reader who has vanished does not take would wait for as long as the system waits for it.
+    // Deno writes to the log what a body fails with: one line, and no stack.
     if (close === CLOSE.tooSlow || (close === CLOSE.again && this.buffered > 0)) {
       this.#controller.error("A reader of server-sent events takes nothing");
     } else {
-      const last = LAST_EVENTS.get(close);
-      if (last !== undefined) this.#controller.enqueue(encoder.encode(last));
+      // The browser comes back after every end; the client does not after this event.
+      if (close === CLOSE.sentAway) this.#controller.enqueue(encoder.encode(AWAY_EVENT));
       this.#controller.close();
     }
     this.#onClose(); // what we end is not reported as cancelled
@@ -106,8 +108,9 @@ export function openEventStream(
     },
   });
   // Not all at once, where all have come at once.
-  const cancel = CLOCK.later(() => {
-    if (connection) readers.end(connection, CLOSE.again);
+  let cancel = CLOCK.later(() => {
+    cancel = CLOCK.later(() => connection && readers.sendBack(connection), NOTICE);
+    carrier.announceEnd();
   }, lifetime * (0.75 + Math.random() / 2));
   connection = readers.add(carrier, visitor);
   return new Response(carrier.body, {

@@ -198,7 +198,7 @@ export class Log {
       const superseded = this.#byKey.get(key);
       if (superseded) this.#unlink(superseded);
     }
-    if (node.size > this.#maxBytes) this.#miss(node);
+    if (node.size > this.#maxBytes) this.#noteGone(node);
     else this.#link(node);
     for (const id of node.meaning.removes) this.#takeOut(id, node.audience);
     this.#trim();
@@ -337,8 +337,8 @@ export class Log {
   }
 
   /**
-   * Goes on where another process saved, some milliseconds ago. Whoever lets two processes do so, one after the other or at
-   * once, must {@linkcode fork} each, or their cursors would be equal where their entries are not.
+   * Continues from a state that was saved `elapsed` milliseconds ago. If two processes load the same
+   * state, each must {@linkcode fork}: otherwise equal cursors would name different entries.
    */
   load(state: LogState, elapsed: number = 0): void {
     const now = this.#clock.now();
@@ -457,12 +457,12 @@ export class Log {
   }
 
   #drop(node: Node): void {
-    this.#miss(node);
+    this.#noteGone(node);
     this.#unlink(node);
   }
 
-  /** An entry is not there for those who come later. */
-  #miss({ position, to }: Entry): void {
+  /** Remembers that an entry is gone, for each name that it was for. */
+  #noteGone({ position, to }: Entry): void {
     if (to === undefined) this.#goneForAll = Math.max(this.#goneForAll, position);
     for (const name of to ?? []) this.#gone.raise(name, position);
   }

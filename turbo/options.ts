@@ -11,6 +11,7 @@ import {
   integer,
   listOf,
   milliseconds,
+  number,
   oneOf,
   orNull,
   type Rule,
@@ -41,7 +42,7 @@ export interface TurboOptions extends Partial<ConnectionLimits> {
    * page of another process is refreshed when it comes to this one.
    */
   secret?: string;
-  /** How long signed topics are taken when a page connects; later it is refreshed. Default a day. */
+  /** How long signed topics are accepted when a page connects; later it is refreshed. Default a day. */
   tokenLifetime?: number;
   /**
    * Hosts that the app is known by, such as `load.example`, or `localhost:8000` for that port alone;
@@ -65,7 +66,7 @@ export interface TurboOptions extends Partial<ConnectionLimits> {
    * How often one `address` given to `connect` may begin to connect; more is answered 429. Default 20
    * at once, and then one a second.
    */
-  handshakeRate?: Rate;
+  handshakeRate?: Partial<Rate>;
   /**
    * Time in which a connection opens, or it is given up. It holds a place for a second of that, and
    * takes one again when it opens. Default 10,000.
@@ -129,10 +130,14 @@ export interface CloseOptions {
 }
 
 /** The options that have a default. */
-type Defaults = Required<Omit<TurboOptions, "turboUrl" | "log" | "secret" | "engine">>;
+type Defaults =
+  & Required<Omit<TurboOptions, "turboUrl" | "log" | "secret" | "engine" | "handshakeRate">>
+  & { handshakeRate: Rate };
 
 /** Options with their defaults. */
-export type Settings = Defaults & Pick<TurboOptions, "turboUrl" | "log" | "secret" | "engine">;
+export type ResolvedOptions =
+  & Defaults
+  & Pick<TurboOptions, "turboUrl" | "log" | "secret" | "engine">;
 
 const DAY = 24 * 60 * 60 * 1000;
 /** The longest time that a timer takes, in milliseconds. */
@@ -159,7 +164,7 @@ const origin = text(
 
 const RATE_RULES = {
   burst: integer(1, 1_000_000),
-  perSecond: { ...milliseconds(0.001, 1_000_000), allowed: "a number from 0.001 to 1,000,000" },
+  perSecond: number(0.001, 1_000_000),
 } satisfies Record<keyof Rate, Rule>;
 
 const RULES = {
@@ -206,12 +211,10 @@ const CLOSE_RULES = {
  *
  * @throws {TypeError | RangeError} that names the option, its value and what is allowed
  */
-export function settingsOf(options: TurboOptions): Settings {
+export function resolveOptions(options: TurboOptions): ResolvedOptions {
   checkOptions("Turbo", options, RULES);
-  if (options.handshakeRate) checkOptions("handshakeRate", options.handshakeRate, RATE_RULES);
-  const given = Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value !== undefined),
-  );
+  const { handshakeRate = {} } = options;
+  checkOptions("handshakeRate", handshakeRate, RATE_RULES);
   const defaults: Defaults = {
     path: "/turbo-stream",
     assetsPath: "/assets",
@@ -220,7 +223,7 @@ export function settingsOf(options: TurboOptions): Settings {
     allowedOrigins: [],
     maxConnections: 10_000,
     maxConnectionsPerAddress: Infinity,
-    handshakeRate: { burst: 20, perSecond: 1 },
+    handshakeRate: { burst: 20, perSecond: 1, ...given(handshakeRate) },
     openTimeout: 10_000,
     eventStreamLifetime: 5 * 60 * 1000,
     idleTimeout: 30_000,
@@ -234,7 +237,7 @@ export function settingsOf(options: TurboOptions): Settings {
     onError: (message, error) => console.error(message, reasonOf(error)),
     onNotice: (message) => console.warn(message),
   };
-  return { ...defaults, ...given };
+  return { ...defaults, ...given(options), handshakeRate: defaults.handshakeRate };
 }
 
 /** Checks what `head` is given. @throws {TypeError | RangeError} where it is wrong */
@@ -245,6 +248,12 @@ export function checkHeadOptions(options: HeadOptions): void {
 /** Checks what `close` is given. @throws {TypeError | RangeError} where it is wrong */
 export function checkCloseOptions(options: CloseOptions): void {
   checkOptions("close()", options, CLOSE_RULES);
+}
+
+/** The options that are not left out. */
+function given<Options extends object>(options: Options): Options {
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Options;
 }
 
 function pathOf(path: string): string | undefined {

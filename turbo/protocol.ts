@@ -38,7 +38,10 @@ export interface Close {
   readonly reason: string;
 }
 
-/** Every close that a server sends. A page comes back by itself after all but `sentAway`. */
+/**
+ * How a server ends a connection; `again` is for server-sent events alone. A page comes back by itself
+ * after all but `sentAway`.
+ */
 export const CLOSE = {
   goingAway: { code: 1001, reason: "The server is going away" },
   binary: { code: 1003, reason: "Text is needed" },
@@ -59,8 +62,8 @@ export const CLOSE = {
 export const MAX_MESSAGE: number = 4 * 1024;
 /** How often a page may ask with `since`: so many at once, and then so many a second. */
 export const SINCE_RATE = { burst: 20, perSecond: 1 } as const;
-/** Messages a minute from a client without the sub-protocol, which has nothing to say. */
-export const MAX_STRAY_MESSAGES = 100;
+/** How often a client without the sub-protocol may send something, though it has nothing to say. */
+export const STRAY_RATE = { burst: 100, perSecond: 100 / 60 } as const;
 /** Characters of a token: what is left of a message beside `since`, a cursor, a page and spaces. */
 export const MAX_TOKEN: number = MAX_MESSAGE - "since".length - 3 - 64 - 64;
 /** Milliseconds without any message after which a heartbeat is sent; the client counts on it. */
@@ -121,7 +124,7 @@ export function eventsOf(messages: readonly Message[]): string {
 
 /** The last event for a reader who was sent away: its page does not come back by itself. */
 export const AWAY_EVENT = "event: away\ndata:\n\n";
-/** The last event of a stream that is ended for it to come back at once. */
+/** Tells the client that a stream ends soon, so that it comes back at once. */
 export const AGAIN_EVENT = "event: again\ndata:\n\n";
 
 // CR, LF and CRLF all end a line (WHATWG HTML, section 9.2.5), and each new line must say that it is

@@ -50,7 +50,7 @@ export class TokenBucket {
   }
 }
 
-/** Addresses that are remembered; beyond, whoever came longest ago begins anew. */
+/** Addresses that are remembered; the one that came longest ago is forgotten, and begins again. */
 const MAX_ADDRESSES = 10_000;
 
 /** A bucket for each address that came lately. */

@@ -170,16 +170,14 @@ export class Readers {
     this.#takeOut(connection);
   }
 
-  /** Ends a connection, with what it still owes. */
-  end(connection: Connection, close: Close): void {
-    if (connection.hasEnded) return;
-    this.#flushLast(connection);
-    this.#drop(connection, close);
+  /** Ends a connection that comes back at once and asks for what it has not had. */
+  sendBack(connection: Connection): void {
+    if (!connection.hasEnded) this.#drop(connection, CLOSE.again);
   }
 
   /**
-   * Ends what is heard of a topic by tokens that were signed before: their pages fetch themselves again,
-   * spread over a second, and hear what the app then lets them.
+   * Unsubscribes everyone from a topic. Their pages reload, spread over a second, and subscribe again
+   * where the app still signs the topic.
    */
   revoke(topic: string): void {
     const now = this.#clock.now();
@@ -192,7 +190,10 @@ export class Readers {
 
   /** Sends the readers of a name away, each with what it still owes. */
   disconnect(name: string): void {
-    for (const connection of [...this.#listeners.of([name])]) this.end(connection, CLOSE.sentAway);
+    for (const connection of [...this.#listeners.of([name])]) {
+      this.#flushLast(connection);
+      this.#drop(connection, CLOSE.sentAway);
+    }
   }
 
   /**

@@ -27,7 +27,7 @@ export const CURSOR_HEADER = "Turbo-Cursor";
 /**
  * Whether a request asks for streams: its `Accept` names `text/vnd.turbo-stream.html` with a weight
  * above 0 and not below that of `text/html` (RFC 9110, section 12.5.1). A wildcard does not count,
- * for a program that takes anything wants the page.
+ * because a program that accepts anything wants the page.
  *
  * @example
  * ```ts

@@ -11,7 +11,7 @@ import { isCursor, MAX_TOKEN } from "./protocol.ts";
 const PURPOSE = "turbo-stream";
 
 /** What a token says. */
-export interface Grant {
+export interface Claims {
   /** The path of the stream that it is for: apps can share a key. */
   path: string;
   /** The topics that the page listens to. */
@@ -66,7 +66,7 @@ export class Signer {
    *
    * @throws {RangeError} when it is longer than a page can send back
    */
-  sign({ topics, reader, from }: Pick<Grant, "topics" | "reader" | "from">): string {
+  sign({ topics, reader, from }: Pick<Claims, "topics" | "reader" | "from">): string {
     const expires = Date.now() + this.#lifetime;
     const token = sign({ path: this.#path, topics, reader, from, expires }, this.#key());
     if (token.length > MAX_TOKEN) {
@@ -85,10 +85,10 @@ export class Signer {
     return token;
   }
 
-  /** What a token grants, or `undefined` where it does not hold. */
-  verify(token: string): Grant | undefined {
-    const grant = verify(token, this.#key());
-    return grant?.path === this.#path ? grant : undefined;
+  /** What a token claims, or `undefined` where it does not hold. */
+  verify(token: string): Claims | undefined {
+    const claims = verify(token, this.#key());
+    return claims?.path === this.#path ? claims : undefined;
   }
 
   #key(): string {
@@ -101,26 +101,32 @@ export class Signer {
   }
 }
 
-/** Signs a grant (HMAC-SHA-256). */
-export function sign(grant: Grant, secret: string): string {
-  const payload = Buffer.from(JSON.stringify({ purpose: PURPOSE, ...grant })).toString("base64url");
+/** Signs claims (HMAC-SHA-256). */
+export function sign(claims: Claims, secret: string): string {
+  const payload = Buffer.from(JSON.stringify({ purpose: PURPOSE, ...claims })).toString(
+    "base64url",
+  );
   return `${payload}.${signature(payload, secret)}`;
 }
 
-/** What a token grants, or `undefined` where it is not one of ours or no longer holds. */
-export function verify(token: string, secret: string, now: number = Date.now()): Grant | undefined {
+/** What a token claims, or `undefined` where it is not one of ours or no longer holds. */
+export function verify(
+  token: string,
+  secret: string,
+  now: number = Date.now(),
+): Claims | undefined {
   if (token.length > MAX_TOKEN) return undefined;
   const [payload, given, ...rest] = token.split(".");
   if (!payload || !given || rest.length > 0) return undefined;
   const expected = Buffer.from(signature(payload, secret));
   const actual = Buffer.from(given);
   if (expected.length !== actual.length || !timingSafeEqual(expected, actual)) return undefined;
-  const grant = parse(Buffer.from(payload, "base64url").toString());
-  return grant && grant.expires > now ? grant : undefined;
+  const claims = parse(Buffer.from(payload, "base64url").toString());
+  return claims && claims.expires > now ? claims : undefined;
 }
 
 // Signed with our key does not mean written by us: the key may sign other things too.
-function parse(payload: string): Grant | undefined {
+function parse(payload: string): Claims | undefined {
   try {
     const { purpose, path, topics, reader, from, expires } = JSON.parse(payload) ?? {};
     const valid = purpose === PURPOSE && typeof path === "string" && Array.isArray(topics) &&

@@ -7,14 +7,19 @@ import turboJs from "@hotwired/turbo/dist/turbo.es2017-esm.js" with { type: "tex
 import clientJs from "./client.js" with { type: "text" };
 import { Admission, type ConnectOptions } from "./admission.ts";
 import { type Asset, asset } from "./assets.ts";
-import { audienceOf, checkReaders, checkTopics, nameOf } from "./audience.ts";
+import { audienceOf, checkReader, checkTopics, nameOf } from "./audience.ts";
 import { type PushOptions, readerName, type Whom, whomOf } from "./audience.ts";
 import { type Copy, type Engine, memory } from "./engine.ts";
 import { openEventStream } from "./event_stream.ts";
 import { html, type Markup } from "./html.ts";
 import { Log } from "./log.ts";
 import { checkCloseOptions, checkHeadOptions, type CloseOptions } from "./options.ts";
-import { type HeadOptions, type Settings, settingsOf, type TurboOptions } from "./options.ts";
+import {
+  type HeadOptions,
+  type ResolvedOptions,
+  resolveOptions,
+  type TurboOptions,
+} from "./options.ts";
 import { CLOSE } from "./protocol.ts";
 import { Readers } from "./readers.ts";
 import { reasonOf, reporting } from "./report.ts";
@@ -47,7 +52,7 @@ import { openWebSocket } from "./websocket.ts";
  * ```
  */
 export class Turbo {
-  readonly #settings: Settings;
+  readonly #options: ResolvedOptions;
   readonly #engine: Engine;
   readonly #log: Log;
   readonly #readers: Readers;
@@ -68,15 +73,15 @@ export class Turbo {
    * @throws {Error} where its engine cannot start
    */
   constructor(options: TurboOptions = {}) {
-    const settings = settingsOf(options);
-    const { path, assetsPath, tokenLifetime, turboUrl, secret, log, engine = memory() } = settings;
-    const { onError, onNotice, onChange } = settings;
+    const resolved = resolveOptions(options);
+    const { path, assetsPath, tokenLifetime, turboUrl, secret, log, engine = memory() } = resolved;
+    const { onError, onNotice, onChange } = resolved;
     const report = (message: string, error: unknown): void =>
       reporting(onError, (failure) => {
         console.error(message, reasonOf(error), "and onError failed:", reasonOf(failure));
       })(message, error);
     const changed = reporting(onChange, (error) => report("onChange failed:", error));
-    this.#settings = settings;
+    this.#options = resolved;
     this.#report = report;
     this.#notice = reporting(onNotice, (error) => report("onNotice failed:", error));
     this.#log = new Log(log);
@@ -87,12 +92,12 @@ export class Turbo {
       onNotice: this.#notice,
     });
     this.#readers = new Readers(this.#log, {
-      ...settings,
+      ...resolved,
       report,
       onChange: (names) => changed(names.map(whomOf)),
     });
     this.#admission = new Admission({
-      ...settings,
+      ...resolved,
       isOff: path === null,
       signer: this.#signer,
       onNotice: this.#notice,
@@ -186,7 +191,7 @@ export class Turbo {
    * @throws {TypeError | RangeError} when that is no name
    */
   disconnect(reader: string): number {
-    const [name = ""] = checkReaders("disconnect()", [reader]).map(readerName);
+    const name = readerName(checkReader("disconnect()", "reader", reader));
     const count = this.#readers.listeners(name);
     this.#engine.push({ disconnect: name });
     return count;
@@ -205,8 +210,8 @@ export class Turbo {
 
   /**
    * Answers a request for the stream: a WebSocket, server-sent events, or the error that tells what
-   * is wrong with the request (400, 403, 421, 426, 429, 503). Register it in front of middleware that
-   * sets headers, for those of a WebSocket answer cannot be changed.
+   * is wrong with the request (400, 403, 404, 421, 426, 429, 503). Register it in front of middleware
+   * that sets headers, because those of a WebSocket answer cannot be changed.
    *
    * @throws {TypeError | RangeError} when an option is wrong or unknown
    */
@@ -214,7 +219,7 @@ export class Turbo {
     const visitor = this.#admission.admit(request, options);
     if (visitor instanceof Response) return visitor;
     const readers = this.#readers;
-    const { upgrade, idleTimeout, behindAfter, eventStreamLifetime: lifetime } = this.#settings;
+    const { upgrade, idleTimeout, behindAfter, eventStreamLifetime: lifetime } = this.#options;
     const report = this.#report;
     try {
       return visitor.transport === "websocket"
@@ -238,8 +243,8 @@ export class Turbo {
     checkHeadOptions(options);
     const { cursor = this.cursor, topics = [] } = options;
     checkTopics("head()", topics);
-    const [reader] = "as" in options ? checkReaders("head()", [options.as as string]) : [];
-    const { path } = this.#settings;
+    const reader = "as" in options ? checkReader("head()", "as", options.as as string) : undefined;
+    const { path } = this.#options;
     const scripts = this.#scriptUrls.map((url) =>
       html`<script type="module" src="${url}" data-turbo-track="reload"></script>`
     );

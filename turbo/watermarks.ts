@@ -1,5 +1,5 @@
 /**
- * Up to where something holds, for each name.
+ * The newest position at which something happened, for each name.
  *
  * @module
  */

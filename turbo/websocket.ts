@@ -11,11 +11,11 @@ import {
   type Close,
   frameOf,
   isTooLong,
-  MAX_STRAY_MESSAGES,
   type Message,
   parseSince,
   PROTOCOL,
   SINCE_RATE,
+  STRAY_RATE,
 } from "./protocol.ts";
 import { CLOCK } from "./pace.ts";
 import { TokenBucket } from "./rate.ts";
@@ -41,7 +41,6 @@ export interface WebSocketOptions {
 
 /** Milliseconds. Deno resets a client that has sent more already, and the close code would be lost. */
 const CLOSE_DELAY = 20;
-const MINUTE = 60_000;
 
 const framed = ofLast((messages) => sized(frameOf(messages)));
 const joined = ofLast((messages) => sized(messages.map(({ html }) => html).join("")));
@@ -86,14 +85,13 @@ export function openWebSocket(
   });
   let connection: Connection | undefined;
   let closing: ReturnType<typeof setTimeout> | undefined;
-  let asking: TokenBucket | undefined;
-  let stray: StrayMessages | undefined;
+  let rate: TokenBucket | undefined;
 
   function open(): void {
     const refusal = visitor.opened();
     const carrier = new WebSocketCarrier(socket, { isNaked });
     if (!refusal) return void (connection = readers.add(carrier, visitor));
-    connection = readers.refuse(carrier, visitor);
+    if (refusal !== CLOSE.noPlace) connection = readers.refuse(carrier, visitor);
     end(refusal);
   }
 
@@ -101,15 +99,11 @@ export function openWebSocket(
     if (!connection || connection.hasEnded) return;
     if (typeof data !== "string") return end(CLOSE.binary);
     if (isTooLong(data)) return end(CLOSE.tooLong);
-    if (isNaked) {
-      stray ??= new StrayMessages();
-      if (!stray.allow()) end(CLOSE.tooMany);
-      return;
-    }
-    const since = parseSince(data);
-    if (!since) return end(CLOSE.notSince);
-    asking ??= new TokenBucket(SINCE_RATE, CLOCK);
-    if (!asking.take()) return end(CLOSE.tooMany);
+    rate ??= new TokenBucket(isNaked ? STRAY_RATE : SINCE_RATE, CLOCK);
+    const since = isNaked ? undefined : parseSince(data);
+    if (!isNaked && !since) return end(CLOSE.notSince);
+    if (!rate.take()) return end(CLOSE.tooMany);
+    if (!since) return;
     if (!readers.resume(connection, since)) end(CLOSE.doesNotRead);
   }
 
@@ -159,15 +153,4 @@ function offersProtocol({ headers }: Request): boolean {
 
 function sized(text: string): { text: string; bytes: number } {
   return { text, bytes: Buffer.byteLength(text) };
-}
-
-class StrayMessages {
-  #count = 0;
-  #since = -Infinity;
-
-  allow(): boolean {
-    const now = CLOCK.now();
-    if (now - this.#since >= MINUTE) [this.#since, this.#count] = [now, 0];
-    return ++this.#count <= MAX_STRAY_MESSAGES;
-  }
 }
