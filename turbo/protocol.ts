@@ -62,8 +62,8 @@ export const CLOSE = {
 export const MAX_MESSAGE: number = 4 * 1024;
 /** How often a page may ask with `since`: so many at once, and then so many a second. */
 export const SINCE_RATE = { burst: 20, perSecond: 1 } as const;
-/** How often a client without the sub-protocol may send something, though it has nothing to say. */
-export const STRAY_RATE = { burst: 100, perSecond: 100 / 60 } as const;
+/** Messages a minute from a client without the sub-protocol, which has nothing to say. */
+export const MAX_STRAY_MESSAGES = 100;
 /** Characters of a token: what is left of a message beside `since`, a cursor, a page and spaces. */
 export const MAX_TOKEN: number = MAX_MESSAGE - "since".length - 3 - 64 - 64;
 /** Milliseconds without any message after which a heartbeat is sent; the client counts on it. */

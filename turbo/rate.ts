@@ -50,6 +50,30 @@ export class TokenBucket {
   }
 }
 
+const MINUTE = 60_000;
+
+/** So many in each minute, from the first on. */
+export class MinuteWindow {
+  readonly #most: number;
+  readonly #clock: Pick<Clock, "now">;
+  #since: number;
+  #count = 0;
+
+  /** None yet. */
+  constructor(most: number, clock: Pick<Clock, "now">) {
+    this.#most = most;
+    this.#clock = clock;
+    this.#since = clock.now();
+  }
+
+  /** Counts one, where it is not too many. */
+  take(): boolean {
+    const now = this.#clock.now();
+    if (now - this.#since >= MINUTE) [this.#since, this.#count] = [now, 0];
+    return ++this.#count <= this.#most;
+  }
+}
+
 /** Addresses that are remembered; the one that came longest ago is forgotten, and begins again. */
 const MAX_ADDRESSES = 10_000;
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { TestClock } from "../tests/clock.ts";
-import { AddressBuckets, TokenBucket } from "./rate.ts";
+import { AddressBuckets, MinuteWindow, TokenBucket } from "./rate.ts";
 
 const RATE = { burst: 3, perSecond: 2 };
 
@@ -15,6 +15,17 @@ Deno.test("TokenBucket gives a burst, then so many a second, and never more than
   assert.deepEqual(take(2), [true, false]);
   await clock.advance(60_000);
   assert(bucket.isFull);
+  assert.deepEqual(take(4), [true, true, true, false]);
+});
+
+Deno.test("MinuteWindow lets so many through in each minute", async () => {
+  const clock = new TestClock();
+  const window = new MinuteWindow(3, clock);
+  const take = (times: number) => Array.from({ length: times }, () => window.take());
+  assert.deepEqual(take(4), [true, true, true, false]);
+  await clock.advance(59_999);
+  assert.deepEqual(take(1), [false]);
+  await clock.advance(1);
   assert.deepEqual(take(4), [true, true, true, false]);
 });
 

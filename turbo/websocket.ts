@@ -11,14 +11,14 @@ import {
   type Close,
   frameOf,
   isTooLong,
+  MAX_STRAY_MESSAGES,
   type Message,
   parseSince,
   PROTOCOL,
   SINCE_RATE,
-  STRAY_RATE,
 } from "./protocol.ts";
 import { CLOCK } from "./pace.ts";
-import { TokenBucket } from "./rate.ts";
+import { MinuteWindow, TokenBucket } from "./rate.ts";
 import type { Readers } from "./readers.ts";
 
 /** Makes a WebSocket of a request, as `Deno.upgradeWebSocket` does. `idleTimeout` is in seconds. */
@@ -85,7 +85,7 @@ export function openWebSocket(
   });
   let connection: Connection | undefined;
   let closing: ReturnType<typeof setTimeout> | undefined;
-  let rate: TokenBucket | undefined;
+  let rate: TokenBucket | MinuteWindow | undefined;
 
   function open(): void {
     const refusal = visitor.opened();
@@ -99,7 +99,9 @@ export function openWebSocket(
     if (!connection || connection.hasEnded) return;
     if (typeof data !== "string") return end(CLOSE.binary);
     if (isTooLong(data)) return end(CLOSE.tooLong);
-    rate ??= new TokenBucket(isNaked ? STRAY_RATE : SINCE_RATE, CLOCK);
+    rate ??= isNaked
+      ? new MinuteWindow(MAX_STRAY_MESSAGES, CLOCK)
+      : new TokenBucket(SINCE_RATE, CLOCK);
     const since = isNaked ? undefined : parseSince(data);
     if (!isNaked && !since) return end(CLOSE.notSince);
     if (!rate.take()) return end(CLOSE.tooMany);
