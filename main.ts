@@ -268,7 +268,7 @@ export function createApp(options: AppOptions = {}): App {
     return render(c, notFoundPage);
   });
   hono.onError((error, c) => {
-    console.error(`Cannot answer ${c.req.method} ${c.req.path}:`, reasonOf(error));
+    console.error(`Cannot answer ${c.req.method} ${JSON.stringify(c.req.path)}:`, reasonOf(error));
     return c.text("Internal server error\n", 500);
   });
 

@@ -9,7 +9,7 @@ import { anything, checkOptions, quote, type Rule, text } from "./checks.ts";
 import { namesOf, NO_NAMES } from "./listeners.ts";
 import { CLOCK, type Clock } from "./pace.ts";
 import { networkOf, Places } from "./places.ts";
-import { CLOSE, type Close, isCursor, isPageId } from "./protocol.ts";
+import { CLOSE, type Close, isCursor, isPageId, offersProtocol, PROTOCOL } from "./protocol.ts";
 import { AddressBuckets, type Rate } from "./rate.ts";
 import { hasValidHost, isAllowedHost, isHost, isOwnOrigin } from "./request.ts";
 import type { Signer } from "./token.ts";
@@ -152,9 +152,8 @@ export class Admission {
    * @throws {TypeError | RangeError} when `as` is no name, or an option is unknown or wrong
    */
   admit(request: Request, options: ConnectOptions): Visitor | Response {
-    checkOptions("connect()", options, CONNECT_RULES);
-    const { as: names = [] } = options;
-    const address = options.address && networkOf(options.address);
+    const { as: names = [], address: given } = checkOptions("connect()", options, CONNECT_RULES);
+    const address = given && networkOf(given);
     const as = checkReaders("connect()", names).map(readerName);
     const transport = transportOf(request);
     const { isOff, allowedHosts } = this.#options;
@@ -285,9 +284,10 @@ export class Admission {
     const pair = `${quote(origin)} at ${quote(host)}`;
     if (origin === null || this.#told.size >= MAX_TOLD || this.#told.has(pair)) return;
     this.#told.add(pair);
+    const isLast = this.#told.size === MAX_TOLD;
     this.#options.onNotice(
       `Refused a page of the origin ${pair}: where it may connect, set the option allowedOrigins ` +
-        "(turbo-deno: --allow-origin)",
+        `(turbo-deno: --allow-origin)${isLast ? ". No others will be told" : ""}`,
     );
   }
 }
@@ -325,6 +325,11 @@ function handshakeError({ method, headers }: Request): Response | undefined {
     });
   }
   if (headers.get("Host") === null) return refuse(400, "The Host is missing");
+  // Deno takes a list apart at ", " alone, and would throw.
+  const offered = headers.get("Sec-WebSocket-Protocol") ?? "";
+  if (offersProtocol(offered) && !offered.split(", ").includes(PROTOCOL)) {
+    return refuse(400, "Sec-WebSocket-Protocol needs a space after each comma");
+  }
 }
 
 /** An origin as browsers write it. */

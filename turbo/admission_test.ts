@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { TestClock } from "../tests/clock.ts";
+import { HANDSHAKE } from "../tests/raw.ts";
 import {
   Admission,
   type AdmissionOptions,
   type ConnectOptions,
   type Visitor,
 } from "./admission.ts";
-import { CLOSE } from "./protocol.ts";
+import { CLOSE, PROTOCOL } from "./protocol.ts";
 import { Signer } from "./token.ts";
 
 function start(options: Partial<AdmissionOptions> = {}) {
@@ -206,6 +207,28 @@ Deno.test("Admission tells of each refused origin once, with both names and the 
   assert.match(told[0]!, /"https:\/\/b\.example" at "h\.example".*allowedOrigins/);
   for (let n = 0; n < 200; n++) status({ Host: "h.example", Origin: `https://x${n}.example` });
   assert.equal(told.length, 100, "whoever makes up origins does not fill the log");
+  assert.match(told.at(-1)!, /No others will be told$/);
   status({ Host: "h.example", "Sec-Fetch-Site": "cross-site" });
   assert.equal(told.length, 100);
+});
+
+Deno.test("Admission answers 400 to a list of sub-protocols that Deno would not take apart", () => {
+  const { status } = start();
+  const handshake = { ...HANDSHAKE, Host: "localhost" };
+  const offering = (list: string) => status({ ...handshake, "Sec-WebSocket-Protocol": list });
+  assert.equal(offering(`other,${PROTOCOL}`), 400);
+  assert.deepEqual([`other, ${PROTOCOL}`, PROTOCOL, "other,another"].map(offering), [
+    200,
+    200,
+    200,
+  ]);
+});
+
+Deno.test("Admission answers 400 where the URL cannot be parsed, whatever the Host is", () => {
+  const { admission } = start();
+  const headers = new Headers({ Host: "localhost", Accept: "text/event-stream" });
+  for (const url of ["http://[bad/turbo-stream", "http://a:99999/"]) {
+    const request = { url, method: "GET", headers } as Request; // as Deno makes one of such a line
+    assert.equal((admission.admit(request, {}) as Response).status, 400);
+  }
 });

@@ -44,11 +44,10 @@ const PUSH_RULES = {
  * @throws {RangeError} where a name is empty or too long, or `except` is no page's id
  */
 export function audienceOf(options: PushOptions): Audience {
-  checkOptions("push()", options, PUSH_RULES);
-  const { except } = options;
-  if (!("to" in options) && !("topic" in options)) return { to: undefined, except };
-  const readers = "to" in options ? namesIn("push()", "to", options.to) : [];
-  const topics = "topic" in options ? namesIn("push()", "topic", options.topic) : [];
+  const { except, ...given } = checkOptions("push()", options, PUSH_RULES);
+  if (!("to" in given) && !("topic" in given)) return { to: undefined, except };
+  const readers = "to" in given ? namesIn("push()", "to", given.to) : [];
+  const topics = "topic" in given ? namesIn("push()", "topic", given.topic) : [];
   return { to: [...readers.map(readerName), ...topics.map(topicName)], except };
 }
 
@@ -62,8 +61,8 @@ export function nameOf(what: string, whom: Whom): string {
   if (typeof whom !== "object" || whom === null) {
     return readerName(checkName(what, "reader", whom));
   }
-  checkOptions(what, whom, { topic: PUSH_RULES.topic });
-  return topicName(checkName(what, "topic", whom.topic));
+  const { topic } = checkOptions(what, whom, { topic: anything });
+  return topicName(checkName(what, "topic", topic));
 }
 
 /** Whom a name stands for. */
@@ -109,7 +108,7 @@ export function topicName(topic: string): string {
 }
 
 function namesIn(what: string, option: string, names: unknown): readonly string[] {
-  const list = Array.isArray(names) ? names : [names];
+  const list = Array.isArray(names) ? Array.from(names) : [names];
   return list.map((name) => checkName(what, option, name));
 }
 

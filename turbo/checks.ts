@@ -19,26 +19,34 @@ export interface Rule {
 export type Rules = Readonly<Record<string, Rule>>;
 
 /**
- * Checks options: an object, with no other options than those that there are rules for. One that is
- * `undefined` is left out.
+ * Checks options and gives back what was checked: a plain copy, with lists of its own, which nobody
+ * changes later. Options are of an object, inherited ones included, and no others than those that there
+ * are rules for. One that is `undefined` is left out, but still there for whoever asks by `in`.
  *
  * @throws {TypeError} where one has another type, or is unknown
  * @throws {RangeError} where one is out of its range
  */
-export function checkOptions(what: string, options: unknown, rules: Rules): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+export function checkOptions<T extends object>(what: string, options: T, rules: Rules): T {
+  if (Object.prototype.toString.call(options) !== "[object Object]") {
     throw new TypeError(
       `Cannot take ${quote(options)} for ${what}: an object of options is needed`,
     );
   }
-  for (const [name, value] of Object.entries(options)) {
-    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
-    if (!rule) {
-      const known = Object.keys(rules).join(", ");
-      throw new TypeError(`${what} has no option ${quote(name)}: there are ${known}`);
-    }
-    if (value !== undefined) checkValue(what, name, value, rule);
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwn(rules, name)) continue;
+    const known = Object.keys(rules).join(", ");
+    throw new TypeError(`${what} has no option ${quote(name)}: there are ${known}`);
   }
+  const checked: Record<string, unknown> = {};
+  for (const [name, rule] of Object.entries(rules)) {
+    if (!(name in options)) continue;
+    const given = (options as Record<string, unknown>)[name];
+    // `Array.from` makes `undefined` of what is missing between two commas.
+    const value = Array.isArray(given) ? Array.from(given) : given;
+    if (value !== undefined) checkValue(what, name, value, rule);
+    checked[name] = value;
+  }
+  return checked as T;
 }
 
 /** Checks one value. @throws {TypeError | RangeError} where it is not allowed */
@@ -88,7 +96,10 @@ export function listOf(rule: Rule, allowed: string): Rule {
 export function oneOf(...values: readonly (string | number)[]): Rule {
   return {
     allowed: values.join(" or "),
-    problem: (value) => values.some((allowed) => allowed === value) ? undefined : "range",
+    problem(value) {
+      if (values.some((allowed) => allowed === value)) return undefined;
+      return values.some((allowed) => typeof allowed === typeof value) ? "range" : "type";
+    },
   };
 }
 
@@ -126,13 +137,21 @@ export function orNull(rule: Rule): Rule {
 
 /** A value as it stands in a message: short, and whatever it is. */
 export function quote(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 100));
+  if (typeof value === "string") return escaped(JSON.stringify(value.slice(0, 100)));
   if (typeof value !== "object" || value === null) return String(value).slice(0, 100);
   try {
-    return (JSON.stringify(value) ?? "an object").slice(0, 100);
+    return escaped((JSON.stringify(value) ?? "an object").slice(0, 100));
   } catch {
     return "an object"; // whose parts throw, or that contains itself
   }
+}
+
+// What a terminal or a reader of logs takes for a command or a line of its own.
+function escaped(text: string): string {
+  return text.replace(
+    /[\x7f-\x9f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 function numberOf(

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { quote } from "./checks.ts";
 import { memory } from "./engine.ts";
 import { append } from "./streams.ts";
 import { streamResponse } from "./request.ts";
@@ -218,4 +219,49 @@ Deno.test("Turbo takes what is right: no audience, an empty one, no page to leav
   for (const options of right) turbo.push(stream, options);
   turbo.head({ topics: undefined as never, cursor: undefined as never });
   assert.equal(turbo.canPush(), false);
+});
+
+Deno.test("Turbo goes by a copy of its options, which nobody changes later", async () => {
+  const options = { allowedHosts: ["a.example"], handshakeRate: { burst: 1 } };
+  const turbo = new Turbo(options);
+  options.allowedHosts.length = 0;
+  options.handshakeRate.burst = 1_000;
+  const from = (Host: string) =>
+    new Request("http://a.example/", { headers: { Host, Accept: "text/event-stream" } });
+  const statuses = ["evil.example", "a.example", "a.example"]
+    .map((host) => turbo.connect(from(host), { address: "a" }).status);
+  assert.deepEqual(statuses, [421, 200, 429]);
+  await turbo.close({ window: 0 });
+});
+
+Deno.test("Turbo takes inherited options as its own, and checks them", async () => {
+  class Config {
+    get maxConnections() {
+      return 1;
+    }
+  }
+  const turbo = new Turbo(new Config());
+  const statuses = [1, 2].map(() => turbo.connect(eventRequest()).status);
+  assert.deepEqual(statuses, [200, 503]);
+  assert.throws(() => new Turbo(Object.create({ heartbeat: 0 })), RangeError);
+  assert.throws(() => turbo.push(append("a", "b"), Object.create({ except: 42 })), TypeError);
+  for (const wrong of [new Map([["to", "ann"]]), new Date(), Promise.resolve()]) {
+    assert.throws(() => turbo.push(append("a", "b"), wrong as never), TypeError);
+  }
+  await turbo.close({ window: 0 });
+});
+
+Deno.test("A list with holes is no list of names", () => {
+  const turbo = new Turbo();
+  // deno-lint-ignore no-sparse-arrays
+  const holes = ["a", , "b"] as never;
+  assert.throws(() => turbo.push(append("a", "b"), { to: holes }), TypeError);
+  assert.throws(() => turbo.connect(eventRequest(), { as: holes }), TypeError);
+  assert.throws(() => turbo.head({ topics: holes }), TypeError);
+  assert.throws(() => new Turbo({ allowedHosts: holes }), TypeError);
+  assert.equal(turbo.size, 0);
+});
+
+Deno.test("quote() lets nothing of a value act on a terminal or a log", () => {
+  assert.equal(quote("a\n\u001b[31m\u009b\u2028"), '"a\\n\\u001b[31m\\u009b\\u2028"');
 });

@@ -87,8 +87,7 @@ export class Memory implements Engine {
 
   /** Starts nothing. */
   constructor(options: MemoryOptions = {}) {
-    checkOptions("memory()", options, RULES);
-    this.#file = options.file;
+    this.#file = checkOptions("memory()", options, RULES).file;
   }
 
   /** @throws {Error} where the state can be neither taken up nor left */

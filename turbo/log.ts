@@ -22,7 +22,10 @@ export interface LogOptions {
   maxBytes?: number;
   /** Milliseconds for which an entry is kept; `Infinity` for no limit. Default 15 minutes. */
   maxAge?: number;
-  /** Names this life of the log: 1 to 32 letters, digits, `_`, `-`. Default: random. */
+  /**
+   * Names this life of the log: 1 to 32 letters, digits, `_`, `-`. A new name for each life that does
+   * not go on where another ended, or cursors and signed topics of before would hold. Default: random.
+   */
   epoch?: string;
 }
 
@@ -79,8 +82,9 @@ interface Node extends Entry {
   /** When it was appended, by the log's clock. */
   readonly at: number;
   readonly keys: readonly string[];
-  /** Where it stands among the entries that go with an element. */
+  /** Where it stands among the entries that go with an element, or show one among others. */
   readonly about: readonly string[];
+  readonly shows: readonly string[];
   readonly meaning: Meaning;
   readonly audience: string;
   older: Node | undefined;
@@ -115,8 +119,9 @@ export class Log {
   #entries = 0;
   #bytes = 0;
   readonly #byKey = new Map<string, Node>();
-  /** What goes with an element, by the element and whom it is for. */
+  /** What goes with an element, or shows it among others, by the element and whom it is for. */
   readonly #about = new Channels<Node>();
+  readonly #shows = new Channels<Node>();
   /** Up to where an element is needed by what stays. */
   readonly #needed: Watermarks;
   /** The same entries by who they are for, so that a reader costs what is for it. */
@@ -135,13 +140,12 @@ export class Log {
    * @throws {TypeError | RangeError} when an option is wrong or unknown
    */
   constructor(options: LogOptions = {}, clock: Pick<Clock, "now"> = CLOCK) {
-    checkOptions("the log", options, RULES);
     const {
       maxEntries = 1_000,
       maxBytes = 4 * 1024 * 1024,
       maxAge = 15 * 60 * 1000,
       epoch = randomEpoch(),
-    } = options;
+    } = checkOptions("the log", options, RULES);
     this.#maxEntries = maxEntries;
     this.#maxBytes = maxBytes;
     this.#maxAge = maxAge;
@@ -200,7 +204,7 @@ export class Log {
     }
     if (node.size > this.#maxBytes) this.#noteGone(node);
     else this.#link(node);
-    for (const id of node.meaning.removes) this.#takeOut(id, node.audience);
+    for (const id of node.meaning.removes) this.#takeOut(id, node);
     this.#trim();
     return node;
   }
@@ -273,6 +277,7 @@ export class Log {
     this.#entries = this.#bytes = 0;
     this.#byKey.clear();
     this.#about.clear();
+    this.#shows.clear();
     this.#needed.reset(0);
     this.#everyone = new Channel();
     this.#byName.clear();
@@ -400,7 +405,8 @@ export class Log {
       at,
       audience,
       keys: except === undefined ? conflationKeys(meaning, audience) : [],
-      about: meaning.about.map((id) => aboutKey(id, audience)),
+      about: meaning.about.map((id) => elementKey(id, audience)),
+      shows: meaning.shows.map((id) => elementKey(id, audience)),
       meaning,
       older: undefined,
       newer: undefined,
@@ -408,11 +414,17 @@ export class Log {
     };
   }
 
-  /** An element is removed: what goes with it goes, where nothing that stays needs it since. */
-  #takeOut(id: string, audience: string): void {
-    for (const node of this.#about.get(aboutKey(id, audience))?.after(0) ?? []) {
-      if (!this.#needed.isAbove(node.position, [id])) this.#unlink(node);
+  /**
+   * An element is removed, so nobody is sent it any more. What goes with it is not missed, where
+   * nothing that stays needs it since; all else is a gap for those who missed it.
+   */
+  #takeOut(id: string, by: Node): void {
+    const key = elementKey(id, by.audience);
+    for (const node of this.#about.get(key)?.after(0) ?? []) {
+      if (this.#needed.isAbove(node.position, [id])) this.#drop(node);
+      else this.#unlink(node);
     }
+    for (const node of this.#shows.get(key)?.after(0) ?? []) if (node !== by) this.#drop(node);
   }
 
   #link(node: Node): void {
@@ -428,6 +440,7 @@ export class Log {
     this.#entries++;
     this.#bytes += node.size;
     for (const key of node.about) this.#about.add(key, node);
+    for (const key of node.shows) this.#shows.add(key, node);
     if (node.to === undefined) this.#everyone.add(node);
     for (const name of node.to ?? []) this.#byName.add(name, node);
     this.#last = undefined;
@@ -445,6 +458,7 @@ export class Log {
     node.isGone = true;
     node.older = node.newer = undefined; // whoever holds it would hold all that go after it
     for (const key of node.about) this.#about.removed(key);
+    for (const key of node.shows) this.#shows.removed(key);
     if (node.to === undefined) this.#everyone.removed();
     for (const name of node.to ?? []) this.#byName.removed(name);
     this.#last = undefined;
@@ -474,7 +488,7 @@ function merge(lists: readonly Node[][]): Node[] {
   return lists.length > 1 ? all.sort((a, b) => a.position - b.position) : all;
 }
 
-function aboutKey(id: string, audience: string): string {
+function elementKey(id: string, audience: string): string {
   return `${id}"${audience}`;
 }
 

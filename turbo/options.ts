@@ -45,9 +45,10 @@ export interface TurboOptions extends Partial<ConnectionLimits> {
   /** How long signed topics are accepted when a page connects; later it is refreshed. Default a day. */
   tokenLifetime?: number;
   /**
-   * Hosts that the app is known by, such as `load.example`, or `localhost:8000` for that port alone;
-   * a request for another is answered 421. Name them wherever a page must not be read by whoever has
-   * a name of theirs resolve to this machine (DNS rebinding). Default: any.
+   * Hosts that the app is known by, such as `load.example`, or `localhost:8000` for that port alone.
+   * For others there are no scripts, and `connect` answers 421; check your own routes by
+   * `isAllowedHost`. Name them wherever a page must not be read by whoever has a name of theirs
+   * resolve to this machine (DNS rebinding). Default: any.
    */
   allowedHosts?: readonly string[];
   /**
@@ -212,9 +213,9 @@ const CLOSE_RULES = {
  * @throws {TypeError | RangeError} that names the option, its value and what is allowed
  */
 export function resolveOptions(options: TurboOptions): ResolvedOptions {
-  checkOptions("Turbo", options, RULES);
-  const { handshakeRate = {} } = options;
-  checkOptions("handshakeRate", handshakeRate, RATE_RULES);
+  const checked = checkOptions("Turbo", options, RULES);
+  const { handshakeRate = {} } = checked;
+  const rate = checkOptions("handshakeRate", handshakeRate, RATE_RULES);
   const defaults: Defaults = {
     path: "/turbo-stream",
     assetsPath: "/assets",
@@ -223,7 +224,7 @@ export function resolveOptions(options: TurboOptions): ResolvedOptions {
     allowedOrigins: [],
     maxConnections: 10_000,
     maxConnectionsPerAddress: Infinity,
-    handshakeRate: { burst: 20, perSecond: 1, ...given(handshakeRate) },
+    handshakeRate: { burst: 20, perSecond: 1, ...given(rate) },
     openTimeout: 10_000,
     eventStreamLifetime: 5 * 60 * 1000,
     idleTimeout: 30_000,
@@ -237,17 +238,17 @@ export function resolveOptions(options: TurboOptions): ResolvedOptions {
     onError: (message, error) => console.error(message, reasonOf(error)),
     onNotice: (message) => console.warn(message),
   };
-  return { ...defaults, ...given(options), handshakeRate: defaults.handshakeRate };
+  return { ...defaults, ...given(checked), handshakeRate: defaults.handshakeRate };
 }
 
 /** Checks what `head` is given. @throws {TypeError | RangeError} where it is wrong */
-export function checkHeadOptions(options: HeadOptions): void {
-  checkOptions("head()", options, HEAD_RULES);
+export function checkHeadOptions(options: HeadOptions): HeadOptions {
+  return checkOptions("head()", options, HEAD_RULES);
 }
 
 /** Checks what `close` is given. @throws {TypeError | RangeError} where it is wrong */
-export function checkCloseOptions(options: CloseOptions): void {
-  checkOptions("close()", options, CLOSE_RULES);
+export function checkCloseOptions(options: CloseOptions): CloseOptions {
+  return checkOptions("close()", options, CLOSE_RULES);
 }
 
 /** The options that are not left out. */

@@ -62,6 +62,11 @@ export const CLOSE = {
 export const MAX_MESSAGE: number = 4 * 1024;
 /** How often a page may ask with `since`: so many at once, and then so many a second. */
 export const SINCE_RATE = { burst: 20, perSecond: 1 } as const;
+/** Whether a list of sub-protocols, as a handshake offers it, has this one (RFC 6455, section 4.1). */
+export function offersProtocol(list: string): boolean {
+  return list.split(",").some((protocol) => protocol.trim() === PROTOCOL);
+}
+
 /** Messages a minute from a client without the sub-protocol, which has nothing to say. */
 export const MAX_STRAY_MESSAGES = 100;
 /** Characters of a token: what is left of a message beside `since`, a cursor, a page and spaces. */

@@ -102,7 +102,8 @@ export class Readers {
   /** Has every page fetch itself, spread over a second, because the log has another order now. */
   restart(): void {
     const now = this.#clock.now();
-    for (const connection of this.#all.keys()) {
+    for (const [connection, visitor] of this.#all) {
+      this.#listen(connection, namesOf(visitor.as)); // topics were signed for the order of before
       connection.refresh();
       this.#defer(connection, now + Math.random() * RESTART_SPREAD);
     }

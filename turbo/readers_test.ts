@@ -90,6 +90,16 @@ function visitorOf(as: readonly string[]): Visitor {
   };
 }
 
+Deno.test("Readers.restart() ends all topics, which were signed for the order of before", () => {
+  const { log, readers, join } = start();
+  const grant = { names: new Set(["ann", "room"]), topics: new Set(["room"]), from: log.cursor };
+  const one = join(["ann"], { grant: () => grant });
+  readers.resume(one.connection, { cursor: log.cursor, token: "room" });
+  assert.deepEqual([readers.listeners("ann"), readers.listeners("room")], [1, 1]);
+  readers.restart();
+  assert.deepEqual([readers.listeners("ann"), readers.listeners("room")], [1, 0]);
+});
+
 // ---- Pace
 
 Deno.test("Readers send the first push in the same turn, and what follows at the frame's end", async () => {

@@ -86,10 +86,11 @@ export function weightsOf(header: string | null): Map<string, number> {
 }
 
 /**
- * Whether a request's `Host`, where it has one, is a host and at most a port (RFC 9110, section
- * 7.2). Deno takes any text, and with some the request's URL cannot be parsed or has another path.
+ * Whether a request's URL can be parsed and its `Host`, where it has one, is a host and at most a port
+ * (RFC 9110, section 7.2). Deno takes any text, and with some the URL has another path.
  */
 export function hasValidHost(request: Request): boolean {
+  if (!URL.canParse(request.url)) return false; // a request line may name any, whatever the Host is
   const host = request.headers.get("Host");
   if (host === null || host === lastValidHost) return true;
   if (!isHost(host)) return false;

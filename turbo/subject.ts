@@ -1,6 +1,5 @@
 /**
- * What a push has to do with which element: by that a later one tells whether it takes it out of the
- * log. When in doubt an entry stays.
+ * What a push has to do with which element: by that a later one tells what of the log it makes void.
  *
  * @module
  */
@@ -11,6 +10,8 @@ export interface Meaning {
   readonly state: { readonly action: "replace" | "update"; readonly id: string } | undefined;
   /** Elements with each of which all that it does goes. */
   readonly about: readonly string[];
+  /** Elements that it inserts or changes among other things, or maybe among others. */
+  readonly shows: readonly string[];
   /** Elements beside or in place of which it puts something else; `undefined`: it may be any. */
   readonly needs: readonly string[] | undefined;
   /** Elements that it removes. */
@@ -21,25 +22,31 @@ export interface Meaning {
 interface Part {
   readonly action: string;
   readonly target: string;
-  /** The element that its content is. */
+  /** The element that its content is, where it is but one. */
   readonly id: string | undefined;
+  /** The element that its content begins with. */
+  readonly first: string | undefined;
 }
 
 const STREAM =
   /^<turbo-stream action="([a-z]+)" target="([^"]+)"(?: method="morph")?>(?:<template>([^]*)<\/template>)?<\/turbo-stream>$/;
 const BETWEEN = "</turbo-stream><turbo-stream ";
 const REFRESH = '<turbo-stream action="refresh"';
-const KNOWN = new Set(["append", "prepend", "before", "after", "replace", "update", "remove"]);
+const INSERTS = new Set(["append", "prepend", "before", "after"]);
+const KNOWN = new Set([...INSERTS, "replace", "update", "remove"]);
 const NONE: readonly string[] = [];
 
 /** Reads a push. */
 export function meaningOf(html: string): Meaning {
-  const parts = streamsOf(html).filter((stream) => !stream.startsWith(REFRESH)).map(partOf);
+  const streams = streamsOf(html).filter((stream) => !stream.startsWith(REFRESH));
+  const parts = streams.map(partOf);
   const known = parts.filter((part) => part !== undefined);
   const lone = parts.length === 1 ? known[0] : undefined;
+  const about = lone ? aboutOf(lone) : NONE;
   return {
     state: lone && stateOf(lone),
-    about: lone ? aboutOf(lone) : NONE,
+    about,
+    shows: [...new Set(known.flatMap(showsOf))].filter((id) => !about.includes(id)),
     needs: known.length === parts.length ? known.flatMap(needsOf) : undefined,
     removes: known.filter(({ action }) => action === "remove").map(({ target }) => target),
   };
@@ -54,7 +61,16 @@ function aboutOf(part: Part): readonly string[] {
   const { action, target, id } = part;
   const state = stateOf(part);
   if (state) return [state.id];
-  const inserted = action === "replace" || id === undefined || id === target ? NONE : [id];
+  const inserted = id !== undefined && INSERTS.has(action) ? [id] : NONE;
+  const isInside = action === "append" || action === "prepend";
+  return isInside && id !== target ? [...inserted, target] : inserted;
+}
+
+function showsOf({ action, target, first }: Part): readonly string[] {
+  if (action === "remove") return NONE;
+  if (action === "update") return [target];
+  if (action === "replace") return [first ?? target];
+  const inserted = first === undefined ? NONE : [first];
   return action === "append" || action === "prepend" ? [...inserted, target] : inserted;
 }
 
@@ -72,7 +88,8 @@ function streamsOf(html: string): string[] {
 function partOf(stream: string): Part | undefined {
   const [, action = "", target = "", content = ""] = STREAM.exec(stream) ?? [];
   if (!KNOWN.has(action) || /<\/?turbo-stream|<\/template/i.test(content)) return undefined;
-  return { action, target, id: soleElementId(content) };
+  const [, first] = /<[a-z][^>]*?\sid="([^"]+)"/i.exec(content) ?? [];
+  return { action, target, id: soleElementId(content), first };
 }
 
 const ATTRIBUTE = String.raw`\s+(?!id=)[^\s"'<>/=]+(?:="[^"<>]*")?`;

@@ -22,8 +22,8 @@ import {
 } from "./options.ts";
 import { CLOSE } from "./protocol.ts";
 import { Readers } from "./readers.ts";
-import { reasonOf, reporting } from "./report.ts";
-import { hasValidHost } from "./request.ts";
+import { isThenable, reasonOf, reporting } from "./report.ts";
+import { hasValidHost, isAllowedHost } from "./request.ts";
 import { joinStreams, type Streams } from "./streams.ts";
 import { Signer } from "./token.ts";
 import { openWebSocket } from "./websocket.ts";
@@ -107,7 +107,7 @@ export class Turbo {
     this.#scripts = [turbo, client];
     this.#scriptUrls = [turboUrl ?? turbo.path, ...(path === null ? [] : [client.path])];
     this.#engine = engine;
-    engine.start(this.#copy());
+    this.#watch(engine.start(this.#copy()));
   }
 
   /** The newest position in the log. Take it before you read what a page shows. */
@@ -171,7 +171,7 @@ export class Turbo {
       return html;
     };
     const html = typeof streams === "function" ? () => render(streams()) : render(streams);
-    if (!isNothing) this.#engine.push({ html, ...audience });
+    if (!isNothing) this.#watch(this.#engine.push({ html, ...audience }));
     return isNothing ? 0 : this.#readers.count(audience);
   }
 
@@ -193,7 +193,7 @@ export class Turbo {
   disconnect(reader: string): number {
     const name = readerName(checkReader("disconnect()", "reader", reader));
     const count = this.#readers.listeners(name);
-    this.#engine.push({ disconnect: name });
+    this.#watch(this.#engine.push({ disconnect: name }));
     return count;
   }
 
@@ -205,7 +205,7 @@ export class Turbo {
    * @throws {TypeError | RangeError} when that is no name
    */
   revoke(topic: string): void {
-    this.#engine.push({ revoke: nameOf("revoke()", { topic }) });
+    this.#watch(this.#engine.push({ revoke: nameOf("revoke()", { topic }) }));
   }
 
   /**
@@ -240,10 +240,10 @@ export class Turbo {
    * can send back in one message
    */
   head(options: HeadOptions = {}): Markup {
-    checkHeadOptions(options);
-    const { cursor = this.cursor, topics = [] } = options;
+    const given = checkHeadOptions(options);
+    const { cursor = this.cursor, topics = [] } = given;
     checkTopics("head()", topics);
-    const reader = "as" in options ? checkReader("head()", "as", options.as as string) : undefined;
+    const reader = "as" in given ? checkReader("head()", "as", given.as as string) : undefined;
     const { path } = this.#options;
     const scripts = this.#scriptUrls.map((url) =>
       html`<script type="module" src="${url}" data-turbo-track="reload"></script>`
@@ -258,7 +258,9 @@ export class Turbo {
 
   /** The answer to a request for one of the two scripts, `undefined` for any other. */
   asset(request: Request): Response | undefined {
-    if (!hasValidHost(request)) return undefined;
+    if (!hasValidHost(request) || !isAllowedHost(request, this.#options.allowedHosts)) {
+      return undefined;
+    }
     const { pathname } = new URL(request.url);
     return this.#scripts.find((script) => script.path === pathname)?.respond(request);
   }
@@ -272,8 +274,8 @@ export class Turbo {
    * @throws {TypeError | RangeError} when an option is wrong or unknown
    */
   close(options: CloseOptions = {}): Promise<void> {
-    checkCloseOptions(options);
-    return this.#closed ??= this.#close(options);
+    const given = checkCloseOptions(options);
+    return this.#closed ??= this.#close(given);
   }
 
   async #close(options: CloseOptions): Promise<void> {
@@ -289,6 +291,12 @@ export class Turbo {
     this.#admission.giveUp();
     this.#readers.removeAll();
     await this.#engine.close();
+  }
+
+  // An engine of others may be asynchronous, though it should not: a rejection would end the process.
+  #watch(result: unknown): void {
+    if (!isThenable(result)) return;
+    Promise.resolve(result).catch((error) => this.#report("The engine failed:", error));
   }
 
   #copy(): Copy {

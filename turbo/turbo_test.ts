@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { HANDSHAKE } from "../tests/raw.ts";
 import { connect, serve, until, within } from "../tests/kit.ts";
 import { html } from "./html.ts";
 import { append, replace, type Stream } from "./streams.ts";
@@ -237,4 +238,27 @@ Deno.test("Turbo.close() tells everyone, lets nobody in and resolves", async () 
   assert.equal(response.status, 503);
   assert.match(response.headers.get("Retry-After") ?? "", /^\d+$/);
   await response.body?.cancel();
+});
+
+Deno.test("Turbo reports what an engine or an upgrade of others rejects with, and goes on", async () => {
+  const reported: string[] = [];
+  const reject = () => Promise.reject(new Error("rejected"));
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  const engine = { start: reject, push: reject, flush: () => closed, close: () => closed };
+  const turbo = new Turbo({
+    engine,
+    upgrade: reject as never,
+    onError: (message, error) => reported.push(`${message} ${(error as Error).message}`),
+  });
+  turbo.push(append("a", "1"));
+  turbo.disconnect("ann");
+  turbo.revoke("room");
+  const handshake = new Request("http://localhost/", { headers: HANDSHAKE });
+  assert.equal(turbo.connect(handshake).status, 400);
+  resolve();
+  await turbo.close();
+  assert.deepEqual(reported.sort(), [
+    "Cannot open a connection: upgrade must not return a promise",
+    ...Array(4).fill("The engine failed: rejected"),
+  ]);
 });

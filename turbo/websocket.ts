@@ -13,11 +13,13 @@ import {
   isTooLong,
   MAX_STRAY_MESSAGES,
   type Message,
+  offersProtocol,
   parseSince,
   PROTOCOL,
   SINCE_RATE,
 } from "./protocol.ts";
 import { CLOCK } from "./pace.ts";
+import { isThenable } from "./report.ts";
 import { MinuteWindow, TokenBucket } from "./rate.ts";
 import type { Readers } from "./readers.ts";
 
@@ -78,11 +80,16 @@ export function openWebSocket(
   visitor: Visitor,
   { readers, upgrade, idleTimeout, report }: WebSocketOptions,
 ): Response {
-  const isNaked = !offersProtocol(request);
-  const { socket, response } = upgrade(request, {
+  const isNaked = !offersProtocol(request.headers.get("Sec-WebSocket-Protocol") ?? "");
+  const upgraded = upgrade(request, {
     idleTimeout: Math.ceil(idleTimeout / 1000),
     ...(!isNaked && { protocol: PROTOCOL }),
   });
+  if (isThenable(upgraded)) {
+    Promise.resolve(upgraded).catch(() => {}); // or it would end the process if it rejects
+    throw new TypeError("upgrade must not return a promise");
+  }
+  const { socket, response } = upgraded;
   let connection: Connection | undefined;
   let closing: ReturnType<typeof setTimeout> | undefined;
   let rate: TokenBucket | MinuteWindow | undefined;
@@ -146,11 +153,6 @@ export function openWebSocket(
 function closeLate({ target }: Event): void {
   const { code, reason } = CLOSE.openedLate;
   (target as WebSocket).close(code, reason);
-}
-
-function offersProtocol({ headers }: Request): boolean {
-  const offered = headers.get("Sec-WebSocket-Protocol")?.split(",") ?? [];
-  return offered.some((protocol) => protocol.trim() === PROTOCOL);
 }
 
 function sized(text: string): { text: string; bytes: number } {
