@@ -25,19 +25,17 @@ if (!CAN_MAKE_NETWORKS && !QUICK) {
   console.log("NOTICE: no network namespaces here, tests of half-open connections are skipped");
 }
 
-let made = 0;
-
 /**
  * A network namespace joined to this one by a cable, with names and addresses that no other has: the
  * kernel takes a cable away some time after its namespace was deleted.
  */
 export async function makeNetwork(): Promise<Network> {
   await using parts = new AsyncDisposableStack();
-  const id = `${Deno.pid}-${++made}`;
+  const id = crypto.randomUUID().slice(0, 8);
   const name = `turbo${id}`;
-  const link = `tda${id}`.slice(0, 15);
-  const peer = `tdb${id}`.slice(0, 15);
-  const number = Deno.pid + 101 * made;
+  const link = `tda${id}`;
+  const peer = `tdb${id}`;
+  const number = parseInt(id.slice(0, 4), 16);
   const [high, low] = [number >> 6 & 255, number << 2 & 252];
   const [address, other] = [1, 2].map((end) => `10.203.${high}.${low + end}`);
   await run("ip", "netns", "add", name);
