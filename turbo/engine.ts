@@ -63,9 +63,9 @@ export interface MemoryOptions {
    * themselves again. One process at a time; needs permission to read and write there.
    *
    * A copy must never be put back, as from a backup: pages have gone on since it was made, and the
-   * same cursors would mean something else. What the pages show must outlive the restart too, and
-   * what changes it while no process runs must be pushed at the start: the log knows nothing of it.
-   * Default: none.
+   * same cursors would mean something else. One that belongs to another user, or that others may
+   * write, is left alone. What the pages show must outlive the restart too, and what changes it while
+   * no process runs must be pushed at the start: the log knows nothing of it. Default: none.
    */
   file?: string;
 }
@@ -146,8 +146,8 @@ export class Memory implements Engine {
 
   #take(file: string): State | undefined {
     try {
-      checkState(file); // first: what was taken up and cannot be left again would be lost
-      const taken = takeState(file);
+      const owner = checkState(file); // first: what cannot be left again after this would be lost
+      const taken = takeState(file, owner);
       if ("text" in taken) return JSON.parse(taken.text);
       this.#isBarred = taken.isForeign ?? false;
       this.#copy.notice(

@@ -165,6 +165,22 @@ for (
   });
 }
 
+Deno.test("memory({ file }) takes up no state of another user, nor its key", {
+  ignore: Deno.build.os === "windows" || Deno.uid() !== 0, // to give a file away
+}, () => {
+  using at = place();
+  const owner = 65_534;
+  const log = new Log({ epoch: "forged" }).save();
+  leaveState(at.file, JSON.stringify({ savedAt: Date.now(), secret: "a forged key", log }));
+  Deno.chownSync(at.file, owner, owner);
+  const [engine, to] = [memory({ file: at.file }), copy()];
+  engine.start(to);
+  assert.notEqual(to.log.cursor, "forged.0");
+  assert.equal(to.secret, undefined);
+  assert.match(to.said.join(), /^No state in .+: it belongs to user 65534, not to 0, and stays/);
+  assert.deepEqual(at.files(), ["state"]);
+});
+
 Deno.test("memory({ file }) fails at the start where no state could be left", () => {
   using at = place();
   Deno.writeTextFileSync(at.file, "");
