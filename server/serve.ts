@@ -32,7 +32,10 @@ export interface ServeOptions {
   ) => Deno.HttpServer<Deno.NetAddr>;
   /** Where signals come from. Default `Deno`. */
   signals?: Pick<typeof Deno, "addSignalListener" | "removeSignalListener">;
-  /** Reads the bytes of memory that the process has. Default: its resident set. */
+  /**
+   * Reads the bytes of memory that the process has. What it throws is reported once. Default: its
+   * resident set.
+   */
   memory?: () => number;
 }
 
@@ -123,6 +126,7 @@ export function serve(
   const { promise: finished, resolve } = Promise.withResolvers<number>();
   let stopping: { code: number } | undefined;
   let signalTimer: ReturnType<typeof setTimeout> | undefined;
+  let hasFailedToRead = false;
 
   // Also for the body of an answer. Deno's own would format the error.
   function onError(error: unknown): Response {
@@ -167,9 +171,20 @@ export function serve(
     else signalTimer ??= setTimeout(() => stop(), ONE_KEY_PRESS);
   }
 
+  // What an interval's callback throws would end the process.
+  function readMemory(): number | undefined {
+    try {
+      return Math.round(memory() / 1024 ** 2);
+    } catch (error) {
+      if (!hasFailedToRead) log.error(`Cannot read the memory: ${reasonOf(error)}`);
+      hasFailedToRead = true;
+      return undefined;
+    }
+  }
+
   function checkMemory(): void {
-    const used = Math.round(memory() / 1024 ** 2);
-    if (stopping || used <= maxMemory) return;
+    const used = readMemory();
+    if (stopping || used === undefined || used <= maxMemory) return;
     log.error(`Memory is at ${used} MiB of ${maxMemory}: ending`);
     stop({ code: OUT_OF_MEMORY, deadline: MEMORY_DEADLINE });
   }

@@ -328,3 +328,21 @@ Deno.test("serve() does not look at the memory without maxMemory", async () => {
   await using _server = serve(hello, { ...observed().options, memory });
   await pause(600);
 });
+
+Deno.test("serve() goes on where the memory cannot be read, says so once, and looks again", async () => {
+  const { options, said } = observed();
+  let readings = 0;
+  const server = serve(hello, {
+    ...options,
+    maxMemory: 100,
+    memory() {
+      if (++readings > 2) return 101 * 1024 ** 2;
+      throw new Error("no such file\n    at read");
+    },
+  });
+  assert.equal(await within(server.finished, "it to finish"), 3);
+  assert.deepEqual(said.slice(1), [
+    "Cannot read the memory: no such file",
+    "Memory is at 101 MiB of 100: ending",
+  ]);
+});

@@ -220,19 +220,25 @@ export function origins(name: string, value: string): string[] {
   const list = value.split(",").map((origin) => origin.trim()).filter((origin) => origin !== "");
   for (const origin of list) {
     const url = URL.canParse(origin) ? new URL(origin) : undefined;
-    if (url && /^https?:$/.test(url.protocol) && url.origin === origin.replace(/\/$/, "")) continue;
+    const isHttp = url && /^https?:$/.test(url.protocol) && !url.hostname.includes("*");
+    if (isHttp && url.origin === origin.replace(/\/$/, "")) continue;
     throw unfit(name, origin, "an origin such as https://example.com is needed");
   }
   return list.map((origin) => new URL(origin).origin);
 }
 
-/** Reads hosts such as `example.com` or `localhost:8000`, separated with commas. */
+/**
+ * Reads hosts such as `example.com` or `localhost:8000`, separated with commas: one at least, because
+ * none would allow any. Each is as a browser's `Host` header has it, or it would never match.
+ */
 export function hosts(name: string, value: string): string[] {
   const list = value.split(",").map((host) => host.trim()).filter((host) => host !== "");
+  if (list.length === 0) throw unfit(name, value, "a host such as example.com is needed");
   for (const host of list) {
-    const url = URL.canParse(`http://${host}/`) ? new URL(`http://${host}/`) : undefined;
-    if (url && /^[^\s/?#@\\]+$/.test(host) && url.hostname !== "") continue;
-    throw unfit(name, host, "a host such as example.com is needed");
+    const sent = sentHost(host);
+    if (sent === host.toLowerCase()) continue;
+    const hint = sent === undefined ? "" : `; browsers send "${sent}"`;
+    throw unfit(name, host, `a host such as example.com is needed${hint}`);
   }
   return list.map((host) => host.toLowerCase());
 }
@@ -280,6 +286,12 @@ function joinNegatives(args: readonly string[], options: readonly Option<unknown
     else joined.push(arg);
   }
   return joined;
+}
+
+/** What a browser's `Host` header has for a host, where it is one: at most a port, and no wildcard. */
+function sentHost(host: string): string | undefined {
+  if (/[\s/?#@\\*]/.test(host) || !URL.canParse(`http://${host}`)) return undefined;
+  return new URL(`http://${host}`).host.replace(/:443$/, ""); // it is left out over https
 }
 
 function unfit(name: string, value: string, needed: string): UsageError {

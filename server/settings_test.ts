@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   helpText,
   hostname,
+  hosts,
   integer,
   type Options,
   origins,
@@ -147,7 +148,37 @@ const PARSERS: [string, (name: string, value: string) => unknown, [string, unkno
       "https://a/b",
       "ws://a",
       "null",
+      "https://*.a.example",
     ]],
+    [
+      "hosts",
+      hosts,
+      [
+        ["A.example, localhost:8000", ["a.example", "localhost:8000"]],
+        ["[::1]:8443,127.0.0.1,xn--mnchen-3ya.example", [
+          "[::1]:8443",
+          "127.0.0.1",
+          "xn--mnchen-3ya.example",
+        ]],
+      ],
+      [
+        "",
+        " , ",
+        "a.example:80",
+        "a.example:443",
+        "a:",
+        "a:08000",
+        "*.a.example",
+        "münchen.example",
+        "127.1",
+        "[0:0:0:0:0:0:0:1]",
+        "::1",
+        "https://a.example",
+        "a.example/",
+        "b@a.example",
+        "a.example, b c",
+      ],
+    ],
     ["path", path, [["state/log", "state/log"], ["/a b", "/a b"]], ["", "a\0b"]],
   ];
 
@@ -157,6 +188,23 @@ for (const [name, parser, good, bad] of PARSERS) {
     for (const value of bad) assert.throws(() => parser("--it", value), UsageError, value);
   });
 }
+
+Deno.test("hosts() says what a browser sends instead", () => {
+  const cases = [
+    ["münchen.example", "xn--mnchen-3ya.example"],
+    ["a.example:80", "a.example"],
+    ["a.example:443", "a.example"],
+    ["127.1", "127.0.0.1"],
+    ["[0:0:0:0:0:0:0:1]:81", "[::1]:81"],
+  ] as const;
+  for (const [host, sent] of cases) {
+    const message =
+      `--it is "${host}": a host such as example.com is needed; browsers send "${sent}"`;
+    assert.throws(() => hosts("--it", host), { name: "UsageError", message });
+  }
+  const message = '--it is "*.a.example": a host such as example.com is needed';
+  assert.throws(() => hosts("--it", "*.a.example"), { name: "UsageError", message });
+});
 
 Deno.test("UsageError shows 100 characters of a value, in one line", () => {
   assert.throws(() => parse(["--port", `\n${"9".repeat(1_000)}`]), ({ message }: Error) => {

@@ -163,13 +163,24 @@ for (const form of FORMS) {
       get("GET / HTTP/1.1", { Host: "evil.example" }),
       get("GET / HTTP/1.1", { Host: `127.0.0.1:${new URL(nginx.url).port}` }),
       get("GET http://evil.example/ HTTP/1.1", { Host: "localhost" }),
+      // The target's name is what counts for nginx, and Host is what the app is told.
+      get("GET https://localhost/ HTTP/1.1", { Host: "evil.example" }),
+      get("GET https://localhost/ HTTP/1.1", { Host: "localhost.evil.example" }),
+      get("GET https://localhost/ HTTP/1.1", { Host: "evil-localhost:8000" }),
+      request("GET / HTTP/1.0", {}),
     ];
     for (const text of others) {
       assert.equal(await nginx.ask(text), "", text);
       assert.equal(await nginx.askPlain(text), "", text);
     }
     assert.equal(asked, 0);
-    assert.match(await nginx.ask(get("GET / HTTP/1.1")), /^HTTP\/1\.1 200 /);
+    const own = [
+      get("GET / HTTP/1.1"),
+      get("GET / HTTP/1.1", { Host: "LocalHost" }),
+      get("GET / HTTP/1.1", { Host: "localhost:8443" }),
+      get("GET https://localhost/ HTTP/1.1", { Host: "localhost" }),
+    ];
+    for (const text of own) assert.match(await nginx.ask(text), /^HTTP\/1\.1 200 /, text);
   });
 
   Deno.test(

@@ -43,7 +43,7 @@ export function asset(path: string, text: string, type: string): Asset {
   }
 
   return {
-    path: path.replace(/(\.\w+)$/, `-${hash}$1`),
+    path: path.replace(/(\.\w+)?$/, `-${hash}$1`),
     respond(request) {
       const encoding = preferredEncoding(request.headers.get("Accept-Encoding"));
       const etag = `"${hash}-${encoding}"`;

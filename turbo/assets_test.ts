@@ -18,6 +18,13 @@ Deno.test("asset() puts a hash of the content into the path", () => {
   assert.notEqual(css.path, asset("/assets/a.css", TEXT + " ", "text/css").path);
 });
 
+Deno.test("asset() puts it at the end of a path without an extension", () => {
+  for (const path of ["/LICENSE", "/v1.2/app"]) {
+    const { path: hashed } = asset(path, TEXT, "text/plain");
+    assert.match(hashed, new RegExp(`^${path}-[0-9a-f]{16}$`));
+  }
+});
+
 Deno.test("Asset.respond() compresses as the browser asks", async () => {
   const cases = [
     ["gzip, deflate, br, zstd", "br"],

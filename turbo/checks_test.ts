@@ -19,12 +19,33 @@ const WRONG: Record<string, readonly [error: ErrorConstructor, values: readonly 
   turboUrl: [[TypeError, [1, null]], [RangeError, ["", "javascript:alert(1)", "http://"]]],
   secret: [[TypeError, [1, null]], [RangeError, ["", "fifteen letters"]]],
   tokenLifetime: [[TypeError, ["1", NaN, null]], [RangeError, [Infinity, 0, -1, 1e12]]],
-  allowedHosts: [[TypeError, ["a.example", [1], null]], [RangeError, [["https://a.example"], [
-    "a/b",
-  ], [""]]]],
+  allowedHosts: [
+    [TypeError, ["a.example", [1], null]],
+    [RangeError, [
+      ["https://a.example"],
+      ["a/b"],
+      [""],
+      ["a:"],
+      ["a.example:80"],
+      ["a.example:443"],
+      ["*.a.example"],
+      ["münchen.example"],
+      ["127.1"],
+      ["[0:0:0:0:0:0:0:1]"],
+      ["a.example", "a:08000"],
+    ]],
+  ],
   allowedOrigins: [
     [TypeError, ["https://a.example", [1], null]],
-    [RangeError, [["https://a.example/"], ["a.example"], ["*"], ["null"], ["https://A.example"]]],
+    [RangeError, [
+      ["https://a.example/"],
+      ["a.example"],
+      ["*"],
+      ["null"],
+      ["https://A.example"],
+      ["https://*.a.example"],
+      ["https://a.example:443"],
+    ]],
   ],
   maxConnections: [[TypeError, [NaN, "10", null]], [RangeError, [0, -1, 1.5, Infinity]]],
   maxConnectionsPerAddress: [[TypeError, [NaN, "1"]], [RangeError, [0, 0.5]]],
@@ -77,6 +98,11 @@ Deno.test("Turbo takes an option that is undefined as one that is left out", () 
     () => new Turbo({ log: { maxEntries: undefined, epoch: "a b" } as never }),
     RangeError,
   );
+});
+
+Deno.test("Turbo takes hosts as a browser sends them, in capitals too", () => {
+  const hosts = ["A.example", "localhost:8000", "[::1]", "127.0.0.1:81", "xn--mnchen-3ya.example"];
+  new Turbo({ allowedHosts: hosts });
 });
 
 Deno.test("Turbo takes a part of handshakeRate, and the default for the rest", async () => {

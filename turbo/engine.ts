@@ -63,16 +63,26 @@ export interface MemoryOptions {
    * themselves again. One process at a time; needs permission to read and write there.
    *
    * A copy must never be put back, as from a backup: pages have gone on since it was made, and the
-   * same cursors would mean something else. What the pages show must outlive the restart too, and
-   * what changes it while no process runs must be pushed at the start: the log knows nothing of it.
-   * Default: none.
+   * same cursors would mean something else. One that belongs to another user, or that others may
+   * write, is left alone. What the pages show must outlive the restart too, and what changes it while
+   * no process runs must be pushed at the start: the log knows nothing of it. Default: none.
    */
   file?: string;
 }
 
 const RULES = { file: text((file) => file !== "", "the path of a file") };
 
-/** The order of one process, in its memory. The default. @throws {TypeError} when `file` is none */
+/**
+ * Milliseconds by which the clock on the wall may be behind the time of the state, as after a small
+ * correction.
+ */
+const CLOCK_CORRECTION = 30_000;
+
+/**
+ * The order of one process, in its memory. The default. Each `Turbo` needs one of its own.
+ *
+ * @throws {TypeError} when `file` is none
+ */
 export function memory(options: MemoryOptions = {}): Engine {
   return new Memory(options);
 }
@@ -80,7 +90,7 @@ export function memory(options: MemoryOptions = {}): Engine {
 /** The engine of one process. */
 export class Memory implements Engine {
   readonly #file: string | undefined;
-  #copy!: Copy;
+  #copy!: Copy; // by start()
   #isClosed = false;
   /** Whether nothing more may be left: something else is there, or it could not be. */
   #isBarred = false;
@@ -90,28 +100,25 @@ export class Memory implements Engine {
     this.#file = checkOptions("memory()", options, RULES).file;
   }
 
-  /** @throws {Error} where the state can be neither taken up nor left */
+  /** @throws {Error} where the state can be neither taken up nor left, and where it was called before */
   start(copy: Copy): void {
+    if (this.#copy) {
+      throw new Error("Cannot start a memory engine twice: each Turbo needs one of its own");
+    }
     this.#copy = copy;
     if (this.#file === undefined) return;
     const state = this.#take(this.#file);
-    // By the clock on the wall, as no other goes on meanwhile; where that was set back, as 0.
-    if (state) copy.log.load(state.log, Math.max(0, Date.now() - state.savedAt));
+    if (state) copy.log.load(state.log, elapsedSince(state.savedAt));
     if (!this.#isBarred) copy.secret = state?.secret ?? crypto.randomUUID();
   }
 
   push(push: Push): void {
     if ("disconnect" in push) return this.#copy.disconnect(push.disconnect);
-    if ("revoke" in push) {
-      this.#copy.log.revoke(push.revoke);
-      return this.#copy.revoke(push.revoke);
-    }
+    if ("revoke" in push) return this.#change(() => this.#revoke(push.revoke));
     const { html, ...audience } = push;
     const text = typeof html === "function" ? html() : html;
     if (text === "") return;
-    if (this.#isClosed) this.#goOnAlone();
-    this.#copy.deliver(this.#copy.log.append(text, audience));
-    if (this.#isClosed) this.#leave();
+    this.#change(() => this.#copy.deliver(this.#copy.log.append(text, audience)));
   }
 
   flush(): Promise<void> {
@@ -124,10 +131,22 @@ export class Memory implements Engine {
     return Promise.resolve();
   }
 
+  #revoke(name: string): void {
+    this.#copy.log.revoke(name);
+    this.#copy.revoke(name);
+  }
+
+  // A request that was being answered while the readers left may push or revoke after them.
+  #change(change: () => void): void {
+    if (this.#isClosed) this.#goOnAlone();
+    change();
+    if (this.#isClosed) this.#leave();
+  }
+
   #take(file: string): State | undefined {
     try {
-      checkState(file); // first: what was taken up and cannot be left again would be lost
-      const taken = takeState(file);
+      const owner = checkState(file); // first: what cannot be left again after this would be lost
+      const taken = takeState(file, owner);
       if ("text" in taken) return JSON.parse(taken.text);
       this.#isBarred = taken.isForeign ?? false;
       this.#copy.notice(
@@ -148,15 +167,14 @@ export class Memory implements Engine {
     this.#attempt(() => leaveState(this.#file!, JSON.stringify(state)));
   }
 
-  // A request that was being answered while the readers left may push after them. The state is left
-  // again; where another process has taken it up, that one knows nothing of this push, and no cursor
-  // from here may mean anything to it.
+  // Where another process has taken up the state, that one knows nothing of what is pushed here, and
+  // no cursor from here may mean anything to it.
   #goOnAlone(): void {
     if (this.#file === undefined || this.#isBarred) return;
     this.#attempt(() => {
       if (hasState(this.#file!)) return;
       this.#copy.log.fork();
-      throw new Error("another process has taken it up, and a push came after that");
+      throw new Error("another process has taken it up, and a push or a revoke came after that");
     });
   }
 
@@ -169,6 +187,16 @@ export class Memory implements Engine {
       this.#copy.notice(`Cannot leave the state in ${this.#file}: ${reason}`);
     }
   }
+}
+
+/**
+ * Milliseconds since a time, by the clock on the wall, as no other goes on while no process runs.
+ * Where it is behind that time, as on a machine without a battery, nobody knows how long the stop
+ * was: longer than anything is kept.
+ */
+function elapsedSince(time: number): number {
+  const elapsed = Date.now() - time;
+  return elapsed < -CLOCK_CORRECTION ? Number.MAX_SAFE_INTEGER : Math.max(0, elapsed);
 }
 
 /** What is left to the next process. */

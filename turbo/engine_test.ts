@@ -45,6 +45,18 @@ Deno.test("memory() appends what is pushed at once, and delivers it", async () =
   await engine.close();
 });
 
+Deno.test("memory() starts once, because two of one order would be sent what is the other's", async () => {
+  const engine = memory();
+  const one = new Turbo({ engine });
+  assert.throws(() => new Turbo({ engine }), {
+    name: "Error",
+    message: "Cannot start a memory engine twice: each Turbo needs one of its own",
+  });
+  one.push(item(1));
+  assert.equal(one.cursor.split(".")[1], "1", "the first one goes on");
+  await one.close();
+});
+
 /** Where a state may be, in a directory that goes with the test. */
 function place() {
   const { path, ...rest } = directory();
@@ -87,7 +99,9 @@ for (
   const [name, hours, size] of [
     ["a short stop", 0, 1],
     ["a long stop: what is too old is gone", 1, 0],
-    ["a clock that was set back meanwhile", -1, 1],
+    ["a clock that was corrected by seconds meanwhile", -20 / 3600, 1],
+    ["a clock that is far behind: nobody knows how old anything is", -1, 0],
+    ["a clock that is a minute behind", -1 / 60, 0],
   ] as const
 ) {
   Deno.test(`memory({ file }) goes on over ${name}`, async () => {
@@ -151,6 +165,22 @@ for (
   });
 }
 
+Deno.test("memory({ file }) takes up no state of another user, nor its key", {
+  ignore: Deno.build.os === "windows" || Deno.uid() !== 0, // to give a file away
+}, () => {
+  using at = place();
+  const owner = 65_534;
+  const log = new Log({ epoch: "forged" }).save();
+  leaveState(at.file, JSON.stringify({ savedAt: Date.now(), secret: "a forged key", log }));
+  Deno.chownSync(at.file, owner, owner);
+  const [engine, to] = [memory({ file: at.file }), copy()];
+  engine.start(to);
+  assert.notEqual(to.log.cursor, "forged.0");
+  assert.equal(to.secret, undefined);
+  assert.match(to.said.join(), /^No state in .+: it belongs to user 65534, not to 0, and stays/);
+  assert.deepEqual(at.files(), ["state"]);
+});
+
 Deno.test("memory({ file }) fails at the start where no state could be left", () => {
   using at = place();
   Deno.writeTextFileSync(at.file, "");
@@ -181,6 +211,32 @@ Deno.test("memory({ file }) leaves the state again for a push that comes after t
   assert.deepEqual(one.said.slice(1), []);
   const two = start(at.file);
   assert.equal(two.cursor, cursor);
+  await two.close();
+});
+
+Deno.test("memory({ file }) leaves the state again for a revoke that comes after the stop", async () => {
+  using at = place();
+  const [one, two] = [memory({ file: at.file }), memory({ file: at.file })];
+  const [before, after] = [copy(), copy()];
+  one.start(before);
+  await one.close();
+  const { position } = before.log;
+  one.push({ revoke: "room" }); // as from a request that was being answered
+  two.start(after);
+  assert.equal(after.log.cursor, before.log.cursor);
+  assert(after.log.isRevoked(["room"], position));
+  assert.deepEqual(before.said.slice(1), ["revoke room"]);
+});
+
+Deno.test("memory({ file }) says where a revoke comes after another process has taken up its state", async () => {
+  using at = place();
+  const one = start(at.file);
+  await one.close();
+  const two = start(at.file);
+  one.revoke("room");
+  assert.match(one.said.slice(1).join("\n"), /^Cannot leave the state in [^\n]+ a revoke [^\n]+$/);
+  const [late, own] = [one.cursor, two.cursor].map((cursor) => cursor.split(".")[0]);
+  assert.notEqual(late, own);
   await two.close();
 });
 

@@ -159,8 +159,13 @@ const address = text(
   "a URL",
 );
 const origin = text(
-  (text) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text,
-  'an origin such as "https://shop.example", without / at its end,',
+  (text) => /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text,
+  'an origin such as "https://shop.example", without * and without / at its end,',
+);
+const host = text(
+  isSentHost,
+  'a host as browsers send it, such as "load.example" or "localhost:8000": in ASCII, without * and ' +
+    "without port 80 or 443,",
 );
 
 const RATE_RULES = {
@@ -174,7 +179,7 @@ const RULES = {
   turboUrl: address,
   secret: SECRET_RULE,
   tokenLifetime: milliseconds(1_000, 366 * DAY),
-  allowedHosts: listOf(text(isHost, ""), 'a list of hosts such as "load.example"'),
+  allowedHosts: listOf(host, `a list of hosts, each ${host.allowed}`),
   allowedOrigins: listOf(origin, `a list of origins, each ${origin.allowed}`),
   maxConnections: integer(1, 10_000_000),
   maxConnectionsPerAddress: integer(1, 10_000_000, { orInfinity: true }),
@@ -255,6 +260,12 @@ export function checkCloseOptions(options: CloseOptions): CloseOptions {
 function given<Options extends object>(options: Options): Options {
   const entries = Object.entries(options).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as Options;
+}
+
+/** Whether a browser's `Host` header can be this. One that is written otherwise would never match. */
+function isSentHost(host: string): boolean {
+  if (!isHost(host) || host.includes("*") || host.endsWith(":443")) return false;
+  return new URL(`http://${host}`).host === host.toLowerCase();
 }
 
 function pathOf(path: string): string | undefined {

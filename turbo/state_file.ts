@@ -16,15 +16,18 @@ export type Taken =
 
 const NONE = { missing: "there is none" };
 const FOREIGN = { missing: "there is something else, which stays as it is", isForeign: true };
+/** The bits of a mode by which others than the owner may write. */
+const WRITABLE_BY_OTHERS = 0o022;
 
 /**
  * Takes up a state and removes its file, so that a crash can never bring it back. A file that is no
- * state is left alone.
+ * state is left alone, and so is one that another than `owner` has written or may write: its key would
+ * be one of their choice. No owner is `null`, and then anyone's file is taken, as on Windows.
  *
  * @throws {Error} where the file cannot be read, or cannot be removed
  */
-export function takeState(path: string): Taken {
-  const content = readState(path);
+export function takeState(path: string, owner: number | null = null): Taken {
+  const content = readState(path, owner);
   if (typeof content !== "string") return content;
   if (!remove(path)) return NONE; // another process was faster
   syncDirectory(path); // or it could be there again after a power cut
@@ -57,15 +60,17 @@ export function leaveState(path: string, text: string): void {
  * Makes sure, before anything depends on it, that a file can be written beside the state. Makes the
  * directory where there is none, and removes what an earlier process could not finish.
  *
+ * @returns the user to whom the files of this process belong, or `null` on Windows
  * @throws {Error} where it cannot
  */
-export function checkState(path: string): void {
+export function checkState(path: string): number | null {
   const directory = directoryOf(path);
   if (directory === path) throw new Error("the path of a file is needed, not of a directory");
   if (directory !== "") Deno.mkdirSync(directory, { recursive: true });
   const beside = besideOf(path);
-  write(beside, "");
+  const owner = write(beside, "");
   remove(beside);
+  return owner;
 }
 
 /** Whether there is a state, or anything else in its place. */
@@ -73,22 +78,44 @@ export function hasState(path: string): boolean {
   return find(path) !== undefined;
 }
 
-function readState(path: string): string | Taken {
-  const info = find(path);
-  if (info === undefined) return NONE;
-  if (!info.isFile) return FOREIGN;
-  const content = Deno.readTextFileSync(path);
-  return content.startsWith(TITLE) || TITLE.startsWith(content) ? content : FOREIGN;
+function readState(path: string, owner: number | null): string | Taken {
+  const found = find(path);
+  if (found === undefined) return NONE;
+  if (!found.isFile) return FOREIGN;
+  using file = Deno.openSync(path);
+  const info = file.statSync(); // of what is read, whatever stands at the path by now
+  const content = read(file, info.size);
+  if (!content.startsWith(TITLE) && !TITLE.startsWith(content)) return FOREIGN;
+  const reason = owner === null ? undefined : whyForeign(info, owner);
+  return reason === undefined ? content : { missing: reason, isForeign: true };
+}
+
+function whyForeign({ uid, mode }: Deno.FileInfo, owner: number): string | undefined {
+  if (uid !== owner) return `it belongs to user ${uid}, not to ${owner}, and stays as it is`;
+  if (mode === null || (mode & WRITABLE_BY_OTHERS) === 0) return undefined;
+  const bits = (mode & 0o777).toString(8);
+  return `others than its owner may write it (mode ${bits}), so it stays as it is`;
+}
+
+function read(file: Deno.FsFile, size: number): string {
+  const bytes = new Uint8Array(size);
+  for (let done = 0; done < size;) {
+    const count = file.readSync(bytes.subarray(done));
+    if (count === null) return new TextDecoder().decode(bytes.subarray(0, done));
+    done += count;
+  }
+  return new TextDecoder().decode(bytes);
 }
 
 // One that is there is not followed and not reused: somebody else may have laid it there, for all to
-// read.
-function write(path: string, text: string): void {
+// read. Returns whose the file is, from the file itself, because another may stand at its path since.
+function write(path: string, text: string): number | null {
   remove(path);
   using file = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
   const bytes = new TextEncoder().encode(text);
   for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
   file.syncSync();
+  return file.statSync().uid;
 }
 
 function find(path: string): Deno.FileInfo | undefined {

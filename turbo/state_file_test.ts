@@ -72,6 +72,35 @@ Deno.test("takeState() leaves alone what is no state", () => {
   }
 });
 
+Deno.test("takeState() leaves alone what belongs to another than the owner, and says so", {
+  ignore: Deno.build.os === "windows",
+}, () => {
+  using at = place();
+  const owner = checkState(at.file)!;
+  leaveState(at.file, TEXT);
+  const missing = `it belongs to user ${owner}, not to ${owner + 1}, and stays as it is`;
+  assert.deepEqual(takeState(at.file, owner + 1), { missing, isForeign: true });
+  assert.deepEqual(takeState(at.file, owner), { text: TEXT });
+});
+
+for (
+  const [mode, isTaken] of [[0o640, true], [0o644, true], [0o620, false], [0o602, false]] as const
+) {
+  const bits = mode.toString(8);
+  Deno.test(`takeState() ${isTaken ? "takes up" : "leaves alone"} a state of mode ${bits}`, {
+    ignore: Deno.build.os === "windows",
+  }, () => {
+    using at = place();
+    const owner = checkState(at.file);
+    leaveState(at.file, TEXT);
+    Deno.chmodSync(at.file, mode);
+    const missing = `others than its owner may write it (mode ${bits}), so it stays as it is`;
+    const taken = isTaken ? { text: TEXT } : { missing, isForeign: true };
+    assert.deepEqual(takeState(at.file, owner), taken);
+    assert.deepEqual(at.files(), isTaken ? [] : ["state"]);
+  });
+}
+
 Deno.test("takeState() leaves alone what is not a plain file", {
   ignore: Deno.build.os === "windows",
 }, () => {
@@ -104,6 +133,13 @@ Deno.test("checkState() removes what a killed process could not finish", () => {
   Deno.writeTextFileSync(`${at.file}.tmp`, "half a sec");
   checkState(at.file);
   assert.deepEqual(at.files(), []);
+});
+
+Deno.test("checkState() returns whose the files of this process are", {
+  ignore: Deno.build.os === "windows",
+}, () => {
+  using at = place();
+  assert.equal(checkState(at.file), Deno.uid());
 });
 
 Deno.test("checkState() throws where no state could be left, and leaves nothing", () => {
