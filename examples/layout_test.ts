@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import assert from "node:assert/strict";
 import { PLAIN_FORM, post as postForm, TURBO_FORM } from "../tests/example_kit.ts";
-import { serve } from "../tests/kit.ts";
+import { serve, WITH_PROCESS } from "../tests/kit.ts";
 import { ask, request } from "../tests/raw.ts";
 import type { TurboOptions } from "../turbo/mod.ts";
 import { createApp as createChat } from "./chat.ts";
@@ -136,6 +136,19 @@ for (const name of ["todos", "chat", "progress", "flash"] as const) {
     assert.deepEqual(reported, []);
   });
 
+  Deno.test(`${name} answers a URL that cannot be parsed by 400, and reports nothing`, async () => {
+    const reported: string[] = [];
+    const onError = (message: string) => reported.push(message);
+    const { hono } = EXAMPLES[name]({ onError, onNotice() {} });
+    await using server = serve((request) => hono.fetch(request));
+    for (const path of [PAGES[name], "/assets/x"]) {
+      const line = `GET http://[bad${path} HTTP/1.1`;
+      const { status } = await ask(server.port, request(line, { Host: "app.example" }));
+      assert.equal(status, 400, line);
+    }
+    assert.deepEqual(reported, []);
+  });
+
   Deno.test(`${name} answers requests for other hosts than its own by 421`, async () => {
     const allowedHosts = ["app.example"];
     const { hono } = EXAMPLES[name]({ allowedHosts, onNotice() {} });
@@ -192,3 +205,18 @@ Deno.test("reporter() survives an onError that throws or rejects", async () => {
   for (const onError of failing) reporter({ onError })("A job failed:", new Error("disk gone"));
   await new Promise((resolve) => setTimeout(resolve)); // a rejection nobody handles fails the test
 });
+
+Deno.test(
+  "reporter() writes one line by default, with the message alone",
+  WITH_PROCESS,
+  async () => {
+    const code = `
+    import { reporter } from ${JSON.stringify(import.meta.resolve("./layout.ts"))};
+    reporter({})("A job failed:", new Error("disk gone\\nat line 2", { cause: "a magnet" }));
+  `;
+    const { stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--config", new URL("../deno.json", import.meta.url).pathname, code],
+    }).output();
+    assert.equal(new TextDecoder().decode(stderr), "A job failed: disk gone\n");
+  },
+);

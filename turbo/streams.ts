@@ -6,6 +6,7 @@
  */
 import { anything, checkOptions, oneOf, quote, type Rule, text } from "./checks.ts";
 import { html } from "./html.ts";
+import { isThenable } from "./report.ts";
 
 /** One `<turbo-stream>` element as text, with nothing before or after it. */
 export type Stream = string & { readonly isTurboStream: true };
@@ -140,8 +141,7 @@ export function remove(target: Target): Stream {
 
 /** Makes the page fetch and render itself again (Turbo handbook, "Page Refreshes"). */
 export function refresh(options: RefreshOptions = {}): Stream {
-  checkOptions("refresh()", options, REFRESH_RULES);
-  const { morph, scroll, requestId } = options;
+  const { morph, scroll, requestId } = checkOptions("refresh()", options, REFRESH_RULES);
   return element("refresh", {
     ...(requestId !== undefined && { "request-id": requestId }),
     ...(morph && MORPH),
@@ -156,8 +156,7 @@ export function refresh(options: RefreshOptions = {}): Stream {
  * none
  */
 export function action(name: string, parts: ActionParts = {}): Stream {
-  checkOptions("action()", parts, ACTION_RULES);
-  const { target, content, attributes = {} } = parts;
+  const { target, content, attributes = {} } = checkOptions("action()", parts, ACTION_RULES);
   const template = content === undefined ? "" : templateOf(content);
   if (typeof name !== "string" || name === "") {
     throw new TypeError(`Cannot build a stream for action ${quote(name)}: a name is needed`);
@@ -205,8 +204,7 @@ function targetOf(target: Target): Record<string, string> {
 
 function morphOf(what: string, options: MorphOptions | undefined): Record<string, string> {
   if (options === undefined) return {};
-  checkOptions(what, options, MORPH_RULES);
-  return options.morph ? MORPH : {};
+  return checkOptions(what, options, MORPH_RULES).morph ? MORPH : {};
 }
 
 /** Turbo morphs nothing for these actions, so an option that asks for it must not be ignored. */
@@ -218,7 +216,7 @@ function checkNoOptions(what: string, options: unknown): void {
 }
 
 function checkAttributes(attributes: Record<string, string>): Record<string, string> {
-  if (typeof attributes !== "object" || attributes === null || Array.isArray(attributes)) {
+  if (Object.prototype.toString.call(attributes) !== "[object Object]") {
     throw new TypeError(
       `Cannot take ${quote(attributes)} as "attributes" of action(): an object of texts is needed`,
     );
@@ -270,10 +268,6 @@ function silencePromises(value: unknown): boolean {
   const promises = [value].flat(3).filter(isThenable);
   for (const promise of promises) Promise.resolve(promise).catch(() => {});
   return promises.length > 0;
-}
-
-function isThenable(value: unknown): boolean {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
 }
 
 // A parser makes CR into LF and drops NUL: CR is kept by a reference, NUL becomes U+FFFD, as the

@@ -176,6 +176,7 @@ const WRONG_OPTIONS: WrongCall[] = [
   ["action() with", acting, { target: "#y" }, /for target "#y"/],
   ["action() with", acting, { content: null }, /from content null/],
   ["action() with", acting, { attributes: null }, /null as "attributes".* an object of texts is/],
+  ["action() with", acting, { attributes: new Map([["a", "b"]]) }, /an object of texts is needed/],
   ["action() with", acting, { attributes: ["a"] }, /as "attributes".* an object of texts is/],
   ["action() with", acting, { attributes: { a: undefined } }, /undefined is not .* attribute "a"/],
   ["action() with", acting, { attributes: { a: raw('"') } }, /the markup .* not .* attribute "a"/],

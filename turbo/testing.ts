@@ -154,9 +154,9 @@ export async function capture(
  * there but `undefined`
  */
 export function connected(turbo: Turbo, options: ConnectedOptions = {}): Promise<void> {
-  checkOptions("connected()", options, CONNECTED_RULES);
-  checkPresent("connected()", options, WHOM_RULES);
-  const { name, topic, count = 1, deadline = 5_000 } = options;
+  const given = checkOptions("connected()", options, CONNECTED_RULES);
+  checkPresent("connected()", given, WHOM_RULES);
+  const { name, topic, count = 1, deadline = 5_000 } = given;
   if (name !== undefined && topic !== undefined) {
     throw new TypeError("Cannot take both name and topic for connected(): one of them is needed");
   }
