@@ -8,8 +8,8 @@ import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { acceptsStream, connectionId, html, type Markup, replace } from "../turbo/mod.ts";
 import { type Stream, STREAM_TYPE, streamResponse, Turbo } from "../turbo/mod.ts";
 import { type TurboOptions, update } from "../turbo/mod.ts";
-import { assets, cookieOptions, type Example, type ExampleEnv, field } from "./layout.ts";
-import { guards, layout, type PageContext, respond } from "./layout.ts";
+import { assets, cookieOptions, errorHandler, type Example, type ExampleEnv } from "./layout.ts";
+import { field, guards, layout, type PageContext, reporter, respond } from "./layout.ts";
 
 /** What is in the form. */
 export interface Draft {
@@ -37,7 +37,8 @@ export function createApp(options: TurboOptions = {}): Example<FlashEnv> {
   let count = 0;
 
   hono.get("/turbo-stream", (c) => turbo.connect(c.req.raw)); // in front of what sets headers
-  hono.use(...guards());
+  hono.onError(errorHandler(reporter(options)));
+  hono.use(...guards(options));
   hono.use(flash());
   hono.get("/assets/*", assets(turbo));
   hono.get("/", (c) => page(c));

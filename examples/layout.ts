@@ -1,16 +1,18 @@
 /**
- * What the examples share: the page around them, its stylesheet, and what guards their forms.
+ * What the examples share: the page around them, its stylesheet, what guards their forms, and how
+ * they report errors.
  *
  * @module
  */
-import type { Context, Hono, MiddlewareHandler } from "hono";
+import type { Context, ErrorHandler, Hono, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { csrf } from "hono/csrf";
 import { HTTPException } from "hono/http-exception";
 import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
 import type { CookieOptions } from "hono/utils/cookie";
-import { asset, CURSOR_HEADER, html, isOwnOrigin, isSecure } from "../turbo/mod.ts";
-import type { Markup, Turbo } from "../turbo/mod.ts";
+import { asset, CURSOR_HEADER, hasValidHost, html, isAllowedHost } from "../turbo/mod.ts";
+import { isOwnOrigin, isSecure, type Markup, type Turbo } from "../turbo/mod.ts";
+import type { TurboOptions } from "../turbo/mod.ts";
 
 /** What the middleware of every example leaves in the context. */
 export interface ExampleEnv {
@@ -41,8 +43,13 @@ const MAX_BODY = 64 * 1024;
 /** `Cache-Control` of an answer that is for one reader (RFC 9111, section 5.2.2). */
 const PERSONAL = "private, no-store";
 
-/** Refuses forms of other sites and long ones, and lets pages load from their own server alone. */
-export function guards(): MiddlewareHandler[] {
+/**
+ * Refuses requests for other hosts, forms of other sites and long ones, and lets pages load from their
+ * own server alone.
+ */
+export function guards(
+  { allowedHosts = [] }: Pick<TurboOptions, "allowedHosts"> = {},
+): MiddlewareHandler[] {
   return [
     secureHeaders({
       contentSecurityPolicy: {
@@ -59,6 +66,14 @@ export function guards(): MiddlewareHandler[] {
       strictTransportSecurity: false, // for whoever ends the TLS to say
       xFrameOptions: "DENY",
     }),
+    async (c, next) => {
+      // What follows parses the URL, which some request lines and Hosts make unparsable.
+      if (!hasValidHost(c.req.raw)) return c.text("The Host or the URL is malformed\n", 400);
+      if (!isAllowedHost(c.req.raw, allowedHosts)) {
+        return c.text("This host is not served here\n", 421);
+      }
+      await next();
+    },
     csrf({ origin: (origin, c) => isOwnOrigin(c.req.raw, origin) }),
     bodyLimit({
       maxSize: MAX_BODY,
@@ -70,6 +85,35 @@ export function guards(): MiddlewareHandler[] {
       if (c.req.method === "POST") c.header("Cache-Control", PERSONAL);
     },
   ];
+}
+
+/** Takes what went wrong, as the `onError` of {@linkcode TurboOptions}. */
+export type Report = (message: string, error: unknown) => void;
+
+/** Reports by the app's `onError`, else in one line. What `onError` throws is reported too. */
+export function reporter({ onError = logError }: Pick<TurboOptions, "onError">): Report {
+  return (message, error) => {
+    Promise.try(() => onError(message, error))
+      .catch((failure) => logError("onError failed:", failure));
+  };
+}
+
+// By its message alone, because Deno panics when it formats an error and no file descriptor is left.
+function logError(message: string, error: unknown): void {
+  console.error(message, error instanceof Error ? error.message.split("\n")[0] : String(error));
+}
+
+/** Answers a request whose handler throws: 500, or what Hono's own exceptions say. */
+export function errorHandler(report: Report): ErrorHandler {
+  return (error, c) => {
+    if (error instanceof HTTPException) {
+      const response = error.getResponse();
+      return c.newResponse(response.body, response);
+    }
+    // Hono has decoded the path: a line break in it must not begin another line of the log.
+    report(`Cannot answer ${c.req.method} ${encodeURI(c.req.path)}:`, error);
+    return c.text("Internal server error\n", 500);
+  };
 }
 
 /** Answers with the stylesheet or one of the two scripts. */

@@ -1,9 +1,23 @@
+import { Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
 import assert from "node:assert/strict";
 import { PLAIN_FORM, post as postForm, TURBO_FORM } from "../tests/example_kit.ts";
+import { serve, WITH_PROCESS } from "../tests/kit.ts";
+import { ask, request } from "../tests/raw.ts";
+import type { TurboOptions } from "../turbo/mod.ts";
 import { createApp as createChat } from "./chat.ts";
 import { createApp as createFlash } from "./flash.ts";
 import { createApp as createProgress } from "./progress.ts";
+import { errorHandler, reporter } from "./layout.ts";
 import { createApp } from "./todos.ts";
+
+const EXAMPLES = {
+  todos: createApp,
+  chat: createChat,
+  progress: createProgress,
+  flash: (options?: TurboOptions) => createFlash(options),
+};
+const PAGES = { todos: "/", chat: "/rooms/lobby", progress: "/", flash: "/" };
 
 function post(headers: Record<string, string>, body: string | Uint8Array<ArrayBuffer>) {
   const { hono } = createApp();
@@ -106,3 +120,103 @@ Deno.test("guards() refuse a form of a page over http where the app is over http
   assert.equal(await statusOf("http://app.example", "https"), 403);
   assert.equal(await statusOf("https://b.example", "https"), 403);
 });
+
+for (const name of ["todos", "chat", "progress", "flash"] as const) {
+  Deno.test(`${name} answers a Host that is none by 400, and reports nothing`, async () => {
+    const reported: string[] = [];
+    const onError = (message: string) => reported.push(message);
+    const { hono } = EXAMPLES[name]({ onError, onNotice() {} });
+    await using server = serve((request) => hono.fetch(request));
+    for (const path of [PAGES[name], "/assets/x"]) {
+      for (const Host of ["a b", "[bad", "a/b", ""]) {
+        const answer = await ask(server.port, request(`GET ${path} HTTP/1.1`, { Host }));
+        assert.equal(answer.status, 400, `${path} at ${JSON.stringify(Host)}`);
+      }
+    }
+    assert.deepEqual(reported, []);
+  });
+
+  Deno.test(`${name} answers a URL that cannot be parsed by 400, and reports nothing`, async () => {
+    const reported: string[] = [];
+    const onError = (message: string) => reported.push(message);
+    const { hono } = EXAMPLES[name]({ onError, onNotice() {} });
+    await using server = serve((request) => hono.fetch(request));
+    for (const path of [PAGES[name], "/assets/x"]) {
+      const line = `GET http://[bad${path} HTTP/1.1`;
+      const { status } = await ask(server.port, request(line, { Host: "app.example" }));
+      assert.equal(status, 400, line);
+    }
+    assert.deepEqual(reported, []);
+  });
+
+  Deno.test(`${name} answers requests for other hosts than its own by 421`, async () => {
+    const allowedHosts = ["app.example"];
+    const { hono } = EXAMPLES[name]({ allowedHosts, onNotice() {} });
+    const page = await hono.request("http://app.example/" + PAGES[name].slice(1), {
+      headers: { Host: "app.example" },
+    });
+    assert.equal(page.status, 200);
+    const [asset = ""] = /\/assets\/turbo-stream[^"]+/.exec(await page.text())!;
+    for (const path of [PAGES[name], asset, "/none"]) {
+      const response = await hono.request(`http://evil.example${path}`, {
+        headers: { Host: "evil.example" },
+      });
+      assert.equal(response.status, 421, path);
+      assert.match(response.headers.get("Content-Security-Policy") ?? "", /default-src 'none'/);
+    }
+  });
+
+  Deno.test(`${name} answers an error by 500 and reports it once`, async () => {
+    const reported: [string, unknown][] = [];
+    const { hono } = EXAMPLES[name]({
+      onError: (...report) => reported.push(report),
+      onNotice() {},
+    });
+    const error = new Error("the database is down");
+    (hono as unknown as Hono).get("/failing/:id", () => {
+      throw error;
+    });
+    const response = await hono.request("/failing/%0A%1B");
+    assert.equal(response.status, 500);
+    assert.equal(await response.text(), "Internal server error\n");
+    assert.deepEqual(reported, [["Cannot answer GET /failing/%0A%1B:", error]]);
+  });
+}
+
+Deno.test("errorHandler() leaves an HTTPException its status and text", async () => {
+  const hono = new Hono();
+  hono.onError(errorHandler(() => assert.fail("reported")));
+  hono.get("/", (c) => {
+    c.header("X-Own", "1");
+    throw new HTTPException(418, { message: "A teapot" });
+  });
+  const response = await hono.request("/");
+  assert.deepEqual([response.status, await response.text()], [418, "A teapot"]);
+  assert.equal(response.headers.get("X-Own"), "1");
+});
+
+Deno.test("reporter() survives an onError that throws or rejects", async () => {
+  const failing = [
+    () => {
+      throw new Error("wrong");
+    },
+    () => Promise.reject(new Error("wrong")),
+  ];
+  for (const onError of failing) reporter({ onError })("A job failed:", new Error("disk gone"));
+  await new Promise((resolve) => setTimeout(resolve)); // a rejection nobody handles fails the test
+});
+
+Deno.test(
+  "reporter() writes one line by default, with the message alone",
+  WITH_PROCESS,
+  async () => {
+    const code = `
+    import { reporter } from ${JSON.stringify(import.meta.resolve("./layout.ts"))};
+    reporter({})("A job failed:", new Error("disk gone\\nat line 2", { cause: "a magnet" }));
+  `;
+    const { stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--config", new URL("../deno.json", import.meta.url).pathname, code],
+    }).output();
+    assert.equal(new TextDecoder().decode(stderr), "A job failed: disk gone\n");
+  },
+);

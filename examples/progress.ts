@@ -7,8 +7,8 @@ import { type Context, Hono } from "hono";
 import { getSignedCookie, setSignedCookie } from "hono/cookie";
 import { acceptsStream, html, type Markup, replace } from "../turbo/mod.ts";
 import { streamResponse, Turbo, type TurboOptions } from "../turbo/mod.ts";
-import { assets, cookieOptions, type Example, type ExampleEnv, field } from "./layout.ts";
-import { guards, layout, type PageContext, respond } from "./layout.ts";
+import { assets, cookieOptions, errorHandler, type Example, type ExampleEnv } from "./layout.ts";
+import { field, guards, layout, type PageContext, reporter, respond } from "./layout.ts";
 
 /** A job and how far it is. */
 export interface Job {
@@ -55,11 +55,11 @@ export function createApp(
   const hono = new Hono<ExampleEnv>();
   const jobs = new Map<string, Job>();
   let running = 0;
-  const { onError = console.error } = options;
-  const reportError = (error: unknown) => onError("A job failed:", error);
+  const report = reporter(options);
 
   hono.get("/turbo-stream", (c) => turbo.connect(c.req.raw)); // in front of what sets headers
-  hono.use(...guards());
+  hono.onError(errorHandler(report));
+  hono.use(...guards(options));
   hono.get("/assets/*", assets(turbo));
   hono.get("/", async (c) => page(c, await welcome(c)));
 
@@ -69,7 +69,7 @@ export function createApp(
     const reader = await welcome(c);
     if (jobs.get(reader)?.state !== "running") {
       if (running >= MAX_RUNNING) return refuse(c, reader, fail);
-      run(reader, { fail }).catch(reportError);
+      run(reader, { fail }).catch((error) => report("A job failed:", error));
     }
     // The page itself and no streams: it brings the topic of the reader whom the cookie names, whom
     // this tab may not listen to yet.

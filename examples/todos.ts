@@ -6,8 +6,8 @@
 import { type Context, Hono } from "hono";
 import { acceptsStream, html, type Markup, replace } from "../turbo/mod.ts";
 import { type Stream, streamResponse, Turbo, type TurboOptions } from "../turbo/mod.ts";
-import { assets, type Example, type ExampleEnv, field, guards, layout } from "./layout.ts";
-import { type PageContext, respond } from "./layout.ts";
+import { assets, errorHandler, type Example, type ExampleEnv, field, guards } from "./layout.ts";
+import { layout, type PageContext, reporter, respond } from "./layout.ts";
 
 /** Something to be done. */
 export interface Todo {
@@ -40,7 +40,8 @@ export function createApp(options: TurboOptions = {}): Example {
   let lastId = 0;
 
   hono.get("/turbo-stream", (c) => turbo.connect(c.req.raw)); // in front of what sets headers
-  hono.use(...guards());
+  hono.onError(errorHandler(reporter(options)));
+  hono.use(...guards(options));
   hono.get("/assets/*", assets(turbo));
   hono.get("/", (c) => page(c));
 

@@ -56,18 +56,24 @@ export function connectionId(request: Request): string | undefined {
   return id !== null && isPageId(id) ? id : undefined;
 }
 
-/** An answer that consists of streams, for a request that {@linkcode acceptsStream}. */
+/**
+ * An answer that consists of streams, for a request that {@linkcode acceptsStream}.
+ *
+ * @throws {TypeError} when one of them is no stream
+ * @throws {RangeError} when the cursor is none
+ */
 export function streamResponse(
   streams: Streams,
   init: StreamResponseInit = {},
 ): Response {
+  const body = joinStreams(streams, "answer with"); // first, as it may be a promise that rejects
   const { cursor, ...rest } = init;
   if (cursor !== undefined) checkValue("streamResponse()", "cursor", cursor, CURSOR_RULE);
   const headers = new Headers(rest.headers);
   headers.set("Content-Type", `${STREAM_TYPE}; charset=utf-8`);
   headers.append("Vary", "Accept");
   if (cursor !== undefined) headers.set(CURSOR_HEADER, cursor);
-  return new Response(joinStreams(streams), { ...rest, headers });
+  return new Response(body, { ...rest, headers });
 }
 
 /**

@@ -86,3 +86,18 @@ Deno.test("hasValidHost() takes a host and a port, and what it remembers changes
   }
   assert(hasValidHost(new Request("http://localhost")));
 });
+
+Deno.test("streamResponse() throws on what is no stream, and a promise that rejects ends nothing", async () => {
+  const fail = async () => {
+    await Promise.resolve();
+    throw new Error("the database is down");
+  };
+  const promise = { name: "TypeError", message: "Cannot answer with a promise: await it first" };
+  assert.throws(() => streamResponse(fail() as never), promise);
+  assert.throws(() => streamResponse(fail() as never, { cursor: "a b" }), promise);
+  assert.throws(() => streamResponse(undefined as never), {
+    name: "TypeError",
+    message: /^Cannot answer with undefined: one <turbo-stream> element .* is needed$/,
+  });
+  await new Promise((resolve) => setTimeout(resolve)); // a rejection nobody handles fails the test
+});

@@ -4,7 +4,9 @@
  *
  * @module
  */
+import { anything, checkOptions, oneOf, quote, type Rule, text } from "./checks.ts";
 import { html } from "./html.ts";
+import { isThenable } from "./report.ts";
 
 /** One `<turbo-stream>` element as text, with nothing before or after it. */
 export type Stream = string & { readonly isTurboStream: true };
@@ -12,7 +14,7 @@ export type Stream = string & { readonly isTurboStream: true };
 /** One stream, or several that are one message. */
 export type Streams = Stream | readonly Stream[];
 
-/** What a stream acts on: the id of one element, or all that a CSS selector finds. */
+/** What a stream acts on: the id of one element, without `#`, or all that a CSS selector finds. */
 export type Target = string | { all: string };
 
 /** Markup of `html` or `raw`, taken as it is; any other string is text and is escaped. */
@@ -45,24 +47,56 @@ export interface ActionParts {
 /** The MIME type of a body of streams (Turbo handbook, "Streaming From HTTP Responses"). */
 export const STREAM_TYPE = "text/vnd.turbo-stream.html";
 
+const boolean: Rule = {
+  allowed: "true or false",
+  problem: (value) => typeof value === "boolean" ? undefined : "type",
+};
+
+const MORPH_RULES = { morph: boolean } satisfies Record<keyof MorphOptions, Rule>;
+
+const REFRESH_RULES = {
+  ...MORPH_RULES,
+  scroll: oneOf("preserve", "reset"),
+  requestId: text(() => true, "a text"),
+} satisfies Record<keyof RefreshOptions, Rule>;
+
+const ACTION_RULES = {
+  target: anything, // see targetOf
+  content: anything, // see templateOf
+  attributes: anything, // see checkAttributes
+} satisfies Record<keyof ActionParts, Rule>;
+
+const NEEDED =
+  "one <turbo-stream> element from a builder such as replace(), or a list of them, is needed";
+const MORPH = { method: "morph" };
+const STREAM = /^<turbo-stream\s[^]*<\/turbo-stream>$/;
+
 /** Adds `content` after the last child of the target; children with the same ids give way. */
 export function append(target: Target, content: Content): Stream {
-  return element("append", targetOf(target), content);
+  const template = templateOf(content);
+  checkNoOptions("append()", arguments[2]);
+  return element("append", targetOf(target), template);
 }
 
 /** Adds `content` before the first child of the target; children with the same ids give way. */
 export function prepend(target: Target, content: Content): Stream {
-  return element("prepend", targetOf(target), content);
+  const template = templateOf(content);
+  checkNoOptions("prepend()", arguments[2]);
+  return element("prepend", targetOf(target), template);
 }
 
 /** Puts `content` before the target. */
 export function before(target: Target, content: Content): Stream {
-  return element("before", targetOf(target), content);
+  const template = templateOf(content);
+  checkNoOptions("before()", arguments[2]);
+  return element("before", targetOf(target), template);
 }
 
 /** Puts `content` after the target. */
 export function after(target: Target, content: Content): Stream {
-  return element("after", targetOf(target), content);
+  const template = templateOf(content);
+  checkNoOptions("after()", arguments[2]);
+  return element("after", targetOf(target), template);
 }
 
 /**
@@ -81,13 +115,23 @@ export function after(target: Target, content: Content): Stream {
  * );
  * ```
  */
-export function replace(target: Target, content: Content, options: MorphOptions = {}): Stream {
-  return element("replace", { ...targetOf(target), ...morphOf(options) }, content);
+export function replace(target: Target, content: Content, options?: MorphOptions): Stream {
+  const template = templateOf(content);
+  return element(
+    "replace",
+    { ...targetOf(target), ...morphOf("replace()", options) },
+    template,
+  );
 }
 
 /** Puts `content` in place of what is inside the target. */
-export function update(target: Target, content: Content, options: MorphOptions = {}): Stream {
-  return element("update", { ...targetOf(target), ...morphOf(options) }, content);
+export function update(target: Target, content: Content, options?: MorphOptions): Stream {
+  const template = templateOf(content);
+  return element(
+    "update",
+    { ...targetOf(target), ...morphOf("update()", options) },
+    template,
+  );
 }
 
 /** Removes the target. */
@@ -95,12 +139,12 @@ export function remove(target: Target): Stream {
   return element("remove", targetOf(target));
 }
 
-/** Makes the page fetch and render itself anew (Turbo handbook, "Page Refreshes"). */
+/** Makes the page fetch and render itself again (Turbo handbook, "Page Refreshes"). */
 export function refresh(options: RefreshOptions = {}): Stream {
-  const { scroll, requestId } = options;
+  const { morph, scroll, requestId } = checkOptions("refresh()", options, REFRESH_RULES);
   return element("refresh", {
     ...(requestId !== undefined && { "request-id": requestId }),
-    ...morphOf(options),
+    ...(morph && MORPH),
     ...(scroll !== undefined && { scroll }),
   });
 }
@@ -108,72 +152,122 @@ export function refresh(options: RefreshOptions = {}): Stream {
 /**
  * A custom action, which the page must define in `Turbo.StreamActions`.
  *
- * @throws {TypeError} when the name is empty or an attribute's name is none
+ * @throws {TypeError} when the name is empty, a part is wrong or unknown, or an attribute's name is
+ * none
  */
 export function action(name: string, parts: ActionParts = {}): Stream {
-  if (!name) throw new TypeError("Cannot build a stream: the action has no name");
-  const { target, content, attributes = {} } = parts;
-  for (const attribute of Object.keys(attributes)) {
-    if (!/^[a-z_:][a-z0-9_.:-]*$/i.test(attribute) || /^(action|targets?)$/i.test(attribute)) {
-      throw new TypeError(
-        `Cannot build a stream: ${JSON.stringify(attribute)} is not allowed as attribute: ` +
-          "a name of letters, digits, _ . : - other than action, target and targets",
-      );
-    }
+  const { target, content, attributes = {} } = checkOptions("action()", parts, ACTION_RULES);
+  const template = content === undefined ? "" : templateOf(content);
+  if (typeof name !== "string" || name === "") {
+    throw new TypeError(`Cannot build a stream for action ${quote(name)}: a name is needed`);
   }
-  return element(name, { ...(target !== undefined && targetOf(target)), ...attributes }, content);
+  return element(
+    name,
+    { ...(target !== undefined && targetOf(target)), ...checkAttributes(attributes) },
+    template,
+  );
 }
 
 /**
- * Joins streams into one message.
+ * Joins streams into one message. `verb` says in the error what they are for.
  *
  * @throws {TypeError} when one of them is no stream: anything outside the elements would stay in
  * the page for ever
  */
-export function joinStreams(streams: Streams): string {
-  const list = typeof streams === "string" ? [streams] : streams;
+export function joinStreams(streams: Streams, verb = "push"): string {
+  const list: readonly unknown[] = Array.isArray(streams) ? streams : [streams];
   for (const stream of list) {
-    if (!/^<turbo-stream\s[^]*<\/turbo-stream>$/.test(stream)) {
-      throw new TypeError(
-        `Cannot push ${quote(stream)}: not one <turbo-stream> element from a builder`,
-      );
-    }
+    if (typeof stream === "string" && STREAM.test(stream)) continue;
+    if (silencePromises(streams)) throw new TypeError(`Cannot ${verb} a promise: await it first`);
+    throw new TypeError(`Cannot ${verb} ${describe(stream)}: ${NEEDED}`);
   }
   return list.join("");
 }
 
 // By concatenation, not by a template: `deno fmt` indents templates, and every byte outside the
 // element and next to the content would end up in the page.
-function element(action: string, attributes: Record<string, string>, content?: Content): Stream {
+function element(action: string, attributes: Record<string, string>, template = ""): Stream {
   let tag = `<turbo-stream action="${escapeText(action)}"`;
   for (const [name, value] of Object.entries(attributes)) tag += ` ${name}="${escapeText(value)}"`;
-  const inside = content === undefined ? "" : `<template>${markupOf(content)}</template>`;
-  return `${tag}>${inside}</turbo-stream>` as Stream;
+  return `${tag}>${template}</turbo-stream>` as Stream;
 }
 
 function targetOf(target: Target): Record<string, string> {
-  if (typeof target === "string" && target !== "") return { target };
-  if (typeof target === "object" && target?.all) return { targets: target.all };
+  if (typeof target === "string" && target !== "" && !target.startsWith("#")) return { target };
+  const all = typeof target === "object" ? target?.all : undefined;
+  if (typeof all === "string" && all !== "") return { targets: all };
   throw new TypeError(
-    `Cannot build a stream for target ${quote(target)}: ` +
-      'an element id or { all: "css selector" } is needed',
+    `Cannot build a stream for target ${describe(target)}: ` +
+      'an element id without # or { all: "css selector" } is needed',
   );
 }
 
-function morphOf({ morph }: MorphOptions): Record<string, string> {
-  return morph ? { method: "morph" } : {};
+function morphOf(what: string, options: MorphOptions | undefined): Record<string, string> {
+  if (options === undefined) return {};
+  return checkOptions(what, options, MORPH_RULES).morph ? MORPH : {};
+}
+
+/** Turbo morphs nothing for these actions, so an option that asks for it must not be ignored. */
+function checkNoOptions(what: string, options: unknown): void {
+  if (options === undefined) return;
+  throw new TypeError(
+    `Cannot take ${quote(options)} for ${what}: options are for replace(), update() and refresh()`,
+  );
+}
+
+function checkAttributes(attributes: Record<string, string>): Record<string, string> {
+  if (Object.prototype.toString.call(attributes) !== "[object Object]") {
+    throw new TypeError(
+      `Cannot take ${quote(attributes)} as "attributes" of action(): an object of texts is needed`,
+    );
+  }
+  const entries = Object.entries(attributes);
+  for (const [name, value] of entries) {
+    if (!/^[a-z_:][a-z0-9_.:-]*$/i.test(name) || /^(action|targets?)$/i.test(name)) {
+      throw new TypeError(
+        `Cannot build a stream: ${quote(name)} is not allowed as attribute: ` +
+          "a name of letters, digits, _ . : - other than action, target and targets",
+      );
+    }
+    // Markup is none: what `html` has escaped for text, `raw` may hold a quotation mark.
+    if (typeof value !== "string" && typeof value !== "number") {
+      throw new TypeError(
+        `Cannot build a stream: ${describe(value)} is not allowed as attribute ${quote(name)}: ` +
+          "text is needed",
+      );
+    }
+  }
+  return Object.fromEntries(entries);
+}
+
+/** The content's `<template>`. Made first, because what else is wrong would leave a promise alone. */
+function templateOf(content: unknown): string {
+  return `<template>${markupOf(content)}</template>`;
 }
 
 function markupOf(content: unknown): string {
-  if (content instanceof Promise) {
+  if (typeof content === "string" || typeof content === "number") return escapeText(`${content}`);
+  const isMarkup = (content as { isEscaped?: boolean } | null | undefined)?.isEscaped === true;
+  const markup: unknown = isMarkup ? (content as Content).toString() : content;
+  // Markup too can be one: JSX with an async component.
+  if (silencePromises(markup)) {
     throw new TypeError("Cannot build a stream from a promise: await the content first");
   }
-  const isMarkup = (content as { isEscaped?: boolean } | null)?.isEscaped === true;
-  if (isMarkup) return String(content).trim();
-  if (typeof content === "string" || typeof content === "number") return escapeText(`${content}`);
+  if (isMarkup) return String(markup).trim();
   throw new TypeError(
-    `Cannot build a stream from content ${quote(content)}: markup or text needed`,
+    `Cannot build a stream from content ${describe(content)}: markup or text is needed`,
   );
+}
+
+/**
+ * Whether something is a promise or a list with one in it. Where that rejects later, it does not end
+ * the process: whoever gave it gets a TypeError instead.
+ */
+function silencePromises(value: unknown): boolean {
+  if (typeof value === "string") return false;
+  const promises = [value].flat(3).filter(isThenable);
+  for (const promise of promises) Promise.resolve(promise).catch(() => {});
+  return promises.length > 0;
 }
 
 // A parser makes CR into LF and drops NUL: CR is kept by a reference, NUL becomes U+FFFD, as the
@@ -182,6 +276,11 @@ function escapeText(text: string): string {
   return String(html`${text}`).replaceAll("\r", "&#13;").replaceAll("\0", "\uFFFD");
 }
 
-function quote(value: unknown): string {
-  return (JSON.stringify(value) ?? String(value)).slice(0, 100);
+/** A value as it stands in a message: what `quote` writes, with the kind of those that it hides. */
+function describe(value: unknown): string {
+  if (value instanceof String) return `the markup ${quote(value.toString())}`;
+  if (typeof value === "function") return "a function";
+  const isPlain = typeof value !== "object" || value === null || Array.isArray(value) ||
+    value.constructor === Object;
+  return isPlain ? quote(value) : `an object of ${value.constructor?.name ?? "no class"}`;
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { html, raw } from "./html.ts";
 import * as streams from "./streams.ts";
-import { action, append, refresh, remove, replace, update } from "./streams.ts";
+import { action, append, joinStreams, refresh, remove, replace, update } from "./streams.ts";
 
+const ADDING = ["append", "prepend", "before", "after"] as const;
 const VERBS = ["append", "prepend", "before", "after", "replace", "update"] as const;
 
 for (const verb of VERBS) {
@@ -54,16 +55,153 @@ Deno.test("action() refuses a missing name and attributes that are none", () => 
 });
 
 Deno.test("Builders throw on a missing target and name it", () => {
-  for (const target of ["", undefined, null, 5, {}, { all: "" }] as never[]) {
+  for (const target of ["", undefined, null, 5, {}, { all: "" }, { all: 42 }] as never[]) {
     assert.throws(() => append(target, "x"), { name: "TypeError", message: /target/ });
     assert.throws(() => remove(target), { name: "TypeError", message: /target/ });
   }
 });
 
-Deno.test("Builders throw on content that is neither markup nor text", () => {
-  for (const content of [null, {}, [], Promise.resolve("x")] as never[]) {
-    assert.throws(() => append("a", content), TypeError);
+Deno.test("Builders throw on a selector that is given as an id", () => {
+  const message = 'Cannot build a stream for target "#box": an element id without # or ' +
+    '{ all: "css selector" } is needed';
+  for (const build of [() => replace("#box", "x"), () => remove("#box")]) {
+    assert.throws(build, { name: "TypeError", message });
   }
+});
+
+for (const verb of VERBS) {
+  Deno.test(`${verb}() throws on content that is missing, or neither markup nor text`, () => {
+    for (const content of [undefined, null, true, {}, []] as never[]) {
+      assert.throws(() => streams[verb]("a", content), {
+        name: "TypeError",
+        message: `Cannot build a stream from content ${JSON.stringify(content)}: ` +
+          "markup or text is needed",
+      });
+    }
+  });
+}
+
+/** A database that fails after whoever asked it for markup was told of the mistake. */
+async function fail(): Promise<never> {
+  await Promise.resolve();
+  throw new Error("the database is down");
+}
+
+const thenable = (): PromiseLike<never> => ({ then: (...both) => fail().then(...both) });
+const asyncMarkup = () => Object.assign(new String(), { isEscaped: true, toString: fail });
+
+Deno.test("Builders throw on a promise, and one that rejects later ends nothing", async () => {
+  for (const content of [fail, thenable, asyncMarkup, () => [fail(), fail()]] as never[]) {
+    const promise = content as () => never;
+    const error = { name: "TypeError", message: /from a promise: await the content first/ };
+    for (const verb of VERBS) assert.throws(() => streams[verb]("a", promise()), error);
+    assert.throws(() => append("", promise()), error);
+    assert.throws(() => replace("a", promise(), { morf: true } as never), error);
+    assert.throws(() => action("x", { target: "#a", content: promise() }), error);
+  }
+  await new Promise((resolve) => setTimeout(resolve)); // a rejection nobody handles fails the test
+});
+
+Deno.test("joinStreams() throws on a promise, and one that rejects later ends nothing", async () => {
+  const lists = [fail, thenable, () => [remove("a"), fail(), fail()], () => [[fail()]]];
+  for (const promise of lists as (() => never)[]) {
+    assert.throws(() => joinStreams(promise()), {
+      name: "TypeError",
+      message: "Cannot push a promise: await it first",
+    });
+  }
+  await new Promise((resolve) => setTimeout(resolve));
+});
+
+const s = remove("a");
+const WRONG: [shown: string, streams: unknown][] = [
+  ["undefined", undefined],
+  ["null", null],
+  ["42", 42],
+  ["{}", {}],
+  ["an object of Set", new Set([s])],
+  ["an object of no class", Object.create(null)],
+  ["a function", () => s],
+  ['["<turbo-stream action=\\"remove\\" target=\\"a\\"></turbo-stream>"]', [[s]]],
+  ["undefined", [s, undefined]],
+  ['""', ""],
+  ['"\\n<turbo-stream ></turbo-stream>"', "\n<turbo-stream ></turbo-stream>"],
+  ['the markup "<p>a</p>"', html`<p>a</p>`],
+  [`the markup "${"x".repeat(100)}"`, [html`${"x".repeat(101)}`]],
+];
+
+for (const [shown, wrong] of WRONG) {
+  Deno.test(`joinStreams() names ${shown} and says what is needed`, () => {
+    assert.throws(() => joinStreams(wrong as never), {
+      name: "TypeError",
+      message: `Cannot push ${shown}: one <turbo-stream> element from a builder such as ` +
+        "replace(), or a list of them, is needed",
+    });
+  });
+}
+
+Deno.test("joinStreams() takes one stream, several, and none", () => {
+  assert.deepEqual([s, [s, s], []].map((one) => joinStreams(one)), [s, s + s, ""]);
+});
+
+type WrongCall = [what: string, build: (options: never) => unknown, options: unknown, RegExp];
+
+const WRONG_OPTIONS: WrongCall[] = [
+  ...([replace, update] as const).flatMap((build): WrongCall[] => {
+    const call = (options: never) => build("a", "b", options);
+    return [
+      [`${build.name}() with`, call, { morf: true }, /has no option "morf": there are morph/],
+      [`${build.name}() with`, call, { morph: "false" }, /"false" as "morph".* true or false is/],
+      [`${build.name}() with`, call, true, /Cannot take true for .*an object of options is needed/],
+      [`${build.name}() with`, call, null, /Cannot take null for .*an object of options is needed/],
+    ];
+  }),
+  ...ADDING.flatMap((verb): WrongCall[] => {
+    const call = (options: never) =>
+      (streams[verb] as (...all: unknown[]) => unknown)("a", "b", options);
+    return [[
+      `${verb}() with`,
+      call,
+      { morph: true },
+      /options are for replace\(\), update\(\) and/,
+    ]];
+  }),
+  ["refresh() with", refresh, { scroll: "foo" }, /"foo" as "scroll".* preserve or reset is needed/],
+  ["refresh() with", refresh, { requestId: 42 }, /42 as "requestId" of refresh\(\): a text is/],
+  ["refresh() with", refresh, { requestId: null }, /null as "requestId"/],
+  ["refresh() with", refresh, { morph: 1 }, /1 as "morph".* true or false is needed/],
+  ["action() named", action, {}, /for action {}: a name is needed/],
+  ["action() named", action, undefined, /for action undefined: a name is needed/],
+  ["action() with", acting, { targt: "y" }, /has no option "targt": there are target, content, a/],
+  ["action() with", acting, { target: "#y" }, /for target "#y"/],
+  ["action() with", acting, { content: null }, /from content null/],
+  ["action() with", acting, { attributes: null }, /null as "attributes".* an object of texts is/],
+  ["action() with", acting, { attributes: new Map([["a", "b"]]) }, /an object of texts is needed/],
+  ["action() with", acting, { attributes: ["a"] }, /as "attributes".* an object of texts is/],
+  ["action() with", acting, { attributes: { a: undefined } }, /undefined is not .* attribute "a"/],
+  ["action() with", acting, { attributes: { a: raw('"') } }, /the markup .* not .* attribute "a"/],
+];
+
+function acting(parts: never): unknown {
+  return action("x", parts);
+}
+
+for (const [what, build, options, message] of WRONG_OPTIONS) {
+  Deno.test(`${what} ${Deno.inspect(options, { breakLength: Infinity })} throws and says what is allowed`, () => {
+    assert.throws(() => build(options as never), (error: Error) => {
+      assert(error instanceof TypeError || error instanceof RangeError);
+      assert.match(error.message, message);
+      return true;
+    });
+  });
+}
+
+Deno.test("Builders take an option that is undefined as one that is left out", () => {
+  const left = { morph: undefined, scroll: undefined, requestId: undefined } as never;
+  assert.equal(refresh(left), refresh());
+  assert.equal(replace("a", "b", { morph: undefined } as never), replace("a", "b"));
+  assert.equal(replace("a", "b", { morph: false }), replace("a", "b"));
+  assert.equal(action("x", { target: undefined, content: undefined } as never), action("x"));
 });
 
 Deno.test("Builders trim markup, for what stands beside it would stay in the page", () => {

@@ -17,7 +17,17 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { PushOptions } from "./audience.ts";
+import type { PushOptions, Whom } from "./audience.ts";
+import {
+  checkOptions,
+  checkValue,
+  integer,
+  milliseconds,
+  orNull,
+  type Rule,
+  type Rules,
+  text,
+} from "./checks.ts";
 import { joinStreams, type Streams } from "./streams.ts";
 import type { Turbo } from "./turbo.ts";
 
@@ -80,6 +90,27 @@ export interface ConnectedOptions {
   deadline?: number;
 }
 
+const NAME = text((name) => name !== "", "a name");
+
+const EXPECTED_RULES = {
+  action: NAME,
+  target: NAME,
+  content: {
+    allowed: "a text or a regular expression",
+    problem: (value) => typeof value === "string" || value instanceof RegExp ? undefined : "type",
+  },
+  to: orNull(NAME),
+  topic: NAME,
+} satisfies Record<keyof ExpectedStream, Rule>;
+
+const WHOM_RULES = { name: NAME, topic: NAME };
+
+const CONNECTED_RULES = {
+  ...WHOM_RULES,
+  count: integer(0, 1_000_000),
+  deadline: milliseconds(0, 2 ** 31 - 1),
+} satisfies Record<keyof ConnectedOptions, Rule>;
+
 /**
  * Runs a block and returns what was pushed meanwhile, oldest first. The pushes are still delivered.
  * For one block at a time.
@@ -119,21 +150,17 @@ export async function capture(
  * Resolves when a page is connected.
  *
  * @throws {Error} when it is not at the deadline
+ * @throws {TypeError | RangeError} at once, when an option is wrong or unknown, or `name` or `topic` is
+ * there but `undefined`
  */
-export async function connected(turbo: Turbo, options: ConnectedOptions = {}): Promise<void> {
-  const { name, topic, count = 1, deadline = 5_000 } = options;
-  const whom = topic === undefined ? name : { topic };
-  const now = () => whom === undefined ? turbo.size : turbo.listeners(whom);
-  const end = performance.now() + deadline;
-  while (count === 0 ? now() > 0 : now() < count) {
-    if (performance.now() > end) {
-      const words = whom === undefined ? "" : ` listening to ${JSON.stringify(whom)}`;
-      throw new Error(
-        `Waited ${deadline} ms in vain for ${count} connections${words}: there are ${now()}`,
-      );
-    }
-    await new Promise((resolve) => setTimeout(resolve, 5));
+export function connected(turbo: Turbo, options: ConnectedOptions = {}): Promise<void> {
+  const given = checkOptions("connected()", options, CONNECTED_RULES);
+  checkPresent("connected()", given, WHOM_RULES);
+  const { name, topic, count = 1, deadline = 5_000 } = given;
+  if (name !== undefined && topic !== undefined) {
+    throw new TypeError("Cannot take both name and topic for connected(): one of them is needed");
   }
+  return untilConnected(turbo, topic === undefined ? name : { topic }, { count, deadline });
 }
 
 /**
@@ -178,11 +205,14 @@ export function parseStreams(html: string): StreamElement[] {
  * Asserts that a stream was pushed, or is in the body of an answer, and returns it.
  *
  * @throws {assert.AssertionError} that shows what there was instead
+ * @throws {TypeError | RangeError} when what is expected is wrong or unknown, or there but `undefined`
  */
 export function assertStream(
   actual: readonly Pushed[] | string,
   expected: ExpectedStream,
 ): StreamElement {
+  checkOptions("assertStream()", expected, EXPECTED_RULES);
+  checkPresent("assertStream()", expected, EXPECTED_RULES);
   const all = typeof actual === "string"
     ? parseStreams(actual).map((stream) => ({ stream, to: undefined, topic: undefined }))
     : actual.flatMap(({ streams, to, topic }) => streams.map((stream) => ({ stream, to, topic })));
@@ -212,6 +242,31 @@ export function assertStream(
 /** Asserts that nothing was pushed. */
 export function assertNothingPushed(pushed: readonly Pushed[]): void {
   assert.deepEqual(pushed, [], "Something was pushed");
+}
+
+/** A key that is there but `undefined`, as by `name: user?.id`, must not stand for anything at all. */
+function checkPresent(what: string, options: object, rules: Rules): void {
+  for (const [name, rule] of Object.entries(rules)) {
+    if (name in options) checkValue(what, name, options[name as keyof typeof options], rule);
+  }
+}
+
+async function untilConnected(
+  turbo: Turbo,
+  whom: Whom | undefined,
+  { count, deadline }: { count: number; deadline: number },
+): Promise<void> {
+  const now = () => whom === undefined ? turbo.size : turbo.listeners(whom);
+  const end = performance.now() + deadline;
+  while (count === 0 ? now() > 0 : now() < count) {
+    if (performance.now() > end) {
+      const words = whom === undefined ? "" : ` listening to ${JSON.stringify(whom)}`;
+      throw new Error(
+        `Waited ${deadline} ms in vain for ${count} connections${words}: there are ${now()}`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 function listOf(names: string | readonly string[] | undefined): readonly string[] | undefined {

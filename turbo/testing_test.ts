@@ -77,6 +77,44 @@ Deno.test("connected() waits until all are gone", async () => {
   await connected(turbo, { count: 0 });
 });
 
+const WRONG_CONNECTED: [options: unknown, message: RegExp][] = [
+  [{ nam: "ann", count: 0 }, /has no option "nam": there are name, topic, count, deadline/],
+  [{ count: NaN }, /Cannot take NaN as "count" of connected\(\): a whole number/],
+  [{ count: -1 }, /Cannot take -1 as "count"/],
+  [{ deadline: NaN }, /Cannot take NaN as "deadline"/],
+  [{ name: undefined, count: 0 }, /Cannot take undefined as "name" .* a name is needed/],
+  [{ topic: undefined, count: 0 }, /Cannot take undefined as "topic" .* a name is needed/],
+  [{ name: "ann", topic: "room", count: 0 }, /both name and topic .* one of them is needed/],
+  [null, /an object of options is needed/],
+];
+
+for (const [options, message] of WRONG_CONNECTED) {
+  Deno.test(`connected() throws at ${Deno.inspect(options)} instead of waiting`, () => {
+    assert.throws(() => void connected(new Turbo(), options as never), { message });
+  });
+}
+
+const WRONG_EXPECTED: [expected: unknown, message: RegExp][] = [
+  [{ taget: "y" }, /has no option "taget": there are action, target, content, to, topic/],
+  [{ action: undefined }, /Cannot take undefined as "action" .* a name is needed/],
+  [{ target: undefined }, /Cannot take undefined as "target"/],
+  [{ target: { all: "x" } }, /as "target" of assertStream\(\): a name is needed/],
+  [{ content: undefined }, /as "content" .* a text or a regular expression is needed/],
+  [{ to: undefined }, /Cannot take undefined as "to" .* a name, or null, is needed/],
+  [{ to: ["ann"] }, /as "to" .* a name, or null, is needed/],
+  [{ topic: undefined }, /Cannot take undefined as "topic"/],
+  [undefined, /Cannot take undefined for assertStream\(\): an object of options is needed/],
+];
+
+for (const [expected, message] of WRONG_EXPECTED) {
+  Deno.test(`assertStream() throws at ${Deno.inspect(expected)} instead of passing`, () => {
+    assert.throws(() => assertStream(remove("x"), expected as never), {
+      name: "TypeError",
+      message,
+    });
+  });
+}
+
 Deno.test("parseStreams() reads what the builders write", () => {
   const streams = [
     replace({ all: 'a[title="<&>"]' }, html`<b>\n</b>`, { morph: true }),
