@@ -236,8 +236,8 @@ export class Admission {
       else if (age >= OPENING_HOLDS_PLACE) opening.giveBack();
       else break;
     }
-    if (this.#opening.size > 0) {
-      this.#cancelSweep = this.#clock.later(() => this.#sweep(), SWEEP_INTERVAL);
+    if (this.#opening.size > 0) { // and where none was given up, which sets it too
+      this.#cancelSweep ??= this.#clock.later(() => this.#sweep(), SWEEP_INTERVAL);
     }
   }
 
