@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { quote } from "./checks.ts";
 import { memory } from "./engine.ts";
 import { append } from "./streams.ts";
 import { streamResponse } from "./request.ts";
@@ -18,17 +19,21 @@ const WRONG: Record<string, readonly [error: ErrorConstructor, values: readonly 
   turboUrl: [[TypeError, [1, null]], [RangeError, ["", "javascript:alert(1)", "http://"]]],
   secret: [[TypeError, [1, null]], [RangeError, ["", "fifteen letters"]]],
   tokenLifetime: [[TypeError, ["1", NaN, null]], [RangeError, [Infinity, 0, -1, 1e12]]],
-  allowedHosts: [[TypeError, ["a.example", [1], null]], [RangeError, [["https://a.example"], [
-    "a/b",
-  ], [""]]]],
+  allowedHosts: [
+    [TypeError, ["a.example", [1], null, ["a.example", 1]]],
+    [RangeError, [["https://a.example"], ["a/b"], [""], ["a.example", "a/b"]]],
+  ],
   allowedOrigins: [
     [TypeError, ["https://a.example", [1], null]],
-    [RangeError, [["https://a.example/"], ["a.example"], ["*"], ["null"], ["https://A.example"]]],
+    [RangeError, [["https://a.example/"], ["a.example"], ["*"], ["null"], ["https://A.example"], [
+      "ftp://a.example",
+    ]]],
   ],
   maxConnections: [[TypeError, [NaN, "10", null]], [RangeError, [0, -1, 1.5, Infinity]]],
   maxConnectionsPerAddress: [[TypeError, [NaN, "1"]], [RangeError, [0, 0.5]]],
   handshakeRate: [
-    [TypeError, [1, { burst: "1" }, { perSeconds: 1 }]],
+    [TypeError, [1, null, false, {}, { burst: "1" }, { perSeconds: 1 }]],
+    [TypeError, [{ burst: 1 }, { perSecond: 1 }, { burst: 1, perSecond: undefined }]],
     [RangeError, [{ burst: 0 }, { burst: 1, perSecond: 0 }, { burst: 1, perSecond: Infinity }]],
   ],
   openTimeout: [[TypeError, ["1", NaN]], [RangeError, [0, Infinity, 2 ** 31]]],
@@ -97,6 +102,7 @@ Deno.test("Turbo never shows a secret that is too short", () => {
     assert.match(error.message, /a text of 7 characters as secret.* at least 16/);
     return true;
   });
+  assert.throws(() => new Turbo({ secret: 1234567 as never }), /cannot take a number as secret/);
 });
 
 type Call = readonly [what: string, act: (turbo: Turbo) => unknown, error: ErrorConstructor];
@@ -121,6 +127,7 @@ const CALLS: readonly Call[] = [
   ["listeners undefined", (turbo) => turbo.listeners(undefined as never), TypeError],
   ["listeners {}", (turbo) => turbo.listeners({} as never), TypeError],
   ["listeners ''", (turbo) => turbo.listeners(""), RangeError],
+  ["listeners two", (turbo) => turbo.listeners({ topic: "a", to: "b" } as never), TypeError],
   ["canPush undefined", (turbo) => turbo.canPush(undefined as never), TypeError],
   ["canPush { topik }", (turbo) => turbo.canPush({ topik: "a" } as never), TypeError],
   ["disconnect undefined", (turbo) => turbo.disconnect(undefined as never), TypeError],
@@ -132,6 +139,7 @@ const CALLS: readonly Call[] = [
     (turbo) => turbo.head({ topics: [undefined] as never }),
     TypeError,
   ],
+  ["head topics many", (turbo) => turbo.head({ topics: Array(129).fill("a") }), RangeError],
   [
     "head as undefined",
     (turbo) => turbo.head({ topics: ["a"], as: undefined as never }),
@@ -199,8 +207,25 @@ Deno.test("Turbo takes what is right: no audience, an empty one, no page to leav
   const right = [{}, { to: [] }, { topic: [] }, { except: undefined }, {
     to: "a",
     topic: ["b", "c"],
-  }];
+  }, { to: "x".repeat(255) }];
   for (const options of right) turbo.push(stream, options);
   turbo.head({ topics: undefined as never, cursor: undefined as never });
+  turbo.head({ topics: Array(128).fill("a") });
   assert.equal(turbo.canPush(), false);
+});
+
+Deno.test("quote() shows 100 characters at most, in one line, whatever the value is", () => {
+  const cyclic: Record<string, unknown> = {};
+  cyclic["itself"] = cyclic;
+  const values: readonly [value: unknown, shown: string][] = [
+    ["a\nb", '"a\\nb"'],
+    ["x".repeat(1_000), `"${"x".repeat(100)}"`],
+    [10n ** 1_000n, `1${"0".repeat(99)}`],
+    [Array(1_000).fill(1), `[${"1,".repeat(49)}1`],
+    [undefined, "undefined"],
+    [null, "null"],
+    [cyclic, "an object"],
+    [{ toJSON: () => undefined }, "an object"],
+  ];
+  for (const [value, shown] of values) assert.equal(quote(value), shown);
 });

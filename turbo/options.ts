@@ -8,6 +8,7 @@ import {
   anything,
   callback,
   checkOptions,
+  checkValue,
   integer,
   listOf,
   milliseconds,
@@ -208,7 +209,7 @@ const CLOSE_RULES = {
  */
 export function settingsOf(options: TurboOptions): Settings {
   checkOptions("Turbo", options, RULES);
-  if (options.handshakeRate) checkOptions("handshakeRate", options.handshakeRate, RATE_RULES);
+  if (options.handshakeRate !== undefined) checkRate(options.handshakeRate);
   const given = Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),
   );
@@ -245,6 +246,13 @@ export function checkHeadOptions(options: HeadOptions): void {
 /** Checks what `close` is given. @throws {TypeError | RangeError} where it is wrong */
 export function checkCloseOptions(options: CloseOptions): void {
   checkOptions("close()", options, CLOSE_RULES);
+}
+
+// Both are needed: a bucket that knows but one of them is never empty.
+function checkRate(rate: Rate): void {
+  checkOptions("handshakeRate", rate, RATE_RULES);
+  checkValue("handshakeRate", "burst", rate.burst, RATE_RULES.burst);
+  checkValue("handshakeRate", "perSecond", rate.perSecond, RATE_RULES.perSecond);
 }
 
 function pathOf(path: string): string | undefined {
