@@ -293,6 +293,22 @@ Deno.test("A client that fails while it is being opened gives its place back", (
   fake.onerror!(new Event("error"));
 });
 
+Deno.test("Turbo.close() does not wait for a client that was closed before and does not go", async () => {
+  const { turbo, fake } = fakeSocket();
+  fake.onopen!(new Event("open"));
+  fake.onmessage!(new MessageEvent("message", { data: new Uint8Array(8) }));
+  await within(turbo.close({ window: 0, deadline: 600_000 }), "the close");
+  fake.onclose!(new CloseEvent("close"));
+});
+
+Deno.test("Turbo.close() leaves no client at its deadline, however long one takes to go", async () => {
+  const { turbo, fake, closed } = fakeSocket();
+  fake.onopen!(new Event("open"));
+  await turbo.close({ window: 0, deadline: 0 });
+  assert.equal(await closed, 1001);
+  assert.deepEqual([turbo.size, turbo.zombies], [0, 0]);
+});
+
 Deno.test("A client that goes before it is closed leaves no timer", () => {
   const { turbo, fake } = fakeSocket();
   fake.onopen!(new Event("open"));
