@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   helpText,
   hostname,
+  hosts,
   integer,
   type Options,
   origins,
@@ -147,6 +148,22 @@ const PARSERS: [string, (name: string, value: string) => unknown, [string, unkno
       "https://a/b",
       "ws://a",
       "null",
+    ]],
+    ["hosts", hosts, [
+      ["Load.example,localhost:8000 , [::1]:80", ["load.example", "localhost:8000", "[::1]:80"]],
+      [" , ", []],
+      ["a.example,", ["a.example"]],
+    ], [
+      "https://a.example",
+      "a/b",
+      "a b",
+      "a@b",
+      "a?b",
+      "a#b",
+      "a\\b",
+      ":80",
+      "a:99999",
+      "a,b/c",
     ]],
     ["path", path, [["state/log", "state/log"], ["/a b", "/a b"]], ["", "a\0b"]],
   ];
