@@ -8,7 +8,7 @@ import { connect, connected, pause, serve, until, WITH_BROWSER } from "./tests/k
 import { WITH_PROCESS, within } from "./tests/kit.ts";
 import { endApp, START_FLAGS, startApp } from "./tests/processes.ts";
 import { frame, RawSocket } from "./tests/raw.ts";
-import { html, remove, replace } from "./turbo/mod.ts";
+import { html, remove, replace, type TurboOptions } from "./turbo/mod.ts";
 import { OPEN_PAGE } from "./turbo/testing.ts";
 
 /** A sampler whose first number counts the readings. */
@@ -163,6 +163,30 @@ Deno.test("An app that knows its hosts serves them alone, and says whether it li
   await app.close(0);
 });
 
+/** What is set, and how the second and the 21st stream from one address are answered. */
+const ADDRESSES: readonly [options: TurboOptions, second: number, last: number][] = [
+  [{}, 200, 200], // behind a proxy all come from its address
+  [{ maxConnectionsPerAddress: 1 }, 503, 429],
+  [{ handshakeRate: { burst: 2, perSecond: 0.001 } }, 200, 429],
+];
+
+for (const [turbo, second, last] of ADDRESSES) {
+  Deno.test(`createApp() with ${JSON.stringify(turbo)} answers the streams of one address by ${second}, then ${last}`, async () => {
+    const app = createApp({ sampler: counting(), turbo });
+    const info = { remoteAddr: { transport: "tcp", hostname: "10.0.0.1", port: 1 } };
+    const ask = () => {
+      const headers = { Accept: "text/event-stream" };
+      return app.hono.fetch(new Request("http://localhost/turbo-stream", { headers }), info);
+    };
+    const answers = [];
+    for (let n = 0; n < 22; n++) answers.push(await ask());
+    const statuses = answers.map(({ status }) => status);
+    assert.deepEqual([statuses[0], statuses[1], statuses[21]], [200, second, last]);
+    await app.close(0);
+    await Promise.all(answers.map(({ body }) => body?.cancel()));
+  });
+}
+
 Deno.test("Every page has a strict policy and the other security headers", async () => {
   for (const path of ["/", "/page2", "/nothing"]) {
     const { headers } = (await request(path)).response;
@@ -189,13 +213,19 @@ Deno.test("GET /assets has the scripts and the stylesheet that a page names", as
 });
 
 Deno.test("An error in a page is a 500 without its text", async () => {
-  const broken = { report: () => Promise.reject(new Error("secret")) };
+  const broken = { report: () => Promise.reject(new Error("secret\nand more")) };
   const { error } = console;
-  console.error = () => {};
+  const logged: unknown[][] = [];
+  console.error = (...parts) => logged.push(parts);
   try {
     const { response, text } = await request("/", {}, createApp({ sampler: broken }));
     assert.equal(response.status, 500);
     assert.doesNotMatch(text, /secret/);
+    assert.deepEqual(
+      logged,
+      [['Cannot answer GET "/":', "secret"]],
+      "in one line, without a stack",
+    );
   } finally {
     console.error = error;
   }
@@ -282,7 +312,7 @@ Deno.test("The timer survives an error of the sampler", async () => {
     });
     await using client = await connect(server.url);
     await client.next();
-    assert.equal(logged.length, 1);
+    assert.deepEqual(logged, [["Cannot push the load averages:", "broken"]]);
   } finally {
     console.error = error;
   }

@@ -151,7 +151,8 @@ Deno.test(
       fc.string({ unit: "grapheme", minLength: 1 }),
       fc.string({ unit: fc.constantFrom(..."<>&\"'\r\n\t\0 =/`-!x"), minLength: 1 }),
     );
-    const samples = fc.sample(fc.tuple(text, text, text), { numRuns: 2_000, seed: 42 });
+    const target = text.filter((text) => !text.startsWith("#")); // which a builder takes for a selector
+    const samples = fc.sample(fc.tuple(target, text, text), { numRuns: 2_000, seed: 42 });
     const built = samples.map(([target, attribute, content]) => ({
       stream: action("custom", { target, attributes: { "data-x": attribute }, content }),
       // What neither HTML nor UTF-8 can carry becomes U+FFFD, as the standards say.

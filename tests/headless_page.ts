@@ -73,15 +73,29 @@ export interface Page {
   readonly state: string | undefined;
   /** Whether it has no connection, and none is being opened. */
   readonly isClosed: boolean;
+  /** The names of what the client has written down at its body, as `dataset` has them. */
+  readonly marks: readonly string[];
   /** Closes its connections. */
   close(): void;
+}
+
+/** By what a page is opened. The sources are the platform's where there are no others. */
+export interface PageOptions {
+  /** Its time. */
+  clock: PageClock;
+  /** What it asks is under way there. */
+  network: Network;
+  /** What it opens instead of a WebSocket, ... */
+  WebSocket?: unknown;
+  /** ... and where none opens. Default: there is none. */
+  EventSource?: unknown;
 }
 
 /** What the client needs of a browser to stay connected, and a page that can be fetched again. */
 export function openPage(
   url: string,
   cursor: string,
-  { clock, network }: { clock: PageClock; network: Network },
+  { clock, network, ...sources }: PageOptions,
 ): Page {
   const listeners: Record<string, ((event: unknown) => void)[]> = {};
   const element = (dataset: Record<string, string> = {}) => ({
@@ -153,6 +167,7 @@ export function openPage(
     setInterval: clock.setInterval,
     clearTimeout: clock.clear,
     clearInterval: clock.clear,
+    ...sources,
   };
   new Function(...Object.keys(browser), CLIENT)(...Object.values(browser));
   return {
@@ -161,6 +176,9 @@ export function openPage(
     },
     get state() {
       return root.dataset["turboStream"];
+    },
+    get marks() {
+      return Object.keys(body.dataset);
     },
     get isClosed() {
       return sockets.size === 0;

@@ -98,7 +98,9 @@ Deno.test("A visitor that does not open gives its place back after a second, and
   const { admission, clock, admit, refused } = start({ maxConnections: 2 });
   const [late, never] = [admit("late"), admit("never")];
   assert.equal((refused("eve") as Response).status, 503);
-  await clock.advance(1_250);
+  await clock.advance(999);
+  assert.equal(admission.taken, 2);
+  await clock.advance(1);
   assert.equal(admission.taken, 0);
   const eve = admit("eve");
   assert.deepEqual([eve.opened(), late.opened(), admission.taken], [undefined, undefined, 2]);
@@ -112,9 +114,9 @@ Deno.test("A visitor that never opens is given up after openTimeout, and nothing
   const never = admit("never");
   let late = 0;
   never.onLate = () => late++;
-  await clock.advance(4_750);
+  await clock.advance(4_999);
   assert.equal(late, 0);
-  await clock.advance(500);
+  await clock.advance(1);
   assert.deepEqual([late, admission.taken, clock.pending], [1, 0, 0]);
 });
 
@@ -135,6 +137,36 @@ Deno.test("Admission has one timer however many do not open, and keeps 10,000 of
   assert.equal(clock.pending, 0);
 });
 
+Deno.test("A visitor that opens late takes a place of its own address", async () => {
+  const { clock, ask } = start({ maxConnectionsPerAddress: 1 });
+  const from = (address: string) => ask({}, { address }) as Visitor;
+  const [late, other] = [from("a"), from("b")];
+  await clock.advance(1_000);
+  assert.equal(from("a").opened(), undefined);
+  assert.deepEqual([late.opened(), other.opened()], [CLOSE.noPlace, undefined]);
+});
+
+Deno.test("Admission has one timer however many it gives up, and none when nobody is left", async () => {
+  const { clock, admit } = start({ openTimeout: 1_000 });
+  for (const name of ["a", "b", "c", "d"]) {
+    admit(name);
+    await clock.advance(500);
+  }
+  assert.equal(clock.pending, 1, "a and b are given up, c and d are being opened");
+  await clock.advance(1_000);
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("Admission watches over one that comes after all have opened", async () => {
+  const { clock, admit } = start({ openTimeout: 1_000 });
+  admit("first").opened();
+  assert.equal(clock.pending, 0);
+  let late = 0;
+  admit("second").onLate = () => late++;
+  await clock.advance(1_000);
+  assert.equal(late, 1);
+});
+
 Deno.test("Admission.giveUp() gives up all that are being opened", () => {
   const { admission, clock, admit } = start();
   let late = 0;
@@ -144,14 +176,31 @@ Deno.test("Admission.giveUp() gives up all that are being opened", () => {
 });
 
 Deno.test("Admission answers 429 to one address that connects too often, and to no other", async () => {
-  const { clock, ask, status } = start({ maxConnections: 100 });
+  const handshakeRate = { burst: 3, perSecond: 2 };
+  const { clock, ask, status } = start({ maxConnections: 100, handshakeRate });
   const from = (address?: string) => status({}, { address });
-  assert.deepEqual(Array.from({ length: 21 }, () => from("a")), [...Array(20).fill(200), 429]);
+  assert.deepEqual(Array.from({ length: 4 }, () => from("a")), [200, 200, 200, 429]);
   assert.equal(from("b"), 200);
   for (let n = 0; n < 30; n++) assert.equal(from(), 200, "no address is given");
-  assert.match((ask({}, { address: "a" }) as Response).headers.get("Retry-After")!, /^\d+$/);
-  await clock.advance(2_000);
+  const { headers } = ask({}, { address: "a" }) as Response;
+  assert.match(headers.get("Retry-After")!, /^([1-9]|10)$/);
+  await clock.advance(1_000);
   assert.deepEqual(Array.from({ length: 3 }, () => from("a")), [200, 200, 429]);
+});
+
+Deno.test("Admission counts no handshake that it refuses, so no foreign page uses up those of its visitor", () => {
+  const { status } = start({ handshakeRate: { burst: 1, perSecond: 1 } });
+  const address = "a";
+  assert.equal(status({ Origin: "https://evil.example" }, { address }), 403);
+  assert.equal(status({ Accept: "text/html" }, { address }), 426);
+  assert.equal(status({}, { address }), 200);
+  assert.equal(status({}, { address }), 429);
+});
+
+Deno.test("Admission answers 404 where there is no stream, and 421 to a foreign host all the same", () => {
+  const { status } = start({ isOff: true, allowedHosts: ["load.example"] });
+  assert.equal(status({ Host: "load.example" }), 404);
+  assert.equal(status({ Host: "evil.example" }), 421);
 });
 
 Deno.test("Admission answers 421 to a host that is not allowed, whatever its Origin", () => {
@@ -184,6 +233,7 @@ const ORIGINS: readonly [headers: Record<string, string>, status: number][] = [
   [{ Origin: "https://a.example", "Sec-Fetch-Site": "cross-site" }, 200],
   [{ Origin: "https://b.example" }, 403],
   [{ Origin: "null" }, 403],
+  [{ Origin: "h.example" }, 403],
   [{ Origin: "https://a.example/" }, 403],
   [{ "Sec-Fetch-Site": "cross-site" }, 403],
   [{ "Sec-Fetch-Site": "same-origin" }, 200],
@@ -198,8 +248,19 @@ Deno.test("Admission lets in our own pages, those of allowed origins, and progra
   }
 });
 
+Deno.test("A visitor has the foreign origin that its page is of, as browsers write it", () => {
+  const { ask } = start({ allowedOrigins: ["https://a.example"] });
+  const originOf = (Origin?: string) =>
+    (ask({ Host: "h.example", ...(Origin && { Origin }) }) as Visitor).origin;
+  assert.equal(originOf("https://a.example"), "https://a.example");
+  assert.equal(originOf("HTTPS://A.example:443"), "https://a.example");
+  assert.deepEqual([originOf("http://h.example"), originOf()], [undefined, undefined]);
+});
+
 Deno.test("Admission tells of each refused origin once, with both names and the option to set", () => {
   const { status, told } = start();
+  status({ Host: "h.example", "Sec-Fetch-Site": "cross-site" });
+  assert.deepEqual(told, [], "one that names no origin");
   for (const Origin of ["https://b.example", "https://b.example", "https://c.example"]) {
     status({ Host: "h.example", Origin });
   }

@@ -12,7 +12,9 @@ Deno.test("audienceOf() keeps readers and topics apart, and is everyone only whe
     [{ topic: [] }, []],
   ];
   for (const [options, to] of audiences) assert.deepEqual(audienceOf(options).to, to);
-  assert.equal(audienceOf({ except: "page-1" }).except, "page-1");
+  for (const options of [{}, { to: "ann" }, { topic: "a" }]) {
+    assert.equal(audienceOf({ ...options, except: "page-1" }).except, "page-1");
+  }
 });
 
 Deno.test("whomOf() is the inverse of nameOf()", () => {

@@ -131,6 +131,7 @@ Deno.test("Turbo never shows a secret that is too short", () => {
     assert.match(error.message, /a text of 7 characters as "secret".* at least 16/);
     return true;
   });
+  assert.throws(() => new Turbo({ secret: 1234567 as never }), /Cannot take a number as "secret"/);
 });
 
 type Call = readonly [what: string, act: (turbo: Turbo) => unknown, error: ErrorConstructor];
@@ -163,6 +164,7 @@ const CALLS: readonly Call[] = [
   ["listeners undefined", (turbo) => turbo.listeners(undefined as never), TypeError],
   ["listeners {}", (turbo) => turbo.listeners({} as never), TypeError],
   ["listeners ''", (turbo) => turbo.listeners(""), RangeError],
+  ["listeners two", (turbo) => turbo.listeners({ topic: "a", to: "b" } as never), TypeError],
   ["canPush undefined", (turbo) => turbo.canPush(undefined as never), TypeError],
   ["canPush { topik }", (turbo) => turbo.canPush({ topik: "a" } as never), TypeError],
   ["disconnect undefined", (turbo) => turbo.disconnect(undefined as never), TypeError],
@@ -174,6 +176,7 @@ const CALLS: readonly Call[] = [
     (turbo) => turbo.head({ topics: [undefined] as never }),
     TypeError,
   ],
+  ["head topics many", (turbo) => turbo.head({ topics: Array(129).fill("a") }), RangeError],
   [
     "head as undefined",
     (turbo) => turbo.head({ topics: ["a"], as: undefined as never }),
@@ -241,9 +244,10 @@ Deno.test("Turbo takes what is right: no audience, an empty one, no page to leav
   const right = [{}, { to: [] }, { topic: [] }, { except: undefined }, {
     to: "a",
     topic: ["b", "c"],
-  }];
+  }, { to: "x".repeat(255) }];
   for (const options of right) turbo.push(stream, options);
   turbo.head({ topics: undefined as never, cursor: undefined as never });
+  turbo.head({ topics: Array(128).fill("a") });
   assert.equal(turbo.canPush(), false);
 });
 
@@ -290,4 +294,20 @@ Deno.test("A list with holes is no list of names", () => {
 
 Deno.test("quote() lets nothing of a value act on a terminal or a log", () => {
   assert.equal(quote("a\n\u001b[31m\u009b\u2028"), '"a\\n\\u001b[31m\\u009b\\u2028"');
+});
+
+Deno.test("quote() shows 100 characters at most, in one line, whatever the value is", () => {
+  const cyclic: Record<string, unknown> = {};
+  cyclic["itself"] = cyclic;
+  const values: readonly [value: unknown, shown: string][] = [
+    ["a\nb", '"a\\nb"'],
+    ["x".repeat(1_000), `"${"x".repeat(100)}"`],
+    [10n ** 1_000n, `1${"0".repeat(99)}`],
+    [Array(1_000).fill(1), `[${"1,".repeat(49)}1`],
+    [undefined, "undefined"],
+    [null, "null"],
+    [cyclic, "an object"],
+    [{ toJSON: () => undefined }, "an object"],
+  ];
+  for (const [value, shown] of values) assert.equal(quote(value), shown);
 });

@@ -335,3 +335,13 @@ Deno.test("Turbo works the same over an engine that orders later and elsewhere",
   assert.doesNotMatch(texts[1]!, /<li>/);
   for (const text of texts) assert.match(text, /<b id="box">2<\/b>/, "rendered when it was sent");
 });
+
+Deno.test("Turbo has its pages fetch themselves where its engine has lost the order", async () => {
+  const engine = new Elsewhere();
+  const turbo = new Turbo({ engine });
+  const headers = { Accept: "text/event-stream" };
+  const answer = turbo.connect(new Request("http://localhost/turbo-stream", { headers }));
+  engine.copy.restart();
+  await turbo.close({ window: 0 });
+  assert.match(await answer.text(), /<turbo-stream action="refresh">/);
+});

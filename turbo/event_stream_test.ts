@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { serveStream, until, within } from "../tests/kit.ts";
-import { EventStreamCarrier } from "./event_stream.ts";
+import type { Visitor } from "./admission.ts";
+import { EventStreamCarrier, openEventStream } from "./event_stream.ts";
 import { html } from "./html.ts";
 import { CLOSE } from "./protocol.ts";
 import { append } from "./streams.ts";
@@ -118,6 +119,43 @@ Deno.test("EventStreamCarrier counts what waits, and nothing after its end", asy
   const text = await new Response(stream.body).text();
   assert.match(text, /data: é\n\nevent: away\ndata:\n\n$/);
   assert.equal(new TextEncoder().encode(text.replace("event: away\ndata:\n\n", "")).length, bytes);
+});
+
+Deno.test("EventStreamCarrier takes nothing, and does not throw, after its reader has gone", async () => {
+  let closed = 0;
+  const stream = carrier(() => closed++);
+  await stream.body.cancel();
+  assert.equal(stream.send([{ cursor: "e.1", html: "late" }]), 0);
+  for (const close of [CLOSE.sentAway, CLOSE.again, CLOSE.tooSlow]) stream.close(close);
+  assert.equal(closed, 1);
+});
+
+for (
+  const [name, close, isTaken, fails] of [
+    ["is too slow", CLOSE.tooSlow, false, true],
+    ["is to come back and has not taken it", CLOSE.again, false, true],
+    ["is to come back and has taken all before", CLOSE.again, true, false],
+    ["is sent away", CLOSE.sentAway, false, false],
+  ] as const
+) {
+  Deno.test(`EventStreamCarrier ${fails ? "drops" : "keeps"} what waits for a reader that ${name}`, async () => {
+    const stream = carrier();
+    stream.send([{ cursor: "e.1", html: "waits" }]);
+    const reader = stream.body.getReader();
+    if (isTaken) await reader.read();
+    stream.close(close);
+    const rest = async () => {
+      while (!(await reader.read()).done);
+    };
+    if (fails) await assert.rejects(rest(), (error) => /takes nothing/.test(String(error)));
+    else await rest();
+  });
+}
+
+Deno.test("openEventStream() opens none for a visitor that may not stay", () => {
+  const visitor = { opened: () => CLOSE.noPlace } as Visitor;
+  const options = { readers: undefined as never, highWaterMark: 1, lifetime: 1_000 };
+  assert.throws(() => openEventStream(visitor, options), /Too many connections/);
 });
 
 Deno.test("SSE ends after its lifetime, about, and goes on by Last-Event-ID without a loss", async () => {

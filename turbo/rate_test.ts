@@ -46,3 +46,11 @@ Deno.test("AddressBuckets remember 10,000 addresses at most", () => {
   for (let n = 0; n < 11_000; n++) buckets.take(`${n}`);
   assert.equal(buckets.size, 10_000);
 });
+
+Deno.test("AddressBuckets forget first whoever came longest ago", () => {
+  const buckets = new AddressBuckets({ burst: 2, perSecond: 1 }, new TestClock());
+  for (let n = 0; n < 10_000; n++) buckets.take(`${n}`);
+  buckets.take("0"); // its second time, and the last that it may
+  buckets.take("new");
+  assert.equal(buckets.take("0"), false, "it is still known");
+});

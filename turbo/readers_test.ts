@@ -15,7 +15,7 @@ const item = (n: number) => append("list", html`<li>${n}</li>`);
 
 /** A carrier whose reader takes everything at once, unless it has been stopped. */
 class TestCarrier implements Carrier {
-  readonly endsLater = true;
+  endsLater = true;
   /** What its reader has got, one list a message. */
   readonly received: string[][] = [];
   readonly waiting: (readonly Message[])[] = [];
@@ -323,6 +323,7 @@ Deno.test("A token that does not hold is answered by the marker and one refresh"
   readers.resume(one.connection, { cursor: log.cursor, token: "bad" });
   assert.deepEqual(one.received, [[item(1)], [REFRESH]]);
   assert.equal(one.connection.position, undefined);
+  assert.equal(readers.listeners("ann"), 1, "its own name is not in question");
 });
 
 Deno.test("A token that does not hold is answered by a refresh also from a page that is ahead", async () => {
@@ -347,6 +348,19 @@ Deno.test("Readers.restart() has each page fetch itself once, spread over a seco
   assert(half > 5 && half < 45, `${half} of 50 after half a second`);
   await clock.advance(500);
   for (const { received } of all) assert.deepEqual(received, [[REFRESH]]);
+});
+
+Deno.test("Readers.revoke() has the pages of a topic fetch themselves, spread over a second, and no other", async () => {
+  const { clock, readers, join } = start();
+  const all = Array.from({ length: 50 }, () => join(["#room"]));
+  const other = join(["#attic"]);
+  readers.revoke("#room");
+  await clock.advance(500);
+  const half = all.filter(({ received }) => received.length > 0).length;
+  assert(half > 5 && half < 45, `${half} of 50 after half a second`);
+  await clock.advance(500);
+  for (const { received } of all) assert.deepEqual(received, [[REFRESH]]);
+  assert.deepEqual(other.received, []);
 });
 
 Deno.test("Readers.restart() spreads the pages of a busy app too", async () => {
@@ -422,6 +436,89 @@ Deno.test("A socket that throws at its first message is no connection any more, 
     readers.remove(connection);
     assert.deepEqual([released, readers.zombies], [1, 0]);
   }
+});
+
+Deno.test("Readers call onChange once when a connection comes and once when it goes, also one without a name", () => {
+  const changes: (readonly string[])[] = [];
+  const { log, readers, join } = start({ onChange: (names) => changes.push(names) });
+  for (const since of [undefined, log.cursor]) {
+    for (const as of [[], ["ann"]]) {
+      const one = join(as, { since });
+      assert.deepEqual(changes.splice(0), [as], "it has come");
+      readers.resume(one.connection, { cursor: log.cursor });
+      assert.deepEqual(changes.splice(0), [], "nothing has changed");
+      readers.forget(one.connection);
+      assert.deepEqual(changes.splice(0), [as], "it is closed");
+      readers.remove(one.connection);
+      assert.deepEqual(changes.splice(0), [], "it has gone long ago");
+    }
+  }
+});
+
+Deno.test("Readers.refuse() makes no reader of a connection, and keeps its place until it is gone", () => {
+  const { readers } = start();
+  let released = 0;
+  const visitor = { ...visitorOf(["ann"]), release: () => released++ };
+  const connection = readers.refuse(new TestCarrier(), visitor);
+  assert.deepEqual([readers.size, readers.listeners("ann"), readers.zombies], [0, 0, 1]);
+  assert.equal(connection.hasEnded, true);
+  assert.equal(released, 0);
+  readers.remove(connection);
+  assert.deepEqual([released, readers.zombies], [1, 0]);
+});
+
+Deno.test("Readers.forget() keeps the place of a connection that ends later, and of no other", () => {
+  for (const [endsLater, zombies] of [[true, 1], [false, 0]] as const) {
+    const { readers, join } = start();
+    let released = 0;
+    const one = join([], { release: () => released++ });
+    one.endsLater = endsLater;
+    readers.forget(one.connection);
+    assert.deepEqual([readers.size, readers.zombies, released], [0, zombies, 1 - zombies]);
+  }
+});
+
+Deno.test("Readers count what waits for a connection that was closed and has not gone", () => {
+  const { log, readers, push, join } = start();
+  const one = join(["ann"]);
+  one.isStopped = true;
+  push(item(1));
+  readers.resume(one.connection, { cursor: log.cursor });
+  const { buffered } = readers;
+  assert(buffered > 0);
+  readers.disconnect("ann");
+  assert.deepEqual([readers.zombies, readers.buffered], [1, buffered]);
+  readers.remove(one.connection);
+  assert.equal(readers.buffered, 0);
+});
+
+Deno.test("Readers leave alone a connection that has ended", () => {
+  const { log, readers, push, join } = start();
+  const one = join();
+  readers.remove(one.connection);
+  push(item(1));
+  readers.sendBack(one.connection);
+  assert.equal(readers.resume(one.connection, { cursor: log.cursor }), true);
+  assert.deepEqual([one.closed, one.received], [undefined, []]);
+});
+
+Deno.test("A page that asks without its id keeps the one that it had", async () => {
+  const { log, readers, push, join } = start();
+  const one = join([], { page: "me" });
+  readers.resume(one.connection, { cursor: log.cursor });
+  push(item(1), { except: "me" });
+  await turn();
+  assert.deepEqual(one.received, []);
+});
+
+Deno.test("Readers have the log forget what is too old, at a heartbeat", async () => {
+  const { clock, log, push, join } = start();
+  join();
+  push(item(1));
+  await clock.advance(15 * 60 * 1000);
+  assert.equal(log.size, 1);
+  await clock.advance(1_000);
+  assert.equal(log.size, 0);
 });
 
 Deno.test("A reader that stops is dropped also when nothing more is owed to it", async () => {

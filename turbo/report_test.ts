@@ -23,6 +23,11 @@ const FAULTS: Record<string, () => unknown> = {
   "gives back what rejects": () => ({
     then: (_: unknown, reject: (error: Error) => void) => reject(new Error("wrong")),
   }),
+  "gives back what rejects twice": () => ({
+    then(_: unknown, reject: (error: Error) => void) {
+      for (const text of ["wrong", "again"]) reject(new Error(text));
+    },
+  }),
   "gives back what throws when it is looked at": () => ({
     get then() {
       throw new Error("wrong");
@@ -38,3 +43,12 @@ for (const [fault, callback] of Object.entries(FAULTS)) {
     assert.deepEqual(reported, ["wrong"]);
   });
 }
+
+Deno.test("reporting() reports nothing of a callback that succeeds, and gives it its arguments", async () => {
+  const given: unknown[] = [];
+  const report = (error: unknown) => assert.fail(reasonOf(error));
+  reporting((...args: number[]) => void given.push(args), report)(1, 2);
+  reporting(() => Promise.resolve("done"), report)();
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual(given, [[1, 2]]);
+});

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { acceptsStream, connectionId, remove, requestedFrame, streamResponse } from "./mod.ts";
-import { hasValidHost } from "./request.ts";
+import { hasValidHost, isAllowedHost, isSecure } from "./request.ts";
 
 const STREAM = "text/vnd.turbo-stream.html";
 
@@ -100,4 +100,31 @@ Deno.test("streamResponse() throws on what is no stream, and a promise that reje
     message: /^Cannot answer with undefined: one <turbo-stream> element .* is needed$/,
   });
   await new Promise((resolve) => setTimeout(resolve)); // a rejection nobody handles fails the test
+});
+
+Deno.test("isAllowedHost() goes by the URL where there is no Host", () => {
+  const request = new Request("http://load.example:8000/");
+  assert(isAllowedHost(request, ["load.example"]));
+  assert(!isAllowedHost(request, ["evil.example"]));
+});
+
+/** What a proxy says, the scheme of the request itself, and whether a browser sees TLS. */
+const SCHEMES: readonly [forwarded: string | undefined, scheme: string, secure: boolean][] = [
+  [undefined, "http", false],
+  [undefined, "https", true],
+  ["https", "http", true],
+  ["http", "https", false],
+  ["HTTPS", "http", true],
+  ["https ,http", "http", true],
+  ["http, https", "http", false],
+  ["", "https", false],
+];
+
+Deno.test("isSecure() goes by the first proxy, and by the request where there is none", () => {
+  for (const [forwarded, scheme, secure] of SCHEMES) {
+    const headers = new Headers();
+    if (forwarded !== undefined) headers.set("X-Forwarded-Proto", forwarded);
+    const request = new Request(`${scheme}://localhost/`, { headers });
+    assert.equal(isSecure(request), secure, `${forwarded} at ${scheme}`);
+  }
 });

@@ -14,15 +14,18 @@ Deno.test("capture() returns what a block pushed, and still delivers it", async 
     await Promise.resolve();
     turbo.push([remove("a"), append("b", html`<p>1</p>`)], { to: "ann" });
     turbo.push(() => refresh(), { except: "page" });
+    turbo.push(remove("c"), { topic: "room" });
   });
   turbo.push(remove("after"));
-  assert.deepEqual(pushed.map(({ to, except, count }) => ({ to, except, count })), [
-    { to: ["ann"], except: undefined, count: 1 },
-    { to: undefined, except: "page", count: 1 },
+  assert.deepEqual(pushed.map(({ to, topic, except, count }) => ({ to, topic, except, count })), [
+    { to: ["ann"], topic: undefined, except: undefined, count: 1 },
+    { to: undefined, topic: undefined, except: "page", count: 1 },
+    { to: undefined, topic: ["room"], except: undefined, count: 0 },
   ]);
   assert.deepEqual(pushed.map(({ streams }) => streams.map(({ action }) => action)), [
     ["remove", "append"],
     ["refresh"],
+    ["remove"],
   ]);
   assert.match(await reader.next(), /before/);
   assert.match(await reader.next(), /target="a"/);
@@ -63,6 +66,17 @@ Deno.test("connected() gives up at its deadline and says what there is", async (
   await assert.rejects(
     connected(turbo, { name: "ann", deadline: 20 }),
     /20 ms in vain for 1 connections listening to "ann": there are 0/,
+  );
+});
+
+Deno.test("connected() counts those who listen to a topic", async () => {
+  const turbo = new Turbo();
+  await using server = serve((request) => turbo.connect(request, { as: "room" }));
+  await using _reader = await connect(server.url);
+  await connected(turbo, { name: "room" });
+  await assert.rejects(
+    connected(turbo, { topic: "room", deadline: 20 }),
+    /listening to \{"topic":"room"\}: there are 0/,
   );
 });
 
@@ -166,6 +180,16 @@ Deno.test("assertStream() finds a stream by what is asked, and shows what there 
   ) {
     assert.throws(() => assertStream(pushed, other), /there were 1:\n {2}append list to ann milk/);
   }
+});
+
+Deno.test("assertStream() tells a topic from a reader, and both from everyone", async () => {
+  const turbo = new Turbo();
+  const pushed = await capture(turbo, () => turbo.push(remove("x"), { topic: ["ann", "bob"] }));
+  assertStream(pushed, { topic: "bob" });
+  for (const other of [{ topic: "eve" }, { to: "ann" }, { to: null }]) {
+    assert.throws(() => assertStream(pushed, other), /remove x topic ann, bob/);
+  }
+  assertStream(await capture(turbo, () => turbo.push(remove("x"))), { to: null });
 });
 
 Deno.test("assertNothingPushed() passes where nothing was", async () => {

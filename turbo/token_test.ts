@@ -3,7 +3,7 @@ import { createHmac } from "node:crypto";
 import { connect, connected, serve, type TestClient, within } from "../tests/kit.ts";
 import { append, html, Turbo, type TurboOptions } from "./mod.ts";
 import { parseFrame, PROTOCOL, REFRESH, sinceOf } from "./protocol.ts";
-import { sign, verify } from "./token.ts";
+import { sign, Signer, verify } from "./token.ts";
 
 const SECRET = "a secret of these tests";
 const HOUR = 60 * 60 * 1000;
@@ -59,6 +59,7 @@ const bad: Record<string, string> = {
   "other purpose": forge(JSON.stringify({ ...payload, purpose: "password-reset" })),
   "no purpose": forge(JSON.stringify({ ...payload, purpose: undefined })),
   "other reader": grant({ reader: "bob" }),
+  "a reader of another kind": forge(JSON.stringify({ ...payload, reader: 1 })),
   "blank": "%20",
   "a dot": ".",
   "three parts": `${good}.${good}`,
@@ -274,4 +275,23 @@ Deno.test("Turbo.head() says so too after a token of a stranger was looked at", 
   await reader.next();
   turbo.head({ topics: ["a"] });
   assert.equal(notices.length, 1);
+});
+
+Deno.test("Signer signs with the secret that is set, also where an engine has kept another", () => {
+  const options = { path: "/a", lifetime: HOUR, onNotice() {} };
+  const said = { topics: ["a"], reader: undefined, from: "e.1" };
+  const signer = new Signer({ ...options, secret: "x".repeat(16) });
+  signer.kept = "a secret of an engine";
+  assert(verify(signer.sign(said), "x".repeat(16)));
+  const other = new Signer({ ...options, secret: undefined });
+  other.kept = "a secret of an engine";
+  assert(verify(other.sign(said), "a secret of an engine"));
+});
+
+Deno.test("Turbo.head() signs for the lifetime that is set", () => {
+  const turbo = new Turbo({ secret: "x".repeat(16), tokenLifetime: HOUR });
+  const before = Date.now();
+  const [, token] = /data-token="([^"]+)"/.exec(String(turbo.head({ topics: ["a"] })))!;
+  const { expires } = verify(token!, "x".repeat(16))!;
+  assert(before + HOUR <= expires && expires <= Date.now() + HOUR, `${expires - before} ms`);
 });

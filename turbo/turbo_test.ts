@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { HANDSHAKE } from "../tests/raw.ts";
 import { connect, serve, until, within } from "../tests/kit.ts";
 import { html } from "./html.ts";
+import { memory } from "./engine.ts";
 import { append, replace, type Stream } from "./streams.ts";
+import { verify } from "./token.ts";
 import { Turbo } from "./turbo.ts";
 
 Deno.test("Turbo.push() reaches every plain client with the same bytes", async () => {
@@ -220,6 +222,65 @@ Deno.test("Turbo.head() is the same on every page but for its meta", () => {
     scripts(turbo.head({ cursor: "a.1" })),
     scripts(turbo.head({ cursor: "a.2", topics: ["t"] })),
   );
+});
+
+Deno.test("Turbo.head() signs topics from the cursor that it is given, not from the newest", () => {
+  const secret = "a secret of this test";
+  const turbo = new Turbo({ secret });
+  const { cursor } = turbo;
+  turbo.push(append("a", "1"));
+  const head = String(turbo.head({ cursor, topics: ["room"] }));
+  const [, token = ""] = /data-token="([^"]+)"/.exec(head)!;
+  assert.equal(verify(token, secret)!.from, cursor);
+});
+
+const events = () => new Request("http://localhost/", { headers: { Accept: "text/event-stream" } });
+
+Deno.test("Turbo.connect() answers 404 where there is no stream", () => {
+  assert.equal(new Turbo({ path: null }).connect(events()).status, 404);
+});
+
+Deno.test("Turbo.close() refuses at once whoever comes, and resolves after its engine has closed", async () => {
+  const order: string[] = [];
+  const engine = Object.assign(memory(), {
+    async close() {
+      await Promise.resolve();
+      order.push("engine");
+    },
+  });
+  const turbo = new Turbo({ engine });
+  const closed = turbo.close().then(() => order.push("close"));
+  assert.equal(turbo.connect(events()).status, 503);
+  await closed;
+  assert.deepEqual(order, ["engine", "close"]);
+});
+
+Deno.test("Turbo goes on when a callback throws, and reports it to onError or, where that fails, in one line", async () => {
+  const { error } = console;
+  const written: unknown[][] = [];
+  console.error = (...parts) => written.push(parts);
+  const fail = (text: string) => {
+    throw new Error(`${text}\nand more`);
+  };
+  try {
+    const turbo = new Turbo({
+      onChange: () => fail("change"),
+      onNotice: () => fail("notice"),
+      onError: (message) => fail(`error at ${message}`),
+    });
+    turbo.head({ topics: ["a"] });
+    await turbo.connect(events()).body!.cancel();
+    assert.equal(turbo.size, 0);
+  } finally {
+    console.error = error;
+  }
+  const line = (what: string) => [
+    `on${what} failed:`,
+    what.toLowerCase(),
+    "and onError failed:",
+    `error at on${what} failed:`,
+  ];
+  assert.deepEqual(written, [line("Notice"), line("Change"), line("Change")]);
 });
 
 Deno.test("Turbo.close() tells everyone, lets nobody in and resolves", async () => {

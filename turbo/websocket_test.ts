@@ -253,14 +253,83 @@ Deno.test("A binary message is refused with 1003", async () => {
   assert.equal((await within(client.closed, "the close")).code, 1003);
 });
 
-Deno.test("A client that is refused is sent nothing more, and is no reader, though it does not go", async () => {
+/** A socket that a test opens and ends, of the only place that there is. */
+function fakeSocket() {
   const sent: unknown[] = [];
-  const { promise: closed, resolve: close } = Promise.withResolvers<void>();
-  const socket = { bufferedAmount: 0, send: (data: unknown) => sent.push(data), close };
+  const { promise: closed, resolve } = Promise.withResolvers<number>();
+  const socket = { bufferedAmount: 0, send: (data: unknown) => sent.push(data), close: resolve };
   const fake = socket as unknown as WebSocket;
-  const turbo = new Turbo({ upgrade: () => ({ socket: fake, response: new Response() }) });
-  const request = new Request("http://localhost/turbo-stream", { headers: HANDSHAKE });
-  turbo.connect(request, { as: "ann" });
+  const turbo = new Turbo({
+    maxConnections: 1,
+    upgrade: () => ({ socket: fake, response: new Response() }),
+  });
+  const connect = () =>
+    turbo.connect(
+      new Request("http://localhost/turbo-stream", { headers: HANDSHAKE }),
+      { as: "ann" },
+    ).status;
+  assert.equal(connect(), 200);
+  return { turbo, fake, sent, closed, connect };
+}
+
+Deno.test("A client that is sent away while it is being opened is closed, and keeps its place until it goes", async () => {
+  const { turbo, fake, sent, closed, connect } = fakeSocket();
+  turbo.disconnect("ann");
+  fake.onopen!(new Event("open"));
+  assert.deepEqual([turbo.size, turbo.zombies], [0, 1]);
+  assert.equal(fake.onmessage, null, "what it sends is not looked at");
+  assert.equal(await within(closed, "the server to close it"), 4001);
+  assert.deepEqual([sent, connect()], [[], 503]);
+  fake.onclose!(new CloseEvent("close"));
+  assert.deepEqual([turbo.zombies, connect()], [0, 200]);
+  fake.onclose!(new CloseEvent("close"));
+});
+
+Deno.test("A client that fails while it is being opened gives its place back", () => {
+  const { fake, connect } = fakeSocket();
+  assert.equal(connect(), 503);
+  fake.onerror!(new Event("error"));
+  assert.equal(connect(), 200);
+  fake.onerror!(new Event("error"));
+});
+
+Deno.test("Turbo.close() does not wait for a client that was closed before and does not go", async () => {
+  const { turbo, fake } = fakeSocket();
+  fake.onopen!(new Event("open"));
+  fake.onmessage!(new MessageEvent("message", { data: new Uint8Array(8) }));
+  await within(turbo.close({ window: 0, deadline: 600_000 }), "the close");
+  fake.onclose!(new CloseEvent("close"));
+});
+
+Deno.test("Turbo.close() leaves no client at its deadline, however long one takes to go", async () => {
+  const { turbo, fake, closed } = fakeSocket();
+  fake.onopen!(new Event("open"));
+  await turbo.close({ window: 0, deadline: 0 });
+  assert.equal(await closed, 1001);
+  assert.deepEqual([turbo.size, turbo.zombies], [0, 0]);
+});
+
+Deno.test("A client that goes before it is closed leaves no timer", () => {
+  const { turbo, fake } = fakeSocket();
+  fake.onopen!(new Event("open"));
+  fake.onmessage!(new MessageEvent("message", { data: new Uint8Array(8) }));
+  assert.equal(turbo.zombies, 1);
+  fake.onclose!(new CloseEvent("close"));
+});
+
+Deno.test("A client that opens after it was given up is closed with 1013, and its socket holds nothing else", async () => {
+  const { turbo, fake, sent, closed } = fakeSocket();
+  await turbo.close({ window: 0, deadline: 0 });
+  assert.deepEqual([fake.onmessage, fake.onclose, fake.onerror], [null, null, null]);
+  const open = new Event("open");
+  Object.defineProperty(open, "target", { value: fake });
+  fake.onopen!(open);
+  assert.equal(await within(closed, "the server to close it"), 1013);
+  assert.deepEqual([turbo.size, turbo.zombies, sent], [0, 0, []]);
+});
+
+Deno.test("A client that is refused is sent nothing more, and is no reader, though it does not go", async () => {
+  const { turbo, fake, sent, closed } = fakeSocket();
   fake.onopen!(new Event("open"));
   assert.equal(turbo.size, 1);
   fake.onmessage!(new MessageEvent("message", { data: new Uint8Array(8) }));
