@@ -156,7 +156,7 @@ export class LoadSampler {
 
   #fail(error: unknown): void {
     const failure = error instanceof Error ? error.message : String(error);
-    if (failure !== this.#failure) console.error("Cannot read the load averages:", error);
+    if (failure !== this.#failure) console.error(`Cannot read the load averages: ${failure}`);
     this.#failure = failure;
   }
 }

@@ -23,6 +23,12 @@ export interface ServeOptions {
    * it again. Default 0: no limit.
    */
   maxMemory?: number;
+  /**
+   * Milliseconds for which it can accept no connection, or not even read its memory, for lack of file
+   * descriptors, after which it stops within two seconds, with code 3: Deno never gives back those of
+   * handshakes of WebSockets that were reset. Default 30,000.
+   */
+  acceptTimeout?: number;
   /** Where it says what happens. Default `console`. */
   log?: Pick<Console, "log" | "error">;
   /** Listens. Default `Deno.serve`. */
@@ -71,13 +77,15 @@ const ONE_KEY_PRESS = 50;
 const DRAIN_SHARE = 0.9;
 /** Milliseconds between two looks at the memory, and to the end where it runs out. */
 const MEMORY_CHECK_INTERVAL = 500;
-const MEMORY_DEADLINE = 2_000;
+const RESOURCES_DEADLINE = 2_000;
 /** The longest time that a timer takes, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
 /** Those that ask a process to end. */
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
-/** The exit code where the memory runs out. */
-const OUT_OF_MEMORY = 3;
+/** The exit code where memory or file descriptors run out. */
+const OUT_OF_RESOURCES = 3;
+/** Milliseconds without a request at work after which a shutdown waits no longer. */
+const GRACE = 200;
 
 /**
  * Listens, and says where. On SIGINT and SIGTERM it drains and shuts down; a second signal ends it
@@ -113,6 +121,7 @@ export function serve(
     drain = () => Promise.resolve(),
     deadline = 10_000,
     maxMemory = 0,
+    acceptTimeout = 30_000,
     log = console,
     listen = Deno.serve,
     signals = Deno,
@@ -120,13 +129,31 @@ export function serve(
   } = options;
   checkRange("deadline", deadline);
   checkRange("maxMemory", maxMemory);
+  checkRange("acceptTimeout", acceptTimeout);
+  let atWork = 0;
   const listener = new Listener((port) => {
-    return listen({ port, hostname, tcpBacklog: BACKLOG, onListen() {}, onError }, handler);
-  }, { port, hostname, log });
+    return listen({ port, hostname, tcpBacklog: BACKLOG, onListen() {}, onError }, counted);
+  }, { port, hostname, log, acceptTimeout, onDeaf });
   const { promise: finished, resolve } = Promise.withResolvers<number>();
   let stopping: { code: number } | undefined;
   let signalTimer: ReturnType<typeof setTimeout> | undefined;
-  let hasFailedToRead = false;
+  let blindSince: number | undefined;
+
+  function counted(
+    request: Request,
+    info: Deno.ServeHandlerInfo<Deno.NetAddr>,
+  ): Response | Promise<Response> {
+    const done = () => void atWork--;
+    atWork++;
+    info.completed.then(done, done);
+    return handler(request, info);
+  }
+
+  function onDeaf(): void {
+    if (stopping) return;
+    log.error(`No connection could be accepted for ${acceptTimeout / 1000} s: ending`);
+    stop({ code: OUT_OF_RESOURCES, deadline: RESOURCES_DEADLINE });
+  }
 
   // Also for the body of an answer. Deno's own would format the error.
   function onError(error: unknown): Response {
@@ -146,9 +173,12 @@ export function serve(
   async function drainAndShutDown(limit: number): Promise<void> {
     const begin = performance.now();
     await atMost(limit, reported("drain", () => drain(limit * DRAIN_SHARE)));
-    // It closes idle connections, and would wait for ever for one that is stuck.
+    // It closes idle connections, and would wait for ever for one that is stuck, or of a handshake
+    // that was reset.
     const left = Math.max(0, limit - (performance.now() - begin));
-    await atMost(left, reported("shut down", () => listener.shutdown()));
+    using waiting = idle();
+    const shutdown = reported("shut down", () => listener.shutdown());
+    await atMost(left, Promise.race([shutdown, waiting.promise]));
   }
 
   async function reported(what: string, act: () => Promise<void>): Promise<void> {
@@ -172,21 +202,44 @@ export function serve(
   }
 
   // What an interval's callback throws would end the process.
-  function readMemory(): number | undefined {
-    try {
-      return Math.round(memory() / 1024 ** 2);
-    } catch (error) {
-      if (!hasFailedToRead) log.error(`Cannot read the memory: ${reasonOf(error)}`);
-      hasFailedToRead = true;
-      return undefined;
+  function checkMemory(): void {
+    if (stopping) return;
+    const used = readMemory();
+    if (used !== undefined && used > maxMemory) {
+      log.error(`Memory is at ${used} MiB of ${maxMemory}: ending`);
+      stop({ code: OUT_OF_RESOURCES, deadline: RESOURCES_DEADLINE });
+    } else if (blindSince !== undefined && performance.now() - blindSince >= acceptTimeout) {
+      log.error(`The memory could not be read for ${acceptTimeout / 1000} s: ending`);
+      stop({ code: OUT_OF_RESOURCES, deadline: RESOURCES_DEADLINE });
     }
   }
 
-  function checkMemory(): void {
-    const used = readMemory();
-    if (stopping || used === undefined || used <= maxMemory) return;
-    log.error(`Memory is at ${used} MiB of ${maxMemory}: ending`);
-    stop({ code: OUT_OF_MEMORY, deadline: MEMORY_DEADLINE });
+  /** In MiB. Deno says 0 where no file descriptor is left. */
+  function readMemory(): number | undefined {
+    let reason = "no file descriptor is left";
+    try {
+      const bytes = memory();
+      if (bytes > 0) {
+        blindSince = undefined;
+        return Math.round(bytes / 1024 ** 2);
+      }
+    } catch (error) {
+      reason = reasonOf(error);
+    }
+    if (blindSince === undefined) log.error(`Cannot read the memory: ${reason}`);
+    blindSince ??= performance.now();
+    return undefined;
+  }
+
+  /** Resolves when nothing has been at work for a moment; disposing of it ends the wait. */
+  function idle(): { readonly promise: Promise<void> } & Disposable {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let since = performance.now();
+    const timer = setInterval(() => {
+      if (atWork > 0) since = performance.now();
+      else if (performance.now() - since >= GRACE) resolve();
+    }, 10);
+    return { promise, [Symbol.dispose]: () => clearInterval(timer) };
   }
 
   for (const signal of SIGNALS) signals.addSignalListener(signal, onSignal);
@@ -207,21 +260,34 @@ export function serve(
   };
 }
 
+interface ListenerOptions {
+  port: number;
+  hostname: string;
+  log: Pick<Console, "error">;
+  /** Milliseconds without a connection that could be accepted. */
+  acceptTimeout: number;
+  /** Called then, again and again. */
+  onDeaf: () => void;
+}
+
 /** A socket that accepts connections, and goes on when accepting them has failed. */
 class Listener {
   readonly port: number;
   /** Whether it listens on all addresses. */
   readonly onAllAddresses: boolean;
   readonly #listen: (port: number) => Deno.HttpServer<Deno.NetAddr>;
-  readonly #log: Pick<Console, "error">;
+  readonly #options: ListenerOptions;
   readonly #accepting: Promise<void>;
   #server: Deno.HttpServer<Deno.NetAddr>;
   #ended = false;
+  #failedAt = -Infinity;
+  #deafSince = 0;
 
   constructor(
     listen: (port: number) => Deno.HttpServer<Deno.NetAddr>,
-    { port, hostname, log }: { port: number; hostname: string; log: Pick<Console, "error"> },
+    options: ListenerOptions,
   ) {
+    const { port, hostname } = options;
     try {
       this.#server = listen(port);
     } catch (error) {
@@ -232,7 +298,7 @@ class Listener {
     this.port = addr.port;
     this.onAllAddresses = addr.hostname === "0.0.0.0" || addr.hostname === "::";
     this.#listen = listen;
-    this.#log = log;
+    this.#options = options;
     this.#accepting = this.#accept();
   }
 
@@ -245,19 +311,26 @@ class Listener {
 
   /** Deno ends accepting when no file descriptor is left; what is open lives on. */
   async #accept(): Promise<void> {
-    let failedAt = -Infinity;
     while (!this.#ended) {
       try {
         await this.#server.finished;
         return;
       } catch (error) {
-        if (performance.now() - failedAt > REPORT_INTERVAL) {
-          this.#log.error(`Cannot accept connections, trying again: ${reasonOf(error)}`);
-        }
+        this.#failed(error);
       }
       await this.#listenAgain();
-      failedAt = performance.now();
     }
+  }
+
+  #failed(error: unknown): void {
+    const now = performance.now();
+    const { log, acceptTimeout, onDeaf } = this.#options;
+    if (now - this.#failedAt > REPORT_INTERVAL) {
+      this.#deafSince = now;
+      log.error(`Cannot accept connections, trying again: ${reasonOf(error)}`);
+    }
+    this.#failedAt = now;
+    if (now - this.#deafSince >= acceptTimeout) onDeaf();
   }
 
   async #listenAgain(): Promise<void> {
@@ -268,7 +341,8 @@ class Listener {
         this.#server = this.#listen(this.port);
         return;
       } catch (error) {
-        if (!(error instanceof Error)) throw error; // reported above: no descriptor, or not yet free
+        if (!(error instanceof Error)) throw error; // no descriptor, or the port is not yet free
+        this.#failed(error);
       }
     }
   }

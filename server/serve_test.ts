@@ -346,3 +346,55 @@ Deno.test("serve() goes on where the memory cannot be read, says so once, and lo
     "Memory is at 101 MiB of 100: ending",
   ]);
 });
+
+Deno.test("serve() stops with code 3 where it can accept nothing for acceptTimeout, and says so", async () => {
+  const { options, said } = observed();
+  let count = 0;
+  const full = (): never => {
+    throw new Error("Too many open files");
+  };
+  const { server, fail } = fakeServer();
+  const listen: Listen = () => count++ === 0 ? server : full();
+  const { finished } = serve(hello, { ...options, listen, acceptTimeout: 500 });
+  fail("Too many open files");
+  assert.equal(await within(finished, "the end"), 3);
+  assert.deepEqual(said.slice(1), [
+    "Cannot accept connections, trying again: Too many open files",
+    "No connection could be accepted for 0.5 s: ending",
+  ]);
+});
+
+Deno.test("serve() stops with code 3 where the memory is 0 for acceptTimeout: no descriptor is left", async () => {
+  const { options, said } = observed();
+  const server = serve(hello, { ...options, maxMemory: 1, memory: () => 0, acceptTimeout: 100 });
+  assert.equal(await within(server.finished, "the end"), 3);
+  assert.deepEqual(said.slice(1), [
+    "Cannot read the memory: no file descriptor is left",
+    "The memory could not be read for 0.1 s: ending",
+  ]);
+});
+
+Deno.test("serve() ends when nothing is at work, though a connection of Deno's never ends", async () => {
+  const { options } = observed();
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  let handle!: Deno.ServeHandler<Deno.NetAddr>;
+  const listen: Listen = (_, handler) => {
+    handle = handler;
+    return fakeServer({ shutdown: () => never() as never }).server;
+  };
+  const server = serve(async () => {
+    await released;
+    return new Response("late");
+  }, { ...options, listen, deadline: 60_000 });
+  const work = Promise.withResolvers<void>();
+  const info = { completed: work.promise } as Deno.ServeHandlerInfo<Deno.NetAddr>;
+  const answer = handle(new Request("http://localhost/"), info);
+  let hasFinished = false;
+  server.stop().then(() => hasFinished = true);
+  await pause(500);
+  assert(!hasFinished, "a request is at work");
+  release();
+  assert.equal(await (await answer).text(), "late");
+  work.resolve();
+  assert.equal(await within(server.finished, "the end"), 0);
+});

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ask, EVENTS, handshake, HostileClient, openPages, repeat, resetAfter } from "./hostile.ts";
 import { DEADLINE, pause, sinceOf, until, WITH_PROCESS, within } from "./kit.ts";
 import { CAN_MAKE_NETWORKS, makeNetwork } from "./network.ts";
-import { startApp, startProcess, startStream } from "./processes.ts";
+import { startApp, startProcess, startServer, startStream } from "./processes.ts";
 import { frame } from "./raw.ts";
 import { storm } from "./storm.ts";
 import { Witness } from "./witness.ts";
@@ -48,6 +48,34 @@ Deno.test(
     await resetHandshakes(50, app.port);
     await app.tell("close");
     await app.line(/^closed$/, { from: 0 });
+  },
+);
+
+Deno.test(
+  "main.ts stops at once after handshakes that were reset, though Deno keeps their connections",
+  WITH_PROCESS,
+  async () => {
+    await using app = await startApp(["--port=0", "--hostname=127.0.0.1", "--drain=3600"]);
+    await resetHandshakes(20, app.port);
+    app.child.kill("SIGTERM");
+    assert.equal(await within(app.ended, "the app to end"), 0);
+  },
+);
+
+Deno.test(
+  "an app whose file descriptors all went with handshakes that were reset ends, to be started again",
+  WITH_PROCESS,
+  async () => {
+    const command = ["sh", "-c", 'ulimit -n 128; exec "$@"', "sh"];
+    const args = ["127.0.0.1", "30000", "1000"];
+    await using app = await startServer("apps/faulty_app.ts", args, { command });
+    let hasEnded = false;
+    const ended = app.ended.finally(() => hasEnded = true);
+    while (!hasEnded) {
+      await resetAfter(handshake(), app.port).catch(() => pause(10)); // it refuses, where it is deaf
+    }
+    assert.equal(await ended, 3);
+    assert.match(app.errors, /No connection could be accepted for 1 s: ending/);
   },
 );
 

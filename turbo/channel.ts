@@ -40,15 +40,24 @@ export class Channel<Node extends Placed> {
     this.#removed = 0;
   }
 
+  /** How many there were after a position. */
+  countAfter(position: number): number {
+    return this.#nodes.length - this.#indexAfter(position);
+  }
+
   /** Those after a position. */
   after(position: number): Node[] {
+    return this.#nodes.slice(this.#indexAfter(position)).filter((node) => !node.isGone);
+  }
+
+  #indexAfter(position: number): number {
     let [low, high] = [0, this.#nodes.length];
     while (low < high) {
       const middle = (low + high) >> 1;
       if (this.#nodes[middle]!.position > position) high = middle;
       else low = middle + 1;
     }
-    return this.#nodes.slice(low).filter((node) => !node.isGone);
+    return low;
   }
 
   /** The newest that there is; `without` leaves some out. */

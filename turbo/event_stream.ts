@@ -107,11 +107,12 @@ export function openEventStream(
       if (connection) readers.remove(connection);
     },
   });
-  // Not all at once, where all have come at once.
+  // Not all at once, where all have come at once. By the second: Deno keeps something for each length
+  // of a timer that there was.
   let cancel = CLOCK.later(() => {
     cancel = CLOCK.later(() => connection && readers.sendBack(connection), NOTICE);
     carrier.announceEnd();
-  }, lifetime * (0.75 + Math.random() / 2));
+  }, Math.ceil(lifetime * (0.75 + Math.random() / 2) / 1_000) * 1_000);
   connection = readers.add(carrier, visitor);
   return new Response(carrier.body, {
     headers: {

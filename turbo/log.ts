@@ -317,7 +317,11 @@ export class Log {
     if (own.length === 0) return this.#batchOf(this.#everyone, position, maxBytes);
     const channels = this.#everyone.position > position ? [this.#everyone, ...own] : own;
     if (channels.length === 1) return this.#batchOf(channels[0]!, position, maxBytes);
-    return this.#batch(merge(channels.map((channel) => channel.after(position))), maxBytes);
+    const count = channels.reduce((sum, channel) => sum + channel.countAfter(position), 0);
+    const all = count > this.#entries
+      ? this.#walk(position, names) // most stand in several channels
+      : merge(channels.map((channel) => channel.after(position)));
+    return this.#batch(all, maxBytes);
   }
 
   /** Everything that another process needs to go on. */
@@ -368,6 +372,15 @@ export class Log {
       if (channel && channel.position > position) channels.push(channel);
     }
     return channels;
+  }
+
+  /** What is for these names after a position, looked up in the log itself. */
+  #walk(position: number, names: ReadonlySet<string>): Node[] {
+    const nodes: Node[] = [];
+    for (let node = this.#newest; node && node.position > position; node = node.older) {
+      if (node.to === undefined || node.to.some((name) => names.has(name))) nodes.push(node);
+    }
+    return nodes.reverse();
   }
 
   // Made once for all readers that are at one position: this is on the way of every message.

@@ -578,3 +578,20 @@ Deno.test("Log.after() leads a reader at any cursor to where a live one is", () 
   );
   assert(replays > 10_000 && gaps > 1_000, `${replays} replays, ${gaps} gaps`);
 });
+
+Deno.test("Log.after() gives the same for many names, whether they share their entries or not", () => {
+  const names = Array.from({ length: 20 }, (_, n) => `n${n}`);
+  const log = new Log();
+  for (let n = 0; n < 50; n++) {
+    log.append(append("a", `${n}`), n % 5 === 0 ? {} : { to: n % 7 === 0 ? ["other"] : names });
+  }
+  const wanted = log.save().entries.filter(({ to }) => !to?.includes("other"));
+  for (const position of [0, 13, 49]) {
+    const batch = log.after(position, new Set(names)); // each entry stands in twenty channels
+    assert(batch !== "gap");
+    assert.deepEqual(
+      batch.entries.map((entry) => entry.position),
+      wanted.map((entry) => entry.position).filter((at) => at > position),
+    );
+  }
+});

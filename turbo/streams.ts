@@ -156,6 +156,7 @@ export function refresh(options: RefreshOptions = {}): Stream {
  * none
  */
 export function action(name: string, parts: ActionParts = {}): Stream {
+  if (isThenable(parts?.content)) templateOf(parts.content); // which throws, and lets none reject
   const { target, content, attributes = {} } = checkOptions("action()", parts, ACTION_RULES);
   const template = content === undefined ? "" : templateOf(content);
   if (typeof name !== "string" || name === "") {

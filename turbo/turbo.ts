@@ -163,7 +163,6 @@ export class Turbo {
    * @throws {RangeError} when a name is empty or too long
    */
   push(streams: Streams | (() => Streams), options: PushOptions = {}): number {
-    const audience = audienceOf(options);
     let isNothing = false;
     const render = (streams: Streams) => {
       const html = joinStreams(streams);
@@ -171,6 +170,7 @@ export class Turbo {
       return html;
     };
     const html = typeof streams === "function" ? () => render(streams()) : render(streams);
+    const audience = audienceOf(options);
     if (!isNothing) this.#watch(this.#engine.push({ html, ...audience }));
     return isNothing ? 0 : this.#readers.count(audience);
   }

@@ -5,7 +5,7 @@
  * next time. Nothing can make Deno's own socket throw from outside, so here, and here only, its
  * parts are replaced.
  *
- * Usage: faulty_app.ts [HOSTNAME [IDLE_TIMEOUT]]
+ * Usage: faulty_app.ts [HOSTNAME [IDLE_TIMEOUT [ACCEPT_TIMEOUT]]]
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { createApp } from "../../main.ts";
 import { serve } from "../../server/serve.ts";
 import { html, replace, type Stream, Turbo, type Upgrade } from "../../turbo/mod.ts";
 
-const [hostname = "127.0.0.1", idleTimeout = "30000"] = Deno.args;
+const [hostname = "127.0.0.1", idleTimeout = "30000", acceptTimeout = "30000"] = Deno.args;
 const armed = new Set<string>();
 const files: Deno.FsFile[] = [];
 
@@ -109,4 +109,5 @@ const bare = new Turbo({
 });
 const handler = (request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) =>
   new URL(request.url).pathname === "/bare" ? bare.connect(request) : app.hono.fetch(request, info);
-Deno.exit(await serve(handler, { port: 0, hostname }).finished);
+const server = serve(handler, { port: 0, hostname, acceptTimeout: Number(acceptTimeout) });
+Deno.exit(await server.finished);
