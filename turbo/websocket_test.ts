@@ -309,6 +309,22 @@ Deno.test("Turbo.close() leaves no client at its deadline, however long one take
   assert.deepEqual([turbo.size, turbo.zombies], [0, 0]);
 });
 
+Deno.test("A client whose socket fails at once is closed with 1011, and ends nothing else", async () => {
+  const { turbo, fake, closed } = fakeSocket();
+  const { error } = console;
+  const written: unknown[][] = [];
+  console.error = (...parts) => written.push(parts);
+  Object.defineProperty(fake, "bufferedAmount", { get: () => assert.fail("broken") });
+  try {
+    fake.onopen!(new Event("open"));
+  } finally {
+    console.error = error;
+  }
+  assert.deepEqual(written, [["A connection failed:", "broken"]]);
+  assert.equal(await within(closed, "the server to close it"), 1011);
+  assert.equal(turbo.size, 0);
+});
+
 Deno.test("A client that goes before it is closed leaves no timer", () => {
   const { turbo, fake } = fakeSocket();
   fake.onopen!(new Event("open"));
