@@ -7,7 +7,7 @@ import { startBrowser } from "./tests/browser.ts";
 import { connect, connected, pause, serve, until, WITH_BROWSER } from "./tests/kit.ts";
 import { WITH_PROCESS, within } from "./tests/kit.ts";
 import { endApp, START_FLAGS, startApp } from "./tests/processes.ts";
-import { frame, RawSocket } from "./tests/raw.ts";
+import { frame, RawSocket, request as rawRequest, statusOf } from "./tests/raw.ts";
 import { html, remove, replace, type TurboOptions } from "./turbo/mod.ts";
 import { OPEN_PAGE } from "./turbo/testing.ts";
 
@@ -470,6 +470,27 @@ Deno.test(
     assert.match(app.url, /^http:\/\/localhost:[1-9]\d*$/);
     assert.match(app.lines[0]!, /^Listening on http:\S+\/ \(.*the network can reach it\)$/);
     assert.equal(await (await fetch(`${app.url}/healthz`)).text(), "ok");
+  },
+);
+
+Deno.test(
+  "main.ts serves the hosts and lets in pages of the origins that it is told",
+  WITH_PROCESS,
+  async () => {
+    const told = ["--allow-host=load.example", "--allow-origin=https://a.example"];
+    await using app = await startApp(["--port=0", "--hostname=127.0.0.1", ...told]);
+    const statusAt = (Host: string, Origin?: string) =>
+      statusOf(
+        app.port,
+        rawRequest("GET /turbo-stream HTTP/1.1", { Host, Origin, Accept: "text/event-stream" }),
+      );
+    const statuses = [
+      await statusAt("load.example"),
+      await statusAt("load.example", "https://a.example"),
+      await statusAt("load.example", "https://b.example"),
+      await statusAt("evil.example"),
+    ];
+    assert.deepEqual(statuses, [200, 200, 403, 421]);
   },
 );
 

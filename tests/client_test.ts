@@ -106,6 +106,6 @@ Deno.test("A page keeps its cursor under a name that is random in each, so that 
     page.marks.filter((name) => /cursor/i.test(name))
   );
   for (const name of names) assert.equal(name.length, 1);
-  for (const [name] of names) assert.match(name!, /^turboCursorA\w{16,}$/);
+  for (const [name] of names) assert.match(name!, /^turboCursorX\w{16,}$/);
   assert.notEqual(names[0]![0], names[1]![0]);
 });

@@ -178,6 +178,6 @@ for (const transport of ["a WebSocket", "server-sent events"] as const) {
 
 /** A stream alone. */
 function start(options: TurboOptions = {}): { turbo: Turbo; server: TestServer } {
-  const turbo = new Turbo(options);
+  const turbo = new Turbo({ onNotice() {}, ...options });
   return { turbo, server: serve((request) => turbo.connect(request)) };
 }

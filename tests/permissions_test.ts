@@ -84,36 +84,57 @@ Deno.test(
   WITH_PROCESS,
   async () => {
     const secret = "a secret of this test";
-    const mod = new URL("../turbo/mod.ts", import.meta.url);
-    const program = `
-    import { Turbo } from ${JSON.stringify(mod)};
-    const turbo = new Turbo({ log: { epoch: "e" }, onNotice: () => console.log("random") });
-    console.log(/data-token="([^"]+)"/.exec(String(turbo.head({ topics: ["room"] })))[1]);`;
-    const run = async (flags: string[], secret: string) => {
-      const child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "--no-prompt", ...flags, "--ext=ts", "-"],
-        env: { TURBO_SECRET: secret },
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "piped",
-        cwd: ROOT,
-      }).spawn();
-      const writer = child.stdin.getWriter();
-      await writer.write(new TextEncoder().encode(program));
-      await writer.close();
-      const { stdout, stderr } = await within(child.output(), "the program");
-      return new TextDecoder().decode(stdout.length > 0 ? stdout : stderr).trim().split("\n");
-    };
-    const mayRead = ["--allow-env=TURBO_SECRET"];
-    const [allowed] = await run(mayRead, secret);
+    const [allowed] = await signWith(secret);
     assert.equal(await holds(allowed!, secret), true);
-    const [refusal] = await run(mayRead, "short");
-    assert.match(refusal!, /a text of 5 characters as "TURBO_SECRET".* 16 characters is needed/);
-    const [notice, token] = await run([], secret);
+    const [notice, token] = await signWith(secret, { flags: [] });
     assert.equal(notice, "random");
     assert.equal(await holds(token!, secret), false);
   },
 );
+
+Deno.test(
+  "Turbo takes the secret that is set before TURBO_SECRET, an empty one for none, and no short one",
+  WITH_PROCESS,
+  async () => {
+    const own = "a secret that is set";
+    const [token] = await signWith("a secret of this test", { secret: own });
+    assert.equal(await holds(token!, own), true);
+    assert.equal((await signWith(""))[0], "random");
+    const [error] = await signWith("hunter2");
+    assert.match(error!, /^RangeError: .*a text of 7 characters as "TURBO_SECRET".*at least 16/);
+    assert.doesNotMatch(error!, /hunter2/);
+  },
+);
+
+/** What a program writes that signs a topic where TURBO_SECRET is set: the token, or what is wrong. */
+async function signWith(
+  variable: string,
+  { flags = ["--allow-env=TURBO_SECRET"], secret }: { flags?: string[]; secret?: string } = {},
+): Promise<string[]> {
+  const mod = new URL("../turbo/mod.ts", import.meta.url);
+  const options = JSON.stringify({ log: { epoch: "e" }, secret });
+  const program = `
+    import { Turbo } from ${JSON.stringify(mod)};
+    try {
+      const turbo = new Turbo({ ...${options}, onNotice: () => console.log("random") });
+      console.log(/data-token="([^"]+)"/.exec(String(turbo.head({ topics: ["room"] })))[1]);
+    } catch (error) {
+      console.log(String(error));
+    }`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", ...flags, "--ext=ts", "-"],
+    env: { TURBO_SECRET: variable },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+    cwd: ROOT,
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(program));
+  await writer.close();
+  const { stdout } = await within(child.output(), "the program");
+  return new TextDecoder().decode(stdout).trim().split("\n");
+}
 
 Deno.test(
   "main.ts imports this project, hono and @hotwired/turbo, and nothing else",

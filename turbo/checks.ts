@@ -140,9 +140,9 @@ export function quote(value: unknown): string {
   if (typeof value === "string") return escaped(JSON.stringify(value.slice(0, 100)));
   if (typeof value !== "object" || value === null) return String(value).slice(0, 100);
   try {
-    return escaped((JSON.stringify(value) ?? "an object").slice(0, 100));
+    return escaped(JSON.stringify(value).slice(0, 100));
   } catch {
-    return "an object"; // whose parts throw, or that contains itself
+    return "an object"; // whose parts throw, that contains itself, or has no JSON
   }
 }
 

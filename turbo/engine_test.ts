@@ -18,7 +18,10 @@ function copy(log = new Log()) {
     secret: undefined,
     deliver: (entry) => void delivered.push(entry),
     disconnect: (name) => said.push(`disconnect ${name}`),
-    revoke: (name) => said.push(`revoke ${name}`),
+    revoke(name) {
+      assert(log.isRevoked([name], log.position - 1), "it is in the log already");
+      said.push(`revoke ${name}`);
+    },
     restart: () => said.push("restart"),
     notice: (message) => said.push(message),
   };

@@ -55,6 +55,19 @@ for (const [name, [min, max]] of Object.entries(RANGES)) {
   });
 }
 
+Deno.test("resolveOptions() takes a handshakeRate from 1 at once and 0.001 a second to 1,000,000", () => {
+  for (const handshakeRate of [{ burst: 1, perSecond: 0.001 }, { burst: 1e6, perSecond: 1e6 }]) {
+    assert.deepEqual(resolveOptions({ handshakeRate }).handshakeRate, handshakeRate);
+  }
+  const wrong = [
+    ...[0, 1.5, 1_000_001].map((burst) => ({ burst, perSecond: 1 })),
+    ...[0.0009, 1_000_000.5].map((perSecond) => ({ burst: 1, perSecond })),
+  ];
+  for (const handshakeRate of wrong) {
+    assert.throws(() => resolveOptions({ handshakeRate }), RangeError, Deno.inspect(handshakeRate));
+  }
+});
+
 Deno.test("resolveOptions() takes null for no path, no limit of an address, and half a millisecond", () => {
   assert.equal(resolveOptions({ path: null }).path, null);
   assert.equal(

@@ -108,6 +108,7 @@ Deno.test("Every close has a code that may be sent and a reason of at most 123 b
     const maySend = code >= 4000 && code <= 4999 || [1000, 1001, 1003, 1008, 1009, 1011, 1012, 1013]
       .includes(code);
     assert(maySend, `${name} ${code}`);
+    assert.equal(code === CLOSE.sentAway.code, name === "sentAway", `${name}: a page comes back`);
     assert(reason.length > 0 && new TextEncoder().encode(reason).length <= 123, name);
   }
 });

@@ -250,7 +250,7 @@ export class Readers {
 
   /** Whether a page asks from a time at which it could not hear its topics, and something was said. */
   #hasMissed({ topics, from }: Grant, cursor: string): boolean {
-    if (topics.size === 0 || from === undefined) return false;
+    if (from === undefined) return false;
     const start = this.#log.positionOf(from);
     const position = this.#log.positionOf(cursor);
     if (start === undefined || position === undefined || position >= start) return false;

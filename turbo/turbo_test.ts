@@ -244,7 +244,7 @@ Deno.test("Turbo.close() refuses at once whoever comes, and resolves after its e
   const order: string[] = [];
   const engine = Object.assign(memory(), {
     async close() {
-      await Promise.resolve();
+      await new Promise((resolve) => setTimeout(resolve));
       order.push("engine");
     },
   });

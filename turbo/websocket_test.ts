@@ -254,7 +254,7 @@ Deno.test("A binary message is refused with 1003", async () => {
 });
 
 /** A socket that a test opens and ends, of the only place that there is. */
-function fakeSocket() {
+function fakeSocket(headers: Record<string, string> = {}) {
   const sent: unknown[] = [];
   const { promise: closed, resolve } = Promise.withResolvers<number>();
   const socket = { bufferedAmount: 0, send: (data: unknown) => sent.push(data), close: resolve };
@@ -265,7 +265,7 @@ function fakeSocket() {
   });
   const connect = () =>
     turbo.connect(
-      new Request("http://localhost/turbo-stream", { headers: HANDSHAKE }),
+      new Request("http://localhost/turbo-stream", { headers: { ...HANDSHAKE, ...headers } }),
       { as: "ann" },
     ).status;
   assert.equal(connect(), 200);
@@ -307,6 +307,33 @@ Deno.test("Turbo.close() leaves no client at its deadline, however long one take
   await turbo.close({ window: 0, deadline: 0 });
   assert.equal(await closed, 1001);
   assert.deepEqual([turbo.size, turbo.zombies], [0, 0]);
+});
+
+Deno.test("A client whose socket fails at once is closed with 1011, and ends nothing else", async () => {
+  const { turbo, fake, closed } = fakeSocket();
+  const { error } = console;
+  const written: unknown[][] = [];
+  console.error = (...parts) => written.push(parts);
+  Object.defineProperty(fake, "bufferedAmount", { get: () => assert.fail("broken") });
+  try {
+    fake.onopen!(new Event("open"));
+  } finally {
+    console.error = error;
+  }
+  assert.deepEqual(written, [["A connection failed:", "broken"]]);
+  assert.equal(await within(closed, "the server to close it"), 1011);
+  assert.equal(turbo.size, 0);
+});
+
+Deno.test("A page that asks while more waits than may is closed with 1013, and not answered", async () => {
+  const { turbo, fake, sent, closed } = fakeSocket({ "Sec-WebSocket-Protocol": PROTOCOL });
+  Object.assign(fake, { bufferedAmount: 2 * 1024 * 1024 });
+  fake.onopen!(new Event("open"));
+  assert.equal(sent.length, 1, "the first cursor");
+  fake.onmessage!(new MessageEvent("message", { data: sinceOf({ cursor: turbo.cursor }) }));
+  // At once, not when it is seen to take nothing.
+  assert.deepEqual([turbo.size, turbo.zombies, sent.length], [0, 1, 1]);
+  assert.equal(await within(closed, "the server to close it"), 1013);
 });
 
 Deno.test("A client that goes before it is closed leaves no timer", () => {
