@@ -9,7 +9,7 @@ import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-h
 import config from "./deno.json" with { type: "json" };
 import licenses from "./deploy/licenses.txt" with { type: "text" };
 import { type LoadReport, LoadSampler } from "./loadavg.ts";
-import { serve, type ServeOptions } from "./server/serve.ts";
+import { reasonOf, serve, type ServeOptions } from "./server/serve.ts";
 import {
   type Asked,
   hostname,
@@ -310,11 +310,6 @@ async function main(): Promise<void> {
   // Where it cannot listen, the state that was taken up is left again.
   const server = await orExit(1, () => serve(app.hono.fetch, options), () => app.close(0));
   Deno.exit(await server.finished);
-}
-
-/** One line; an `Error` is not given to the console, for which Deno wants a file descriptor. */
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message.split("\n")[0]! : String(error);
 }
 
 async function orExit<T>(code: number, act: () => T, undo?: () => Promise<void>): Promise<T> {

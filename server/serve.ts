@@ -365,8 +365,8 @@ function bracketed(hostname: string): string {
   return hostname.includes(":") ? `[${hostname}]` : hostname;
 }
 
-/** One line; an `Error` is not given to the console, for which Deno wants a file descriptor. */
-function reasonOf(error: unknown): string {
+/** What went wrong, in one line. An `Error` is not given to the console: Deno wants a descriptor for it. */
+export function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.AddrInUse) return "the port is taken; choose another";
   return error instanceof Error ? error.message.split("\n")[0]! : String(error);
 }
