@@ -1,15 +1,16 @@
 /**
- * Who may open a connection: what is wrong with a request for the stream, how many are open at a
- * time, and what a visitor may listen to.
+ * Who may open a connection, how many are open at a time, and what a visitor may listen to.
  *
  * @module
  */
 import { checkReaders, readerName, topicName } from "./audience.ts";
 import { anything, checkOptions, quote, type Rule, text } from "./checks.ts";
+import { handshakeError, refuse, retryAfter, type Transport } from "./handshake.ts";
+import { transportOf, UPGRADE } from "./handshake.ts";
 import { namesOf, NO_NAMES } from "./listeners.ts";
 import { CLOCK, type Clock } from "./pace.ts";
 import { networkOf, Places } from "./places.ts";
-import { CLOSE, type Close, isCursor, isPageId, offersProtocol, PROTOCOL } from "./protocol.ts";
+import { CLOSE, type Close, isCursor, isPageId } from "./protocol.ts";
 import { AddressBuckets, type Rate } from "./rate.ts";
 import { hasValidHost, isAllowedHost, isHost, isOwnOrigin } from "./request.ts";
 import type { Signer } from "./token.ts";
@@ -62,7 +63,7 @@ export interface Grant {
 /** Who has been admitted, and what it says of itself. */
 export interface Visitor {
   /** How it is to be reached. */
-  readonly transport: "websocket" | "event stream";
+  readonly transport: Transport;
   /** The names that the app gave it, as the listeners know them. */
   readonly as: readonly string[];
   /** The page's own id. */
@@ -292,52 +293,8 @@ export class Admission {
   }
 }
 
-const UPGRADE = { "Upgrade": "websocket", "Connection": "Upgrade" };
-
-function retryAfter(least: number): Record<string, string> {
-  return { "Retry-After": String(least + Math.floor(Math.random() * 10)) };
-}
-
-function refuse(status: number, reason: string, headers: Record<string, string> = {}): Response {
-  return new Response(`${reason}\n`, { status, headers });
-}
-
-function transportOf(request: Request): Visitor["transport"] | undefined {
-  if (tokens(request.headers.get("Upgrade")).includes("websocket")) return "websocket";
-  const accept = request.headers.get("Accept") ?? "";
-  const wantsEvents = /(^|,)\s*text\/event-stream\s*($|[;,])/i.test(accept);
-  return request.method === "GET" && wantsEvents ? "event stream" : undefined;
-}
-
-/** What is wrong with a WebSocket handshake (RFC 6455, section 4.2.1), as an answer. */
-function handshakeError({ method, headers }: Request): Response | undefined {
-  if (method !== "GET") return refuse(400, "A WebSocket handshake is a GET");
-  if (!tokens(headers.get("Connection")).includes("upgrade")) {
-    return refuse(400, "The Connection header does not say Upgrade");
-  }
-  if (!/^[A-Za-z0-9+/]{21}[AQgw]==$/.test(headers.get("Sec-WebSocket-Key")?.trim() ?? "")) {
-    return refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64");
-  }
-  if (headers.get("Sec-WebSocket-Version")?.trim() !== "13") {
-    return refuse(426, "WebSocket version 13 is needed", {
-      ...UPGRADE,
-      "Sec-WebSocket-Version": "13",
-    });
-  }
-  if (headers.get("Host") === null) return refuse(400, "The Host is missing");
-  // Deno takes a list apart at ", " alone, and would throw.
-  const offered = headers.get("Sec-WebSocket-Protocol") ?? "";
-  if (offersProtocol(offered) && !offered.split(", ").includes(PROTOCOL)) {
-    return refuse(400, "Sec-WebSocket-Protocol needs a space after each comma");
-  }
-}
-
 /** An origin as browsers write it. */
 function normalOf(origin: string): string {
   const isOrigin = isHost(origin.replace(/^https?:\/\//i, "")) && URL.canParse(origin);
   return isOrigin ? new URL(origin).origin : "";
-}
-
-function tokens(value: string | null): string[] {
-  return (value ?? "").toLowerCase().split(",").map((token) => token.trim());
 }
