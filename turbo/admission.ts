@@ -12,7 +12,7 @@ import { CLOCK, type Clock } from "./pace.ts";
 import { networkOf, Places } from "./places.ts";
 import { CLOSE, type Close, isCursor, isPageId } from "./protocol.ts";
 import { AddressBuckets, type Rate } from "./rate.ts";
-import { hasValidHost, isAllowedHost, isHost, isOwnOrigin } from "./request.ts";
+import { hasValidHost, isAllowedHost, isOwnOrigin, parseOrigin } from "./request.ts";
 import type { Signer } from "./token.ts";
 
 /** Who a connection is from. */
@@ -271,9 +271,8 @@ export class Admission {
   #foreignOrigin(request: Request): string | Response | undefined {
     const { headers } = request;
     const origin = headers.get("Origin");
-    if (origin !== null && this.#options.allowedOrigins.includes(normalOf(origin))) {
-      return normalOf(origin);
-    }
+    const written = parseOrigin(origin ?? "")?.origin; // as browsers write it
+    if (written !== undefined && this.#options.allowedOrigins.includes(written)) return written;
     // A browser sends it where it sends no Origin, as for an image.
     const isCrossSite = headers.get("Sec-Fetch-Site") === "cross-site";
     if (!isCrossSite && (origin === null || isOwnOrigin(request, origin))) return undefined;
@@ -291,10 +290,4 @@ export class Admission {
         `(turbo-deno: --allow-origin)${isLast ? ". No others will be told" : ""}`,
     );
   }
-}
-
-/** An origin as browsers write it. */
-function normalOf(origin: string): string {
-  const isOrigin = isHost(origin.replace(/^https?:\/\//i, "")) && URL.canParse(origin);
-  return isOrigin ? new URL(origin).origin : "";
 }

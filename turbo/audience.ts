@@ -108,7 +108,7 @@ export function topicName(topic: string): string {
 }
 
 function namesIn(what: string, option: string, names: unknown): readonly string[] {
-  const list = Array.isArray(names) ? Array.from(names) : [names];
+  const list = Array.isArray(names) ? names : [names];
   return list.map((name) => checkName(what, option, name));
 }
 

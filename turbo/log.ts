@@ -150,7 +150,7 @@ export class Log {
     this.#maxBytes = maxBytes;
     this.#maxAge = maxAge;
     this.#clock = clock;
-    this.#epoch = checkEpoch(epoch);
+    this.#epoch = epoch;
     this.#gone = new Watermarks(maxEntries);
     this.#needed = new Watermarks(maxEntries);
     this.#revoked = new Watermarks(maxEntries);

@@ -35,3 +35,14 @@ export function reporting<Arguments extends unknown[]>(
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as PromiseLike<unknown> | null | undefined)?.then === "function";
 }
+
+/**
+ * Whether something is a promise or a list with one in it. Where that rejects later, it does not end
+ * the process: whoever gave it gets a TypeError instead.
+ */
+export function silencePromises(value: unknown): boolean {
+  if (typeof value === "string") return false;
+  const promises = [value].flat(3).filter(isThenable);
+  for (const promise of promises) Promise.resolve(promise).catch(() => {});
+  return promises.length > 0;
+}

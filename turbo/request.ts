@@ -156,13 +156,20 @@ export function isSecure(request: Request): boolean {
  * ```
  */
 export function isOwnOrigin(request: Request, origin: string): boolean {
-  // Nothing but what RFC 6454, section 6.2, makes: `new URL` would also take a path or a user.
-  if (!isHost(origin.replace(/^https?:\/\//i, "")) || !URL.canParse(origin)) return false;
-  const { protocol, host } = new URL(origin);
+  const url = parseOrigin(origin);
+  if (!url) return false;
+  const { protocol, host } = url;
   if (protocol === "http:" && isSecure(request)) return false;
   // Behind a proxy that does not say so the app sees http, so the scheme is the origin's.
   const own = `${protocol}//${request.headers.get("Host") ?? new URL(request.url).host}`;
   return URL.canParse(own) && new URL(own).host === host;
+}
+
+/** An origin as a URL; `undefined` for what is none. */
+export function parseOrigin(origin: string): URL | undefined {
+  // Nothing but what RFC 6454, section 6.2, makes: `new URL` would also take a path or a user.
+  const isOrigin = isHost(origin.replace(/^https?:\/\//i, "")) && URL.canParse(origin);
+  return isOrigin ? new URL(origin) : undefined;
 }
 
 /** Whether a text is a host and at most a port, as a `Host` header and an `Origin` name one. */

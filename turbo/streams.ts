@@ -6,7 +6,7 @@
  */
 import { anything, checkOptions, oneOf, quote, type Rule, text } from "./checks.ts";
 import { html } from "./html.ts";
-import { isThenable } from "./report.ts";
+import { isThenable, silencePromises } from "./report.ts";
 
 /** One `<turbo-stream>` element as text, with nothing before or after it. */
 export type Stream = string & { readonly isTurboStream: true };
@@ -258,17 +258,6 @@ function markupOf(content: unknown): string {
   throw new TypeError(
     `Cannot build a stream from content ${describe(content)}: markup or text is needed`,
   );
-}
-
-/**
- * Whether something is a promise or a list with one in it. Where that rejects later, it does not end
- * the process: whoever gave it gets a TypeError instead.
- */
-function silencePromises(value: unknown): boolean {
-  if (typeof value === "string") return false;
-  const promises = [value].flat(3).filter(isThenable);
-  for (const promise of promises) Promise.resolve(promise).catch(() => {});
-  return promises.length > 0;
 }
 
 // A parser makes CR into LF and drops NUL: CR is kept by a reference, NUL becomes U+FFFD, as the

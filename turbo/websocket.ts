@@ -19,7 +19,7 @@ import {
   SINCE_RATE,
 } from "./protocol.ts";
 import { CLOCK } from "./pace.ts";
-import { isThenable } from "./report.ts";
+import { silencePromises } from "./report.ts";
 import { MinuteWindow, TokenBucket } from "./rate.ts";
 import type { Readers } from "./readers.ts";
 
@@ -85,10 +85,7 @@ export function openWebSocket(
     idleTimeout: Math.ceil(idleTimeout / 1000),
     ...(!isNaked && { protocol: PROTOCOL }),
   });
-  if (isThenable(upgraded)) {
-    Promise.resolve(upgraded).catch(() => {}); // or it would end the process if it rejects
-    throw new TypeError("upgrade must not return a promise");
-  }
+  if (silencePromises(upgraded)) throw new TypeError("upgrade must not return a promise");
   const { socket, response } = upgraded;
   let connection: Connection | undefined;
   let closing: ReturnType<typeof setTimeout> | undefined;
