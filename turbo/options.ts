@@ -203,7 +203,7 @@ const RULES = {
 const HEAD_RULES = {
   cursor: CURSOR_RULE,
   topics: anything, // see checkTopics
-  as: anything, // see checkReaders
+  as: anything, // see checkReader
 } satisfies Record<keyof HeadOptions, Rule>;
 
 const CLOSE_RULES = {

@@ -28,7 +28,7 @@ export interface ReadersOptions extends ConnectionLimits {
 /** Between two looks at connections that took no more. */
 const RETRY_INTERVAL = 50;
 /** Time over which pages are spread that must all fetch themselves again. */
-const RESTART_SPREAD = 1_000;
+const RELOAD_SPREAD = 1_000;
 
 /** The open pages of one process. */
 export class Readers {
@@ -101,12 +101,7 @@ export class Readers {
 
   /** Has every page fetch itself, spread over a second, because the log has another order now. */
   restart(): void {
-    const now = this.#clock.now();
-    for (const [connection, visitor] of this.#all) {
-      this.#listen(connection, namesOf(visitor.as)); // topics were signed for the order of before
-      connection.refresh();
-      this.#defer(connection, now + Math.random() * RESTART_SPREAD);
-    }
+    this.#reload([...this.#all.keys()]); // topics, too, were signed for the order of before
   }
 
   /** Adds a connection that is open. */
@@ -181,12 +176,7 @@ export class Readers {
    * where the app still signs the topic.
    */
   revoke(topic: string): void {
-    const now = this.#clock.now();
-    for (const connection of [...this.#listeners.of([topic])]) {
-      this.#listen(connection, namesOf(this.#all.get(connection)?.as ?? []));
-      connection.refresh();
-      this.#defer(connection, now + Math.random() * RESTART_SPREAD);
-    }
+    this.#reload([...this.#listeners.of([topic])]);
   }
 
   /** Sends the readers of a name away, each with what it still owes. */
@@ -231,6 +221,16 @@ export class Readers {
     connection.resume(cursor);
     if (!grant || this.#hasMissed(grant, cursor)) connection.refresh();
     this.#flush(connection, this.#clock.now());
+  }
+
+  /** Ends the topics of pages and has them fetch themselves, spread over a second. */
+  #reload(connections: readonly Connection[]): void {
+    const now = this.#clock.now();
+    for (const connection of connections) {
+      this.#listen(connection, namesOf(this.#all.get(connection)?.as ?? []));
+      connection.refresh();
+      this.#defer(connection, now + Math.random() * RELOAD_SPREAD);
+    }
   }
 
   #takeOut(connection: Connection): void {
