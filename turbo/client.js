@@ -12,6 +12,8 @@
 // Turbo's snapshot is a clone of the body: Back brings the cursor with it. Its name is random, because
 // markup that users write must not be able to claim one.
 
+import { keepEdits } from "./client_keep.js";
+
 /**
  * @typedef {{ cursor: string, html: string, answer?: boolean }} Message
  *   What the server pushed, or the streams that answer a form.
@@ -667,7 +669,11 @@ addEventListener("pageshow", ({ persisted }) => persisted && wake());
 // An open line would keep the page out of the browser's back/forward cache.
 addEventListener("pagehide", () => line.rest());
 
+keepEdits();
 page.attach();
+if (/^(localhost|127\..*|\[::1\])$/.test(location.hostname)) {
+  import("./client_hints.js").then(({ giveHints }) => giveHints());
+}
 
 function wake() {
   line.check();

@@ -3,10 +3,8 @@
  *
  * @module
  */
-import turboJs from "@hotwired/turbo/dist/turbo.es2017-esm.js" with { type: "text" };
-import clientJs from "./client.js" with { type: "text" };
 import { Admission, type ConnectOptions } from "./admission.ts";
-import { type Asset, asset } from "./assets.ts";
+import type { Asset } from "./assets.ts";
 import { audienceOf, checkReader, checkTopics, nameOf } from "./audience.ts";
 import { type PushOptions, readerName, type Whom, whomOf } from "./audience.ts";
 import { type Copy, type Engine, memory } from "./engine.ts";
@@ -24,6 +22,7 @@ import { CLOSE } from "./protocol.ts";
 import { Readers } from "./readers.ts";
 import { isThenable, reasonOf, reporting } from "./report.ts";
 import { hasValidHost, isAllowedHost } from "./request.ts";
+import { scriptsUnder } from "./scripts.ts";
 import { joinStreams, type Streams } from "./streams.ts";
 import { Signer } from "./token.ts";
 import { openWebSocket } from "./websocket.ts";
@@ -58,8 +57,9 @@ export class Turbo {
   readonly #readers: Readers;
   readonly #signer: Signer;
   readonly #admission: Admission;
-  readonly #scripts: readonly Asset[];
+  readonly #assets: readonly Asset[];
   readonly #scriptUrls: readonly string[];
+  readonly #moduleUrls: readonly string[];
   readonly #notice: (message: string) => void;
   // Called from callbacks and timers, where a throw would end the process. One for all connections.
   readonly #report: (message: string, error: unknown) => void;
@@ -102,10 +102,10 @@ export class Turbo {
       signer: this.#signer,
       onNotice: this.#notice,
     });
-    const turbo = asset(`${assetsPath}/turbo.js`, turboJs, "text/javascript");
-    const client = asset(`${assetsPath}/turbo-stream.js`, clientJs, "text/javascript");
-    this.#scripts = [turbo, client];
+    const { turbo, client, modules, hints } = scriptsUnder(assetsPath);
+    this.#assets = [turbo, client, ...modules, hints];
     this.#scriptUrls = [turboUrl ?? turbo.path, ...(path === null ? [] : [client.path])];
+    this.#moduleUrls = path === null ? [] : modules.map(({ path }) => path);
     this.#engine = engine;
     this.#watch(engine.start(this.#copy()));
   }
@@ -250,19 +250,20 @@ export class Turbo {
     );
     if (path === null) return html`${scripts}`;
     const token = topics.length === 0 ? "" : this.#signer.sign({ topics, reader, from: cursor });
+    const modules = this.#moduleUrls.map((url) => html`<link rel="modulepreload" href="${url}">`);
     return html`
-      ${scripts}<meta name="turbo-cursor" content="${cursor}" data-stream="${path}"
+      ${modules}${scripts}<meta name="turbo-cursor" content="${cursor}" data-stream="${path}"
         data-token="${token}">
     `;
   }
 
-  /** The answer to a request for one of the two scripts, `undefined` for any other. */
+  /** The answer to a request for one of the scripts, `undefined` for any other. */
   asset(request: Request): Response | undefined {
     if (!hasValidHost(request) || !isAllowedHost(request, this.#options.allowedHosts)) {
       return undefined;
     }
     const { pathname } = new URL(request.url);
-    return this.#scripts.find((script) => script.path === pathname)?.respond(request);
+    return this.#assets.find(({ path }) => path === pathname)?.respond(request);
   }
 
   /**
