@@ -100,12 +100,3 @@ Deno.test("A page gives a connection that is being opened as long as any other, 
   await until(() => opened.length > before + 1);
   assert(clock.now > end + 5_000 && opened[before]!.isClosed);
 });
-
-Deno.test("A page keeps its cursor under a name that is random in each, so that no markup can claim one", () => {
-  const names = [start(), start()].map(({ page }) =>
-    page.marks.filter((name) => /cursor/i.test(name))
-  );
-  for (const name of names) assert.equal(name.length, 1);
-  for (const [name] of names) assert.match(name!, /^turboCursorX\w{16,}$/);
-  assert.notEqual(names[0]![0], names[1]![0]);
-});

@@ -4,14 +4,10 @@
  *
  * @module
  */
+import { BUNDLE } from "./bundle.ts";
 import { pause, within } from "./kit.ts";
 
-const CLIENT = (await Promise.all(
-  ["client_core", "client_keep", "client"].map((name) =>
-    Deno.readTextFile(new URL(`../turbo/${name}.js`, import.meta.url))
-  ),
-)).join("\n").replace(/^import \{[^}]*\} from .*$/gm, "").replace(/^export (?:\{\};)?/gm, "")
-  .replace(/\bimport\(/g, "((_) => Promise.resolve({ giveHints() {} }))(");
+const CLIENT = await Deno.readTextFile(BUNDLE);
 
 /** A clock that stands still until it is told to run the next timer. */
 export class PageClock {
@@ -78,8 +74,6 @@ export interface Page {
   readonly state: string | undefined;
   /** Whether it has no connection, and none is being opened. */
   readonly isClosed: boolean;
-  /** The names of what the client has written down at its body, as `dataset` has them. */
-  readonly marks: readonly string[];
   /** Closes its connections. */
   close(): void;
 }
@@ -103,44 +97,60 @@ export function openPage(
   { clock, network, ...sources }: PageOptions,
 ): Page {
   const listeners: Record<string, ((event: unknown) => void)[]> = {};
-  const element = (dataset: Record<string, string> = {}) => ({
-    dataset,
-    content: "",
+  const dispatch = (type: string, detail: unknown) =>
+    listeners[type]?.forEach((listener) => listener({ detail }));
+  const body = () => ({ querySelectorAll: () => [], contains: () => false });
+  const meta = (content: string) => ({ content, dataset: { stream: "/turbo-stream", token: "" } });
+  const head = (content?: string) => ({
+    querySelector: (selector: string) =>
+      content !== undefined && selector.includes("turbo-cursor") ? meta(content) : null,
     querySelectorAll: () => [],
-    hasAttribute: () => false,
-    getAttribute: () => null,
-    setAttribute(name: string, value: string) {
-      if (name === "content") this.content = value;
-      if (name === "data-page") this.dataset["page"] = value;
-    },
+    append() {},
   });
-  const root = element();
-  const meta = element({ stream: "/turbo-stream", token: "" });
-  meta.content = cursor;
-  let body = element();
+  const root = { dataset: {} as Record<string, string> };
   let shown = "";
   const sockets = new Set<WebSocket>();
   const document = {
     documentElement: root,
-    get body() {
-      return body;
-    },
+    body: body(),
     hidden: false,
-    head: { querySelector: (selector: string) => selector.includes("turbo-cursor") ? meta : null },
+    head: head(cursor),
     addEventListener: (type: string, listener: (event: unknown) => void) =>
       (listeners[type] ??= []).push(listener),
     dispatchEvent() {},
+    createElement: () => ({ dataset: {}, remove() {} }),
+    querySelectorAll: () => [],
   };
   const turbo = {
     navigator: {},
     session: { recentRequests: new Set() },
+    PageSnapshot: class {},
     renderStreamMessage: (message: string) => void (shown = message),
     visit(_: string, { response }: { response: { responseHTML: string } }) {
-      [, shown, meta.content] = JSON.parse(response.responseHTML);
-      body = element();
-      for (const listener of listeners["turbo:render"] ?? []) listener({});
+      const newBody = body();
+      dispatch("turbo:before-render", { newBody });
+      const [, html, cursor] = JSON.parse(response.responseHTML);
+      shown = html;
+      document.head = head(cursor);
+      document.body = newBody;
+      dispatch("turbo:render", {});
     },
   };
+  class Node {
+    get parentElement() {
+      return null;
+    }
+  }
+  class Element extends Node {
+    get children() {
+      return [];
+    }
+  }
+  class DOMParser {
+    parseFromString(text: string) {
+      return { head: head(JSON.parse(text)[2]) };
+    }
+  }
   class Socket extends WebSocket {
     constructor(url: URL, protocol: string) {
       super(url, protocol);
@@ -157,16 +167,24 @@ export function openPage(
   const fetchText = async (url: string, init: RequestInit) => {
     const response = await fetch(url, init);
     const text = await response.text();
-    return { status: response.status, redirected: false, text: () => Promise.resolve(text) };
+    const headers = new Headers({ "Content-Type": "text/html" });
+    return {
+      status: response.status,
+      headers,
+      redirected: false,
+      text: () => Promise.resolve(text),
+    };
   };
   const browser = {
     document,
     window: { Turbo: turbo },
-    location: { href: `${url}/`, origin: url, hostname: "" },
+    location: { href: `${url}/`, origin: url, pathname: "/", search: "", hostname: "" },
+    ...{ Node, Element, DOMParser },
+    AbortSignal: { any: ([signal]: AbortSignal[]) => signal, timeout() {} },
     WebSocket: Socket,
     fetch: (url: string, init: RequestInit) => network.add(fetchText(url, init)),
     addEventListener() {},
-    Date: { now: () => clock.now + clock.setBy },
+    Date: { now: () => clock.now + clock.setBy, parse: Date.parse },
     performance: { now: () => clock.now },
     setTimeout: clock.setTimeout,
     setInterval: clock.setInterval,
@@ -181,9 +199,6 @@ export function openPage(
     },
     get state() {
       return root.dataset["turboStream"];
-    },
-    get marks() {
-      return Object.keys(body.dataset);
     },
     get isClosed() {
       return sockets.size === 0;

@@ -3,149 +3,253 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
-// The browser's side of turbo-stream.v2 (see protocol.ts): one line to the server, and a page that
-// shows the newest state. Plain JavaScript with JSDoc types, served as it is.
-//
-// Each part of a page knows what it has had: the nearest cursor on or above an element is the one that
-// its content is at. The body always has one. A <turbo-frame>, or a target that a form's answer
-// replaced, has its own while it is ahead of the body or behind it. It is an attribute, because
-// Turbo's snapshot is a clone of the body: Back brings the cursor with it. Its name is random, because
-// markup that users write must not be able to claim one.
+// The browser's side of turbo-stream.v2 (see protocol.ts): one connection to the server, and a page that
+// shows the newest state. Plain JavaScript with JSDoc types. What is decided is in client_core.js; this
+// file has the document, the sockets, the timers and Turbo.
 
-import { keepEdits } from "./client_keep.js";
+import { AskRate, Follower, parseRetryAfter, Refetch, Shown, Transport } from "./client_core.js";
+import { carryEdits, hasEdits, keepEdits } from "./client_keep.js";
 
 /**
- * @typedef {{ cursor: string, html: string, answer?: boolean }} Message
- *   What the server pushed, or the streams that answer a form.
+ * @typedef {import("./client_core.js").Step} Step
+ * @typedef {import("./client_core.js").Batch<Element>} Batch
  * @typedef {HTMLElement & {
  *   action: string, target: string | null, targets: string | null, requestId: string | null,
  *   targetElements: Element[],
  * }} StreamElement
  * @typedef {CustomEvent<{ render: (element: StreamElement) => unknown }>} StreamRenderEvent
- * @typedef {{ element: StreamElement, run: () => void }} Run
- * @typedef {{ messages: Message[], page: string | undefined, hasHole: boolean, events: StreamRenderEvent[] }} Batch
+ * @typedef {{ element: StreamElement, run: () => void, skip: () => void }} Run
  */
 
 const PROTOCOL = "turbo-stream.v2";
 const STREAM_TYPE = "text/vnd.turbo-stream.html";
-const REFRESH = '<turbo-stream action="refresh"></turbo-stream>';
 const SENT_AWAY = 4001;
+/** Milliseconds without a heartbeat after which a connection is dead. */
 const DEAD_AFTER = 2.5 * 15_000;
+/** Milliseconds in which a socket that has opened must bring the marker: some pass no frame. */
+const FIRST_FRAME = 10_000;
+/** Milliseconds after which a tab that is hidden gives its connection back. */
 const HIDDEN_GRACE = 30_000;
-/** Messages that may wait. */
-const MAX_QUEUE = 10_000;
-/** Characters of what was rendered last that are kept. */
-const MAX_HISTORY = 500_000;
-
-// The attribute of a cursor, as `dataset` and as a selector name it: there a letter follows the dash.
-const suffix = newId().replaceAll("-", "");
-const CURSOR = `turboCursorX${suffix}`;
-const WITH_CURSOR = `[data-turbo-cursor-x${suffix}]`;
+/** Milliseconds in which Turbo renders what it was given, or has forgotten it. */
+const RENDERED_AFTER = 5_000;
+/** Milliseconds in which a request for the page is answered. */
+const ANSWERED_AFTER = 60_000;
+/** Milliseconds within which a page is not left to the browser twice. */
+const LEFT_FOR = 60_000;
+const LEFT = "turbo-stream-left";
 
 const root = document.documentElement;
+
+// ---- What is relied on of Turbo beside its documented events. turbo_internals_test.ts says when another
+// version changes it:
+// - `Turbo.visit(url, { response, refresh, shouldCacheSnapshot })` renders a response that it is given;
+// - `Turbo.renderStreamMessage(html)` connects the elements at once, in their order;
+// - `detail.render` of `turbo:before-stream-render` is called with the next paint;
+// - `targetElements` of a stream element says what it changes;
+// - `responseHTML` of a fetch response is read within `turbo:before-fetch-response`;
+// - and these:
 
 /** Turbo, as turbo.js puts it on the window. */
 const turbo = () => /** @type {any} */ (window).Turbo;
 
-/** The line to the server: a WebSocket or, where that never opens, server-sent events. */
-class Line {
+/** What Turbo visits, or has forgotten that it does: after a download, a 204, a paused rendering. */
+const currentVisit = () => turbo().navigator.currentVisit;
+
+/** Whether a refresh is of a request of this tab, which has the answer to it. @param {string | null} id */
+const isOwnRequest = (id) => turbo().session.recentRequests.has(id);
+
+/**
+ * Has Turbo connect the elements of a message. A moment later it would give the focus back to what has it
+ * now, and undo what the reader does meanwhile: it is not told what has it. What it moves at once, to keep
+ * a permanent element, has lost it.
+ *
+ * @param {string} html
+ */
+function render(html) {
+  const { activeElement } = document;
+  /** @type {any} */
+  const overridden = document;
+  Object.defineProperty(document, "activeElement", {
+    configurable: true,
+    get() {
+      delete overridden.activeElement;
+      return null;
+    },
+  });
+  try {
+    turbo().renderStreamMessage(html);
+  } finally {
+    delete overridden.activeElement;
+  }
+  queueMicrotask(() => activeElement?.isConnected && focus(activeElement));
+}
+
+/** Calls back with each body that Turbo keeps in its cache, and the body that it is a copy of. */
+function onSnapshot(/** @type {(body: HTMLElement, copy: HTMLElement) => void} */ copied) {
+  const { prototype } = turbo().PageSnapshot;
+  const { clone } = prototype;
+  prototype.clone = function () {
+    const snapshot = clone.call(this);
+    copied(this.element, snapshot.element);
+    return snapshot;
+  };
+}
+
+// ---- In a form with a field named "id", `form.id` is that field: what may be a form is asked through
+// the prototypes.
+
+/** @type {(node: Node) => Element | null} */
+const parentOf = getter(Node.prototype, "parentElement");
+/** @param {Element} element @param {string} name */
+const attribute = (element, name) => Element.prototype.getAttribute.call(element, name) ?? "";
+/** @type {(element: Element) => HTMLCollection} */
+const childrenOf = getter(Element.prototype, "children");
+
+/** @param {object} prototype @param {string} name */
+function getter(prototype, name) {
+  const { get } = /** @type {any} */ (Object.getOwnPropertyDescriptor(prototype, name));
+  return (/** @type {object} */ object) => get.call(object);
+}
+
+/** The connection to the server: a WebSocket or, where none holds, server-sent events. */
+class Connection {
   /** @type {WebSocket | EventSource | undefined} */
   #source;
-  /** @type {string[]} The cursors of each `since` that no marker has answered yet. */
-  #awaited = [];
-  /** Whether nothing has come since the last marker. */
-  #fresh = false;
+  #transport = new Transport();
+  #rate = new AskRate();
   #heardAt = moment();
-  /** Connections lost or not opened since the page was last current. */
-  #losses = 0;
-  /** WebSockets in a row that did not open. */
-  #unopened = 0;
-  /** Whether the server was reached while no WebSocket opened. */
-  #refused = false;
-  /** Whether a WebSocket has opened on this network. */
-  #hasOpened = false;
-  /** @type {string | undefined} The page that the server sent away, which does not come back. */
+  /** Whether anything has come by this connection. */
+  #wasHeard = false;
+  /** @type {ReturnType<typeof moment> | undefined} When it opened. */
+  #openedAt;
+  /** Whether it is not to be tried: the server has sent this page away, or it cannot be had again. */
+  #isAway = false;
+  /** @type {string | undefined} The page that the server has sent away, which does not come back. */
   #sentAway;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #askLater;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #watch;
 
   /** Connects, where it is neither connected nor connecting. */
   connect() {
-    const { path, cursor, token, page: id } = page.state();
-    if (this.#source || !path || id === this.#sentAway) return;
+    const { shown } = follower;
+    if (this.#source || !shown || this.#isAway) return;
     clearTimeout(this.#retry);
     this.#watch ??= setInterval(() => this.check(), 5_000);
     this.#heardAt = moment();
-    setState("connecting");
-    page.follow();
+    this.#openedAt = undefined;
+    this.#wasHeard = false;
     // A page that has a token asks by its first message: proxies write down the URL of a WebSocket.
-    const isWebSocket = this.#unopened < 3;
-    const asked = isWebSocket && token ? undefined : cursor;
-    this.#awaited = asked ? [asked] : [];
-    const url = new URL(path, location.href);
-    url.searchParams.set("page", id);
-    if (asked) url.searchParams.set("since", asked);
-    if (isWebSocket) return this.#openWebSocket(url, asked);
-    if (token) url.searchParams.set("token", token);
-    this.#openEventSource(url);
+    const isWebSocket = this.#transport.kind === "websocket";
+    const asks = !isWebSocket || shown.token === "";
+    follower.connecting(asks);
+    const url = new URL(shown.path, location.origin + location.pathname);
+    url.searchParams.set("page", shown.id);
+    if (asks) url.searchParams.set("since", shown.oldest);
+    if (isWebSocket) this.#openWebSocket(url);
+    else {
+      if (shown.token) url.searchParams.set("token", shown.token);
+      this.#openEventSource(url);
+    }
+    this.tell();
   }
 
-  /** Asks for what came after the page's cursor; what comes before the answer is for no page. */
-  since() {
-    const { cursor, token, page: id } = page.state();
-    if (!(this.#source instanceof WebSocket)) this.#end();
-    else if (this.#source.readyState === WebSocket.CONNECTING) return; // asks when it is open
-    if (!this.#source) return this.connect();
-    page.follow();
-    if (!cursor) return;
-    this.#awaited.push(cursor);
-    /** @type {WebSocket} */ (this.#source).send(`since ${cursor} ${token || "-"} ${id}`);
+  /** Another page is shown. */
+  pageChanged() {
+    const { shown } = follower;
+    if (!shown) return this.rest();
+    if (shown.id !== this.#sentAway) this.#isAway = false;
+    this.connect();
+    this.tell();
   }
 
-  /** Ends the line until `connect`. */
+  /** Asks for what came after the page's cursor; `false` where that is more often than it may. */
+  ask() {
+    const { shown } = follower;
+    clearTimeout(this.#askLater);
+    const wait = this.#rate.take(performance.now());
+    if (wait > 0) {
+      this.#askLater = setTimeout(() => follower.ask(), wait);
+      return false;
+    }
+    if (this.#source instanceof WebSocket && shown) {
+      this.#source.send(`since ${shown.oldest} ${shown.token || "-"} ${shown.id}`);
+    } else this.reconnect();
+    return true;
+  }
+
+  /** Connects again, perhaps to another process. */
+  reconnect() {
+    this.#end();
+    this.connect();
+  }
+
+  /** Ends the connection until `connect`. */
   rest() {
     this.#end();
     clearTimeout(this.#retry);
     clearInterval(this.#watch);
     this.#watch = undefined;
-    setState("closed");
+    this.tell();
   }
 
-  /** Takes the line for dead when not even a heartbeat was heard for long. */
-  check() {
-    if (this.#source && timeSince(this.#heardAt) > DEAD_AFTER) this.#lost();
+  /** Ends it until there is another page, or something gives reason to hope. */
+  giveUp() {
+    this.#isAway = true;
+    this.rest();
   }
 
-  /** Forgets what was learnt of a proxy and of failures: the network may be another one. */
+  /** Connects where it was given up or lost, and the reader is there again. */
+  wake() {
+    this.check();
+    this.#isAway = this.#sentAway !== undefined && follower.shown?.id === this.#sentAway;
+    this.connect();
+    this.tell();
+  }
+
+  /** The network may be another one: forgets what was learnt of a proxy and of failures. */
   forget() {
-    this.#refused = this.#hasOpened = false;
-    this.#unopened = this.#losses = 0;
+    this.#transport.forget();
   }
 
-  /** @param {URL} url @param {string | undefined} asked The cursor that the URL asks with. */
-  #openWebSocket(url, asked) {
+  /** Takes the connection for dead when not even a heartbeat was heard for long. */
+  check() {
+    if (this.#source && timeSince(this.#heardAt) > DEAD_AFTER) this.#lost(true);
+    else if (
+      this.#source instanceof WebSocket && this.#openedAt && !this.#wasHeard &&
+      timeSince(this.#openedAt) > FIRST_FRAME
+    ) this.#lost(true);
+  }
+
+  /** Says on the document how it is: `open` while the page that is shown follows the log. */
+  tell() {
+    const isTrying = this.#source !== undefined;
+    if (isTrying && follower.isCurrent) this.#transport.held();
+    setState(
+      this.#isAway ? "away" : !isTrying ? "closed" : follower.isCurrent ? "open" : "connecting",
+    );
+  }
+
+  /** @param {URL} url */
+  #openWebSocket(url) {
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url, PROTOCOL);
     this.#source = socket;
-    this.#unopened++;
     socket.onopen = () => {
       if (socket !== this.#source) return;
-      this.#unopened = 0;
-      this.#refused = false;
-      this.#hasOpened = true;
-      if (page.state().cursor !== asked || !page.isFollowed()) this.since();
-      if (this.#awaited.length === 0) this.#current();
+      this.#openedAt = moment();
+      follower.connected();
     };
     socket.onmessage = ({ data }) => {
-      if (socket !== this.#source || typeof data !== "string") return;
-      this.#receive(JSON.parse(data));
+      if (socket === this.#source && typeof data === "string") this.#receive(data);
     };
     socket.onclose = ({ code }) => {
       if (socket !== this.#source) return;
       if (code === SENT_AWAY) this.#leave();
-      else this.#lost();
+      else this.#lost(code === 1006);
     };
   }
 
@@ -153,453 +257,491 @@ class Line {
   #openEventSource(url) {
     const source = new EventSource(url);
     this.#source = source;
-    let opened = false;
     source.onopen = () => {
       if (source !== this.#source) return;
-      opened = true;
-      if (this.#refused) return;
-      // The server is up, so one more WebSocket tells whether it is a proxy that refuses them.
-      this.#refused = true;
-      this.#unopened = 2;
-      this.#end();
-      this.connect();
+      this.#openedAt = moment();
+      if (this.#transport.eventsOpened()) this.reconnect();
+      else follower.connected();
     };
     const receive = (/** @type {MessageEvent} */ { lastEventId, data }) => {
-      if (source === this.#source) this.#receive([[lastEventId, data]]);
+      if (source === this.#source) this.#heard([{ cursor: lastEventId, html: data }]);
     };
     source.onmessage = receive;
     source.addEventListener("cursor", receive);
     source.addEventListener("away", () => source === this.#source && this.#leave());
     // The server ends each stream after some time; nothing is wrong.
-    source.addEventListener("again", () => {
-      if (source !== this.#source) return;
-      this.#end();
-      this.connect();
-    });
-    source.onerror = () => {
-      if (source !== this.#source) return;
-      if (!opened) this.#unopened = 2; // neither opens: take turns
-      this.#lost();
-    };
+    source.addEventListener("again", () => source === this.#source && this.reconnect());
+    source.onerror = () => source === this.#source && this.#lost(true);
   }
 
-  // Each entry of a message keeps its own cursor, also in the queue: under the last one, an answer
-  // that was rendered between two of them would be given all of them again.
-  /** @param {[cursor: string, html: string][]} entries */
-  #receive(entries) {
-    this.#heardAt = moment();
-    const [[cursor = "", html = ""] = []] = entries;
-    if (this.#awaited.length > 0) {
-      if (entries.length > 1 || html !== "" || cursor !== this.#awaited[0]) return;
-      this.#awaited.shift();
-      this.#fresh = true;
-      if (this.#awaited.length === 0) this.#current();
-      return;
+  // Each entry of a frame keeps its own cursor, also in the queue: under the last one, an answer that was
+  // rendered between two of them would be given all of them again.
+  /** @param {string} frame */
+  #receive(frame) {
+    let entries;
+    try {
+      entries = JSON.parse(frame);
+    } catch (error) {
+      console.error("Cannot read a frame, connecting again:", error);
+      return this.#lost(false);
     }
-    const gap = this.#fresh && html === REFRESH;
-    this.#fresh = false;
-    if (gap) return refetch.start({ gap });
-    refetch.succeeded();
-    page.receive(entries.map(([cursor, html]) => ({ cursor, html })));
+    this.#heard(
+      entries.map((/** @type {[string, string]} */ [cursor, html]) => ({ cursor, html })),
+    );
   }
 
-  #current() {
-    this.#losses = 0;
-    setState("open");
+  /** @param {{ cursor: string, html: string }[]} messages */
+  #heard(messages) {
+    this.#heardAt = moment();
+    this.#wasHeard = true;
+    follower.receive(messages);
   }
 
   #leave() {
-    this.#sentAway = page.state().page;
-    this.rest();
+    this.#sentAway = follower.shown?.id;
+    this.giveUp();
   }
 
-  #lost() {
-    this.#end();
-    setState("closed");
-    if (!tab.isAway()) this.#retry = setTimeout(() => this.connect(), this.#delay());
+  /** @param {boolean} wasCut Whether it ended without a close code. */
+  #lost(wasCut) {
+    this.#end(wasCut);
+    if (!tab.isAway()) {
+      this.#retry = setTimeout(() => this.connect(), this.#transport.delay(Math.random()));
+    }
+    this.tell();
   }
 
-  // Full jitter. One line that was cut is back soon; when the server is away all pages come at once,
-  // and so from the second try on they are spread over eight seconds and more.
-  #delay() {
-    if (this.#unopened === 3 && !this.#refused) return 0; // on with server-sent events
-    const isFirst = this.#losses === 0 || (!this.#hasOpened && this.#losses < 3);
-    const n = isFirst ? 0 : this.#losses + 3;
-    this.#losses++;
-    return 500 + Math.random() * Math.min(20_000, 500 * 2 ** n);
-  }
-
-  #end() {
+  #end(wasCut = false) {
     const source = this.#source;
+    if (!source) return;
+    const age = this.#openedAt ? timeSince(this.#openedAt) : 0;
+    if (!(source instanceof WebSocket)) this.#transport.eventsEnded(this.#openedAt !== undefined);
+    else if (wasCut || this.#wasHeard) {
+      this.#transport.webSocketEnded({ wasHeard: this.#wasHeard, age, wasCut });
+    }
     this.#source = undefined;
-    source?.close();
+    clearTimeout(this.#askLater);
+    source.close();
+    follower.disconnected();
   }
 }
 
-/** The page that is shown: its position, and what is still to be rendered into it. */
-class Page {
-  /** @type {Message[]} */
-  #queue = [];
-  /** @type {Batch | undefined} What was given to Turbo and is not in the page yet. */
-  #batch;
-  /** @type {Batch | undefined} The batch whose elements are being connected. */
+/** Renders batches of streams, by Turbo. */
+class Stage {
+  /** @type {StreamRenderEvent[] | undefined} The events of elements that are being connected. */
   #collecting;
-  /** @type {string | undefined} The page for which messages come. */
-  #followed;
-  /** Whether parts of the page are at another position than the body. */
-  #hasParts = false;
-  /** @type {Message[]} What was rendered last, for parts that turn out to be older. */
-  #history = [];
-  /** The cursor before the first of them. */
-  #historyStart = "";
-  #historyLength = 0;
-
-  /** Where the stream is, and what to ask it for. */
-  state() {
-    const head = meta();
-    const oldest = [...parts(), document.body].map(cursorOf).reduce((a, b) =>
-      isNewer(a, b) ? b : a
-    );
-    return {
-      path: head?.dataset["stream"],
-      token: head?.dataset["token"] ?? "",
-      cursor: oldest || head?.content,
-      page: document.body.dataset["turboPage"] ?? "",
-    };
-  }
-
-  /** Takes up the page that Turbo has rendered or the browser has loaded. */
-  attach() {
-    const { body } = document;
-    const cursor = meta()?.content;
-    body.dataset["turboPage"] ||= newId();
-    meta()?.setAttribute("data-page", body.dataset["turboPage"]);
-    if (!body.dataset[CURSOR] && cursor) setCursor(body, cursor);
-    this.#hasParts = parts().length > 0;
-    this.#forget();
-    refetch.stop();
-    line.since();
-  }
-
-  /** Lets go of the page: nothing is rendered into it until another is attached. */
-  detach() {
-    this.#followed = undefined;
-    this.#discard();
-  }
-
-  /** From now on messages are for this page. Those for the page before are dropped, answers kept. */
-  follow() {
-    this.#discard();
-    this.#followed = isPreview() ? undefined : document.body.dataset["turboPage"];
-  }
-
-  /** Whether messages that come are for this page. */
-  isFollowed() {
-    return this.#followed !== undefined && this.#followed === document.body.dataset["turboPage"];
-  }
-
-  /** Renders messages, after those before them. @param {Message[]} messages */
-  receive(messages) {
-    this.#queue.push(...messages.filter(({ answer }) => answer || this.isFollowed()));
-    if (this.#queue.length > MAX_QUEUE) line.since();
-    else this.#render();
-  }
-
-  /** Gives Turbo again what waits for a paint that may not come, or for a slowed timer. */
-  restart() {
-    const batch = this.#cancel();
-    if (batch) this.#queue.unshift(...batch.messages);
-    this.#render();
-  }
+  /** @type {{ batch: Batch, elements: Element[], runs: Map<Step, Run[]> } | undefined} */
+  #given;
+  /** @type {string[]} */
+  #targets = [];
 
   /** @param {StreamRenderEvent} event */
   collect(event) {
-    this.#collecting?.events.push(event);
+    this.#collecting?.push(event);
   }
 
-  /** Takes up a frame that was rendered at a cursor of its own. @param {Element} frame @param {string} cursor */
-  frameRendered(frame, cursor) {
-    this.#mark(frame, cursor);
-    if (!this.#hasParts) return;
-    if (!this.#covers(cursor)) return line.since();
-    const batch = this.#cancel();
-    const missed = this.#history.filter((message) => isNewer(message.cursor, cursor));
-    this.#queue = [...missed, ...(batch?.messages ?? []), ...this.#queue];
-    this.#render();
-    this.#catchUp();
-  }
-
-  // Everything that has queued up becomes one message: one at a time would take a paint each. An
-  // answer may be older than what the page has had: that is rendered again behind it, into what the
-  // answer has replaced. Where it is no longer known, nothing is rendered behind the answer, and the
-  // server is asked.
-  #render() {
-    if (this.#batch || this.#queue.length === 0) return;
-    const messages = [];
-    const known = [...this.#history];
-    let hasHole = false;
-    for (const message of this.#queue) {
-      if (hasHole && !message.answer) continue;
-      messages.push(message);
-      hasHole ||= message.answer === true && !this.#covers(message.cursor);
-      if (!message.answer) known.push(message);
-      else if (!hasHole) {
-        messages.push(...known.filter(({ cursor }) => isNewer(cursor, message.cursor)));
+  // Turbo calls `render` of each element after the next paint. All are run together with the last, so
+  // that the page is never seen, or cloned, between two positions.
+  /** @param {Batch} batch */
+  give(batch) {
+    const given = this.#given = {
+      batch,
+      elements: /** @type {Element[]} */ ([]),
+      runs: /** @type {Map<Step, Run[]>} */ (new Map()),
+    };
+    let waiting = 0;
+    for (const step of batch.steps) {
+      /** @type {Run[]} */
+      const runs = [];
+      given.runs.set(step, runs);
+      for (const { detail, target, defaultPrevented } of this.#connect(step.html)) {
+        const element = /** @type {StreamElement} */ (target);
+        given.elements.push(element);
+        if (defaultPrevented) continue;
+        const { render } = detail;
+        const index = waiting++;
+        detail.render = () =>
+          new Promise((resolve, reject) => {
+            const skip = () => resolve(undefined);
+            if (this.#given !== given) return skip();
+            const run = () => {
+              try {
+                resolve(render(element));
+              } catch (error) {
+                reject(error); // Turbo reports it
+              }
+            };
+            runs[index] = { element, run, skip };
+            if (--waiting === 0) this.#paint(batch);
+          });
       }
     }
-    this.#queue = [];
-    this.#give(messages, hasHole);
-  }
-
-  /** @param {Message[]} messages @param {boolean} hasHole */
-  #give(messages, hasHole) {
-    /** @type {Batch} */
-    const batch = { messages, hasHole, page: document.body.dataset["turboPage"], events: [] };
-    const at = cursorOf(document.body);
-    const isMixed = this.#hasParts ||
-      messages.some(({ answer, cursor, html }) => answer || (html !== "" && !isNewer(cursor, at)));
-    const html = messages.map(isMixed ? numbered : ({ html }) => html).join("");
-    this.#batch = batch;
-    try {
-      this.#collecting = batch;
-      if (html !== "") turbo().renderStreamMessage(html);
-    } catch (error) {
-      if (messages.length > 1) return this.#giveOneByOne(batch);
-      console.error("Cannot render a message:", html, error);
-    } finally {
-      this.#collecting = undefined;
-    }
-    // Turbo calls `render` of each element after the next paint. All are run together with the last,
-    // so that the page is never seen, or cloned, between two positions.
-    batch.events = batch.events.filter((event) => !event.defaultPrevented);
-    let waiting = batch.events.length;
-    /** @type {Run[]} */
-    const runs = [];
-    for (const [index, { detail, target }] of batch.events.entries()) {
-      const { render } = detail;
-      const element = /** @type {StreamElement} */ (target);
-      detail.render = () =>
-        new Promise((resolve) => {
-          if (this.#batch !== batch) return resolve(undefined);
-          runs[index] = { element, run: () => resolve(render(element)) };
-          if (--waiting === 0) this.#apply(batch, runs, isMixed);
-        });
-    }
-    if (waiting === 0) this.#apply(batch, runs, isMixed);
+    if (waiting === 0) this.#paint(batch);
   }
 
   /** @param {Batch} batch */
-  #giveOneByOne(batch) {
-    this.#cancel();
-    const [first, ...others] = batch.messages;
-    this.#queue.unshift(...others);
-    this.#give([/** @type {Message} */ (first)], batch.hasHole);
+  cancel(batch) {
+    if (this.#given?.batch !== batch) return;
+    for (const element of this.#given.elements) element.remove();
+    this.#given = undefined;
   }
 
-  /** @param {Batch} batch @param {Run[]} runs @param {boolean} isMixed */
-  #apply(batch, runs, isMixed) {
-    this.#batch = undefined;
-    const isCurrent = batch.page === this.#followed && this.isFollowed();
-    // Turbo's own refresh is dropped during a visit and put off by each other one.
-    if (isCurrent && batch.events.some(isRefresh)) return refetch.start();
-    const messages = batch.messages.filter(({ answer }) => answer || isCurrent);
-    if (isMixed) this.#applyMixed(batch, runs, isCurrent);
-    else if (isCurrent) { for (const { run } of runs) run(); }
-    const last = messages.findLast(({ answer }) => !answer);
-    if (last) this.#advance(last.cursor);
-    this.#remember(messages);
-    if (batch.hasHole) line.since();
-    this.#catchUp();
-    this.#render();
-  }
-
-  /** @param {Batch} batch @param {Run[]} runs @param {boolean} isCurrent */
-  #applyMixed({ messages }, runs, isCurrent) {
-    for (const [index, { answer, cursor }] of messages.entries()) {
-      if (!answer && !isCurrent) continue;
-      for (const { element, run } of runs) {
-        if (element.dataset["turboMessage"] !== String(index)) continue;
-        if (answer) this.#runAnswer(element, run, cursor);
-        else this.#runOnParts(element, run, cursor);
-      }
-      if (!answer) this.#advance(cursor);
-    }
-  }
-
-  // What an answer replaces is then as old as the answer.
-  /** @param {StreamElement} element @param {() => void} run @param {string} cursor */
-  #runAnswer(element, run, cursor) {
-    run();
-    const overwrites = element.action === "replace" || element.action === "update";
-    for (const target of overwrites ? targetsOf(element) : []) this.#mark(target, cursor);
-  }
-
-  // Only those targets that have not had it yet. A part that is replaced stays a part.
-  /** @param {StreamElement} element @param {() => void} run @param {string} cursor */
-  #runOnParts(element, run, cursor) {
-    if (!element.target && !element.targets) {
-      if (isNewer(cursor, cursorOf(document.body))) run();
-      return;
-    }
-    const due = targetsOf(element).filter((target) =>
-      isNewer(cursor, cursorAt(target, element.action))
-    );
-    const replaced = element.action === "replace" ? due.filter(isPart).map(({ id }) => id) : [];
-    Object.defineProperty(element, "targetElements", { value: due });
-    run();
-    for (const id of replaced) {
-      const part = document.getElementById(id);
-      if (part) part.dataset[CURSOR] = cursor;
-    }
-  }
-
-  /** @param {string} cursor */
-  #advance(cursor) {
-    const { body } = document;
-    if (!this.#hasParts) {
-      if (isNewer(cursor, cursorOf(body)) || isSame(cursor, cursorOf(body))) {
-        setCursor(body, cursor);
-      }
-      return;
-    }
-    for (const part of [...parts(), body]) {
-      if (isNewer(cursor, cursorOf(part))) setCursor(part, cursor);
-    }
-    for (const part of parts()) {
-      if (isSame(cursorOf(part), cursorOf(body))) delete part.dataset[CURSOR];
-    }
-    this.#hasParts = parts().length > 0;
-  }
-
-  /** @param {Element} element @param {string} cursor */
-  #mark(element, cursor) {
-    const at = cursorOf(document.body);
-    if (!isComparable(cursor, at) || isSame(cursor, at)) return;
-    /** @type {HTMLElement} */ (element).dataset[CURSOR] = cursor;
-    this.#hasParts = true;
-  }
-
-  // A part for which nothing came since it was rendered is where the page is.
-  #catchUp() {
-    if (!this.#hasParts || this.#batch) return;
-    const at = cursorOf(document.body);
-    for (const part of parts()) {
-      const isOlder = isNewer(at, cursorOf(part));
-      if (isOlder && this.#covers(cursorOf(part))) delete part.dataset[CURSOR];
-    }
-    this.#hasParts = parts().length > 0;
-  }
-
-  /** Whether all that came after a cursor is known here. @param {string} cursor */
-  #covers(cursor) {
-    return isComparable(cursor, this.#historyStart) && !isNewer(this.#historyStart, cursor);
-  }
-
-  /** @param {Message[]} messages */
-  #remember(messages) {
-    for (const message of messages) {
-      const newest = this.#history.at(-1)?.cursor ?? this.#historyStart;
-      if (!message.answer && message.html && isNewer(message.cursor, newest)) {
-        this.#history.push(message);
-        this.#historyLength += message.html.length;
+  /** @param {Step} step @param {Shown<Element>} shown */
+  run(step, shown) {
+    let hasRefresh = false;
+    for (const { element, run, skip } of this.#given?.runs.get(step)?.filter(Boolean) ?? []) {
+      const { action, requestId, target, targets } = element;
+      try {
+        if (action === "refresh" && !isOwnRequest(requestId)) {
+          hasRefresh = true; // Turbo's own is dropped during a visit and put off by each other one
+          skip();
+        } else if (runOn(element, run, step, shown)) this.#targets.push(target ?? targets ?? "");
+        else skip();
+      } catch (error) {
+        console.error("Cannot render a stream:", element.outerHTML, error);
+        skip();
       }
     }
-    while (this.#historyLength > MAX_HISTORY) {
-      const { cursor, html } = /** @type {Message} */ (this.#history.shift());
-      this.#historyLength -= html.length;
-      this.#historyStart = cursor;
+    return hasRefresh;
+  }
+
+  /** @param {string} html @returns {StreamRenderEvent[]} */
+  #connect(html) {
+    if (html === "") return [];
+    this.#collecting = [];
+    try {
+      render(html);
+    } catch {
+      this.#connectOneByOne(html);
+    }
+    const events = this.#collecting;
+    this.#collecting = undefined;
+    return events;
+  }
+
+  // Turbo gives up a whole message for one element that it cannot take.
+  /** @param {string} html */
+  #connectOneByOne(html) {
+    const template = document.createElement("template");
+    template.innerHTML = html;
+    for (const { outerHTML } of template.content.children) {
+      try {
+        // What is written out loses the first line feed there.
+        turbo().renderStreamMessage(
+          outerHTML.replace(/(<(?:textarea|pre|listing)\b[^>]*>)\n/gi, "$1\n\n"),
+        );
+      } catch (error) {
+        console.error("Cannot render a stream:", outerHTML, error);
+      }
     }
   }
 
-  #forget() {
-    this.#history = [];
-    this.#historyLength = 0;
-    this.#historyStart = cursorOf(document.body);
-  }
-
-  #discard() {
-    const batch = this.#cancel();
-    this.#forget();
-    this.#queue = [...(batch?.messages ?? []), ...this.#queue].filter((message) => message.answer);
-    if (this.#queue.length > 0) queueMicrotask(() => this.#render());
-  }
-
-  #cancel() {
-    const batch = this.#batch;
-    this.#batch = undefined;
-    for (const event of batch?.events ?? []) {
-      /** @type {HTMLElement} */ (event.target).remove();
-    }
-    return batch;
+  /** @param {Batch} batch */
+  #paint(batch) {
+    this.#targets = [];
+    const focused = document.activeElement;
+    follower.painted(batch);
+    if (focused && !focused.isConnected) focus(document.getElementById(attribute(focused, "id")));
+    const targets = [...new Set(this.#targets)].filter((target) => target !== "");
+    if (this.#targets.length === 0) return;
+    const detail = { cursor: follower.shown?.cursor, targets };
+    document.dispatchEvent(new CustomEvent("turbo-stream:rendered", { detail }));
   }
 }
 
-/** Fetches the page anew, when what it missed is gone or the server asks for it. */
-class Refetch {
+/** @param {Element | null} element */
+function focus(element) {
+  const { activeElement, body } = document;
+  if (!activeElement || activeElement === body) {
+    /** @type {HTMLElement | null} */ (element)?.focus();
+  }
+}
+
+/**
+ * Renders a stream into those of its targets that have not had it yet, an answer into all; `false` where
+ * there was none. What it puts in is as of its cursor.
+ *
+ * @param {StreamElement} element
+ * @param {() => void} run
+ * @param {Step} step
+ * @param {Shown<Element>} shown
+ */
+function runOn(element, run, { cursor, isAnswer }, shown) {
+  const { action } = element;
+  const isSimple = !isAnswer && shown.parts.size === 0;
+  if (isSimple || !(element.target || element.targets)) {
+    const isDue = isAnswer || shown.isDue(cursor);
+    if (isDue) run();
+    return isDue;
+  }
+  const targets = targetsOf(element);
+  const due = isAnswer ? targets : targets.filter((target) => {
+    // `before`, `after` and `remove` change what is around the target.
+    const isOutside = action === "before" || action === "after" || action === "remove";
+    return shown.isDue(cursor, partAround(isOutside ? parentOf(target) : target));
+  });
+  if (due.length === 0 && targets.length > 0) return false;
+  Object.defineProperty(element, "targetElements", { value: due });
+  const isInside = action === "append" || action === "prepend" || action === "update";
+  const places = new Set(due.map((target) => isInside ? target : parentOf(target)));
+  const before = new Set(childrenIn(places));
+  run();
+  const changed = childrenIn(places).filter((child) => !before.has(child));
+  if (action === "replace" || action === "update") {
+    for (const part of shown.parts.keys()) {
+      if (due.some((target) => Node.prototype.contains.call(target, part))) {
+        shown.parts.delete(part);
+      }
+    }
+    changed.push(...due, ...targetsOf(element));
+  }
+  for (const part of changed) {
+    if (document.body.contains(part)) shown.mark(part, cursor, partAround(parentOf(part)));
+  }
+  return true;
+}
+
+/** @param {Set<Element | null>} places */
+function childrenIn(places) {
+  return [...places].flatMap((place) => place ? [...childrenOf(place)] : []);
+}
+
+/** @param {StreamElement} element @returns {Element[]} */
+function targetsOf({ target, targets }) {
+  if (target) return [document.getElementById(target)].filter((found) => found !== null);
+  return targets ? [...document.querySelectorAll(targets)] : [];
+}
+
+/** The nearest part from an element on upwards. @param {Element | null} element */
+function partAround(element) {
+  const parts = follower.shown?.parts;
+  for (; parts?.size && element; element = parentOf(element)) {
+    if (parts.has(element)) return element;
+  }
+  return undefined;
+}
+
+/** Fetches the page again, when what it missed is gone or the server asks for it. */
+class Refetching {
+  #decisions = new Refetch();
+  /** The cursor that the page must be at. */
+  #need = "";
+  /** @type {AbortController | undefined} Until the page is there. */
+  #run;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
-  #tries = 0;
+  /** @type {{ visit: unknown, end: unknown, since: ReturnType<typeof moment> } | undefined} */
+  #seen;
+  /** Stands in the head while it has newer scripts than run: the next visit is a full load then. */
+  #outdated = document.createElement("meta");
+  #isOutdated = false;
+  /** Forms that are being sent. @type {Set<unknown>} */
+  sending = new Set();
 
-  /** Starts, where it has not; nothing is rendered into the page until it is there anew. */
-  start({ gap = false } = {}) {
-    page.detach();
-    if (this.#timer !== undefined) return;
-    if (gap) document.dispatchEvent(new CustomEvent("turbo-stream:gap"));
-    // Many pages may miss the same: they do not all come at once.
-    this.#later(Math.random() * Math.min(20_000, 500 * 2 ** this.#tries));
+  constructor() {
+    this.#outdated.name = "turbo-stream-outdated";
+    this.#outdated.dataset["turboTrack"] = "reload";
   }
 
-  /** A page has been rendered, by this or by a visit. */
+  /** Starts, where it has not; nothing is rendered into the page until it is there. */
+  /** @param {string} need @param {boolean} isGap */
+  start(need, isGap) {
+    this.#need = need;
+    if (this.#run) return;
+    this.#run = new AbortController();
+    if (isGap) document.dispatchEvent(new CustomEvent("turbo-stream:gap"));
+    if (follower.shown && posted.has(follower.shown)) return this.#leave();
+    this.#later(this.#decisions.delay(Math.random()));
+  }
+
+  /** A page has been rendered, by this or by a visit, or none is needed. */
   stop() {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#run?.abort();
+    this.#run = undefined;
+    if (this.#isOutdated) document.head.append(this.#outdated);
   }
 
-  /** The page follows the stream again. */
+  /** The page follows the log again. */
   succeeded() {
-    this.#tries = 0;
+    this.#decisions = new Refetch();
   }
 
   /** @param {number} delay */
   #later(delay) {
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#try(), delay);
   }
 
-  // Fetches before it tells Turbo: a visit that finds no server would leave the page for the
-  // browser's error page.
+  // Fetches before it tells Turbo: a visit that finds no server would leave the page for the browser's
+  // error page.
   async #try() {
+    const run = this.#run;
+    if (!run) return;
+    if (this.#isBusy()) return this.#later(100);
     const { href } = location;
-    const id = document.body.dataset["turboPage"];
-    const isBusy = () => turbo().navigator.currentVisit;
-    if (isBusy()) return this.#later(100);
-    this.#later(500 + Math.random() * Math.min(20_000, 500 * 2 ** ++this.#tries));
+    const { answer, html, page, url } = await this.#ask(run.signal);
+    if (run !== this.#run) return;
+    const decision = this.#decisions.judge(answer, this.#need, follower.isConnected);
+    if (decision === "leave" || decision === "stop") return this.#leave(decision === "leave");
+    if (decision === "reconnect") connection.reconnect();
+    const isFree = href === location.href && !this.#isBusy();
+    if (decision !== "take" || !page || !isFree) {
+      return this.#later(isFree ? this.#decisions.delay(Math.random(), answer.retryAfter) : 100);
+    }
+    await this.#adoptHead(page.head);
+    if (run !== this.#run) return;
+    // Where Turbo does not render it, or an app prevents the visit.
+    this.#timer = setTimeout(() => this.#inVain(), RENDERED_AFTER);
     try {
-      const response = await fetch(href, {
-        headers: { Accept: "text/html, application/xhtml+xml" },
-      });
-      const responseHTML = await response.text();
-      if (response.status >= 500) return;
-      if (id !== document.body.dataset["turboPage"] || href !== location.href || isBusy()) return;
-      turbo().visit(response.redirected ? response.url : href, {
+      turbo().visit(url, {
         action: "replace",
         shouldCacheSnapshot: false,
-        response: { statusCode: response.status, responseHTML, redirected: response.redirected },
+        response: { statusCode: answer.status, responseHTML: html, redirected: url !== href },
         refresh: {
           method: setting("refresh-method") ?? "morph",
           scroll: setting("refresh-scroll") ?? "preserve",
         },
       });
     } catch (error) {
-      console.warn("Cannot fetch the page anew, trying again:", error);
+      console.error("Cannot render the page:", error);
     }
+  }
+
+  /** @param {AbortSignal} signal */
+  async #ask(signal) {
+    const { href, origin, pathname, search } = location;
+    try {
+      const response = await fetch(origin + pathname + search, {
+        headers: { Accept: "text/html, application/xhtml+xml" },
+        cache: "reload",
+        signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWERED_AFTER)]),
+      });
+      const { headers, status, redirected } = response;
+      const html = await response.text();
+      const page = new DOMParser().parseFromString(html, "text/html");
+      const answer = {
+        status,
+        isHtml: /^(text\/html|application\/xhtml\+xml)\b/i.test(headers.get("Content-Type") ?? ""),
+        cursor: metaIn(page.head)?.content,
+        retryAfter: parseRetryAfter(headers.get("Retry-After"), Date.now()),
+      };
+      return { answer, html, page, url: redirected ? response.url : href };
+    } catch (error) {
+      if (!signal.aborted) console.warn("Cannot fetch the page, trying again:", error);
+      const answer = { status: 0, isHtml: false, cursor: undefined, retryAfter: undefined };
+      return { answer, html: "", url: href };
+    }
+  }
+
+  #inVain() {
+    if (this.#isOutdated) document.head.append(this.#outdated);
+    if (this.#decisions.vainly() === "leave") this.#leave();
+    else this.#later(this.#decisions.delay(Math.random()));
+  }
+
+  // A visit that has its answer and is not rendered is one that Turbo has forgotten. What is being sent
+  // would be cancelled.
+  #isBusy() {
+    const visit = currentVisit();
+    if (this.sending.size > 0) return true;
+    if (visit?.state !== "started") return false;
+    const { requestStart, requestEnd } = visit.getTimingMetrics();
+    if (requestStart && !requestEnd) return true;
+    const isSeen = this.#seen?.visit === visit && this.#seen?.end === requestEnd;
+    const seen = isSeen && this.#seen || { visit, end: requestEnd, since: moment() };
+    this.#seen = seen;
+    return timeSince(seen.since) < RENDERED_AFTER;
+  }
+
+  // Turbo loads a page in full whose tracked elements are others, and all that its reader was doing would
+  // be lost. So the head gets those of the new page first: its stylesheets, and its scripts, which do not
+  // run, because a parser without a browser has made them. Those that run go on.
+  /** @param {HTMLHeadElement} head */
+  async #adoptHead(head) {
+    this.#outdated.remove();
+    const mine = tracked(document.head);
+    const next = tracked(head);
+    const isIn = (/** @type {Element[]} */ list, /** @type {Element} */ element) =>
+      list.find((other) => textOf(other) === textOf(element));
+    const gone = mine.filter((element) => !isIn(next, element));
+    /** @type {Element | undefined} */
+    let last;
+    const loading = next.map((element) => {
+      const known = isIn(mine, element);
+      const copy = known ?? document.importNode(element, true);
+      if (!known) last ? last.after(copy) : document.head.prepend(copy);
+      last = copy;
+      return known || !copy.matches("link[rel=stylesheet]") ? undefined : loaded(copy);
+    });
+    await Promise.all(loading);
+    for (const element of gone) element.remove();
+    this.#isOutdated ||= gone.some((element) => !element.matches("link[rel=stylesheet], style"));
+  }
+
+  // To the browser, where nothing would be lost by it, and it has not just been tried.
+  #leave(mayHelp = true) {
+    const { shown } = follower;
+    const isAsked = hasEdits() ||
+      (shown && posted.has(shown) && document.querySelector("form :is(input, textarea, select)"));
+    if (mayHelp && !isAsked && !wasLeft()) {
+      carryEdits();
+      return location.replace(location.href.replace(/#.*/, ""));
+    }
+    console.warn(
+      mayHelp
+        ? "turbo-deno: this page cannot be brought up to date by itself. Reload it."
+        : "turbo-deno: this page comes from another process than its stream, so it is not kept up to date. " +
+          "Serve both from one Turbo instance, or give the processes one engine.",
+    );
+    this.stop();
+    connection.giveUp();
+  }
+}
+
+/** @param {Element} head */
+function tracked(head) {
+  return [...head.querySelectorAll('[data-turbo-track="reload"]')];
+}
+
+/** As Turbo compares tracked elements: nonces differ with each answer. @param {Element} element */
+function textOf(element) {
+  const copy = /** @type {Element} */ (element.cloneNode(true));
+  if (copy.hasAttribute("nonce")) copy.setAttribute("nonce", "");
+  return copy.outerHTML;
+}
+
+/** @param {Element} stylesheet */
+function loaded(stylesheet) {
+  return new Promise((resolve) => {
+    stylesheet.addEventListener("load", resolve);
+    stylesheet.addEventListener("error", resolve);
+    setTimeout(resolve, RENDERED_AFTER);
+  });
+}
+
+/** Whether the browser has loaded this page for us lately; notes that it does now. */
+function wasLeft() {
+  const { pathname, search } = location;
+  try {
+    const [page, time] = JSON.parse(sessionStorage.getItem(LEFT) ?? "[]");
+    sessionStorage.setItem(LEFT, JSON.stringify([pathname + search, Date.now()]));
+    return page === pathname + search && Math.abs(Date.now() - time) < LEFT_FOR;
+  } catch {
+    return true; // there is no storage: once more could be for ever
   }
 }
 
 /** Whether the tab is looked at. */
 class Tab {
-  #hiddenAt = document.hidden ? moment() : undefined;
+  /** @type {ReturnType<typeof moment> | undefined} */
+  #hiddenAt;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
+
+  constructor() {
+    this.#look();
+  }
 
   /** Whether it has been hidden for long. */
   isAway() {
@@ -607,47 +749,93 @@ class Tab {
   }
 
   changed() {
+    this.#look();
+    follower.restart();
+    if (!this.#hiddenAt) connection.wake();
+  }
+
+  #look() {
     clearTimeout(this.#timer);
     this.#hiddenAt = document.hidden ? moment() : undefined;
-    page.restart();
-    if (document.hidden) this.#timer = setTimeout(() => line.rest(), HIDDEN_GRACE);
-    else wake();
+    if (!document.hidden) return;
+    this.#timer = setTimeout(() => {
+      refetching.stop();
+      connection.rest();
+    }, HIDDEN_GRACE);
   }
 }
 
-const line = new Line();
-const page = new Page();
-const refetch = new Refetch();
+const stage = new Stage();
+const refetching = new Refetching();
+/** @type {Follower<Element>} */
+const follower = new Follower({
+  ask: () => connection.ask(),
+  give: (batch) => stage.give(batch),
+  cancel: (batch) => stage.cancel(batch),
+  run: (step, shown) => stage.run(step, shown),
+  around: (part) => document.body.contains(part) ? partAround(parentOf(part)) : null,
+  refetch: (need, isGap) => refetching.start(need, isGap),
+  resumed: () => refetching.stop(),
+  changed() {
+    if (follower.isCurrent) refetching.succeeded();
+    connection.tell();
+  },
+});
+const connection = new Connection();
 const tab = new Tab();
 
-/** @type {WeakMap<EventTarget, string>} The id of the frame that a form's request is for. */
+/** @type {WeakMap<Element, Shown<Element>>} What is shown by each body, those in Turbo's cache included. */
+const pages = new WeakMap();
+/** Pages that answered a form that was sent: no request brings them again. @type {WeakSet<object>} */
+const posted = new WeakSet();
+/** Whether the page that is rendered next is one. */
+let isPosted = false;
+/** @type {{ body: Element, kept: [element: Element, part: Element | undefined][] } | undefined} */
+let incoming;
+/** @type {WeakMap<EventTarget, string>} The id of the frame that a request is for. */
 const frames = new WeakMap();
 /** @type {Map<string, string>} The cursor at which the answer for a frame was rendered. */
 const frameCursors = new Map();
 
-listen("turbo:render", () => isPreview() ? page.detach() : page.attach());
-listen("turbo:before-stream-render", (event) => page.collect(event));
-listen("turbo:fetch-request-error", () => isPreview() && page.attach());
+listen("turbo:before-render", ({ detail }) => {
+  const permanent = [...document.body.querySelectorAll("[id][data-turbo-permanent]")];
+  incoming = { body: detail.newBody, kept: permanent.map((kept) => [kept, partAround(kept)]) };
+});
+listen("turbo:render", () => {
+  if (currentVisit()?.willRender !== false) attach(); // a frame that is also a visit is a part
+});
+listen("turbo:before-stream-render", (event) => stage.collect(event));
+
+listen("turbo:submit-start", ({ detail }) => refetching.sending.add(detail.formSubmission));
+listen("turbo:submit-end", ({ target, detail: { formSubmission, fetchResponse } }) => {
+  refetching.sending.delete(formSubmission);
+  isPosted = !formSubmission.isSafe && !frames.has(target) && fetchResponse?.isHTML === true &&
+    !fetchResponse.redirected && !isStream(fetchResponse);
+});
 
 listen("turbo:before-fetch-request", ({ detail, target }) => {
   const { headers, method } = detail.fetchOptions;
   if (headers["Turbo-Frame"]) frames.set(target, headers["Turbo-Frame"]);
   const isForm = method.toUpperCase() !== "GET" && detail.url.origin === location.origin;
-  if (isForm) headers["Turbo-Connection"] = document.body.dataset["turboPage"];
+  if (isForm && follower.shown) headers["Turbo-Connection"] = follower.shown.id;
 });
 
 listen("turbo:before-fetch-response", ({ detail: { fetchResponse }, target }) => {
   const cursor = fetchResponse.header("Turbo-Cursor");
   if (!cursor) return;
-  if (!fetchResponse.contentType?.startsWith(STREAM_TYPE)) {
+  if (!isStream(fetchResponse)) {
     const frame = frames.get(target);
     if (frame) frameCursors.set(frame, cursor);
     return;
   }
-  // Turbo would render the answer at once; it takes its turn among the messages instead.
-  const answer = fetchResponse.responseHTML;
-  Object.defineProperty(fetchResponse, "responseHTML", { value: Promise.resolve(undefined) });
-  answer.then((/** @type {string} */ html) => page.receive([{ cursor, html, answer: true }]));
+  // Turbo would render the answer at once; it takes its turn among the messages instead. Whoever reads it
+  // later still finds it.
+  fetchResponse.responseHTML.then((/** @type {string} */ html) => follower.answer(cursor, html));
+  Object.defineProperty(fetchResponse, "responseHTML", {
+    configurable: true,
+    value: Promise.resolve(undefined),
+  });
+  queueMicrotask(() => delete fetchResponse.responseHTML);
 });
 
 listen("turbo:before-frame-render", ({ detail, target }) => {
@@ -656,28 +844,58 @@ listen("turbo:before-frame-render", ({ detail, target }) => {
     render(...elements);
     const cursor = frameCursors.get(target.id);
     frameCursors.delete(target.id);
-    if (cursor) page.frameRendered(target, cursor);
+    if (cursor) follower.partRendered(target, cursor);
   };
 });
 
 document.addEventListener("visibilitychange", () => tab.changed());
 addEventListener("online", () => {
-  line.forget();
-  wake();
+  connection.forget();
+  connection.wake();
 });
-addEventListener("pageshow", ({ persisted }) => persisted && wake());
-// An open line would keep the page out of the browser's back/forward cache.
-addEventListener("pagehide", () => line.rest());
+addEventListener("pageshow", ({ persisted }) => persisted && connection.wake());
+// An open connection would keep the page out of the browser's back/forward cache.
+addEventListener("pagehide", () => connection.rest());
 
 keepEdits();
-page.attach();
-if (/^(localhost|127\..*|\[::1\])$/.test(location.hostname)) {
+onSnapshot((body, copy) => {
+  const inBoth = (
+    /** @type {Element} */ of,
+  ) => [...of.querySelectorAll(":not(noscript, noscript *)")];
+  const shown = pages.get(body);
+  if (!shown) return;
+  const elements = shown.parts.size > 0 ? inBoth(body) : [];
+  const copies = shown.parts.size > 0 ? inBoth(copy) : [];
+  pages.set(copy, shown.copy((part) => copies[elements.indexOf(part)]));
+});
+attach();
+if (/^(.*\.)?localhost$|^127\.|^\[::1\]$/.test(location.hostname)) {
   import("./client_hints.js").then(({ giveHints }) => giveHints());
 }
 
-function wake() {
-  line.check();
-  line.connect();
+/** Takes up the page that Turbo has rendered or the browser has loaded. */
+function attach() {
+  const { body } = document;
+  const meta = metaIn(document.head);
+  const { path, token } = { path: meta?.dataset["stream"], token: meta?.dataset["token"] ?? "" };
+  // A body that came from Turbo's cache knows where it is; any other is where its head says.
+  const shown = (incoming && pages.get(incoming.body)) ??
+    (meta && path ? new Shown({ id: newId(), cursor: meta.content, path, token }) : undefined);
+  const before = follower.shown;
+  if (shown) {
+    // Turbo has kept these as they were, so they have had what they had. Where that is gone, it is gone.
+    const isGap = follower.isFetching && follower.isGap;
+    for (const [element, part] of isGap ? [] : incoming?.kept ?? []) {
+      if (before && body.contains(element)) shown.mark(element, before.cursorOf(part), undefined);
+    }
+    pages.set(body, shown);
+    if (isPosted && !currentVisit()) posted.add(shown);
+  } else pages.delete(body);
+  isPosted = false;
+  incoming = undefined;
+  refetching.stop();
+  follower.show(shown);
+  connection.pageChanged();
 }
 
 // Turbo's events are not in TypeScript's map of events.
@@ -686,23 +904,28 @@ function listen(type, listener) {
   document.addEventListener(type, listener);
 }
 
-/** @param {"connecting" | "open" | "closed"} state */
+/** @param {"connecting" | "open" | "closed" | "away"} state */
 function setState(state) {
   const before = root.dataset["turboStream"];
-  root.dataset["turboStream"] = state;
   if (state === before) return;
+  root.dataset["turboStream"] = state;
   if (state === "open") document.dispatchEvent(new CustomEvent("turbo-stream:open"));
   if (before === "open") document.dispatchEvent(new CustomEvent("turbo-stream:close"));
 }
 
-/** @returns {HTMLMetaElement | null} */
-function meta() {
-  return document.head.querySelector('meta[name="turbo-cursor"]');
+/** @param {Element} head @returns {HTMLMetaElement | null} */
+function metaIn(head) {
+  return head.querySelector('meta[name="turbo-cursor"]');
 }
 
 /** @param {string} name */
 function setting(name) {
   return document.head.querySelector(`meta[name="turbo-${name}"]`)?.getAttribute("content");
+}
+
+/** @param {{ contentType: string | null }} fetchResponse */
+function isStream({ contentType }) {
+  return contentType?.startsWith(STREAM_TYPE) === true;
 }
 
 // Not `randomUUID`, which only secure contexts have.
@@ -714,91 +937,10 @@ function moment() {
   return { wall: Date.now(), monotonic: performance.now() };
 }
 
-// The wall clock can be set back, and in most browsers the other stands still while the machine
-// sleeps. Where both run, the larger is wrong only after the clock was set forward, which costs one
-// connection more.
+// The wall clock can be set back, and in most browsers the other stands still while the machine sleeps.
+// Where both run, the larger is wrong only after the clock was set forward, which costs one connection
+// more.
 /** @param {ReturnType<typeof moment>} then Milliseconds. */
 function timeSince(then) {
   return Math.max(Date.now() - then.wall, performance.now() - then.monotonic);
-}
-
-function isPreview() {
-  return root.hasAttribute("data-turbo-preview");
-}
-
-/** @returns {HTMLElement[]} */
-function parts() {
-  return [...document.body.querySelectorAll(WITH_CURSOR)].map((
-    part,
-  ) => /** @type {HTMLElement} */ (part));
-}
-
-/** @param {Element} element */
-function isPart(element) {
-  return element !== document.body && element.matches(WITH_CURSOR);
-}
-
-/** @param {HTMLElement} element */
-function cursorOf(element) {
-  return element.dataset[CURSOR] ?? "";
-}
-
-// What stands beside an element belongs to what is around it, and so does whether it is there.
-/** @param {Element} target @param {string} action */
-function cursorAt(target, action) {
-  const outside = action === "before" || action === "after" || action === "remove";
-  const from = outside ? target.parentElement : target;
-  return cursorOf(from?.closest(WITH_CURSOR) ?? document.body);
-}
-
-/** @param {HTMLElement} element @param {string} cursor */
-function setCursor(element, cursor) {
-  element.dataset[CURSOR] = cursor;
-  // During a visit the head may be the next page's already.
-  const head = element === document.body ? meta() : null;
-  if (head?.dataset["page"] === element.dataset["turboPage"]) head?.setAttribute("content", cursor);
-}
-
-/** The message's HTML, with each element saying of which message it is. @param {Message} message @param {number} index */
-function numbered({ html }, index) {
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  for (const element of template.content.children) {
-    element.setAttribute("data-turbo-message", String(index));
-  }
-  return template.innerHTML;
-}
-
-/** @param {StreamElement} element @returns {Element[]} */
-function targetsOf({ target, targets }) {
-  if (target) return [document.getElementById(target)].filter((found) => found !== null);
-  return targets ? [...document.querySelectorAll(targets)] : [];
-}
-
-// One that names a request of this tab is not for it: the tab has the answer to that request.
-/** @param {StreamRenderEvent} event */
-function isRefresh({ target }) {
-  const { action, requestId } = /** @type {StreamElement} */ (target);
-  return action === "refresh" && !turbo().session.recentRequests.has(requestId);
-}
-
-/** @param {string} cursor @returns {[epoch: string | undefined, position: number]} */
-function parse(cursor) {
-  const [epoch, position] = cursor.split(".");
-  return [epoch, Number(position)];
-}
-
-/** @param {string} a @param {string} b */
-function isComparable(a, b) {
-  return parse(a)[0] === parse(b)[0];
-}
-
-/** @param {string} a @param {string} b */
-function isNewer(a, b) {
-  return isComparable(a, b) ? parse(a)[1] > parse(b)[1] : true;
-}
-
-/** @param {string} a @param {string} b */
-function isSame(a, b) {
-  return isComparable(a, b) && parse(a)[1] === parse(b)[1];
 }

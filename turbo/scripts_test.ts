@@ -1,27 +1,26 @@
 import assert from "node:assert/strict";
-import { scriptsUnder, withoutComments } from "./scripts.ts";
+import { BUNDLE, bundle } from "../tests/bundle.ts";
+import { scriptsUnder } from "./scripts.ts";
 
-async function textOf(asset: ReturnType<typeof scriptsUnder>["client"]): Promise<string> {
-  return await asset.respond(new Request(`http://localhost${asset.path}`)).text();
+async function textOf({ path, respond }: ReturnType<typeof scriptsUnder>["client"]) {
+  return await respond(new Request(`http://localhost${path}`)).text();
 }
 
-Deno.test("scriptsUnder() has the client import its modules by their hashed names", async () => {
-  const { client, modules, hints } = scriptsUnder("/assets");
-  const text = await textOf(client);
-  const imported = [...text.matchAll(/(?:from|import\() ?"\.(\/[^"]+)"/g)].map(([, name]) => name);
-  assert.deepEqual(
-    imported.sort(),
-    [...modules, hints].map(({ path }) => path.slice("/assets".length)).sort(),
-  );
+Deno.test("The client that is served is made of its source (else: deno task bundle)", async () => {
+  assert.equal(await Deno.readTextFile(BUNDLE), await bundle());
 });
 
-Deno.test("withoutComments() leaves no comment, and what runs as it is", async () => {
-  assert.equal(
-    withoutComments('/** A. */\nlet a = /** @type {B} */ (b); // c\n  // d\n\nlet e = "//f";\n'),
-    'let a = (b); // c\nlet e = "//f";\n',
-  );
-  const { client, modules, hints } = scriptsUnder("/assets");
-  for (const script of [client, ...modules, hints]) {
-    assert.doesNotMatch(await textOf(script), /^\s*\/\/|\/\*\*|\*\//m, script.path);
-  }
+Deno.test("scriptsUnder() has the client import the hints by their hashed name", async () => {
+  const { client, hints } = scriptsUnder("/assets");
+  const imported = [...(await textOf(client)).matchAll(/import\("\.(\/[^"]+)"\)/g)];
+  assert.deepEqual(imported.map(([, name]) => `/assets${name}`), [hints.path]);
+});
+
+Deno.test("The client weighs no more than 7.3 KB as a browser takes it, its modules included", async () => {
+  const { client } = scriptsUnder("/assets");
+  const request = new Request(`http://localhost${client.path}`, {
+    headers: { "Accept-Encoding": "br" },
+  });
+  const { headers } = client.respond(request);
+  assert(Number(headers.get("Content-Length")) <= 7_300, `${headers.get("Content-Length")} bytes`);
 });

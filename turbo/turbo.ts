@@ -59,7 +59,6 @@ export class Turbo {
   readonly #admission: Admission;
   readonly #assets: readonly Asset[];
   readonly #scriptUrls: readonly string[];
-  readonly #moduleUrls: readonly string[];
   readonly #notice: (message: string) => void;
   // Called from callbacks and timers, where a throw would end the process. One for all connections.
   readonly #report: (message: string, error: unknown) => void;
@@ -102,10 +101,9 @@ export class Turbo {
       signer: this.#signer,
       onNotice: this.#notice,
     });
-    const { turbo, client, modules, hints } = scriptsUnder(assetsPath);
-    this.#assets = [turbo, client, ...modules, hints];
+    const { turbo, client, hints } = scriptsUnder(assetsPath);
+    this.#assets = [turbo, client, hints];
     this.#scriptUrls = [turboUrl ?? turbo.path, ...(path === null ? [] : [client.path])];
-    this.#moduleUrls = path === null ? [] : modules.map(({ path }) => path);
     this.#engine = engine;
     this.#watch(engine.start(this.#copy()));
   }
@@ -250,9 +248,8 @@ export class Turbo {
     );
     if (path === null) return html`${scripts}`;
     const token = topics.length === 0 ? "" : this.#signer.sign({ topics, reader, from: cursor });
-    const modules = this.#moduleUrls.map((url) => html`<link rel="modulepreload" href="${url}">`);
     return html`
-      ${modules}${scripts}<meta name="turbo-cursor" content="${cursor}" data-stream="${path}"
+      ${scripts}<meta name="turbo-cursor" content="${cursor}" data-stream="${path}"
         data-token="${token}">
     `;
   }
