@@ -130,6 +130,8 @@ class Connection {
   #retry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #askLater;
+  /** @type {ReturnType<typeof setTimeout> | undefined} Ends a socket that opened and brings nothing. */
+  #firstFrame;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #watch;
 
@@ -218,10 +220,6 @@ class Connection {
   /** Takes the connection for dead when not even a heartbeat was heard for long. */
   check() {
     if (this.#source && timeSince(this.#heardAt) > DEAD_AFTER) this.#lost(true);
-    else if (
-      this.#source instanceof WebSocket && this.#openedAt && !this.#wasHeard &&
-      timeSince(this.#openedAt) > FIRST_FRAME
-    ) this.#lost(true);
   }
 
   /** Says on the document how it is: `open` while the page that is shown follows the log. */
@@ -241,6 +239,7 @@ class Connection {
     socket.onopen = () => {
       if (socket !== this.#source) return;
       this.#openedAt = moment();
+      this.#firstFrame = setTimeout(() => this.#lost(true), FIRST_FRAME);
       follower.connected();
     };
     socket.onmessage = ({ data }) => {
@@ -294,6 +293,7 @@ class Connection {
   #heard(messages) {
     this.#heardAt = moment();
     this.#wasHeard = true;
+    clearTimeout(this.#firstFrame);
     follower.receive(messages);
   }
 
@@ -314,13 +314,15 @@ class Connection {
   #end(wasCut = false) {
     const source = this.#source;
     if (!source) return;
+    const hasOpened = this.#openedAt !== undefined;
     const age = this.#openedAt ? timeSince(this.#openedAt) : 0;
-    if (!(source instanceof WebSocket)) this.#transport.eventsEnded(this.#openedAt !== undefined);
+    if (!(source instanceof WebSocket)) this.#transport.eventsEnded(hasOpened);
     else if (wasCut || this.#wasHeard) {
-      this.#transport.webSocketEnded({ wasHeard: this.#wasHeard, age, wasCut });
+      this.#transport.webSocketEnded({ hasOpened, wasHeard: this.#wasHeard, age, wasCut });
     }
     this.#source = undefined;
     clearTimeout(this.#askLater);
+    clearTimeout(this.#firstFrame);
     source.close();
     follower.disconnected();
   }

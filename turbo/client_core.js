@@ -499,7 +499,7 @@ export class Follower {
 
 /** Milliseconds within which a connection that was cut had better not have been opened. */
 const YOUNG = 3_000;
-/** WebSockets in a row that fail before server-sent events are tried. */
+/** WebSockets that fail in a row before server-sent events are tried; one that opened counts twice. */
 const MAX_FAILURES = 3;
 
 /**
@@ -514,6 +514,8 @@ export class Transport {
   failures = 0;
   /** Whether server-sent events have opened since a WebSocket last held. */
   isReached = false;
+  /** Whether server-sent events have been tried since then. */
+  hasTriedEvents = false;
   /** Whether a WebSocket has held on this network. */
   hasHeld = false;
   /** Connections lost, or not opened, since the page was last current. */
@@ -522,19 +524,26 @@ export class Transport {
   /**
    * A WebSocket has ended.
    *
-   * @param {{ wasHeard: boolean, age: number, wasCut: boolean }} how Whether anything came by it, for
-   * how many milliseconds it was open, and whether it ended without a close code.
+   * @param {{ hasOpened: boolean, wasHeard: boolean, age: number, wasCut: boolean }} how Whether it
+   * opened, whether anything came by it, for how many milliseconds it was open, and whether it ended
+   * without a close code.
    */
-  webSocketEnded({ wasHeard, age, wasCut }) {
+  webSocketEnded({ hasOpened, wasHeard, age, wasCut }) {
     if (wasHeard && !(wasCut && age < YOUNG)) {
       this.failures = 0;
-      this.isReached = false;
+      this.isReached = this.hasTriedEvents = false;
       this.hasHeld = true;
-    } else if (++this.failures >= MAX_FAILURES) this.kind = "events";
+      return;
+    }
+    // The server is there, and what is in between does not pass frames on.
+    if (hasOpened && !wasHeard) this.isReached = true;
+    this.failures += hasOpened ? 2 : 1;
+    if (this.failures >= MAX_FAILURES) this.kind = "events";
   }
 
   /** Server-sent events have opened: whether they are to be given up for one more WebSocket. */
   eventsOpened() {
+    this.hasTriedEvents = true;
     if (this.isReached) return false;
     this.isReached = true;
     this.#tryWebSocket();
@@ -543,6 +552,7 @@ export class Transport {
 
   /** Server-sent events have ended. @param {boolean} hasOpened */
   eventsEnded(hasOpened) {
+    this.hasTriedEvents = true;
     if (!hasOpened) this.#tryWebSocket();
   }
 
@@ -569,7 +579,7 @@ export class Transport {
    * @param {number} random From 0 to 1.
    */
   delay(random) {
-    if (this.kind === "events" && !this.isReached && this.failures === MAX_FAILURES) return 0;
+    if (this.kind === "events" && !(this.isReached && this.hasTriedEvents)) return 0;
     const isFirst = this.losses === 0 || (!this.hasHeld && this.losses < MAX_FAILURES);
     const n = isFirst ? 0 : this.losses + 3;
     this.losses++;
