@@ -687,9 +687,12 @@ Deno.test(
         observer.observe({ type: "layout-shift", buffered: true });
         Object.assign(globalThis, { takeShifts: () => [...shifts, ...observer.takeRecords()] });
       });
-      await page.waitForFunction(() => {
-        const meta = document.querySelector<HTMLMetaElement>("meta[name=turbo-cursor]");
-        return Number(meta!.content.split(".")[1]) > 3;
+      await page.evaluate(async () => {
+        for (let n = 0; n < 3; n++) {
+          await new Promise((resolve) =>
+            document.addEventListener("turbo-stream:rendered", resolve, { once: true })
+          );
+        }
       });
       const { shift, overflow, box, text } = await page.evaluate(async () => {
         const paint = () => new Promise((resolve) => requestAnimationFrame(resolve));

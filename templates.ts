@@ -137,6 +137,7 @@ function lineState(): Markup {
       <span class="open">Live</span>
       <span class="connecting">Connecting…</span>
       <span class="closed">Offline, trying again</span>
+      <span class="away">No longer live. <a href="" data-turbo="false">Reload</a></span>
     </p>
   `;
 }
@@ -227,11 +228,12 @@ aside { margin: 0 0 1.5rem; }
 .line span::before { content: ""; display: inline-block; width: 0.6em; height: 0.6em; margin-right: 0.45em; border-radius: 50%; background: currentColor; }
 .line .open { color: var(--live); }
 .line .connecting { color: var(--wait); }
-.line .closed { color: var(--off); }
-.line .open, .line .connecting, .line .closed, [data-turbo-stream] .line .static { display: none; }
+.line .closed, .line .away { color: var(--off); }
+.line .open, .line .connecting, .line .closed, .line .away, [data-turbo-stream] .line .static { display: none; }
 [data-turbo-stream="open"] .line .open,
 [data-turbo-stream="connecting"] .line .connecting,
-[data-turbo-stream="closed"] .line .closed { display: inline; }
+[data-turbo-stream="closed"] .line .closed,
+[data-turbo-stream="away"] .line .away { display: inline; }
 @media (min-width: 48rem) { aside { float: right; width: 23rem; margin: 0 0 1.5rem 2rem; } }
 @media print {
   :root { --text: #000; --faint: #333; --page: #fff; --box: #fff; --accent: #000; }

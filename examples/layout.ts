@@ -198,6 +198,7 @@ export function layout({ title, head, nonce }: PageContext, content: Markup): Ma
               <span class="open">Live</span>
               <span class="connecting">Connecting…</span>
               <span class="closed">Offline, trying again</span>
+              <span class="away">No longer live. <a href="" data-turbo="false">Reload</a></span>
             </p>
             <p>All of this lives in the server’s memory and is gone when it stops.</p>
           </footer>
@@ -258,11 +259,12 @@ footer { margin-top: 2rem; font-size: 0.85rem; color: var(--faint); }
 .line span::before { content: ""; display: inline-block; width: 0.6em; height: 0.6em; margin-right: 0.45em; border-radius: 50%; background: currentColor; }
 .line .open { color: var(--good); }
 .line .connecting { color: var(--wait); }
-.line .closed { color: var(--bad); }
-.line .open, .line .connecting, .line .closed, [data-turbo-stream] .line .static { display: none; }
+.line .closed, .line .away { color: var(--bad); }
+.line .open, .line .connecting, .line .closed, .line .away, [data-turbo-stream] .line .static { display: none; }
 [data-turbo-stream="open"] .line .open,
 [data-turbo-stream="connecting"] .line .connecting,
-[data-turbo-stream="closed"] .line .closed { display: inline; }
+[data-turbo-stream="closed"] .line .closed,
+[data-turbo-stream="away"] .line .away { display: inline; }
 `,
   "text/css",
 );

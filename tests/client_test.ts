@@ -78,14 +78,14 @@ Deno.test("A page whose stream of events is ended by the server comes back at on
   await until(() => streams.length === 2); // between them one more WebSocket was tried
   const first = streams[1]!;
   first.tell("cursor", CURSOR);
-  assert.equal(page.state, "open");
+  await until(() => page.state === "open");
   first.tell("again");
   assert.deepEqual([first.isClosed, streams.length], [true, 3], "no timer had to run");
   const second = streams[2]!;
   first.tell("again"); // which is not the one that is read
   assert.deepEqual([second.isClosed, streams.length], [false, 3]);
   second.tell("cursor", CURSOR);
-  assert.equal(page.state, "open");
+  await until(() => page.state === "open");
 });
 
 Deno.test("A page gives a connection that is being opened as long as any other, however long it had none", async () => {

@@ -95,7 +95,7 @@ for (const transport of ["WebSocket", "server-sent events"]) {
       const before = requests.length;
 
       assert.equal(turbo.disconnect("ann"), 1);
-      await page.waitForSelector('html[data-turbo-stream="closed"]');
+      await page.waitForSelector('html[data-turbo-stream="away"]');
       for (const event of ["online", "pageshow", "visibilitychange"]) {
         await page.evaluate((event) => {
           const init = { persisted: true };

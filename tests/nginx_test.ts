@@ -619,9 +619,14 @@ function isReset(error: unknown): boolean {
 
 /** The page is sent something new. */
 async function advances(page: TestPage["page"]): Promise<void> {
-  const cursor = () => page.evaluate(`document.querySelector("meta[name=turbo-cursor]").content`);
-  const before = await cursor();
-  await until(async () => await cursor() !== before, "the page moves on");
+  await within(
+    page.evaluate(() =>
+      new Promise<void>((resolve) =>
+        document.addEventListener("turbo-stream:rendered", () => resolve(), { once: true })
+      )
+    ),
+    "the page to move on",
+  );
 }
 
 function freePort(): number {

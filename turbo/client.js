@@ -28,10 +28,14 @@ const SENT_AWAY = 4001;
 const DEAD_AFTER = 2.5 * 15_000;
 /** Milliseconds in which a socket that has opened must bring the marker: some pass no frame. */
 const FIRST_FRAME = 10_000;
+/** Milliseconds within which a gap follows the marker. */
+const GAP_WITHIN = 50;
 /** Milliseconds after which a tab that is hidden gives its connection back. */
 const HIDDEN_GRACE = 30_000;
 /** Milliseconds in which Turbo renders what it was given, or has forgotten it. */
 const RENDERED_AFTER = 5_000;
+/** As how many answers in vain a page counts that Turbo does not render: it may wait for ever. */
+const NOT_RENDERED = 3;
 /** Milliseconds in which a request for the page is answered. */
 const ANSWERED_AFTER = 60_000;
 /** Milliseconds within which a page is not left to the browser twice. */
@@ -130,6 +134,8 @@ class Connection {
   #retry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #askLater;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #opening;
   /** @type {ReturnType<typeof setTimeout> | undefined} Ends a socket that opened and brings nothing. */
   #firstFrame;
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -224,11 +230,12 @@ class Connection {
 
   /** Says on the document how it is: `open` while the page that is shown follows the log. */
   tell() {
-    const isTrying = this.#source !== undefined;
-    if (isTrying && follower.isCurrent) this.#transport.held();
-    setState(
-      this.#isAway ? "away" : !isTrying ? "closed" : follower.isCurrent ? "open" : "connecting",
-    );
+    clearTimeout(this.#opening);
+    if (!this.#source) return setState(this.#isAway ? "away" : "closed");
+    if (!follower.isCurrent) return setState("connecting");
+    this.#transport.held();
+    // A marker that tells of a gap is followed by it at once.
+    this.#opening = setTimeout(() => setState("open"), GAP_WITHIN);
   }
 
   /** @param {URL} url */
@@ -638,7 +645,7 @@ class Refetching {
 
   #inVain() {
     if (this.#isOutdated) document.head.append(this.#outdated);
-    if (this.#decisions.vainly() === "leave") this.#leave();
+    if (this.#decisions.vainly(NOT_RENDERED) === "leave") this.#leave();
     else this.#later(this.#decisions.delay(Math.random()));
   }
 
@@ -811,8 +818,10 @@ listen("turbo:before-stream-render", (event) => stage.collect(event));
 listen("turbo:submit-start", ({ detail }) => refetching.sending.add(detail.formSubmission));
 listen("turbo:submit-end", ({ target, detail: { formSubmission, fetchResponse } }) => {
   refetching.sending.delete(formSubmission);
-  isPosted = !formSubmission.isSafe && !frames.has(target) && fetchResponse?.isHTML === true &&
-    !fetchResponse.redirected && !isStream(fetchResponse);
+  isPosted = Boolean(
+    !formSubmission.isSafe && !frames.has(target) && fetchResponse?.isHTML &&
+      !fetchResponse.redirected && !isStream(fetchResponse),
+  );
 });
 
 listen("turbo:before-fetch-request", ({ detail, target }) => {

@@ -632,9 +632,9 @@ export class Refetch {
     return order < 0 ? "again" : "take";
   }
 
-  /** A request was in vain. @returns {"again" | "leave"} */
-  vainly() {
-    return ++this.vain < MAX_VAIN ? "again" : "leave";
+  /** A request was in vain, or something that counts as `n`. @returns {"again" | "leave"} */
+  vainly(n = 1) {
+    return (this.vain += n) < MAX_VAIN ? "again" : "leave";
   }
 
   /**
