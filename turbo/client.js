@@ -64,8 +64,8 @@ const isOwnRequest = (id) => turbo().session.recentRequests.has(id);
 
 /**
  * Has Turbo connect the elements of a message. A moment later it would give the focus back to what has it
- * now, and undo what the reader does meanwhile: it is not told what has it. What it moves at once, to keep
- * a permanent element, has lost it.
+ * now, and undo what the reader does meanwhile: it is not told what has it. A permanent element that the
+ * message holds it replaces at once.
  *
  * @param {string} html
  */
@@ -85,7 +85,7 @@ function render(html) {
   } finally {
     delete overridden.activeElement;
   }
-  queueMicrotask(() => activeElement?.isConnected && focus(activeElement));
+  queueMicrotask(() => refocus(activeElement));
 }
 
 /** Calls back with each body that Turbo keeps in its cache, and the body that it is a copy of. */
@@ -450,7 +450,7 @@ class Stage {
     this.#targets = [];
     const focused = document.activeElement;
     follower.painted(batch);
-    if (focused && !focused.isConnected) focus(document.getElementById(attribute(focused, "id")));
+    refocus(focused);
     const targets = [...new Set(this.#targets)].filter((target) => target !== "");
     if (this.#targets.length === 0) return;
     const detail = { cursor: follower.shown?.cursor, targets };
@@ -458,12 +458,11 @@ class Stage {
   }
 }
 
-/** @param {Element | null} element */
-function focus(element) {
+/** Gives the focus to what has taken the place of the element that had it. @param {Element | null} focused */
+function refocus(focused) {
   const { activeElement, body } = document;
-  if (!activeElement || activeElement === body) {
-    /** @type {HTMLElement | null} */ (element)?.focus();
-  }
+  if (!focused || focused.isConnected || (activeElement && activeElement !== body)) return;
+  document.getElementById(attribute(focused, "id"))?.focus({ preventScroll: true });
 }
 
 /**
