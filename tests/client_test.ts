@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { Network, openPage, type Page, PageClock } from "./headless_page.ts";
+import { frameOf } from "../turbo/protocol.ts";
 
 const CURSOR = "epoch.1";
 
 /** A page whose network opens what the test lets it. */
-function start() {
+function start({ hidden = false } = {}) {
   const clock = new PageClock();
   const opened: Source[] = [];
   const streams: Source[] = [];
-  let [refuses, hangs] = [true, false];
+  let [refuses, hangs, sockets] = [true, false, "refused"];
 
   class Source extends EventTarget {
     static readonly CONNECTING = 0;
@@ -17,6 +18,7 @@ function start() {
     onopen = () => {};
     onclose = (_: { code: number }) => {};
     onerror = () => {};
+    onmessage = (_: { data: unknown }) => {};
 
     constructor() {
       super();
@@ -35,8 +37,17 @@ function start() {
   class Socket extends Source {
     constructor() {
       super();
-      if (!hangs) queueMicrotask(() => this.onclose({ code: 1006 }));
+      if (hangs) return;
+      queueMicrotask(() => {
+        if (sockets === "refused") return this.onclose({ code: 1006 });
+        this.onopen();
+        if (sockets === "swallowed") return;
+        this.onmessage({ data: frameOf([{ cursor: CURSOR, html: "" }]) });
+        if (sockets === "killed") clock.setTimeout(() => this.onclose({ code: 1006 }), 200);
+      });
     }
+
+    send(): void {}
   }
   class Stream extends Source {
     constructor() {
@@ -47,7 +58,7 @@ function start() {
   }
 
   const page: Page = openPage("http://localhost", CURSOR, {
-    ...{ clock, network: new Network() },
+    ...{ clock, network: new Network(), hidden },
     ...{ WebSocket: Socket, EventSource: Stream },
   });
   return {
@@ -58,6 +69,8 @@ function start() {
     streams,
     /** From now on streams of events open, and no WebSocket, as with some proxies. */
     allowStreams: () => void (refuses = false),
+    /** From now on WebSockets open and pass no frame, are cut soon after, or hold. */
+    letSockets: (how: "swallowed" | "killed" | "held") => void (sockets = how),
     /** From now on nothing opens, and nothing fails. */
     hang: () => void (hangs = true),
     /** Goes on until something is so. */
@@ -99,4 +112,64 @@ Deno.test("A page gives a connection that is being opened as long as any other, 
   assert.equal(opened.length, before + 1, "it is still waited for");
   await until(() => opened.length > before + 1);
   assert(clock.now > end + 5_000 && opened[before]!.isClosed);
+});
+
+for (const how of ["swallowed", "killed"] as const) {
+  Deno.test(`A page whose WebSockets are ${how} goes on with server-sent events, and stays there`, async () => {
+    const { page, opened, streams, letSockets, allowStreams, until } = start();
+    letSockets(how);
+    allowStreams();
+    const states = new Set<string | undefined>();
+    await until(() => {
+      states.add(page.state);
+      return streams.at(-1)?.isClosed === false && opened.at(-1) === streams.at(-1);
+    });
+    if (how === "swallowed") assert.deepEqual([...states], ["connecting", "closed"]);
+    streams.at(-1)!.tell("cursor", CURSOR);
+    await until(() => page.state === "open");
+    const before = opened.length;
+    streams.at(-1)!.onerror();
+    await until(() => opened.length > before);
+    assert.equal(opened.at(-1), streams.at(-1), "no WebSocket is tried again");
+  });
+}
+
+Deno.test("A page goes back to WebSockets after one that was cut, when it had held", async () => {
+  const { clock, page, opened, streams, letSockets, until } = start();
+  letSockets("held");
+  await until(() => page.state === "open");
+  for (let n = 0; n < 5; n++) {
+    const end = clock.now + 5_000;
+    await until(() => clock.now >= end);
+    const before = opened.length;
+    opened.at(-1)!.onclose({ code: 1006 });
+    await until(() => opened.length > before && page.state === "open");
+  }
+  assert.equal(streams.length, 0);
+});
+
+Deno.test("A page that was opened in the background gives its connection back as one hidden later", async () => {
+  const { clock, page, opened, letSockets, until } = start({ hidden: true });
+  letSockets("held");
+  await until(() => page.state === "open");
+  await until(() => page.state === "closed");
+  assert.equal(clock.now, 30_000);
+  assert.equal(opened.at(-1)!.isClosed, true);
+});
+
+Deno.test("A page connects again where a frame cannot be read, because what it held is lost", async () => {
+  const { page, opened, letSockets, until } = start();
+  letSockets("held");
+  await until(() => page.state === "open");
+  const log = console.error;
+  const said: unknown[][] = [];
+  console.error = (...parts) => said.push(parts);
+  try {
+    opened.at(-1)!.onmessage({ data: '[["epoch.2","<' });
+  } finally {
+    console.error = log;
+  }
+  assert.equal(page.state, "closed");
+  assert.equal(said.length, 1);
+  await until(() => opened.length === 2 && page.state === "open");
 });

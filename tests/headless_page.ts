@@ -84,6 +84,8 @@ export interface PageOptions {
   clock: PageClock;
   /** What it asks is under way there. */
   network: Network;
+  /** Whether its tab is in the background. Default: it is looked at. */
+  hidden?: boolean;
   /** What it opens instead of a WebSocket, ... */
   WebSocket?: unknown;
   /** ... and where none opens. Default: there is none. */
@@ -94,7 +96,7 @@ export interface PageOptions {
 export function openPage(
   url: string,
   cursor: string,
-  { clock, network, ...sources }: PageOptions,
+  { clock, network, hidden = false, ...sources }: PageOptions,
 ): Page {
   const listeners: Record<string, ((event: unknown) => void)[]> = {};
   const dispatch = (type: string, detail: unknown) =>
@@ -113,7 +115,7 @@ export function openPage(
   const document = {
     documentElement: root,
     body: body(),
-    hidden: false,
+    hidden,
     head: head(cursor),
     addEventListener: (type: string, listener: (event: unknown) => void) =>
       (listeners[type] ??= []).push(listener),
