@@ -1,28 +1,31 @@
 /**
- * Makes of the browser's side the one file that pages load: `deno task bundle`. It is kept with the source,
- * so that nothing has to be built where the app runs or is published; a test says when it is out of date.
+ * Makes of the browser's side the two files that pages load: `deno task bundle`. They are kept with the
+ * source, so that nothing has to be built where the app runs or is published; a test says when they are out
+ * of date.
  *
  * @module
  */
 import { build, stop } from "npm:esbuild@0.25.12";
 
-const SOURCE = new URL("../turbo/client.js", import.meta.url).pathname;
-/** The file that pages load. */
-export const BUNDLE: URL = new URL("../turbo/client.min.js", import.meta.url);
+/** The files that pages load, by the module that each is made of. */
+export const BUNDLES: ReadonlyMap<string, URL> = new Map(
+  ["client", "client_keep"].map((
+    name,
+  ) => [name, new URL(`../turbo/${name}.min.js`, import.meta.url)]),
+);
 
-/** `client.js` with its modules, minified. What only pages on a loopback address load stays outside. */
-export async function bundle(): Promise<string> {
+/** A module of the browser's side with those that only it imports, minified. */
+export async function bundle(name: string): Promise<string> {
   try {
     const { outputFiles } = await build({
-      entryPoints: [SOURCE],
-      external: ["./client_hints.js"],
+      entryPoints: [new URL(`../turbo/${name}.js`, import.meta.url).pathname],
+      external: ["./client_keep.js", "./client_hints.js"],
       bundle: true,
       minify: true,
       format: "esm",
       target: "es2022",
       charset: "utf8",
       write: false,
-      banner: { js: "// Made of client.js by `deno task bundle`." },
     });
     return outputFiles[0]!.text;
   } finally {
@@ -30,4 +33,6 @@ export async function bundle(): Promise<string> {
   }
 }
 
-if (import.meta.main) await Deno.writeTextFile(BUNDLE, await bundle());
+if (import.meta.main) {
+  for (const [name, file] of BUNDLES) await Deno.writeTextFile(file, await bundle(name));
+}

@@ -179,7 +179,7 @@ Deno.test("createApp() serves no byte from outside the asset map, however it is 
   await using running = start();
   const { server } = running;
   const assets = await assetsOf(server);
-  assert.equal(assets.size, 3);
+  assert.equal(assets.size, 4);
   await fc.assert(
     fc.asyncProperty(traversal, async (path) => {
       const answer = await ask(

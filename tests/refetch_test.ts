@@ -304,7 +304,7 @@ scenario("A page that cannot be had is left to the browser, once", async (scene)
   await app.restart();
   await page.waitForSelector('html[data-turbo-stream="away"]');
   assert.equal(await isSecond(), true, "it was left a second time");
-  assert.equal(said.filter((text) => /cannot be brought up to date/.test(text)).length, 1);
+  assert.equal(said.filter((text) => /cannot bring this page up to date/.test(text)).length, 1);
   const { asked } = app;
   await pause(1_500);
   assert.equal(app.asked, asked, "it is not asked for any more");
@@ -346,7 +346,7 @@ scenario("A page that answered a form is not fetched again, and says so", async 
   assert.equal(await page.inputValue("input"), "typed");
   assert.equal(await page.textContent("#error"), "Too short");
   assert.equal(app.asked, asked);
-  assert.equal(said.filter((text) => /cannot be brought up to date/.test(text)).length, 1);
+  assert.equal(said.filter((text) => /cannot bring this page up to date/.test(text)).length, 1);
   await page.click("#other");
   await page.waitForSelector('h1:text-is("/other")');
   await isCurrent(scene);
@@ -433,7 +433,7 @@ Deno.test(
     await page.waitForSelector('html[data-turbo-stream="away"]');
     const { asked } = app;
     assert(asked <= 10, `asked for ${asked} times`);
-    assert.equal(said.filter((text) => /another process/.test(text)).length, 1, said.join("\n"));
+    assert.equal(said.filter((text) => /of another log/.test(text)).length, 1, said.join("\n"));
     await pause(1_500);
     assert.equal(app.asked, asked, "it is not asked for any more");
     app.answer = () => undefined;

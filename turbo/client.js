@@ -7,7 +7,15 @@
 // shows the newest state. Plain JavaScript with JSDoc types. What is decided is in client_core.js; this
 // file has the document, the sockets, the timers and Turbo.
 
-import { AskRate, Follower, parseRetryAfter, Refetch, Shown, Transport } from "./client_core.js";
+import {
+  AskRate,
+  Follower,
+  isAfter,
+  parseRetryAfter,
+  Refetch,
+  Shown,
+  Transport,
+} from "./client_core.js";
 import { carryEdits, hasEdits, keepEdits } from "./client_keep.js";
 
 /**
@@ -32,6 +40,9 @@ const FIRST_FRAME = 10_000;
 const GAP_WITHIN = 50;
 /** Milliseconds after which a tab that is hidden gives its connection back. */
 const HIDDEN_GRACE = 30_000;
+/** Milliseconds for which a refresh waits for the next one, and for all of a row. */
+const REFRESH_AFTER = 150;
+const REFRESH_WITHIN = 1_000;
 /** Milliseconds in which Turbo renders what it was given, or has forgotten it. */
 const RENDERED_AFTER = 5_000;
 /** As how many answers in vain a page counts that Turbo does not render: it may wait for ever. */
@@ -220,7 +231,7 @@ class Connection {
 
   /** The network may be another one: forgets what was learnt of a proxy and of failures. */
   forget() {
-    this.#transport.forget();
+    this.#transport = new Transport();
   }
 
   /** Takes the connection for dead when not even a heartbeat was heard for long. */
@@ -288,7 +299,7 @@ class Connection {
     try {
       entries = JSON.parse(frame);
     } catch (error) {
-      console.error("Cannot read a frame, connecting again:", error);
+      console.error("Cannot read a frame:", error);
       return this.#lost(false);
     }
     this.#heard(
@@ -534,8 +545,11 @@ class Refetching {
   #decisions = new Refetch();
   /** The cursor that the page must be at. */
   #need = "";
+  /** @type {string | undefined} The cursor of a refresh in an answer, which nobody tells again. */
+  #own;
   /** @type {AbortController | undefined} Until the page is there. */
   #run;
+  #since = moment();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   /** @type {{ visit: unknown, end: unknown, since: ReturnType<typeof moment> } | undefined} */
@@ -551,15 +565,27 @@ class Refetching {
     this.#outdated.dataset["turboTrack"] = "reload";
   }
 
-  /** Starts, where it has not; nothing is rendered into the page until it is there. */
-  /** @param {string} need @param {boolean} isGap */
-  start(need, isGap) {
+  /**
+   * Starts, where it has not; nothing is rendered into the page until it is there. Many pages may miss the
+   * same or be sent a refresh, and do not all come at once. That of an answer is this page's own: as in
+   * Turbo, it waits for the next one of a row.
+   *
+   * @param {string} need
+   * @param {import("./client_core.js").Why} why
+   */
+  start(need, why) {
     this.#need = need;
-    if (this.#run) return;
-    this.#run = new AbortController();
-    if (isGap) document.dispatchEvent(new CustomEvent("turbo-stream:gap"));
-    if (follower.shown && posted.has(follower.shown)) return this.#leave();
-    this.#later(this.#decisions.delay(Math.random()));
+    const isFirst = !this.#run;
+    this.#run ??= new AbortController();
+    if (isFirst) {
+      this.#since = moment();
+      if (why === "gap") document.dispatchEvent(new CustomEvent("turbo-stream:gap"));
+      if (follower.shown && posted.has(follower.shown)) return this.#leave();
+    }
+    if (why === "answer") {
+      this.#own = need;
+      this.#later(Math.max(0, Math.min(REFRESH_AFTER, REFRESH_WITHIN - timeSince(this.#since))));
+    } else if (isFirst) this.#later(this.#decisions.delay(Math.random()));
   }
 
   /** A page has been rendered, by this or by a visit, or none is needed. */
@@ -568,6 +594,14 @@ class Refetching {
     this.#run?.abort();
     this.#run = undefined;
     if (this.#isOutdated) document.head.append(this.#outdated);
+  }
+
+  /** A page has been rendered that may be older than a refresh of this page's own. */
+  rendered() {
+    const { shown } = follower;
+    const own = this.#own;
+    this.#own = undefined;
+    if (own && shown && isAfter(own, shown.cursor)) follower.refetch(own, "answer");
   }
 
   /** The page follows the log again. */
@@ -636,7 +670,7 @@ class Refetching {
       };
       return { answer, html, page, url: redirected ? response.url : href };
     } catch (error) {
-      if (!signal.aborted) console.warn("Cannot fetch the page, trying again:", error);
+      if (!signal.aborted) console.warn("Cannot fetch the page:", error);
       const answer = { status: 0, isHtml: false, cursor: undefined, retryAfter: undefined };
       return { answer, html: "", url: href };
     }
@@ -698,9 +732,8 @@ class Refetching {
     }
     console.warn(
       mayHelp
-        ? "turbo-deno: this page cannot be brought up to date by itself. Reload it."
-        : "turbo-deno: this page comes from another process than its stream, so it is not kept up to date. " +
-          "Serve both from one Turbo instance, or give the processes one engine.",
+        ? "turbo-deno: cannot bring this page up to date. Reload it."
+        : "turbo-deno: this page is of another log than its stream. Use one Turbo instance, or one engine.",
     );
     this.stop();
     connection.giveUp();
@@ -782,7 +815,7 @@ const follower = new Follower({
   cancel: (batch) => stage.cancel(batch),
   run: (step, shown) => stage.run(step, shown),
   around: (part) => document.body.contains(part) ? partAround(parentOf(part)) : null,
-  refetch: (need, isGap) => refetching.start(need, isGap),
+  refetch: (need, why) => refetching.start(need, why),
   resumed: () => refetching.stop(),
   changed() {
     if (follower.isCurrent) refetching.succeeded();
@@ -906,6 +939,7 @@ function attach() {
   refetching.stop();
   follower.show(shown);
   connection.pageChanged();
+  refetching.rendered();
 }
 
 // Turbo's events are not in TypeScript's map of events.

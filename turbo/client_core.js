@@ -278,6 +278,8 @@ export class Inbox {
   }
 }
 
+/** @typedef {"gap" | "push" | "answer"} Why What has the page fetched: a gap, or a refresh. */
+
 /**
  * @template P
  * @typedef {object} Shell What a {@linkcode Follower} acts through.
@@ -287,7 +289,7 @@ export class Inbox {
  * @property {(batch: Batch<P>) => void} cancel Does not render a batch that it was given.
  * @property {(step: Step, shown: Shown<P>) => boolean} run Renders a step; whether it has a refresh.
  * @property {(part: P) => P | null | undefined} around As of {@linkcode Shown.settle}.
- * @property {(need: Cursor, isGap: boolean) => void} refetch Fetches the page: as of `need` or later.
+ * @property {(need: Cursor, why: Why) => void} refetch Fetches the page: as of `need` or later.
  * @property {() => void} resumed The server goes on where the page is: nothing is to be fetched.
  * @property {() => void} changed It is current, or no longer.
  */
@@ -384,7 +386,7 @@ export class Follower {
     const reading = inbox.read(messages);
     if (reading === "drop" || !this.shown) return;
     if (reading === "gap") {
-      return this.#refetch(/** @type {Message} */ (messages.at(-1)).cursor, true);
+      return this.refetch(/** @type {Message} */ (messages.at(-1)).cursor, "gap");
     }
     if (reading === "marker") {
       if (inbox.awaited.length === 0 && !this.isFetching) this.#setCurrent(true);
@@ -421,6 +423,16 @@ export class Follower {
     this.#settle();
   }
 
+  /** The page is fetched: as of a cursor, or later. @param {Cursor} need @param {Why} why */
+  refetch(need, why) {
+    this.isGap = why === "gap";
+    this.isFetching = true;
+    this.#drop();
+    this.#setCurrent(false);
+    this.shell.refetch(need, why);
+    this.#render();
+  }
+
   /** Has the shell render again what waits for a paint that may not come. */
   restart() {
     this.#recall();
@@ -432,15 +444,15 @@ export class Follower {
     if (batch !== this.batch) return;
     this.batch = undefined;
     const { shown } = batch;
-    /** @type {Cursor | undefined} */
+    /** @type {Step | undefined} */
     let refresh;
     for (const step of batch.steps) {
-      if (this.shell.run(step, shown)) refresh = step.cursor;
+      if (this.shell.run(step, shown)) refresh = step;
       if (step.isAnswer) continue;
       shown.advance(step.cursor);
       shown.remember(step.messages);
     }
-    if (refresh !== undefined) this.#refetch(refresh, false);
+    if (refresh) this.refetch(refresh.cursor, refresh.isAnswer ? "answer" : "push");
     else if (batch.hasHole) this.#askForHole();
     this.#render();
     this.#settle();
@@ -449,16 +461,6 @@ export class Follower {
   // A page that is fetched again has no hole.
   #askForHole() {
     if (!this.isFetching) this.ask();
-  }
-
-  /** @param {Cursor} need @param {boolean} isGap */
-  #refetch(need, isGap) {
-    this.isGap = isGap;
-    this.isFetching = true;
-    this.#drop();
-    this.#setCurrent(false);
-    this.shell.refetch(need, isGap);
-    this.#render();
   }
 
   #render() {
@@ -566,11 +568,6 @@ export class Transport {
     this.losses = 0;
   }
 
-  /** The network may be another one. */
-  forget() {
-    Object.assign(this, new Transport());
-  }
-
   /**
    * Milliseconds until the next try, with full jitter. One connection that was cut is back soon; when
    * the server is away all pages come at once, and so from the second try on they are spread over eight
@@ -662,13 +659,13 @@ export function parseRetryAfter(value, now) {
   return Number.isNaN(milliseconds) ? undefined : Math.max(0, milliseconds);
 }
 
-/** What a page may ask at once, and then each second: less than the server takes. */
-const ASKS = { burst: 15, perSecond: 1 };
+/** How often a page may ask at once, and then once a second: the server takes somewhat more. */
+const MAX_ASKS = 15;
 
 /** How often the page may ask. */
 export class AskRate {
-  left = ASKS.burst;
-  at = -Infinity;
+  left = MAX_ASKS;
+  at = 0;
 
   /**
    * Milliseconds to wait; 0 where it may ask now, and has.
@@ -676,10 +673,9 @@ export class AskRate {
    * @param {number} now Milliseconds of the monotonic clock.
    */
   take(now) {
-    const since = Math.min(1e9, Math.max(0, now - this.at)) / 1_000;
-    this.left = Math.min(ASKS.burst, this.left + since * ASKS.perSecond);
+    this.left = Math.min(MAX_ASKS, this.left + (now - this.at) / 1_000);
     this.at = now;
-    if (this.left < 1) return Math.ceil((1 - this.left) / ASKS.perSecond * 1_000);
+    if (this.left < 1) return Math.ceil((1 - this.left) * 1_000);
     this.left--;
     return 0;
   }

@@ -59,6 +59,8 @@ export class Turbo {
   readonly #admission: Admission;
   readonly #assets: readonly Asset[];
   readonly #scriptUrls: readonly string[];
+  /** What the scripts import. */
+  readonly #preloaded: readonly string[];
   readonly #notice: (message: string) => void;
   // Called from callbacks and timers, where a throw would end the process. One for all connections.
   readonly #report: (message: string, error: unknown) => void;
@@ -101,8 +103,9 @@ export class Turbo {
       signer: this.#signer,
       onNotice: this.#notice,
     });
-    const { turbo, client, hints } = scriptsUnder(assetsPath);
-    this.#assets = [turbo, client, hints];
+    const { turbo, client, keep, hints } = scriptsUnder(assetsPath);
+    this.#assets = [turbo, client, keep, hints];
+    this.#preloaded = path === null ? [] : [keep.path];
     this.#scriptUrls = [turboUrl ?? turbo.path, ...(path === null ? [] : [client.path])];
     this.#engine = engine;
     this.#watch(engine.start(this.#copy()));
@@ -248,8 +251,9 @@ export class Turbo {
     );
     if (path === null) return html`${scripts}`;
     const token = topics.length === 0 ? "" : this.#signer.sign({ topics, reader, from: cursor });
+    const modules = this.#preloaded.map((url) => html`<link rel="modulepreload" href="${url}">`);
     return html`
-      ${scripts}<meta name="turbo-cursor" content="${cursor}" data-stream="${path}"
+      ${modules}${scripts}<meta name="turbo-cursor" content="${cursor}" data-stream="${path}"
         data-token="${token}">
     `;
   }
