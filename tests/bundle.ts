@@ -22,6 +22,9 @@ export async function bundle(name: string): Promise<string> {
       external: ["./client_keep.js", "./client_hints.js"],
       bundle: true,
       minify: true,
+      // What our own classes are asked, but not what the document or Turbo is asked by such a name.
+      mangleProps: /^(is|has|was)[A-Z]/,
+      reserveProps: /^(isConnected|isHTML|isSafe|hasAttribute)$/,
       format: "esm",
       target: "es2022",
       charset: "utf8",

@@ -545,6 +545,10 @@ class Refetching {
   #decisions = new Refetch();
   /** The cursor that the page must be at. */
   #need = "";
+  /** @type {import("./client_core.js").Why} */
+  #why = "gap";
+  /** @type {object | undefined} The page that was said to be left as it is. */
+  #said;
   /** @type {string | undefined} The cursor of a refresh in an answer, which nobody tells again. */
   #own;
   /** @type {AbortController | undefined} Until the page is there. */
@@ -575,6 +579,7 @@ class Refetching {
    */
   start(need, why) {
     this.#need = need;
+    this.#why = why;
     const isFirst = !this.#run;
     this.#run ??= new AbortController();
     if (isFirst) {
@@ -602,6 +607,11 @@ class Refetching {
     const own = this.#own;
     this.#own = undefined;
     if (own && shown && isAfter(own, shown.cursor)) follower.refetch(own, "answer");
+  }
+
+  /** Goes on where it was stopped, and the reader is there again. */
+  wake() {
+    if (follower.isFetching && !this.#run) this.start(this.#need, this.#why);
   }
 
   /** The page follows the log again. */
@@ -641,8 +651,8 @@ class Refetching {
         shouldCacheSnapshot: false,
         response: { statusCode: answer.status, responseHTML: html, redirected: url !== href },
         refresh: {
-          method: setting("refresh-method") ?? "morph",
-          scroll: setting("refresh-scroll") ?? "preserve",
+          method: contentOf("turbo-refresh-method") ?? "morph",
+          scroll: contentOf("turbo-refresh-scroll") ?? "preserve",
         },
       });
     } catch (error) {
@@ -707,11 +717,13 @@ class Refetching {
     const isIn = (/** @type {Element[]} */ list, /** @type {Element} */ element) =>
       list.find((other) => textOf(other) === textOf(element));
     const gone = mine.filter((element) => !isIn(next, element));
+    const nonce = contentOf("csp-nonce") ?? "";
     /** @type {Element | undefined} */
     let last;
     const loading = next.map((element) => {
       const known = isIn(mine, element);
       const copy = known ?? document.importNode(element, true);
+      if (!known && copy.hasAttribute("nonce")) copy.setAttribute("nonce", nonce);
       if (!known) last ? last.after(copy) : document.head.prepend(copy);
       last = copy;
       return known || !copy.matches("link[rel=stylesheet]") ? undefined : loaded(copy);
@@ -730,11 +742,14 @@ class Refetching {
       carryEdits();
       return location.replace(location.href.replace(/#.*/, ""));
     }
-    console.warn(
-      mayHelp
-        ? "turbo-deno: cannot bring this page up to date. Reload it."
-        : "turbo-deno: this page is of another log than its stream. Use one Turbo instance, or one engine.",
-    );
+    if (shown !== this.#said) {
+      console.warn(
+        mayHelp
+          ? "turbo-deno: cannot bring this page up to date. Reload it."
+          : "turbo-deno: this page is of another log than its stream. Use one Turbo instance, or one engine.",
+      );
+    }
+    this.#said = shown;
     this.stop();
     connection.giveUp();
   }
@@ -792,7 +807,7 @@ class Tab {
   changed() {
     this.#look();
     follower.restart();
-    if (!this.#hiddenAt) connection.wake();
+    if (!this.#hiddenAt) wake();
   }
 
   #look() {
@@ -833,7 +848,7 @@ const posted = new WeakSet();
 let isPosted = false;
 /** @type {{ body: Element, kept: [element: Element, part: Element | undefined][] } | undefined} */
 let incoming;
-/** @type {WeakMap<EventTarget, string>} The id of the frame that a request is for. */
+/** @type {WeakMap<EventTarget, string | undefined>} The id of the frame that a request is for. */
 const frames = new WeakMap();
 /** @type {Map<string, string>} The cursor at which the answer for a frame was rendered. */
 const frameCursors = new Map();
@@ -851,14 +866,14 @@ listen("turbo:submit-start", ({ detail }) => refetching.sending.add(detail.formS
 listen("turbo:submit-end", ({ target, detail: { formSubmission, fetchResponse } }) => {
   refetching.sending.delete(formSubmission);
   isPosted = Boolean(
-    !formSubmission.isSafe && !frames.has(target) && fetchResponse?.isHTML &&
+    !formSubmission.isSafe && !frames.get(target) && fetchResponse?.isHTML &&
       !fetchResponse.redirected && !isStream(fetchResponse),
   );
 });
 
 listen("turbo:before-fetch-request", ({ detail, target }) => {
   const { headers, method } = detail.fetchOptions;
-  if (headers["Turbo-Frame"]) frames.set(target, headers["Turbo-Frame"]);
+  frames.set(target, headers["Turbo-Frame"]);
   const isForm = method.toUpperCase() !== "GET" && detail.url.origin === location.origin;
   if (isForm && follower.shown) headers["Turbo-Connection"] = follower.shown.id;
 });
@@ -894,9 +909,9 @@ listen("turbo:before-frame-render", ({ detail, target }) => {
 document.addEventListener("visibilitychange", () => tab.changed());
 addEventListener("online", () => {
   connection.forget();
-  connection.wake();
+  wake();
 });
-addEventListener("pageshow", ({ persisted }) => persisted && connection.wake());
+addEventListener("pageshow", ({ persisted }) => persisted && wake());
 // An open connection would keep the page out of the browser's back/forward cache.
 addEventListener("pagehide", () => connection.rest());
 
@@ -914,6 +929,11 @@ onSnapshot((body, copy) => {
 attach();
 if (/^(.*\.)?localhost$|^127\.|^\[::1\]$/.test(location.hostname)) {
   import("./client_hints.js").then(({ giveHints }) => giveHints());
+}
+
+function wake() {
+  connection.wake();
+  refetching.wake();
 }
 
 /** Takes up the page that Turbo has rendered or the browser has loaded. */
@@ -962,9 +982,9 @@ function metaIn(head) {
   return head.querySelector('meta[name="turbo-cursor"]');
 }
 
-/** @param {string} name */
-function setting(name) {
-  return document.head.querySelector(`meta[name="turbo-${name}"]`)?.getAttribute("content");
+/** What a `<meta>` of the head says. @param {string} name */
+function contentOf(name) {
+  return document.head.querySelector(`meta[name="${name}"]`)?.getAttribute("content");
 }
 
 /** @param {{ contentType: string | null }} fetchResponse */

@@ -376,6 +376,7 @@ export class Follower {
     if (this.isHeld) this.inbox.awaited.pop();
     this.inbox.asked(shown.oldest);
     this.isHeld = !this.shell.ask();
+    if (this.isHeld) this.#setCurrent(false);
     this.#render();
   }
 
