@@ -473,7 +473,8 @@ class Stage {
 function refocus(focused) {
   const { activeElement, body } = document;
   if (!focused || focused.isConnected || (activeElement && activeElement !== body)) return;
-  document.getElementById(attribute(focused, "id"))?.focus({ preventScroll: true });
+  const next = document.getElementById(attribute(focused, "id"));
+  if (next) HTMLElement.prototype.focus.call(next, { preventScroll: true });
 }
 
 /**
