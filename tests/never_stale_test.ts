@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { refresh } from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
-import { type ModelApp, startModelApp } from "./apps/model_app.ts";
+import { changes, type ModelApp, shown, startModelApp, untilCurrent } from "./apps/model_app.ts";
 import { type Page, startBrowser, type TestBrowser, watch } from "./browser.ts";
 import { directory, pause, until, WITH_BROWSER } from "./kit.ts";
 import { startProxy, type TestProxy } from "./proxy.ts";
@@ -89,34 +89,8 @@ async function isCurrent({ page, app }: Pick<Scene, "page" | "app">, pages = 1):
   await until(() => app.turbo.size === pages, `${pages} sockets are open`);
 }
 
-async function untilShown(page: Page, { state }: ModelApp): Promise<void> {
-  let latest: ModelApp["state"] | undefined;
-  await until(async () => {
-    latest = await shown(page).catch(ignoreNavigation);
-    return JSON.stringify(latest) === JSON.stringify(state);
-  }, "the page shows the state").catch((error) => {
-    throw new Error(`${JSON.stringify(latest)} is shown, not ${JSON.stringify(state)}`, {
-      cause: error,
-    });
-  });
-}
-
-function shown(page: Page): Promise<ModelApp["state"]> {
-  return page.evaluate(() => {
-    const number = (id: string) => Number(document.getElementById(id)?.textContent);
-    const numbers = (id: string) =>
-      [...document.querySelectorAll(`#${id} > li`)].map((item) => Number(item.textContent));
-    return {
-      count: number("count"),
-      items: numbers("list"),
-      inner: number("inner"),
-      innerItems: numbers("inner-list"),
-    };
-  });
-}
-
-function changes(app: ModelApp, times = 1): void {
-  for (let n = 0; n < 4 * times; n++) app.change(n);
+function untilShown(page: Page, app: ModelApp): Promise<void> {
+  return untilCurrent(app, () => page.evaluate(shown).catch(ignoreNavigation));
 }
 
 function setHidden(page: Page, hidden: boolean): Promise<void> {

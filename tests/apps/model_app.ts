@@ -1,5 +1,8 @@
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
 /**
- * A page with a counter, a list and two frames, whose whole state the server knows.
+ * A page with a counter, a list and two frames, whose whole state the server knows. There is also what
+ * is no state: a field to type into and a link to a download.
  *
  * @module
  */
@@ -15,7 +18,7 @@ import {
   type TurboOptions,
   update,
 } from "../../turbo/mod.ts";
-import { pause, serve } from "../kit.ts";
+import { pause, serve, until } from "../kit.ts";
 
 /** The app, its server and what to do to it. */
 export interface ModelApp extends AsyncDisposable {
@@ -39,6 +42,10 @@ export interface ModelApp extends AsyncDisposable {
   change(n: number): void;
   /** Ends all lines with a close code. */
   closeLines(code: number): void;
+  /** How many WebSockets have been opened. */
+  readonly upgrades: number;
+  /** How often the download has been answered. */
+  readonly downloads: number;
   /** Milliseconds between rendering a page and sending it. */
   slow: number;
   /** The file by which its log goes on when it has ended. */
@@ -56,6 +63,7 @@ export function startModelApp(
     engine: memory(file === undefined ? {} : { file }),
     onNotice() {},
     upgrade(request, options) {
+      upgrades++;
       const upgraded = Deno.upgradeWebSocket(request, options);
       sockets.add(upgraded.socket);
       upgraded.socket.addEventListener("close", () => sockets.delete(upgraded.socket));
@@ -64,6 +72,8 @@ export function startModelApp(
     ...rest,
   });
   const hono = new Hono();
+  let upgrades = 0;
+  let downloads = 0;
 
   const counter = () => html`<b id="count">${state.count}</b>`;
   const item = (n: number) => html`<li>${n}</li>`;
@@ -81,7 +91,8 @@ export function startModelApp(
         <head><meta charset="utf-8"><title>${title}</title><link rel="icon" href="data:,">${turbo
           .head({ cursor })}</head>
         <body><h1>${title}</h1><a id="a" href="/">A</a> <a id="b" href="/b">B</a> <a id="slow" href="/slow">slow</a>
-      <form id="form" method="post" action="/form"><button>send</button></form>
+      <a id="download" href="/download">report</a>
+      <form id="form" method="post" action="/form"><input id="text" name="text"><button>send</button></form>
       <i id="sent"></i>${counter()}${list()}${frame()}</body>
       </html>
     `;
@@ -124,6 +135,13 @@ export function startModelApp(
         }),
       ),
   );
+  hono.get("/download", (c) => {
+    downloads++;
+    return c.body("a,b\n1,2\n", 200, {
+      "Content-Type": "text/csv",
+      "Content-Disposition": 'attachment; filename="report.csv"',
+    });
+  });
   hono.get("/source", (c) => {
     const src = c.req.query("src")!;
     return c.html(html`
@@ -147,6 +165,12 @@ export function startModelApp(
     port: server.port,
     turbo,
     state,
+    get upgrades() {
+      return upgrades;
+    },
+    get downloads() {
+      return downloads;
+    },
     slow: 0,
     file,
     count() {
@@ -179,4 +203,38 @@ export function startModelApp(
     },
   };
   return app;
+}
+
+/** What a page of the app shows of its state. Runs in the page. */
+export function shown(): ModelApp["state"] {
+  const number = (id: string) => Number(document.getElementById(id)?.textContent);
+  const numbers = (id: string) =>
+    [...document.querySelectorAll(`#${id} > li`)].map((item) => Number(item.textContent));
+  return {
+    count: number("count"),
+    items: numbers("list"),
+    inner: number("inner"),
+    innerItems: numbers("inner-list"),
+  };
+}
+
+/** Waits until a page shows the state of its app; `look` says what it shows, if it can be asked. */
+export async function untilCurrent(
+  { state }: ModelApp,
+  look: () => Promise<ModelApp["state"] | undefined>,
+): Promise<void> {
+  let latest: ModelApp["state"] | undefined;
+  await until(async () => {
+    latest = await look();
+    return JSON.stringify(latest) === JSON.stringify(state);
+  }, "the page shows the state").catch((error) => {
+    throw new Error(`${JSON.stringify(latest)} is shown, not ${JSON.stringify(state)}`, {
+      cause: error,
+    });
+  });
+}
+
+/** Changes everything in the app, a number of times. */
+export function changes(app: ModelApp, times = 1): void {
+  for (let n = 0; n < 4 * times; n++) app.change(n);
 }

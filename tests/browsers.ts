@@ -1,0 +1,44 @@
+/**
+ * The browsers in which the same scenarios run.
+ *
+ * @module
+ */
+import { type AnyBrowser, anyPage } from "./any_browser.ts";
+import { startBrowser } from "./browser.ts";
+import { hasFirefox, startFirefox } from "./firefox.ts";
+import { hasWebKit, startWebKit } from "./webkit.ts";
+
+/** A browser that a test can start. */
+export interface BrowserKind {
+  /** What people call it. */
+  readonly name: string;
+  /** Whether it can be started on this machine. */
+  isInstalled(): Promise<boolean>;
+  /** Starts it. */
+  start(): Promise<AnyBrowser>;
+}
+
+/** All of them. A test in one that is not installed is to be skipped. */
+export const BROWSERS: readonly BrowserKind[] = [
+  { name: "Chromium", isInstalled: () => Promise.resolve(true), start: startChromium },
+  { name: "Firefox", isInstalled: hasFirefox, start: startFirefox },
+  { name: "WebKit", isInstalled: hasWebKit, start: startWebKit },
+];
+
+async function startChromium(): Promise<AnyBrowser> {
+  const browser = await startBrowser();
+  return {
+    async open() {
+      const { page, context } = await browser.open("");
+      return anyPage({
+        goto: (url) => page.goto(url),
+        back: () => page.goBack({ waitUntil: "commit" }),
+        click: (selector) => page.click(selector),
+        type: (text) => page.keyboard.type(text),
+        evaluate: (expression) => page.evaluate(expression),
+        close: () => context.close(),
+      });
+    },
+    [Symbol.asyncDispose]: () => browser[Symbol.asyncDispose](),
+  };
+}
