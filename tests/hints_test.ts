@@ -410,17 +410,6 @@ const PAGES: readonly PageCase[] = [
     "the page / has no turbo.head() in its <head>: no push reaches it",
   ],
   [
-    "Turbo's script missing",
-    {
-      paths: {
-        "/": (turbo) =>
-          pageWith(raw(String(turbo.head()).replace(/"[^"]+turbo-\w+\.js"/, '"/nothing"'))),
-      },
-    },
-    none,
-    "Turbo is not loaded: see what became of the request for its script",
-  ],
-  [
     "a second copy of Turbo after the first",
     {
       paths: {

@@ -10,8 +10,8 @@
 // asked by the methods of their prototypes, because a form whose field is named `getAttribute` has
 // that field there.
 //
-// Not seen from here: what runs no script of ours. That is a page without turbo.head(), a missing route
-// for the scripts, and a policy that forbids them; the browser tells the last two.
+// Not seen from here: what runs no script of ours, or no Turbo. That is a page without turbo.head(), a
+// missing route for the scripts, and a policy that forbids them; the browser tells the last two.
 
 /**
  * @typedef {{ action: string, id: string | null, selector: string | null, content: DocumentFragment | undefined }} Stream
@@ -290,11 +290,8 @@ function recall() {
 
 // A copy writes the style of its progress bar into the page, where a policy may forbid it.
 function lookAtTurbo() {
-  const { Turbo } = /** @type {any} */ (window);
-  if (!Turbo?.session) {
-    return say("turbo", "", "Turbo is not loaded: see what became of the request for its script");
-  }
-  const style = Turbo.session.adapter.progressBar?.stylesheetElement;
+  const { session } = /** @type {any} */ (window).Turbo;
+  const style = session.adapter.progressBar?.stylesheetElement;
   if (!style) return;
   const copies = all("style").filter(({ textContent }) => textContent === style.textContent);
   if (copies.length > 1) {
