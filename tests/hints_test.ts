@@ -27,7 +27,7 @@ interface Site {
   /** The answers, by path; markup is put into a page with `head()`. */
   readonly paths?: Record<
     string,
-    (turbo: Turbo, url: URL) => Markup | Response | Promise<Response>
+    (turbo: Turbo, request: Request) => Markup | Response | Promise<Response>
   >;
   /** The headers of each page. */
   readonly headers?: Record<string, string>;
@@ -53,11 +53,11 @@ async function start(
   { paths = {}, headers = {} }: Site,
   { host = LOOPBACK, path = "/" }: { host?: string; path?: string } = {},
 ) {
-  const turbo = new Turbo({ onNotice() {} });
+  const notices: string[] = [];
+  const turbo = new Turbo({ onNotice: (text) => notices.push(text) });
   const server = serve(async (request) => {
-    const url = new URL(request.url);
-    const { pathname } = url;
-    const made = await paths[pathname]?.(turbo, url);
+    const { pathname } = new URL(request.url);
+    const made = await paths[pathname]?.(turbo, request);
     if (made instanceof Response) return made;
     if (made === undefined && pathname === "/turbo-stream") return turbo.connect(request);
     if (made === undefined) return turbo.asset(request) ?? answer(html`<p>Not found</p>`, 404);
@@ -81,6 +81,7 @@ async function start(
     turbo,
     page,
     said,
+    notices,
     url: `http://${host}:${server.port}`,
     /** Pushes, and waits until the page has rendered it. */
     async push(...streams: Stream[]) {
@@ -490,12 +491,12 @@ const PAGES: readonly PageCase[] = [
     "a stream of another origin",
     {
       paths: {
-        "/": (turbo, { port }) =>
+        "/": (turbo, { url }) =>
           pageWith(
             raw(
               String(turbo.head()).replace(
                 '"/turbo-stream"',
-                `"http://localhost:${port}/turbo-stream"`,
+                `"http://localhost:${new URL(url).port}/turbo-stream"`,
               ),
             ),
           ),
@@ -675,3 +676,27 @@ Deno.test("Hints say nothing in the app", WITH_BROWSER, async () => {
     await app.close(500);
   }
 });
+
+const STRANGERS: readonly [name: string, isHere: boolean, notice: string][] = [
+  ["instances", true, "A page of another Turbo of this process asks this one"],
+  ["processes", false, "A page of another log keeps asking this one"],
+];
+
+for (const [name, isHere, notice] of STRANGERS) {
+  Deno.test(
+    `Two Turbo ${name} for one app are told by the server once, and by the page's client, not by hints`,
+    WITH_BROWSER,
+    async () => {
+      const maker = new Turbo();
+      if (!isHere) await maker.close(); // no log of this process any more
+      await using browser = await startBrowser();
+      await using shown = await start(browser, { paths: { "/": () => pageWith(maker.head()) } });
+      const { page, said, notices } = shown;
+      await page.waitForSelector("html[data-turbo-stream=away]");
+      assert.deepEqual(notices.map((text) => text.split(" (")[0]), [notice]);
+      assert.equal(hints(said).length, 1);
+      assert.match(said[0]!, /^turbo-deno: this page comes from another process than its stream/);
+      await maker.close();
+    },
+  );
+}
