@@ -58,10 +58,9 @@ async function start(
   const server = serve(async (request) => {
     const { pathname } = new URL(request.url);
     const made = await paths[pathname]?.(turbo, request);
-    if (made instanceof Response) return made;
     if (made === undefined && pathname === "/turbo-stream") return turbo.connect(request);
     if (made === undefined) return turbo.asset(request) ?? answer(html`<p>Not found</p>`, 404);
-    const response = answer(pageOf(turbo.head(), made));
+    const response = made instanceof Response ? made : answer(pageOf(turbo.head(), made));
     for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
     return response;
   });
@@ -117,7 +116,7 @@ const MISTAKES: readonly StreamCase[] = [
   [
     "a target that is nearly there",
     BOX,
-    [replace("bxo", box(1))],
+    [replace("bxo", html`<div id="bxo">1</div>`)],
     'no element has the id "bxo", which a replace is for. Did you mean "box"?',
   ],
   [
@@ -298,6 +297,7 @@ const RIGHT: readonly StreamCase[] = [
     remove("box"),
     remove("box"),
   ]],
+  ["what is gone already", BOX, [remove("messages"), remove({ all: ".done" })]],
   ["an action of the app's own", BOX, [action("toast", { target: "nothing" })]],
   [
     "a target that its message makes",
@@ -329,7 +329,11 @@ const RIGHT: readonly StreamCase[] = [
     html`<turbo-frame id="frame" src="/frame" loading="lazy" hidden></turbo-frame>`,
     [update("messages", "1")],
   ],
-  ["a text that a reader has typed", BOX, [append("box", "a < b and <b>c"), update("box", "<3")]],
+  ["a text that a reader has typed", BOX, [
+    append("box", "a < b and <b>c"),
+    update("box", "<3"),
+    update("box", html`<p>${"<b>bold</b>"}</p>`),
+  ]],
 ];
 
 Deno.test(`Hints say nothing about what is right (${RIGHT.length})`, WITH_BROWSER, async (t) => {
@@ -481,13 +485,6 @@ const PAGES: readonly PageCase[] = [
     "/turbo-stream is the stream's path, and answers 500: see the server's log",
   ],
   [
-    "a stream that does not open, for whatever reason",
-    { paths: { "/": () => BOX, "/turbo-stream": () => answer(html`<p>Upgrade</p>`, 426) } },
-    none,
-    "the stream /turbo-stream is there, and no connection to it opens: a proxy may cut connections, or " +
-    "change Host, and then the server's log names the option allowedOrigins",
-  ],
-  [
     "a stream of another origin",
     {
       paths: {
@@ -522,10 +519,13 @@ const PAGES: readonly PageCase[] = [
   [
     "a policy that requires trusted types",
     {
-      paths: { "/": () => BOX },
+      paths: {
+        "/": (turbo) => pageWith(html`<script src="/early.js"></script>${turbo.head()}`),
+        "/early.js": () => new Response(`document.createElement("p").innerHTML = ""`), // before the hints
+      },
       headers: policy("style-src 'unsafe-inline'; require-trusted-types-for 'script'"),
     },
-    (page) => page.evaluate(`try { document.body.innerHTML = "" } catch {}`),
+    none,
     "the page's policy requires trusted types, which Turbo does not make: leave " +
     "require-trusted-types-for out",
   ],
@@ -626,29 +626,106 @@ Deno.test(
   },
 );
 
-Deno.test(
-  "Hints say nothing about a page that answers 404, or that another one's targets are not on",
-  WITH_BROWSER,
-  async () => {
-    await using browser = await startBrowser();
-    await using shown = await start(browser, {
+const RIGHT_PAGES: readonly [
+  name: string,
+  site: Site,
+  act: (shown: Awaited<ReturnType<typeof start>>) => Promise<unknown>,
+][] = [
+  ["a page that answers 404", { paths: { "/": () => link } }, async ({ page }) => {
+    await follow(page);
+    await page.waitForSelector("text=Not found");
+  }],
+  [
+    "a page without the targets of another",
+    {
       paths: {
-        "/": () =>
-          html`${BOX}<a id="about" href="/about">About</a><a id="gone" href="/gone">Gone</a>`,
+        "/": () => html`${link}<p id="kept">1</p><p id="replaced">1</p>`,
         "/about": () => html`<h1>About</h1>`,
       },
-    });
-    const { page, said } = shown;
-    await ready(page);
-    await shown.push(replace("box", box(1)));
-    await page.click("#about");
-    await page.waitForSelector("h1");
-    await page.waitForSelector(OPEN_PAGE);
-    await shown.push(replace("box", box(2)));
-    await page.goBack();
-    await page.click("#gone");
-    await page.waitForSelector("text=Not found");
-    assert.deepEqual(said, []);
+    },
+    async ({ page, push }) => {
+      await push(update("kept", "2"), replace("replaced", html`<p id="other">2</p>`));
+      await follow(page);
+      await page.waitForSelector("h1");
+      await page.waitForSelector(OPEN_PAGE);
+      await push(update("kept", "3"), update("replaced", "3"));
+    },
+  ],
+  [
+    "the answer for a frame",
+    {
+      paths: {
+        "/": () => html`<turbo-frame id="frame" src="/frame"></turbo-frame>`,
+        "/frame": () =>
+          answer(html`
+            <turbo-frame id="frame">
+              <h1>1</h1>
+            </turbo-frame>
+          `),
+      },
+    },
+    ({ page }) => page.waitForSelector("h1"),
+  ],
+  [
+    "a link to what is no page",
+    { paths: { "/": () => link, "/about": () => Response.json({ a: 1 }) } },
+    async ({ page }) => {
+      await follow(page);
+      await page.waitForSelector('text={"a":1}');
+    },
+  ],
+  [
+    "a policy that only reports",
+    {
+      paths: { "/": () => BOX },
+      headers: { "Content-Security-Policy-Report-Only": "connect-src 'none'" },
+    },
+    ({ push }) => push(replace("box", box(1))),
+  ],
+  [
+    "a policy that forbids something else",
+    { paths: { "/": () => BOX }, headers: policy("style-src 'unsafe-inline'") },
+    async ({ page, push }) => {
+      await page.evaluate(`fetch("http://localhost:1/").catch(() => {})`);
+      await push(replace("box", box(1)));
+    },
+  ],
+  [
+    "a proxy that lets no WebSocket through",
+    {
+      paths: {
+        "/": () => BOX,
+        "/turbo-stream": (turbo, request) =>
+          request.headers.has("Upgrade")
+            ? new Response(null, { status: 400 })
+            : turbo.connect(request),
+      },
+    },
+    async ({ page }) => {
+      const asked: string[] = [];
+      page.on(
+        "request",
+        (request) => request.resourceType() === "fetch" && asked.push(request.url()),
+      );
+      await page.evaluate("new Promise((resolve) => setTimeout(resolve, 3_100))"); // later than the hint's
+      assert.deepEqual(asked, [], "the stream is not asked what is wrong");
+    },
+  ],
+];
+
+Deno.test(
+  `Hints say nothing about a page that is right (${RIGHT_PAGES.length})`,
+  WITH_BROWSER,
+  async (t) => {
+    await using browser = await startBrowser();
+    for (const [name, site, act] of RIGHT_PAGES) {
+      await t.step(name, async () => {
+        await using shown = await start(browser, site);
+        await ready(shown.page);
+        await act(shown);
+        assert.deepEqual(shown.said, []);
+      });
+    }
   },
 );
 

@@ -29,8 +29,10 @@ const MAX_TARGETS = 1_000;
 const MAX_ELEMENTS = 5_000;
 /** Characters of an id or a text that are shown or compared. */
 const MAX_LENGTH = 100;
-/** Milliseconds after which a page is expected to be connected, and after which it is asked again. */
-const PATIENCE = [2_000, 3_000, 10_000];
+/** Milliseconds after server-sent events have failed in which the page connects, if ever. */
+const PATIENCE = 3_000;
+/** Milliseconds in which the scripts of an app are loaded. */
+const ALL_LOADED = 2_000;
 /** Where a mistake is kept that the next load of a page would clear from the console. */
 const REMINDER = "turbo-deno-page-without-head";
 
@@ -64,7 +66,8 @@ export function giveHints() {
   attempt(lookAtPastViolations);
   attempt(recall);
   attempt(lookAtPage);
-  expectConnection(PATIENCE);
+  attempt(lookAtRequests);
+  setTimeout(() => attempt(lookAtTurbo), ALL_LOADED);
 }
 
 // A stream is looked at right before it is rendered: one before it in the message may have made its
@@ -238,7 +241,6 @@ function lookAtReplacement(id, target, content) {
 function lookAtPage() {
   lost.clear();
   lookAtTurbo();
-  if (document.documentElement.hasAttribute("data-turbo-preview")) return;
   const page = location.pathname;
   const count = all('head meta[name="turbo-cursor"]').length;
   if (count > 1) {
@@ -312,41 +314,37 @@ function lookAtTurbo() {
   }
 }
 
-/** @param {readonly number[]} patience */
-function expectConnection([patience, ...more]) {
-  if (patience === undefined) return;
-  setTimeout(async () => {
-    attempt(lookAtTurbo); // the app's own scripts have run
-    const state = attribute(document.documentElement, "data-turbo-stream");
-    if (hasOpened || state === "open" || state === "away") return;
-    const isSaid = !document.hidden && await attempt(askStream, more.length === 0);
-    if (!isSaid) expectConnection(more);
-  }, patience);
+// Where no WebSocket opens, the client tries server-sent events. Chromium does not say what came of that,
+// only that it is over; so the same is asked once more, where the client has not gone on meanwhile.
+function lookAtRequests() {
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) {
+      const { name, initiatorType } = /** @type {PerformanceResourceTiming} */ (entry);
+      const isStream = initiatorType !== "fetch" && name.startsWith(`${streamUrl()?.href}?`);
+      if (isStream) setTimeout(() => attempt(askStream, name), PATIENCE);
+    }
+  }).observe({ type: "resource", buffered: true });
 }
 
-/** Asks the stream's path what is wrong, and whether that is known. @param {boolean} isLast */
-async function askStream(isLast) {
+/** Where the stream is, as the page says. */
+function streamUrl() {
   const [meta] = all('head meta[name="turbo-cursor"]');
   const path = meta && attribute(meta, "data-stream");
-  if (!path) return true; // which is said elsewhere
-  const url = new URL(path, location.href);
-  const isForeign = url.origin !== location.origin;
-  const answer = await ask(url, isForeign);
-  if (!answer) return false; // the server is down
-  const wrong = isForeign ? foreign(url.origin) : wrongWith(answer, path);
-  if (wrong) return say("stream", path, wrong);
-  if (isLast && answer.status === 426) {
-    return say(
-      "stream",
-      path,
-      `the stream ${path} is there, and no connection to it opens: a proxy may cut connections, or ` +
-        "change Host, and then the server's log names the option allowedOrigins",
-    );
-  }
-  return false;
+  return path ? new URL(path, location.href) : undefined;
 }
 
-/** @param {URL} url @param {boolean} isForeign */
+/** @param {string} url */
+async function askStream(url) {
+  const state = attribute(document.documentElement, "data-turbo-stream");
+  if (hasOpened || state === "open" || told.has("stream")) return;
+  const { origin, pathname } = new URL(url);
+  const isForeign = origin !== location.origin;
+  const answer = await ask(url, isForeign);
+  const wrong = !answer ? undefined : isForeign ? foreign(origin) : wrongWith(answer, pathname);
+  if (wrong) say("stream", pathname, wrong);
+}
+
+/** The answer, where the server is there. @param {string} url @param {boolean} isForeign */
 async function ask(url, isForeign) {
   const mode = isForeign ? "no-cors" : "same-origin";
   try {
@@ -378,11 +376,8 @@ function wrongWith({ status, redirected, ok }, path) {
 /** @param {Pick<SecurityPolicyViolationEvent, "disposition" | "effectiveDirective" | "blockedURI">} event */
 function lookAtViolation({ disposition, effectiveDirective, blockedURI }) {
   if (disposition === "report") return;
-  const [meta] = all('head meta[name="turbo-cursor"]');
-  const path = meta && attribute(meta, "data-stream");
   // For a WebSocket some browsers name the scheme alone.
-  const isStream = /^wss?(:|$)/.test(blockedURI) ||
-    (path && new URL(path, location.href).href === blockedURI.split("?")[0]);
+  const isStream = /^wss?(:|$)/.test(blockedURI) || streamUrl()?.href === blockedURI.split("?")[0];
   if (effectiveDirective === "connect-src" && isStream) {
     say(
       "policy",
