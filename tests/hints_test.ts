@@ -323,6 +323,11 @@ const RIGHT: readonly StreamCase[] = [
       update("todo", "Eggs"),
     ],
   ],
+  ["what a selector has found, and the app has removed", html`<p class="a">0</p>`, [
+    replace({ all: ".a" }, html`<p class="a">1</p>`),
+    remove({ all: ".a" }),
+    replace({ all: ".a" }, html`<p class="a">2</p>`),
+  ]],
   ["nothing in place of something", BOX, [replace("box", "")]],
   [
     "a target in a frame that has not been loaded",
@@ -343,7 +348,9 @@ Deno.test(`Hints say nothing about what is right (${RIGHT.length})`, WITH_BROWSE
       await using shown = await start(browser, { paths: { "/": () => body } });
       await ready(shown.page);
       await shown.page.evaluate("Turbo.StreamActions.toast = () => {}");
-      await shown.push(...given as Stream[]);
+      const streams = given as Stream[];
+      await shown.push(...streams);
+      for (const stream of streams) await shown.push(stream);
       assert.deepEqual(shown.said, []);
     });
   }

@@ -38,9 +38,14 @@ const REMINDER = "turbo-deno-page-without-head";
 
 /** @type {Map<string, Set<string>>} What was said, by kind. */
 const told = new Map();
-/** Targets that a page of this tab has had. Another page need not have them. */
+/**
+ * Targets that need no look where they are missing: a page of this tab has had them, and another one need
+ * not; or it was said.
+ *
+ * @type {Set<string>}
+ */
 const known = new Set();
-/** Targets of this page that a `replace` has put something else in place of. */
+/** @type {Set<string>} Targets of this page that a `replace` has put something else in place of. */
 const lost = new Set();
 
 let hasOpened = false;
@@ -103,9 +108,10 @@ function lookAtStream(stream) {
   if (count === 0) {
     if (lost.has(target)) return sayLost(stream);
     if (known.has(target)) return;
-    return id ? sayMissing(action, id) : sayNothingFound(action, target);
+    if (id ? sayMissing(action, id) : sayNothingFound(action, target)) remember(known, target);
+    return;
   }
-  if (known.size < MAX_TARGETS) known.add(target);
+  remember(known, target);
   lookAtContent(stream);
   if (id && count > 1) {
     say(
@@ -114,6 +120,11 @@ function lookAtStream(stream) {
       `${count} elements have the id ${quote(id)}: a stream changes the first alone`,
     );
   }
+}
+
+/** @param {Set<string>} targets @param {string} target */
+function remember(targets, target) {
+  if (targets.size < MAX_TARGETS) targets.add(target);
 }
 
 /** @param {string} action @param {string} selector */
@@ -138,31 +149,35 @@ function sayLost({ action, id, selector }) {
   );
 }
 
-/** @param {string} action @param {string} id */
+/** Returns whether that will be so the next time. @param {string} action @param {string} id */
 function sayMissing(action, id) {
   const wrong = misspelt(id);
   if (wrong) return say("target", id, `the target ${quote(id)} of ${an(action)} ${wrong}`);
+  const ids = all("[id]").slice(0, MAX_ELEMENTS).map((element) => attribute(element, "id") ?? "");
+  // One of a list, of which the page shows a part.
+  if (ids.some((other) => isAlike(id, other))) return true;
   const missing = `no element has the id ${quote(id)}, which ${an(action)} is for`;
   const hidden = hiddenPlace(id);
   if (hidden) return say("hidden", id, `${missing}: the one in ${hidden} is out of reach`);
-  const ids = all("[id]").slice(0, MAX_ELEMENTS).map((element) => attribute(element, "id") ?? "");
-  // One of a list, of which the page shows a part.
-  if (ids.some((other) => isAlike(id, other))) return;
   const near = nearest(id, ids);
   if (near) return say("missing", id, `${missing}. Did you mean ${quote(near)}?`);
   // Gone is gone; and what a frame has not loaded comes in its newest state.
-  if (action === "remove" || all("turbo-frame[src]:not([complete])").length > 0) return;
-  say("absent", id, `${missing}. If it is on other pages alone, push to a topic of theirs`);
+  if (action === "remove" || all("turbo-frame[src]:not([complete])").length > 0) return false;
+  return say("absent", id, `${missing}. If it is on other pages alone, push to a topic of theirs`);
 }
 
-/** @param {string} action @param {string} selector */
+/** As {@linkcode sayMissing}. @param {string} action @param {string} selector */
 function sayNothingFound(action, selector) {
-  if (action === "remove") return;
+  if (action === "remove") return false;
   const missing = `nothing matches ${quote(selector)}, which ${an(action)} is for`;
   if (/^[\w-]+$/.test(selector) && withId(selector).length > 0) {
     return say("missing", selector, `${missing}. Did you mean ${quote(`#${selector}`)}?`);
   }
-  say("absent", selector, `${missing}. If it is on other pages alone, push to a topic of theirs`);
+  return say(
+    "absent",
+    selector,
+    `${missing}. If it is on other pages alone, push to a topic of theirs`,
+  );
 }
 
 /** What is wrong with an id, as far as it shows. @param {string} id */
@@ -198,7 +213,8 @@ function lookAtContent({ action, id, selector, content }) {
         `${quote(text)}. Text is escaped; markup of your own is written html\`…\``,
     );
   }
-  if (action === "replace") return lookAtReplacement(id, target, content);
+  if (action === "replace" && selector) return lookLater(selector);
+  if (action === "replace" && id) return lookAtReplacement(id, content);
   if (id && within(content, id)) {
     say(
       "twice",
@@ -209,9 +225,13 @@ function lookAtContent({ action, id, selector, content }) {
   }
 }
 
-/** @param {string | null} id @param {string} target @param {DocumentFragment} content */
-function lookAtReplacement(id, target, content) {
-  if (id === null) return void (lost.size < MAX_TARGETS && lost.add(target));
+/** When it is rendered. @param {string} selector */
+function lookLater(selector) {
+  queueMicrotask(() => all(selector).length === 0 && remember(lost, selector));
+}
+
+/** @param {string} id @param {DocumentFragment} content */
+function lookAtReplacement(id, content) {
   const ids = [...content.children].map((element) => attribute(element, "id") ?? "");
   if (ids.includes(id)) return;
   if (within(content, id)) {
@@ -222,7 +242,7 @@ function lookAtReplacement(id, target, content) {
         "more around it. Leave the outer element out",
     );
   }
-  if (lost.size < MAX_TARGETS) lost.add(`#${id}`);
+  remember(lost, `#${id}`);
   // Nothing, or an element of another name, may be what is wanted. The next stream for it will tell.
   const others = ids.filter((other) => other !== "");
   const near = nearest(id, others);
