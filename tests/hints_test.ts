@@ -328,7 +328,10 @@ const RIGHT: readonly StreamCase[] = [
     remove({ all: ".a" }),
     replace({ all: ".a" }, html`<p class="a">2</p>`),
   ]],
-  ["nothing in place of something", BOX, [replace("box", "")]],
+  ["nothing in place of something", BOX, [
+    replace("box", ""),
+    append({ all: "body" }, BOX),
+  ]],
   [
     "a target in a frame that has not been loaded",
     html`<turbo-frame id="frame" src="/frame" loading="lazy" hidden></turbo-frame>`,

@@ -48,6 +48,8 @@ const known = new Set();
 /** @type {Set<string>} Targets of this page that a `replace` has put something else in place of. */
 const lost = new Set();
 
+/** @type {string | undefined} The selector of the `replace` that is being rendered. */
+let replacing;
 let hasOpened = false;
 /** Whether the page that is shown answers with an error, such as 404. */
 let isError = false;
@@ -82,7 +84,9 @@ function lookAtStreamLater({ detail, target }) {
   const { render } = detail;
   detail.render = (element) => {
     attempt(lookAtStream, streamOf(/** @type {Element} */ (target)));
-    return render(element);
+    const rendered = render(element);
+    attempt(lookAtReplaced);
+    return rendered;
   };
 }
 
@@ -213,8 +217,8 @@ function lookAtContent({ action, id, selector, content }) {
         `${quote(text)}. Text is escaped; markup of your own is written html\`…\``,
     );
   }
-  if (action === "replace" && selector) return lookLater(selector);
   if (action === "replace" && id) return lookAtReplacement(id, content);
+  if (action === "replace" && selector) replacing = selector;
   if (id && within(content, id)) {
     say(
       "twice",
@@ -225,9 +229,10 @@ function lookAtContent({ action, id, selector, content }) {
   }
 }
 
-/** When it is rendered. @param {string} selector */
-function lookLater(selector) {
-  queueMicrotask(() => all(selector).length === 0 && remember(lost, selector));
+// Whether the new content matches the selector is known when it is in the page.
+function lookAtReplaced() {
+  if (replacing && all(replacing).length === 0) remember(lost, replacing);
+  replacing = undefined;
 }
 
 /** @param {string} id @param {DocumentFragment} content */
@@ -438,7 +443,7 @@ export function nearest(id, ids) {
   let best;
   let least = Math.floor((id.length + 1) / 3) + 1;
   for (const other of ids) {
-    if (other === "" || Math.abs(other.length - id.length) >= least) continue;
+    if (Math.abs(other.length - id.length) >= least) continue;
     const far = distance(id.toLowerCase(), other.toLowerCase());
     if (far < least) [best, least] = [other, far];
   }

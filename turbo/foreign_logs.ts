@@ -61,9 +61,7 @@ export class ForeignLogs {
   }
 
   #isOfThisProcess(cursor: string): boolean {
-    for (const other of logs) {
-      if (other !== this.#own && other.deref()?.positionOf(cursor) !== undefined) return true;
-    }
+    for (const log of logs) if (log.deref()?.positionOf(cursor) !== undefined) return true;
     return false;
   }
 
