@@ -340,6 +340,7 @@ const RIGHT: readonly StreamCase[] = [
   ["a text that a reader has typed", BOX, [
     append("box", "a < b and <b>c"),
     update("box", "<3"),
+    update("box", "<p> is a tag"),
     update("box", html`<p>${"<b>bold</b>"}</p>`),
   ]],
 ];
@@ -520,6 +521,18 @@ const PAGES: readonly PageCase[] = [
     "the page's policy forbids the connection to the stream: connect-src must have 'self'",
   ],
   [
+    "a policy that forbids the connection, in a browser that remembers no violation",
+    {
+      paths: {
+        "/": (turbo) => pageWith(html`<script src="/early.js"></script>${turbo.head()}`),
+        "/early.js": () => new Response("delete window.ReportingObserver"),
+      },
+      headers: policy("connect-src 'none'; style-src 'unsafe-inline'"),
+    },
+    none,
+    "the page's policy forbids the connection to the stream: connect-src must have 'self'",
+  ],
+  [
     "a policy that forbids the style of Turbo",
     { paths: { "/": () => BOX }, headers: policy("style-src 'self'") },
     none,
@@ -665,7 +678,7 @@ const RIGHT_PAGES: readonly [
     "the answer for a frame",
     {
       paths: {
-        "/": () => html`<turbo-frame id="frame" src="/frame"></turbo-frame>`,
+        "/": () => html`<turbo-frame id="frame"><a href="/frame">1</a></turbo-frame>`,
         "/frame": () =>
           answer(html`
             <turbo-frame id="frame">
@@ -674,7 +687,10 @@ const RIGHT_PAGES: readonly [
           `),
       },
     },
-    ({ page }) => page.waitForSelector("h1"),
+    async ({ page }) => {
+      await follow(page);
+      await page.waitForSelector("h1");
+    },
   ],
   [
     "a link to what is no page",
@@ -736,6 +752,27 @@ Deno.test(
         assert.deepEqual(shown.said, []);
       });
     }
+  },
+);
+
+Deno.test(
+  "Hints ask a server that is busy no more often than the client does, and say nothing",
+  WITH_BROWSER,
+  async () => {
+    await using browser = await startBrowser();
+    await using shown = await start(browser, {
+      paths: { "/": () => BOX, "/turbo-stream": () => new Response("Busy", { status: 503 }) },
+    });
+    const { page, said } = shown;
+    const asked = { fetch: 0, eventsource: 0 };
+    page.on("request", (request) => {
+      const type = request.resourceType();
+      if (type === "fetch" || type === "eventsource") asked[type]++;
+    });
+    await until(() => asked.fetch > 0, "it is asked");
+    await page.evaluate("new Promise((resolve) => setTimeout(resolve, 4_000))"); // longer than it waits
+    assert(asked.fetch <= asked.eventsource, JSON.stringify(asked));
+    assert.deepEqual(said, []);
   },
 );
 
