@@ -156,13 +156,14 @@ export class Connection {
 
   /**
    * Answers a `since`: by the marker, and then what came after the page's cursor, or a refresh where
-   * nobody knows what that is.
+   * nobody knows what that is. Returns whether the cursor is one of this log.
    */
-  resume(cursor: string): void {
+  resume(cursor: string): boolean {
     this.mark(cursor);
     const position = this.#log.positionOf(cursor) ?? BEFORE_ALL;
     this.#ahead = position > this.#log.position ? { cursor, since: undefined } : undefined;
     this.#owe(position);
+    return position !== BEFORE_ALL;
   }
 
   /** Has the page fetch itself, whatever it has had. */

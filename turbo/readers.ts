@@ -19,6 +19,8 @@ export interface ReadersOptions extends ConnectionLimits {
   frame: number;
   /** Called when a connection has come or gone, or its names have changed; with what it gained or lost. */
   onChange: (names: readonly string[]) => void;
+  /** Called when a page asks with a cursor of another log. Default: nothing. */
+  onForeign?: (cursor: string, page: string | undefined) => void;
   /** Reports what went wrong with one connection or callback. */
   report: (message: string, error: unknown) => void;
   /** Default: the platform's. */
@@ -218,7 +220,7 @@ export class Readers {
   ): void {
     const grant = this.#holding(visitor.grant(token));
     this.#listen(connection, grant?.names ?? namesOf(visitor.as), change);
-    connection.resume(cursor);
+    if (!connection.resume(cursor)) this.#options.onForeign?.(cursor, connection.page);
     if (!grant || this.#hasMissed(grant, cursor)) connection.refresh();
     this.#flush(connection, this.#clock.now());
   }

@@ -255,9 +255,10 @@ function markupOf(content: unknown): string {
     throw new TypeError("Cannot build a stream from a promise: await the content first");
   }
   if (isMarkup) return String(markup).trim();
-  throw new TypeError(
-    `Cannot build a stream from content ${describe(content)}: markup or text is needed`,
-  );
+  const needed = Array.isArray(content) && content.length > 0
+    ? "html`${list}` makes markup of a list"
+    : "markup or text is needed";
+  throw new TypeError(`Cannot build a stream from content ${describe(content)}: ${needed}`);
 }
 
 // A parser makes CR into LF and drops NUL: CR is kept by a reference, NUL becomes U+FFFD, as the
@@ -266,11 +267,25 @@ function escapeText(text: string): string {
   return String(html`${text}`).replaceAll("\r", "&#13;").replaceAll("\0", "\uFFFD");
 }
 
-/** A value as it stands in a message: what `quote` writes, with the kind of those that it hides. */
+/** A value as it stands in a message, the first of a list by themselves. */
 function describe(value: unknown): string {
+  if (!Array.isArray(value)) return describeOne(value);
+  const shown = value.slice(0, 3).map(describeOne);
+  return `[${[...shown, ...(value.length > 3 ? ["…"] : [])].join(", ")}]`;
+}
+
+/** What `quote` writes, with the kind of those that it hides. */
+function describeOne(value: unknown): string {
   if (value instanceof String) return `the markup ${quote(value.toString())}`;
+  const jsx = value as { isEscaped?: boolean; tag?: unknown } | null | undefined;
+  // Not as markup: rendering a component runs it, and an async one is a promise.
+  if (jsx?.isEscaped === true) return `the JSX <${nameOf(jsx.tag)}>`;
   if (typeof value === "function") return "a function";
   const isPlain = typeof value !== "object" || value === null || Array.isArray(value) ||
     value.constructor === Object;
   return isPlain ? quote(value) : `an object of ${value.constructor?.name ?? "no class"}`;
+}
+
+function nameOf(tag: unknown): string {
+  return typeof tag === "function" ? tag.name : String(tag ?? "");
 }

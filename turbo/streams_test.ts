@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
+import { Fragment, jsx } from "hono/jsx";
 import { html, raw } from "./html.ts";
 import * as streams from "./streams.ts";
-import { action, append, joinStreams, refresh, remove, replace, update } from "./streams.ts";
+import {
+  action,
+  append,
+  joinStreams,
+  refresh,
+  remove,
+  replace,
+  type Target,
+  update,
+} from "./streams.ts";
 
 const ADDING = ["append", "prepend", "before", "after"] as const;
 const VERBS = ["append", "prepend", "before", "after", "replace", "update"] as const;
@@ -61,12 +71,31 @@ Deno.test("Builders throw on a missing target and name it", () => {
   }
 });
 
-Deno.test("Builders throw on a selector that is given as an id", () => {
-  const message = 'Cannot build a stream for target "#box": an element id without # or ' +
-    '{ all: "css selector" } is needed';
-  for (const build of [() => replace("#box", "x"), () => remove("#box")]) {
-    assert.throws(build, { name: "TypeError", message });
-  }
+const BUILDERS: Record<string, (target: Target) => unknown> = {
+  ...Object.fromEntries(
+    VERBS.map((verb) => [verb, (target: Target) => streams[verb](target, "x")]),
+  ),
+  remove,
+  action: (target) => action("x", { target }),
+};
+
+for (const [name, build] of Object.entries(BUILDERS)) {
+  Deno.test(`${name}() throws on a selector that is given as an id`, () => {
+    assert.throws(() => build("#box"), {
+      name: "TypeError",
+      message: 'Cannot build a stream for target "#box": an element id without # or ' +
+        '{ all: "css selector" } is needed',
+    });
+  });
+}
+
+Deno.test("Builders say how a list becomes content, and show what is in it", () => {
+  assert.throws(() => append("a", [html`<b>1</b>`, jsx("i", {})] as never), {
+    name: "TypeError",
+    message:
+      'Cannot build a stream from content [the markup "<b>1</b>", the JSX <i>]: html`${list}` ' +
+      "makes markup of a list",
+  });
 });
 
 for (const verb of VERBS) {
@@ -114,6 +143,9 @@ Deno.test("joinStreams() throws on a promise, and one that rejects later ends no
 });
 
 const s = remove("a");
+const Item = (): never => {
+  throw new Error("it is not rendered");
+};
 const WRONG: [shown: string, streams: unknown][] = [
   ["undefined", undefined],
   ["null", null],
@@ -128,6 +160,13 @@ const WRONG: [shown: string, streams: unknown][] = [
   ['"\\n<turbo-stream ></turbo-stream>"', "\n<turbo-stream ></turbo-stream>"],
   ['the markup "<p>a</p>"', html`<p>a</p>`],
   [`the markup "${"x".repeat(100)}"`, [html`${"x".repeat(101)}`]],
+  ['the markup "<p>a</p>"', [s, html`<p>a</p>`]],
+  ['the markup "<p>"', new String("<p>")],
+  ['[the markup "<p>a</p>"]', [[html`<p>a</p>`]]],
+  ['["1", the JSX <li>, null, …]', [["1", jsx("li", {}), null, 4]]],
+  ["the JSX <li>", jsx("li", { id: "a" }, "x")],
+  ["the JSX <Item>", jsx(Item, {})],
+  ["the JSX <>", Fragment({ children: "x" })],
 ];
 
 for (const [shown, wrong] of WRONG) {

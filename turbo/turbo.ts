@@ -9,6 +9,7 @@ import { audienceOf, checkReader, checkTopics, nameOf } from "./audience.ts";
 import { type PushOptions, readerName, type Whom, whomOf } from "./audience.ts";
 import { type Copy, type Engine, memory } from "./engine.ts";
 import { openEventStream } from "./event_stream.ts";
+import { ForeignLogs } from "./foreign_logs.ts";
 import { html, type Markup } from "./html.ts";
 import { Log } from "./log.ts";
 import { checkCloseOptions, checkHeadOptions, type CloseOptions } from "./options.ts";
@@ -54,6 +55,7 @@ export class Turbo {
   readonly #options: ResolvedOptions;
   readonly #engine: Engine;
   readonly #log: Log;
+  readonly #foreignLogs: ForeignLogs;
   readonly #readers: Readers;
   readonly #signer: Signer;
   readonly #admission: Admission;
@@ -86,6 +88,7 @@ export class Turbo {
     this.#report = report;
     this.#notice = reporting(onNotice, (error) => report("onNotice failed:", error));
     this.#log = new Log(log);
+    this.#foreignLogs = new ForeignLogs(this.#log, this.#notice);
     this.#signer = new Signer({
       secret,
       path: path ?? "",
@@ -96,6 +99,7 @@ export class Turbo {
       ...resolved,
       report,
       onChange: (names) => changed(names.map(whomOf)),
+      onForeign: (cursor, page) => this.#foreignLogs.asked(cursor, page),
     });
     this.#admission = new Admission({
       ...resolved,
@@ -285,6 +289,7 @@ export class Turbo {
     const end = performance.now() + deadline;
     const close = code === 1012 ? CLOSE.restarting : CLOSE.goingAway;
     this.#admission.close(close);
+    this.#foreignLogs.close();
     await this.#readers.close(close, Math.min(window, deadline));
     // Not for those that were closed before and do not go: they were told.
     while (this.#admission.taken > this.#readers.zombies && performance.now() < end) {
