@@ -206,7 +206,7 @@ scenario("A permanent element is not given twice what it has had before a visit"
 scenario(
   "Heartbeats change nothing in the document, and pushes only what they are for",
   async (scene) => {
-    const { app, page } = scene;
+    const { page } = scene;
     await page.evaluate(() => {
       const seen: string[] = [];
       new MutationObserver((records) => {
@@ -429,7 +429,7 @@ scenario("A listener to submit-end that reads the answer finds it", async (scene
 // ---- The focus is the reader's
 
 scenario("A push does not move the focus that the reader moves meanwhile", async (scene) => {
-  const { app, page } = scene;
+  const { page } = scene;
   await page.focus("#first");
   // Between the arrival of a push and the paint that shows it.
   await page.evaluate(() => {
@@ -498,7 +498,7 @@ scenario("A preview is followed while the visit lasts", async (scene) => {
 scenario(
   "Visits faster than a page may ask end on one connection that was not closed",
   async (scene) => {
-    const { app, page, errors } = scene;
+    const { page, errors } = scene;
     const sockets: string[] = [];
     page.on("websocket", (socket) => sockets.push(socket.url()));
     for (let n = 0; n < 40; n++) {
