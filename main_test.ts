@@ -204,7 +204,7 @@ Deno.test("GET /assets has the scripts and the stylesheet that a page names", as
   const app = createApp();
   const { text } = await request("/", {}, app);
   const paths = [...text.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path]) => path!);
-  assert.equal(paths.length, 3);
+  assert.equal(paths.length, 4);
   for (const path of paths) {
     const { response } = await request(path, { headers: { "Accept-Encoding": "br" } }, app);
     assert.equal(response.status, 200, path);

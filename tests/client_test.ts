@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { Network, openPage, type Page, PageClock } from "./headless_page.ts";
-import { frameOf } from "../turbo/protocol.ts";
 
 const CURSOR = "epoch.1";
 
@@ -42,7 +41,7 @@ function start({ hidden = false } = {}) {
         if (sockets === "refused") return this.onclose({ code: 1006 });
         this.onopen();
         if (sockets === "swallowed") return;
-        this.onmessage({ data: frameOf([{ cursor: CURSOR, html: "" }]) });
+        this.onmessage({ data: JSON.stringify([[CURSOR, ""]]) });
         if (sockets === "killed") clock.setTimeout(() => this.onclose({ code: 1006 }), 200);
       });
     }

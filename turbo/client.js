@@ -168,10 +168,16 @@ class Connection {
     const url = new URL(shown.path, location.origin + location.pathname);
     url.searchParams.set("page", shown.id);
     if (asks) url.searchParams.set("since", shown.oldest);
-    if (isWebSocket) this.#openWebSocket(url);
-    else {
-      if (shown.token) url.searchParams.set("token", shown.token);
-      this.#openEventSource(url);
+    try {
+      if (isWebSocket) this.#openWebSocket(url);
+      else {
+        if (shown.token) url.searchParams.set("token", shown.token);
+        this.#openEventSource(url);
+      }
+    } catch (error) { // a policy may forbid it
+      console.error("Cannot connect:", error);
+      this.#transport.webSocketEnded({});
+      this.#tryLater();
     }
     this.tell();
   }
@@ -323,10 +329,13 @@ class Connection {
   /** @param {boolean} wasCut Whether it ended without a close code. */
   #lost(wasCut) {
     this.#end(wasCut);
-    if (!tab.isAway()) {
-      this.#retry = setTimeout(() => this.connect(), this.#transport.delay(Math.random()));
-    }
+    this.#tryLater();
     this.tell();
+  }
+
+  #tryLater() {
+    if (tab.isAway()) return;
+    this.#retry = setTimeout(() => this.connect(), this.#transport.delay(Math.random()));
   }
 
   #end(wasCut = false) {
@@ -927,10 +936,10 @@ onSnapshot((body, copy) => {
   const copies = shown.parts.size > 0 ? inBoth(copy) : [];
   pages.set(copy, shown.copy((part) => copies[elements.indexOf(part)]));
 });
-attach();
 if (/^(.*\.)?localhost$|^127\.|^\[::1\]$/.test(location.hostname)) {
   import("./client_hints.js").then(({ giveHints }) => giveHints());
 }
+attach();
 
 function wake() {
   connection.wake();

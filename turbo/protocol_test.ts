@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import clientJs from "./client.js" with { type: "text" };
+import coreJs from "./client_core.js" with { type: "text" };
 import {
   CLOSE,
   eventsOf,
@@ -130,10 +131,10 @@ Deno.test("eventsOf() makes one event of each message, and no message of a curso
   );
 });
 
-// The client is served as it is and imports nothing, so it holds these once more.
+// The client is JavaScript, and holds these once more.
 Deno.test("client.js speaks the protocol of protocol.ts", () => {
   const constant = (name: string) => {
-    const [, value] = new RegExp(`^const ${name} = (.+);$`, "m").exec(clientJs) ?? [];
+    const [, value] = new RegExp(`^const ${name} = (.+);$`, "m").exec(clientJs + coreJs) ?? [];
     assert(value !== undefined, `client.js has no ${name}`);
     return value.startsWith("'")
       ? value.slice(1, -1)
@@ -145,8 +146,8 @@ Deno.test("client.js speaks the protocol of protocol.ts", () => {
   assert.equal(constant("DEAD_AFTER"), HEARTBEAT);
   const [, template] = /\.send\(`([^`]+)`\)/.exec(clientJs)!;
   const written = (token: string) =>
-    template!.replace("${cursor}", "e.1").replace('${token || "-"}', token || "-")
-      .replace("${id}", "page-2");
+    template!.replace("${shown.oldest}", "e.1").replace('${shown.token || "-"}', token || "-")
+      .replace("${shown.id}", "page-2");
   assert.deepEqual(parseSince(written("")), { cursor: "e.1", token: undefined, page: "page-2" });
   assert.deepEqual(parseSince(written("a.b")), { cursor: "e.1", token: "a.b", page: "page-2" });
 });
