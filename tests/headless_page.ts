@@ -46,6 +46,12 @@ export class PageClock {
     timer.run();
   }
 
+  /** Goes on for a time, and runs what is due within it. */
+  run(milliseconds: number): void {
+    const end = this.now + milliseconds;
+    while (this.next <= end) this.runNext();
+  }
+
   #add(run: () => void, milliseconds: number, every?: number): number {
     this.#timers.set(++this.#last, { at: this.now + milliseconds, run, every });
     return this.#last;
