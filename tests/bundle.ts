@@ -14,6 +14,12 @@ export const BUNDLES: ReadonlyMap<string, URL> = new Map(
   ) => [name, new URL(`../turbo/${name}.min.js`, import.meta.url)]),
 );
 
+/** What the classes of the client are asked by such a name, ... */
+const OWN = /^(is|has|was)[A-Z]/;
+/** ... but not the platform or Turbo. */
+const OTHERS =
+  /^(is(Connected|HTML|Safe|Array|Integer|NaN|Finite|ContentEditable|Intersecting|EqualNode|SameNode)|has(Attributes?|Own|OwnProperty|Focus|ChildNodes|Instance))$/;
+
 /** A module of the browser's side with those that only it imports, minified. */
 export async function bundle(name: string): Promise<string> {
   try {
@@ -22,9 +28,7 @@ export async function bundle(name: string): Promise<string> {
       external: ["./client_keep.js", "./client_hints.js"],
       bundle: true,
       minify: true,
-      // What our own classes are asked, but not what the document or Turbo is asked by such a name.
-      mangleProps: /^(is|has|was)[A-Z]/,
-      reserveProps: /^(isConnected|isHTML|isSafe|hasAttribute)$/,
+      ...(name === "client" && { mangleProps: OWN, reserveProps: OTHERS }),
       format: "esm",
       target: "es2022",
       charset: "utf8",
