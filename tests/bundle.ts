@@ -14,8 +14,8 @@ export const BUNDLES: ReadonlyMap<string, URL> = new Map(
   ) => [name, new URL(`../turbo/${name}.min.js`, import.meta.url)]),
 );
 
-/** What the classes of the client are asked by such a name, ... */
-const OWN = /^(is|has|was)[A-Z]/;
+/** What the classes of the client have under such a name, ... */
+const OWN = /^(is|has|was|history|events|webSocket|part)[A-Z]/;
 /** ... but not the platform or Turbo. */
 const OTHERS =
   /^(is(Connected|HTML|Safe|Array|Integer|NaN|Finite|ContentEditable|Intersecting|EqualNode|SameNode)|has(Attributes?|Own|OwnProperty|Focus|ChildNodes|Instance))$/;

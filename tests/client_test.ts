@@ -88,11 +88,13 @@ Deno.test("A page whose stream of events is ended by the server comes back at on
   const { page, streams, allowStreams, until } = start();
   allowStreams();
   await until(() => streams.length === 2); // between them one more WebSocket was tried
+  await Promise.resolve(); // it opens
   const first = streams[1]!;
   first.tell("cursor", CURSOR);
   await until(() => page.state === "open");
   first.tell("again");
   assert.deepEqual([first.isClosed, streams.length], [true, 3], "no timer had to run");
+  await Promise.resolve();
   const second = streams[2]!;
   first.tell("again"); // which is not the one that is read
   assert.deepEqual([second.isClosed, streams.length], [false, 3]);

@@ -504,10 +504,17 @@ function runOn(element, run, { cursor, isAnswer }, shown) {
     return isDue;
   }
   const targets = targetsOf(element);
+  const isWhole = action === "replace" || action === "update";
+  const parts = [...shown.parts.keys()];
+  const isIn = (/** @type {Element} */ target) => (/** @type {Element} */ part) =>
+    Node.prototype.contains.call(target, part);
   const due = isAnswer ? targets : targets.filter((target) => {
-    // `before`, `after` and `remove` change what is around the target.
-    const isOutside = action === "before" || action === "after" || action === "remove";
-    return shown.isDue(cursor, partAround(isOutside ? parentOf(target) : target));
+    // `before` and `after` change what is around the target. `remove` does, too, but what an answer has
+    // put in again must go again.
+    const isOutside = action === "before" || action === "after";
+    return shown.isDue(cursor, partAround(isOutside ? parentOf(target) : target)) ||
+      // What came after it brings up to date what is younger than it.
+      (isWhole && parts.filter(isIn(target)).some((part) => shown.isDue(cursor, part)));
   });
   if (due.length === 0 && targets.length > 0) return false;
   Object.defineProperty(element, "targetElements", { value: due });
@@ -516,11 +523,9 @@ function runOn(element, run, { cursor, isAnswer }, shown) {
   const before = new Set(childrenIn(places));
   run();
   const changed = childrenIn(places).filter((child) => !before.has(child));
-  if (action === "replace" || action === "update") {
-    for (const part of shown.parts.keys()) {
-      if (due.some((target) => Node.prototype.contains.call(target, part))) {
-        shown.parts.delete(part);
-      }
+  if (isWhole) {
+    for (const part of due.flatMap((target) => parts.filter(isIn(target)))) {
+      shown.parts.delete(part);
     }
     changed.push(...due, ...targetsOf(element));
   }
@@ -553,8 +558,6 @@ function partAround(element) {
 /** Fetches the page again, when what it missed is gone or the server asks for it. */
 class Refetching {
   #decisions = new Refetch();
-  /** The cursor that the page must be at. */
-  #need = "";
   /** @type {import("./client_core.js").Why} */
   #why = "gap";
   /** @type {object | undefined} The page that was said to be left as it is. */
@@ -584,11 +587,9 @@ class Refetching {
    * same or be sent a refresh, and do not all come at once. That of an answer is this page's own: as in
    * Turbo, it waits for the next one of a row.
    *
-   * @param {string} need
    * @param {import("./client_core.js").Why} why
    */
-  start(need, why) {
-    this.#need = need;
+  start(why) {
     this.#why = why;
     const isFirst = !this.#run;
     this.#run ??= new AbortController();
@@ -598,7 +599,7 @@ class Refetching {
       if (follower.shown && posted.has(follower.shown)) return this.#leave();
     }
     if (why === "answer") {
-      this.#own = need;
+      this.#own = follower.need;
       this.#later(Math.max(0, Math.min(REFRESH_AFTER, REFRESH_WITHIN - timeSince(this.#since))));
     } else if (isFirst) this.#later(this.#decisions.delay(Math.random()));
   }
@@ -621,7 +622,7 @@ class Refetching {
 
   /** Goes on where it was stopped, and the reader is there again. */
   wake() {
-    if (follower.isFetching && !this.#run) this.start(this.#need, this.#why);
+    if (follower.isFetching && !this.#run) this.start(this.#why);
   }
 
   /** The page follows the log again. */
@@ -644,7 +645,7 @@ class Refetching {
     const { href } = location;
     const { answer, html, page, url } = await this.#ask(run.signal);
     if (run !== this.#run) return;
-    const decision = this.#decisions.judge(answer, this.#need, follower.isConnected);
+    const decision = this.#decisions.judge(answer, follower.need, follower.isAnswered);
     if (decision === "leave" || decision === "stop") return this.#leave(decision === "leave");
     if (decision === "reconnect") connection.reconnect();
     const isFree = href === location.href && !this.#isBusy();
@@ -839,8 +840,8 @@ const follower = new Follower({
   give: (batch) => stage.give(batch),
   cancel: (batch) => stage.cancel(batch),
   run: (step, shown) => stage.run(step, shown),
-  around: (part) => document.body.contains(part) ? partAround(parentOf(part)) : null,
-  refetch: (need, why) => refetching.start(need, why),
+  around: (part) => partAround(parentOf(part)),
+  refetch: (why) => refetching.start(why),
   resumed: () => refetching.stop(),
   changed() {
     if (follower.isCurrent) refetching.succeeded();
@@ -957,7 +958,7 @@ function attach() {
   const before = follower.shown;
   if (shown) {
     // Turbo has kept these as they were, so they have had what they had. Where that is gone, it is gone.
-    const isGap = follower.isFetching && follower.isGap;
+    const isGap = follower.isFetching && !before?.isLost;
     for (const [element, part] of isGap ? [] : incoming?.kept ?? []) {
       if (before && body.contains(element)) shown.mark(element, before.cursorOf(part), undefined);
     }

@@ -78,6 +78,8 @@ export class Shown {
   /** @type {Message[]} What was rendered last, oldest first. */
   history = [];
   historySize = 0;
+  /** Whether something in it is of no cursor that is known, so that it must be fetched. */
+  isLost = false;
 
   /** @param {{ id: string, cursor: Cursor, path: string, token: string }} page */
   constructor({ id, cursor, path, token }) {
@@ -138,7 +140,7 @@ export class Shown {
   remember(messages) {
     for (const message of messages) {
       const newest = this.history.at(-1)?.cursor ?? this.historyStart;
-      if (message.isAnswer || message.html === "" || !isAfter(message.cursor, newest)) continue;
+      if (message.html === "" || !isAfter(message.cursor, newest)) continue;
       this.history.push(message);
       this.historySize += message.html.length;
     }
@@ -157,22 +159,14 @@ export class Shown {
   }
 
   /**
-   * Drops the parts that are no longer of their own. All that is in the history has been rendered.
+   * Drops the parts that are no longer of their own.
    *
-   * @param {(part: P) => P | null | undefined} around The nearest part around one; `null` where it has
-   * left the page.
+   * @param {(part: P) => P | undefined} around The nearest part around one.
    */
   settle(around) {
     for (const [part, at] of this.parts) {
       const outer = around(part);
-      if (outer === null) {
-        this.parts.delete(part);
-        continue;
-      }
-      const outerAt = this.cursorOf(outer);
-      // One for which nothing came since it was rendered is where the page is.
-      const isCurrent = outer === undefined && isAfter(outerAt, at) && this.covers(at);
-      if (isCurrent || compare(at, outerAt) === 0) this.parts.delete(part);
+      if (compare(at, this.cursorOf(outer)) === 0) this.parts.delete(part);
     }
   }
 
@@ -184,6 +178,7 @@ export class Shown {
    */
   copy(rename) {
     const copy = new Shown(this);
+    copy.isLost = this.isLost;
     for (const [part, at] of this.parts) {
       const name = rename(part);
       if (name !== undefined) copy.parts.set(name, at);
@@ -288,8 +283,8 @@ export class Inbox {
  * @property {(batch: Batch<P>) => void} give Renders a batch with the next paint: calls `painted`.
  * @property {(batch: Batch<P>) => void} cancel Does not render a batch that it was given.
  * @property {(step: Step, shown: Shown<P>) => boolean} run Renders a step; whether it has a refresh.
- * @property {(part: P) => P | null | undefined} around As of {@linkcode Shown.settle}.
- * @property {(need: Cursor, why: Why) => void} refetch Fetches the page: as of `need` or later.
+ * @property {(part: P) => P | undefined} around As of {@linkcode Shown.settle}.
+ * @property {(why: Why) => void} refetch Fetches the page: as of `need` of the follower, or later.
  * @property {() => void} resumed The server goes on where the page is: nothing is to be fetched.
  * @property {() => void} changed It is current, or no longer.
  */
@@ -317,8 +312,8 @@ export class Follower {
   /** Whether the `since` that was asked for last has not been sent yet. */
   isHeld = false;
   isConnected = false;
-  /** Whether the page is fetched because the server cannot go on from where it is. */
-  isGap = false;
+  /** What the page is fetched as of, or later. */
+  need = "";
   /** @type {{ shown: Shown<P>, cursor: Cursor } | undefined} What a connection asks by its address. */
   asked;
 
@@ -327,30 +322,31 @@ export class Follower {
     this.shell = shell;
   }
 
+  /** Whether the server is there, and has answered all that was asked. */
+  get isAnswered() {
+    return this.isConnected && this.inbox.awaited.length === 0;
+  }
+
   /** Another page is shown, or the same one as it is now. @param {Shown<P> | undefined} shown */
   show(shown) {
-    this.#drop();
     this.shown = shown;
     this.isFetching = false;
-    if (shown) this.ask();
-    else this.#setCurrent(false);
-    this.#render();
+    if (!shown) this.#setCurrent(false);
+    else if (shown.isLost) this.refetch(shown.cursor, "push");
+    this.ask();
   }
 
   /**
-   * A connection is being opened. What was waiting will come again.
+   * A connection is being opened.
    *
    * @param {boolean} asks Whether it asks by its address.
    */
   connecting(asks) {
     const { shown } = this;
-    this.disconnected();
-    this.#drop();
     if (shown && asks) {
       this.asked = { shown, cursor: shown.oldest };
       this.inbox.asked(shown.oldest);
     }
-    this.#render();
   }
 
   /** It has opened. */
@@ -371,12 +367,13 @@ export class Follower {
   /** Asks for what came after the page's cursor; what comes before the answer is for no page. */
   ask() {
     const { shown } = this;
-    if (!shown || !this.isConnected) return;
     this.#drop();
-    if (this.isHeld) this.inbox.awaited.pop();
-    this.inbox.asked(shown.oldest);
-    this.isHeld = !this.shell.ask();
-    if (this.isHeld) this.#setCurrent(false);
+    if (shown && this.isConnected) {
+      if (this.isHeld) this.inbox.awaited.pop();
+      this.inbox.asked(shown.oldest);
+      this.isHeld = !this.shell.ask();
+      if (this.isHeld) this.#setCurrent(false);
+    }
     this.#render();
   }
 
@@ -386,15 +383,16 @@ export class Follower {
     const { isFresh } = inbox;
     const reading = inbox.read(messages);
     if (reading === "drop" || !this.shown) return;
-    if (reading === "gap") {
-      return this.refetch(/** @type {Message} */ (messages.at(-1)).cursor, "gap");
-    }
+    const { cursor } = /** @type {Message} */ (messages.at(-1));
+    if (reading === "gap") return this.refetch(cursor, "gap");
     if (reading === "marker") {
-      if (inbox.awaited.length === 0 && !this.isFetching) this.#setCurrent(true);
+      // It may be another process, which can go on: a page of its log will do.
+      if (compare(cursor, this.need) === undefined) this.need = cursor;
+      if (this.isAnswered && !this.isFetching) this.#setCurrent(true);
       return;
     }
     // Another process has answered, which can go on from the page as it is.
-    if (this.isFetching && this.isGap && isFresh) {
+    if (this.isFetching && !this.shown.isLost && isFresh) {
       this.isFetching = false;
       this.shell.resumed();
       this.#setCurrent(true);
@@ -415,23 +413,22 @@ export class Follower {
   partRendered(part, cursor) {
     const { shown, shell } = this;
     if (!shown) return;
-    shown.mark(part, cursor, shell.around(part) ?? undefined);
-    if (!shown.covers(cursor)) return this.#askForHole();
+    shown.mark(part, cursor, shell.around(part));
+    if (compare(cursor, shown.cursor) === undefined) return this.refetch(shown.cursor, "push");
+    if (!shown.covers(cursor)) return this.ask();
     if (!shown.parts.has(part)) return;
     this.#recall();
     this.queue.unshift(...shown.after(cursor));
     this.#render();
-    this.#settle();
   }
 
   /** The page is fetched: as of a cursor, or later. @param {Cursor} need @param {Why} why */
   refetch(need, why) {
-    this.isGap = why === "gap";
+    if (this.shown) this.shown.isLost ||= why !== "gap";
     this.isFetching = true;
-    this.#drop();
+    this.need = need;
     this.#setCurrent(false);
-    this.shell.refetch(need, why);
-    this.#render();
+    this.shell.refetch(why);
   }
 
   /** Has the shell render again what waits for a paint that may not come. */
@@ -442,26 +439,23 @@ export class Follower {
 
   /** The paint for a batch has come: renders it, by `run` of the shell. @param {Batch<P>} batch */
   painted(batch) {
-    if (batch !== this.batch) return;
     this.batch = undefined;
     const { shown } = batch;
     /** @type {Step | undefined} */
     let refresh;
+    let isLost = false;
     for (const step of batch.steps) {
       if (this.shell.run(step, shown)) refresh = step;
-      if (step.isAnswer) continue;
-      shown.advance(step.cursor);
-      shown.remember(step.messages);
+      if (!step.isAnswer) {
+        shown.advance(step.cursor);
+        shown.remember(step.messages);
+      } else isLost ||= compare(step.cursor, shown.cursor) === undefined;
     }
     if (refresh) this.refetch(refresh.cursor, refresh.isAnswer ? "answer" : "push");
-    else if (batch.hasHole) this.#askForHole();
+    else if (isLost && this.shown) this.refetch(shown.cursor, "push");
+    else if (batch.hasHole) this.ask();
+    shown.settle(this.shell.around);
     this.#render();
-    this.#settle();
-  }
-
-  // A page that is fetched again has no hole.
-  #askForHole() {
-    if (!this.isFetching) this.ask();
   }
 
   #render() {
@@ -470,10 +464,6 @@ export class Follower {
     this.queue = [];
     this.batch = batch;
     this.shell.give(batch);
-  }
-
-  #settle() {
-    if (!this.batch && this.queue.length === 0) this.shown?.settle(this.shell.around);
   }
 
   /** Takes back what was given to the shell. */
@@ -618,7 +608,7 @@ export class Refetch {
   /**
    * @param {Answer} answer
    * @param {Cursor} need
-   * @param {boolean} isReachable Whether the server is known to be there.
+   * @param {boolean} isReachable Whether the server is known to be there: it has answered the page.
    * @returns {"take" | "again" | "reconnect" | "leave" | "stop"}
    */
   judge({ status, isHtml, cursor }, need, isReachable) {
@@ -626,8 +616,9 @@ export class Refetch {
     if (isBusy || (status === 0 && !isReachable)) return "again";
     if (status < 200 || status > 299 || !isHtml || !cursor) return this.vainly();
     const order = compare(cursor, need);
-    if (order === undefined) return ++this.foreign < MAX_VAIN ? "reconnect" : "stop";
-    return order < 0 ? "again" : "take";
+    if (order !== undefined) return order < 0 ? "again" : "take";
+    if (!isReachable) return this.vainly();
+    return ++this.foreign < MAX_VAIN ? "reconnect" : "stop";
   }
 
   /** A request was in vain, or something that counts as `n`. @returns {"again" | "leave"} */

@@ -3,14 +3,406 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
+// What a reader has typed, chosen and opened, kept through every morph. Turbo's morph (Idiomorph)
+// writes the server's state into each element. Where a field's state is the reader's, the write is
+// prevented or undone, by Turbo's public events alone.
+//
+// The *state* of a field is its value, its choice, or whether it is open; its *default* is what the
+// server said of it last. These hold:
+//
+// - A state that differs from its default is the reader's and stays, until a form has sent it and the
+//   server has taken it. That of a panel, or of text edited in place, stays until its default changes.
+// - The default follows the server, whether or not the state does.
+// - Text whose default is the same is not written at all: `value` does not tell all that a field
+//   holds, such as what the browser has filled in and not told yet.
+// - A state stays with the field in which it was made, or is lost: no field is given another's.
+//
+// What may be a form or the document is asked by way of its prototype, because what it contains can
+// hide what it has: a form with a field named "closest" has no other `closest`.
 
-/** Keeps what a reader has typed, chosen and opened through every morph. */
-export function keepEdits() {}
+/**
+ * A control, a panel that opens and closes, or an element whose text is edited in place. What can be
+ * asked of it depends on which it is.
+ * @typedef {any} Field
+ * @typedef {(name: string) => Field[]} Groups The fields that have a name.
+ * @typedef {[name: string, count: number, place: number, alike: string, likes: number]} Trail
+ *   By which a field is found again: both its names, how many have each, and its place among the first.
+ * @typedef {CustomEvent<{ currentElement: Field, newElement: Field }>} MorphEvent
+ */
 
-/** Carries edits over a full load. */
-export function carryEdits() {}
+const BOX = "[type=checkbox],[type=radio]";
+const TEXT = `textarea,input:not(${BOX})`;
+const PANEL = "details,dialog";
+const FIELD = `input,textarea,select,[contenteditable],${PANEL}`;
+/** Begins the ids that fields without one have while a morph runs. */
+const ID = "turbo-stream-keep";
+/** As what the state of a dialog is carried that is open and modal. */
+const MODAL = 2;
+const STORED = "turbo-stream-edits";
+/** How long another document may stand between a page and its next load, in milliseconds. */
+const MAX_AGE = 3_600_000;
 
-/** Whether the reader has changed something. */
+/** @type {WeakMap<Field, unknown>} The default of a panel, and of text that is edited in place. */
+const defaults = new WeakMap();
+/** @type {WeakMap<Field, unknown>} The state that a form has sent and the server has taken. */
+const taken = new WeakMap();
+/** @type {WeakMap<object, [Field, unknown][] | undefined>} What a form sends, and its submission. */
+const sent = new WeakMap();
+/** @type {WeakMap<Field, unknown>} The state, before the morph, of what is to stay as it is. */
+const held = new WeakMap();
+/** @type {WeakSet<Field>} What was typed as a password, though the page may show it. */
+const secrets = new WeakSet();
+/** Whether the page comes from Turbo's cache, with its panels as the reader left them. */
+let isRestored = false;
+
+/** Keeps what the reader does, from now on, and takes up what was carried here. */
+export function keepEdits() {
+  for (const part of ["", "-frame", "-stream"]) listen(`turbo:before${part}-render`, wrapRender);
+  listen("turbo:before-morph-element", beforeMorph);
+  listen("turbo:before-morph-attribute", (event) => {
+    const { target, detail: { attributeName } } = event;
+    if (held.has(target) && /^(value|open)$/.test(attributeName)) event.preventDefault();
+  });
+  listen("turbo:morph-element", afterMorph);
+
+  // Where Turbo reads the form, which is before it asks for a confirmation.
+  listen("formdata", ({ target: form }) => {
+    const fields = all(document, FIELD).filter((field) =>
+      (field.form ?? call(field, "closest", "form")) === form &&
+      !is(field, ":disabled,:not([name],[contenteditable])")
+    );
+    sent.set(form, fields.map((field) => [field, stateOf(field)]));
+  });
+  listen("turbo:submit-start", ({ detail: { formSubmission } }) => {
+    sent.set(formSubmission, sent.get(formSubmission.formElement));
+  });
+  listen("turbo:submit-end", ({ detail: { formSubmission, success } }) => {
+    if (!success || formSubmission.isSafe) return;
+    for (const [field, state] of sent.get(formSubmission) ?? []) taken.set(field, state);
+  });
+  listen("input", ({ target }) => {
+    // What is typed after that is the reader's, also where it is the same again.
+    taken.delete(target);
+    if (target.type === "password") secrets.add(target);
+  });
+  listen("beforeinput", ({ target }) => {
+    if (is(target, "[contenteditable]") && !defaults.has(target)) {
+      defaults.set(target, target.innerHTML);
+    }
+  });
+
+  listen("turbo:visit", ({ detail: { action } }) => isRestored = action === "restore");
+  listen("turbo:render", noteDefaults);
+  listen("turbo:reload", carryEdits);
+  noteDefaults();
+  takeUp();
+}
+
+/** Whether the reader has changed something that no form has sent. */
 export function hasEdits() {
-  return false;
+  return all(document, FIELD).some((field) => !is(field, PANEL) && isChanged(field));
+}
+
+/** Carries what the reader has changed over a full load of the same page, which is to come. */
+export function carryEdits() {
+  try {
+    store();
+    // The page can be used until the next one is there, or for ever where none comes.
+    addEventListener("pagehide", store, { once: true });
+  } catch (error) {
+    console.warn("Cannot carry what was typed over a reload:", error);
+  }
+}
+
+function store() {
+  const { activeElement, body } = document;
+  const groups = grouped(document, body);
+  const fields = all(document, FIELD).filter(isCarriable).map((field) => [
+    trailOf(field, body, groups),
+    isChanged(field) ? is(field, ":modal") ? MODAL : stateOf(field) : null,
+    field === activeElement && [field.selectionStart, field.selectionEnd],
+  ]).filter(([, state, caret]) => state !== null || caret);
+  const carried = { page: pageNow(), at: Date.now(), scroll: [scrollX, scrollY], fields };
+  sessionStorage.setItem(STORED, JSON.stringify(carried));
+}
+
+// Any script of the origin can read the storage, and a browser may write it to disk. So nothing is in
+// it that a browser is told not to remember, or would ask for first; nor is markup, because somebody
+// else could have put it there.
+/** @param {Field} field */
+function isCarriable(field) {
+  const { form, name, type } = field;
+  const hint = attribute(field, "autocomplete") ?? attribute(form, "autocomplete");
+  return !is(field, "[contenteditable]") && !secrets.has(field) &&
+    !/passw|[ ,](file|off|one-time-code|cc-)/i.test([name, type, hint].join());
+}
+
+// It waits while a document without this script is shown. For any other page it is not.
+function takeUp() {
+  let stored;
+  try {
+    stored = JSON.parse(/** @type {string} */ (sessionStorage.getItem(STORED)));
+    sessionStorage.removeItem(STORED);
+  } catch {
+    // Where storage is blocked nothing was stored, which `carryEdits` has told.
+  }
+  if (stored?.page !== pageNow() || Date.now() - stored.at > MAX_AGE) return;
+  const groups = grouped(document, document.body);
+  for (const [trail, state, caret] of stored.fields) {
+    const field = find(trail, groups);
+    if (field && state !== null) put(field, state);
+    if (field && caret) {
+      field.focus();
+      if (caret[0] !== null) field.setSelectionRange(...caret);
+    }
+  }
+  scrollTo(...stored.scroll);
+}
+
+function noteDefaults() {
+  if (isRestored) return;
+  for (const panel of all(document, PANEL)) {
+    if (!defaults.has(panel)) defaults.set(panel, panel.open);
+  }
+}
+
+/** @param {{ target: any, detail: { render: (...args: any[]) => unknown } }} event */
+function wrapRender({ target, detail }) {
+  const { render } = detail;
+  detail.render = (...args) => {
+    const trees = treesOf(target, args);
+    if (trees.length === 0) return render(...args);
+    const pairs = trees.flatMap(pair);
+    for (const [index, [field, newer]] of pairs.entries()) {
+      const form = call(field, "closest", "form") ?? {};
+      // Idiomorph asks the forms around an id for these, and may not end where a field hides them.
+      const isHidden = ["parentElement", "tagName"].some((name) => Object.hasOwn(form, name));
+      if (!field.id && !isHidden) field.id = newer.id ||= ID + index;
+    }
+    try {
+      return render(...args);
+    } finally {
+      for (const field of all(document, `[id^=${ID}]`)) field.removeAttribute("id");
+      // Others of its group may have taken its place, in their turn.
+      for (const [field] of pairs) {
+        if (field.type === "radio" && held.has(field)) field.checked = true;
+      }
+      // All else is inert while a modal dialog is open, also while it is not seen.
+      for (const dialog of all(document, "dialog:modal")) {
+        if (dialog.checkVisibility?.() === false) {
+          dialog.open = true;
+          dialog.close();
+        }
+      }
+    }
+  };
+}
+
+/**
+ * What a render may morph, each tree with what is made of it.
+ * @param {any} target @param {any[]} args @returns {[tree: Element, newTree: ParentNode][]}
+ */
+function treesOf(target, [tree, newTree]) {
+  if (!is(target, "turbo-stream")) return [[tree, newTree]];
+  const isMorph = is(target, "[method=morph]:is([action=replace],[action=update])");
+  return (isMorph ? target.targetElements : []).map((/** @type {Element} */ element) => [
+    element,
+    target.templateElement.content,
+  ]);
+}
+
+/**
+ * Each changed field, and the one with the focus, with what is to become of it. That is nothing where a
+ * field is not found again: with an id that no other has, it becomes no other. But a panel is what is in
+ * its place: its summary may have changed.
+ * @param {[tree: Element, newTree: ParentNode]} trees @returns {[field: Field, newer: Field][]}
+ */
+function pair([tree, newTree]) {
+  const fields = all(tree, FIELD).filter((field) =>
+    isChanged(field) || (field === document.activeElement && field.type !== "radio")
+  );
+  if (fields.length === 0) return [];
+  const groups = grouped(tree, tree);
+  const newGroups = grouped(newTree, tree);
+  return fields.flatMap((field) => {
+    const newer = find(trailOf(field, tree, groups), newGroups);
+    return newer || (isChanged(field) && !is(field, PANEL)) ? [[field, newer ?? {}]] : [];
+  });
+}
+
+/** @param {MorphEvent} event */
+function beforeMorph(event) {
+  const { currentElement: field, newElement: newer } = event.detail;
+  held.delete(field);
+  if (!newer || !is(field, FIELD)) return;
+  const isSame = kindOf(field) === kindOf(newer);
+  const served = newer.open ?? newer.defaultValue ?? newer.options ?? newer.innerHTML;
+  const isServedAgain = (defaults.get(field) ?? field.defaultValue ?? served) === served;
+  const isTheirs = is(field, `${PANEL},[type=radio]`) || isChanged(field);
+  const holds = isSame &&
+    (is(field, TEXT)
+      ? isTheirs || (isServedAgain && stateOf(field) !== taken.get(field))
+      : isTheirs && isServedAgain);
+  if (holds) {
+    held.set(field, stateOf(field));
+    if (is(field, "[contenteditable]")) event.preventDefault();
+  } else {
+    taken.delete(field);
+    defaults.delete(field);
+    // A file, or half a number, would stay in a field that is another now.
+    if (!isSame && is(field, TEXT)) field.value = "";
+  }
+  if (is(field, PANEL)) defaults.set(field, served);
+}
+
+/** @param {MorphEvent} event */
+function afterMorph({ detail: { currentElement: field, newElement: newer } }) {
+  if (!held.has(field)) return;
+  if (field.options) {
+    for (const [index, option] of [...field.options].entries()) {
+      option.defaultSelected = newer.options[index]?.defaultSelected;
+    }
+  }
+  if (is(field, "select,[type=checkbox]")) put(field, held.get(field));
+  // Half a date would take the default: it has to wait until the date is whole.
+  else if (
+    is(field, TEXT) && field.defaultValue !== newer.defaultValue && !field.validity.badInput
+  ) {
+    field.defaultValue = newer.defaultValue;
+  }
+}
+
+/** @param {Field} field */
+function stateOf(field) {
+  if (field.options) {
+    return JSON.stringify(Array.from(field.selectedOptions, ({ value }) => value));
+  }
+  return is(field, TEXT) ? field.value : field.checked ?? field.open ?? field.innerHTML;
+}
+
+/** @param {Field} field @param {any} state */
+function put(field, state) {
+  if (state === MODAL && !field.open) return field.showModal();
+  if (!field.options) {
+    field[is(field, TEXT) ? "value" : is(field, BOX) ? "checked" : "open"] = state;
+    return;
+  }
+  // By value, because the options may be others or in another order. What is not offered any more is
+  // no choice.
+  const values = JSON.parse(state);
+  const isOffered = (/** @type {HTMLOptionElement} */ { value }) => values.includes(value);
+  const isPossible = values.length === 0 || [...field.options].some(isOffered);
+  for (const option of field.options) {
+    option.selected = isPossible ? isOffered(option) : option.defaultSelected;
+  }
+}
+
+/** @param {Field} field */
+function isChanged(field) {
+  return isDirty(field) && stateOf(field) !== taken.get(field);
+}
+
+/** Whether a state differs from its default. @param {Field} field */
+function isDirty(field) {
+  const { checked, defaultChecked, defaultValue, type, validity, value } = field;
+  if (!validity) return defaults.has(field) && defaults.get(field) !== stateOf(field);
+  if (type === "radio") return checked && !defaultChecked;
+  if (type === "checkbox") return checked !== defaultChecked;
+  if (validity.badInput || value === defaultValue) return validity.badInput;
+  // Compared as a browser shows it: a range without a default is at 50. The copy of a select shows its
+  // default, that of other controls has their value.
+  const clean = field.cloneNode(true);
+  if (!clean.options) clean.value = type === "file" ? "" : defaultValue;
+  return stateOf(field) !== stateOf(clean);
+}
+
+/** @param {Node} tree @param {Element} around @returns {Groups} */
+function grouped(tree, around) {
+  const groups = new Map();
+  const get = (/** @type {string} */ name) => groups.get(name) ?? [];
+  for (const field of all(tree, FIELD)) {
+    for (const name of namesOf(field, around)) groups.set(name, [...get(name), field]);
+  }
+  return get;
+}
+
+/** @param {Field} field @param {Element} around @param {Groups} groups @returns {Trail} */
+function trailOf(field, around, groups) {
+  const [name, alike] = namesOf(field, around);
+  const group = groups(name);
+  return [name, group.length, group.indexOf(field), alike, groups(alike).length];
+}
+
+/**
+ * The one field that has a name, or the one at its place where none of its like has come or gone.
+ * @param {Trail} trail @param {Groups} groups
+ */
+function find([name, count, place, alike, likes], groups) {
+  const [group, others] = [groups(name), groups(alike)];
+  if (likes === 1 && others.length === 1) return others[0];
+  if (group.length === count && (count === 1 || others.length === likes)) return group[place];
+}
+
+/**
+ * What tells a field from others, with its default and without. Those that are alike in all of it can
+ * be told apart by their order alone.
+ * @param {Field} field @param {Element} around What is around a tree that is in no page yet.
+ * @returns {[string, string]}
+ */
+function namesOf(field, around) {
+  const near = (/** @type {string} */ selector) =>
+    call(field, "closest", selector) ?? call(around, "closest", selector);
+  const [owner, form] = [near("[id]"), near("form")];
+  const name = JSON.stringify([
+    attribute(owner, "id"),
+    field.id || (attribute(form, "id") ?? attribute(form, "action")),
+    attribute(field, "form"),
+    kindOf(field),
+  ]);
+  const content = is(field, PANEL)
+    ? field.firstElementChild?.textContent
+    : field.defaultValue ?? defaults.get(field) ?? field.innerHTML;
+  return [`${name}=${content}`, name];
+}
+
+/** @param {Field} field */
+function kindOf(field) {
+  const { name, tagName, type, validity, value } = field;
+  return JSON.stringify(
+    validity
+      // A page that shows a password makes it a text.
+      ? [type.replace("password", "text"), name, is(field, BOX) && value]
+      : [tagName, attribute(field, "contenteditable")],
+  );
+}
+
+/** The elements that a selector selects, the root of the tree included. @param {Node} tree @param {string} selector @returns {Field[]} */
+function all(tree, selector) {
+  const isRoot = tree instanceof Element && is(tree, selector);
+  return [...isRoot ? [tree] : [], ...call(tree, "querySelectorAll", selector)];
+}
+
+/** @param {Element} element @param {string} selector @returns {boolean} */
+function is(element, selector) {
+  return call(element, "matches", selector);
+}
+
+/** @param {Element | null} element @param {string} name @returns {string | null} */
+function attribute(element, name) {
+  return element && call(element, "getAttribute", name);
+}
+
+/** @param {any} node @param {string} method @param {string} argument */
+function call(node, method, argument) {
+  return /** @type {any} */ (Reflect.getPrototypeOf(node))[method].call(node, argument);
+}
+
+function pageNow() {
+  return location.pathname + location.search;
+}
+
+// On the window and before it reaches anything, so that what an app's listeners do comes after.
+/** @param {string} type @param {(event: any) => void} listener */
+function listen(type, listener) {
+  addEventListener(type, listener, true);
 }
