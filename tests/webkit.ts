@@ -114,7 +114,10 @@ async function startScreen(
   made: AsyncDisposableStack,
   env: Record<string, string>,
 ): Promise<string> {
-  const args = ["-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp"];
+  const args = [
+    ...["-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp"],
+    "-noreset", // the server would start again when a browser leaves it, and cut off the next one
+  ];
   const { stdout } = start(made, "Xvfb", { args, env, stdout: "piped" });
   const reader = stdout.pipeThrough(new TextDecoderStream()).getReader();
   let display = "";
