@@ -275,17 +275,17 @@ const CLOBBERED: Row[] = CLOBBERING.map((name) => ({
 }));
 
 for (const way of ["refresh", "replace"] as const) {
-  Deno.test(`A ${way} gives no field what was another's`, WITH_BROWSER, async () => {
+  Deno.test(`No field is given what was another's, by ${way}`, WITH_BROWSER, async () => {
     await check(LOST, way);
   });
   Deno.test(
-    `A ${way} finds fields without an id again by what they are`,
+    `Fields without an id are found again by what they are, by ${way}`,
     WITH_BROWSER,
     async () => {
       await check(WITHOUT_IDS, way);
     },
   );
-  Deno.test(`A ${way} asks no form what its fields can hide`, WITH_BROWSER, async () => {
+  Deno.test(`No form is asked what its fields can hide, by ${way}`, WITH_BROWSER, async () => {
     await check(CLOBBERED, way);
   });
 }

@@ -191,7 +191,7 @@ const KINDS: Row[] = [
 
 for (const way of WAYS) {
   Deno.test(
-    `A ${way} keeps what was typed, chosen and opened, in each kind of field`,
+    `What was typed, chosen and opened stays in each kind of field, by ${way}`,
     WITH_BROWSER,
     async () => {
       await check(KINDS, way);
@@ -632,21 +632,21 @@ const EDITED: Row[] = [
 
 for (const way of ["refresh", "replace"] as const) {
   Deno.test(
-    `A ${way} brings what the reader has not changed up to date`,
+    `What the reader has not changed follows the server, by ${way}`,
     WITH_BROWSER,
     async () => {
       await check(FOLLOWING, way);
     },
   );
   Deno.test(
-    `A ${way} leaves what the reader has changed, and its default follows`,
+    `What the reader has changed stays, and its default follows, by ${way}`,
     WITH_BROWSER,
     async () => {
       await check(STAYING, way);
     },
   );
   Deno.test(
-    `A ${way} leaves text that is edited in place, unless the server changes it`,
+    `Text that is edited in place stays unless the server changes it, by ${way}`,
     WITH_BROWSER,
     async () => {
       await check(EDITED, way);

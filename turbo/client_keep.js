@@ -36,6 +36,8 @@ const PANEL = "details,dialog";
 const FIELD = `input,textarea,select,[contenteditable],${PANEL}`;
 /** Begins the ids that fields without one have while a morph runs. */
 const ID = "turbo-stream-keep";
+/** Hides from Idiomorph what it asks a form around an id for, so that it may not end. */
+const HIDING = "#parentElement,#tagName,[name=parentElement],[name=tagName]";
 /** As what the state of a dialog is carried that is open and modal. */
 const MODAL = 2;
 const STORED = "turbo-stream-edits";
@@ -173,11 +175,9 @@ function wrapRender({ target, detail }) {
     const trees = treesOf(target, args);
     if (trees.length === 0) return render(...args);
     const pairs = trees.flatMap(pair);
+    const isSafe = !trees.flat().some((tree) => all(tree, HIDING).length > 0);
     for (const [index, [field, newer]] of pairs.entries()) {
-      const form = call(field, "closest", "form") ?? {};
-      // Idiomorph asks the forms around an id for these, and may not end where a field hides them.
-      const isHidden = ["parentElement", "tagName"].some((name) => Object.hasOwn(form, name));
-      if (!field.id && !isHidden) field.id = newer.id ||= ID + index;
+      if (isSafe && !field.id) field.id = newer.id ||= ID + index;
     }
     try {
       return render(...args);
