@@ -517,11 +517,11 @@ export class Transport {
   /**
    * A WebSocket has ended.
    *
-   * @param {{ hasOpened: boolean, wasHeard: boolean, age: number, wasCut: boolean }} how Whether it
+   * @param {{ hasOpened?: boolean, wasHeard?: boolean, age?: number, wasCut?: boolean }} how Whether it
    * opened, whether anything came by it, for how many milliseconds it was open, and whether it ended
    * without a close code.
    */
-  webSocketEnded({ hasOpened, wasHeard, age, wasCut }) {
+  webSocketEnded({ hasOpened, wasHeard, age = 0, wasCut }) {
     if (wasHeard && !(wasCut && age < YOUNG)) {
       this.failures = 0;
       this.isReached = this.hasTriedEvents = false;
