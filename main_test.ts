@@ -565,7 +565,8 @@ Deno.test("deno compile would carry all that the app needs", WITH_PROCESS, async
   }).output();
   const { modules } = JSON.parse(new TextDecoder().decode(stdout));
   const specifiers: string[] = modules.map(({ specifier }: { specifier: string }) => specifier);
-  for (const name of ["main.ts", "turbo/client.js", "deno.json", "turbo.es2017-esm.js"]) {
+  const scripts = ["turbo/client.min.js", "turbo/client_keep.min.js", "turbo/client_hints.js"];
+  for (const name of ["main.ts", ...scripts, "deno.json", "turbo.es2017-esm.js"]) {
     assert(specifiers.some((specifier) => specifier.endsWith(name)), name);
   }
   const foreign = specifiers.filter((specifier) =>
