@@ -76,7 +76,7 @@ function start({ hidden = false } = {}) {
     async until(condition: () => boolean): Promise<void> {
       await Promise.resolve();
       while (!condition()) {
-        assert(clock.now < 120_000, "it never comes to be so");
+        assert(clock.now < 300_000, "it never comes to be so");
         clock.runNext();
         await Promise.resolve();
       }

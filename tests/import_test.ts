@@ -40,8 +40,8 @@ Deno.test(
       const { hono, "@hotwired/turbo": turbo } = config.imports;
       const imports = { hono, "@hotwired/turbo": turbo };
       await Deno.mkdir(`${directory}/turbo`);
-      for await (const { name } of Deno.readDir(TURBO)) {
-        if (name.endsWith("_test.ts")) continue;
+      for await (const { name, isFile } of Deno.readDir(TURBO)) {
+        if (!isFile || name.endsWith("_test.ts")) continue;
         await Deno.copyFile(`${TURBO}/${name}`, `${directory}/turbo/${name}`);
       }
       await Deno.writeTextFile(`${directory}/deno.json`, JSON.stringify({ imports }));

@@ -274,6 +274,8 @@ class Connection {
       if (code === SENT_AWAY) this.#leave();
       else this.#lost(code === 1006);
     };
+    // What a policy forbids fails without a close.
+    socket.onerror = () => socket === this.#source && this.#lost(true);
   }
 
   /** @param {URL} url */
