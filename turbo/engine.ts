@@ -20,7 +20,25 @@ export type Push =
   | {
     /** The name for which nothing counts that was signed until now, on every node. */
     readonly revoke: string;
+  }
+  | {
+    /** What this node tells all nodes of itself, at its place in the order. No page is sent it. */
+    readonly say: string;
+  }
+  | {
+    /** This node is about to close, so that the others need not wait for its silence. */
+    readonly leave: true;
   };
+
+/** Something that a node has said of itself. */
+export interface Said {
+  /** The node, by a name that no other node and no other life of it has. */
+  readonly node: string;
+  /** What it has said. */
+  readonly text: string;
+  /** Whether it is this one. */
+  readonly isOwn: boolean;
+}
 
 /** This process's copy of the log, and who wants to know when it changes. */
 export interface Copy {
@@ -36,6 +54,12 @@ export interface Copy {
   revoke(name: string): void;
   /** After the order was lost: every page of this process fetches itself again. */
   restart(): void;
+  /** A node, which may be this one, has said something of itself. */
+  hear(said: Said): void;
+  /** A node is gone. `isOwn`: it was this one that has told so, alone of all nodes. */
+  left(node: string, isOwn: boolean): void;
+  /** Somebody may not have heard what this node has said of itself: it says all of it again. */
+  sayAll(): void;
   /** Tells whoever runs this. */
   notice(message: string): void;
 }
@@ -53,6 +77,13 @@ export interface Engine {
   flush(): Promise<void>;
   /** Called once, when no connection is left. */
   close(): Promise<void>;
+  /**
+   * Resolves when it is known whether there is an order of all nodes or, for now, of this one alone;
+   * rejects where it will not work as it is set up. Default: at once.
+   */
+  readonly ready?: Promise<void>;
+  /** Why there is no order but that of this node, while that is so. Default: never. */
+  readonly away?: string | undefined;
 }
 
 /** Options of {@linkcode memory}. */
@@ -87,6 +118,9 @@ export function memory(options: MemoryOptions = {}): Engine {
   return new Memory(options);
 }
 
+/** What the only node is called. */
+const ONLY = "here";
+
 /** The engine of one process. */
 export class Memory implements Engine {
   readonly #file: string | undefined;
@@ -115,6 +149,8 @@ export class Memory implements Engine {
   push(push: Push): void {
     if ("disconnect" in push) return this.#copy.disconnect(push.disconnect);
     if ("revoke" in push) return this.#change(() => this.#revoke(push.revoke));
+    if ("say" in push) return this.#copy.hear({ node: ONLY, text: push.say, isOwn: true });
+    if ("leave" in push) return this.#copy.left(ONLY, true);
     const { html, ...audience } = push;
     const text = typeof html === "function" ? html() : html;
     if (text === "") return;

@@ -23,6 +23,9 @@ function copy(log = new Log()) {
       said.push(`revoke ${name}`);
     },
     restart: () => said.push("restart"),
+    hear: ({ node, text, isOwn }) => said.push(`${node} ${isOwn ? "itself" : ""} says ${text}`),
+    left: (node) => said.push(`${node} has left`),
+    sayAll: () => said.push("say all"),
     notice: (message) => said.push(message),
   };
   return Object.assign(parts, { said, delivered });
@@ -44,6 +47,10 @@ Deno.test("memory() appends what is pushed at once, and delivers it", async () =
   engine.push({ revoke: "room" });
   assert.deepEqual([log.position, said], [3, ["revoke room"]]);
   assert.deepEqual([2, 3].map((position) => log.isRevoked(["room"], position)), [true, false]);
+  said.length = 0;
+  engine.push({ say: "{}" });
+  engine.push({ leave: true });
+  assert.deepEqual([log.position, said], [3, ["here itself says {}", "here has left"]]);
   await engine.flush();
   await engine.close();
 });
@@ -298,7 +305,7 @@ class Elsewhere implements Engine {
       else if ("revoke" in push) {
         this.copy.log.revoke(push.revoke);
         this.copy.revoke(push.revoke);
-      } else {
+      } else if ("html" in push) {
         const html = typeof push.html === "function" ? push.html() : push.html;
         const position = this.copy.log.position + 3; // others push too
         this.copy.deliver(this.copy.log.append(html, push, position));

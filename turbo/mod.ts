@@ -35,10 +35,12 @@ export type { ConnectOptions } from "./admission.ts";
 export { type Asset, asset } from "./assets.ts";
 export type { PushOptions, Whom } from "./audience.ts";
 export type { ConnectionLimits } from "./connection.ts";
-export { type Copy, type Engine, memory, type MemoryOptions, type Push } from "./engine.ts";
+export { type Copy, type Engine, memory, type MemoryOptions } from "./engine.ts";
+export type { Push, Said } from "./engine.ts";
 export { type Middleware, turboForms } from "./hono.ts";
 export { html, type Markup, raw } from "./html.ts";
 export type { Audience, Batch, Entry, Log, LogOptions, LogState } from "./log.ts";
+export type { Shared, SharedChange } from "./nodes.ts";
 export type { Message } from "./protocol.ts";
 export {
   acceptsStream,

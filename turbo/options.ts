@@ -21,6 +21,7 @@ import {
 import type { ConnectionLimits } from "./connection.ts";
 import type { Engine } from "./engine.ts";
 import type { LogOptions } from "./log.ts";
+import type { SharedChange } from "./nodes.ts";
 import { CURSOR_RULE, HEARTBEAT } from "./protocol.ts";
 import type { Rate } from "./rate.ts";
 import { reasonOf } from "./report.ts";
@@ -98,6 +99,11 @@ export interface TurboOptions extends Partial<ConnectionLimits> {
    * that gained or lost it. What it throws or rejects with is reported to `onError`.
    */
   onChange?: (whom: readonly Whom[]) => unknown;
+  /**
+   * Called when a node has shared something or is gone: see `Turbo.share`. What it throws or
+   * rejects with is reported to `onError`.
+   */
+  onShared?: (change: SharedChange) => unknown;
   /**
    * Takes what went wrong with one connection or callback. Default: `console.error` with the error's
    * message alone, because Deno panics when it formats an error and no file descriptor is left.
@@ -196,6 +202,7 @@ const RULES = {
   engine: withMethods("start", "push", "flush", "close"),
   upgrade: callback,
   onChange: callback,
+  onShared: callback,
   onError: callback,
   onNotice: callback,
 } satisfies Record<keyof TurboOptions, Rule>;
@@ -240,6 +247,7 @@ export function resolveOptions(options: TurboOptions): ResolvedOptions {
     dropAfter: 10_000,
     upgrade: (request, options) => Deno.upgradeWebSocket(request, options),
     onChange: () => {},
+    onShared: () => {},
     onError: (message, error) => console.error(message, reasonOf(error)),
     onNotice: (message) => console.warn(message),
   };

@@ -6,7 +6,7 @@ const LONGEST = 2 ** 31 - 1;
 const GiB = 1024 ** 3;
 
 Deno.test("resolveOptions() has the documented defaults", () => {
-  const { upgrade, onChange, onError, onNotice, ...others } = resolveOptions({});
+  const { upgrade, onChange, onShared, onError, onNotice, ...others } = resolveOptions({});
   assert.deepEqual(others, {
     path: "/turbo-stream",
     assetsPath: "/assets",
@@ -25,7 +25,9 @@ Deno.test("resolveOptions() has the documented defaults", () => {
     maxBuffered: 1_048_576,
     dropAfter: 10_000,
   });
-  for (const act of [upgrade, onChange, onError, onNotice]) assert.equal(typeof act, "function");
+  for (const act of [upgrade, onChange, onShared, onError, onNotice]) {
+    assert.equal(typeof act, "function");
+  }
 });
 
 /** The least and the most that an option may be. */

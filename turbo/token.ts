@@ -40,8 +40,8 @@ export class Signer {
   readonly #onNotice: (message: string) => void;
   /** Used where no secret is set: one that outlives this process, as an engine can keep it. */
   kept: string | undefined;
-  #secret: string | undefined;
-  #isRandom = false;
+  readonly #secret: string | undefined;
+  readonly #random: string = crypto.randomUUID();
   #isNoticed = false;
 
   /**
@@ -75,7 +75,7 @@ export class Signer {
           `at most ${MAX_TOKEN} are allowed`,
       );
     }
-    if (this.#isRandom && !this.#isNoticed) {
+    if (this.#key() === this.#random && !this.#isNoticed) {
       this.#isNoticed = true;
       this.#onNotice(
         "No secret is set: topics are signed with a random key, and a page that comes from another " +
@@ -92,12 +92,7 @@ export class Signer {
   }
 
   #key(): string {
-    this.#secret ??= this.kept;
-    if (this.#secret === undefined) {
-      this.#secret = crypto.randomUUID();
-      this.#isRandom = true;
-    }
-    return this.#secret;
+    return this.#secret ?? this.kept ?? this.#random;
   }
 }
 

@@ -12,6 +12,8 @@ import { openEventStream } from "./event_stream.ts";
 import { ForeignLogs } from "./foreign_logs.ts";
 import { html, type Markup } from "./html.ts";
 import { Log } from "./log.ts";
+import { Nodes, type Shared, type Statement } from "./nodes.ts";
+import { quote } from "./checks.ts";
 import { checkCloseOptions, checkHeadOptions, type CloseOptions } from "./options.ts";
 import {
   type HeadOptions,
@@ -56,6 +58,9 @@ export class Turbo {
   readonly #engine: Engine;
   readonly #log: Log;
   readonly #foreignLogs: ForeignLogs;
+  readonly #nodes: Nodes;
+  /** What this node shares, as JSON has it. */
+  #share: unknown;
   readonly #readers: Readers;
   readonly #signer: Signer;
   readonly #admission: Admission;
@@ -78,16 +83,18 @@ export class Turbo {
   constructor(options: TurboOptions = {}) {
     const resolved = resolveOptions(options);
     const { path, assetsPath, tokenLifetime, turboUrl, secret, log, engine = memory() } = resolved;
-    const { onError, onNotice, onChange } = resolved;
+    const { onError, onNotice, onChange, onShared } = resolved;
     const report = (message: string, error: unknown): void =>
       reporting(onError, (failure) => {
         console.error(message, reasonOf(error), "and onError failed:", reasonOf(failure));
       })(message, error);
     const changed = reporting(onChange, (error) => report("onChange failed:", error));
+    const shared = reporting(onShared, (error) => report("onShared failed:", error));
     this.#options = resolved;
     this.#report = report;
     this.#notice = reporting(onNotice, (error) => report("onNotice failed:", error));
     this.#log = new Log(log);
+    this.#nodes = new Nodes(shared);
     this.#foreignLogs = new ForeignLogs(this.#log, this.#notice);
     this.#signer = new Signer({
       secret,
@@ -113,6 +120,26 @@ export class Turbo {
     this.#scriptUrls = [turboUrl ?? turbo.path, ...(path === null ? [] : [client.path])];
     this.#engine = engine;
     this.#watch(engine.start(this.#copy()));
+  }
+
+  /**
+   * Resolves when the engine is reached, or known to be away; rejects where it will never work, as with
+   * a wrong password. In memory that is at once.
+   *
+   * @throws {Error} that says why
+   */
+  get ready(): Promise<void> {
+    return this.#engine.ready ?? Promise.resolve();
+  }
+
+  /** Why this node is on its own, while its engine is away; else `undefined`. */
+  get away(): string | undefined {
+    return this.#engine.away;
+  }
+
+  /** What each node shares, this one included: see {@linkcode share}. By names of no meaning. */
+  get shared(): ReadonlyMap<string, Shared> {
+    return this.#nodes.shared;
   }
 
   /** The newest position in the log. Take it before you read what a page shows. */
@@ -186,6 +213,20 @@ export class Turbo {
    */
   flush(): Promise<void> {
     return this.#engine.flush();
+  }
+
+  /**
+   * Shares a value with all nodes, in place of the one before: they find it in {@linkcode shared} until
+   * this node leaves. Its change has a place in the order of the pushes, so a push after it, from this
+   * node, finds it changed on every node.
+   *
+   * @throws {TypeError} when JSON cannot have it
+   */
+  share(value: unknown): void {
+    const text = JSON.stringify({ share: value });
+    if (text === "{}") throw new TypeError(`Cannot share ${quote(value)}: JSON has no such value`);
+    this.#share = value;
+    this.#watch(this.#engine.push({ say: text }));
   }
 
   /**
@@ -290,6 +331,7 @@ export class Turbo {
     const close = code === 1012 ? CLOSE.restarting : CLOSE.goingAway;
     this.#admission.close(close);
     this.#foreignLogs.close();
+    this.#watch(this.#engine.push({ leave: true }));
     await this.#readers.close(close, Math.min(window, deadline));
     // Not for those that were closed before and do not go: they were told.
     while (this.#admission.taken > this.#readers.zombies && performance.now() < end) {
@@ -323,7 +365,30 @@ export class Turbo {
       },
       revoke: (name) => this.#readers.revoke(name),
       restart: () => this.#readers.restart(),
+      hear: (said) => {
+        const statement = statementOf(said.text);
+        if (statement) this.#nodes.hear(said, statement);
+      },
+      left: (node, isOwn) => this.#nodes.left(node, isOwn),
+      sayAll: () => {
+        const statement: Statement = {
+          all: true,
+          ...(this.#share !== undefined && { share: this.#share }),
+        };
+        this.#watch(this.#engine.push({ say: JSON.stringify(statement) }));
+      },
       notice: this.#notice,
     };
+  }
+}
+
+/** What a text says; `undefined` where it says nothing, as that of a later version may. */
+function statementOf(text: string): Statement | undefined {
+  try {
+    const statement = JSON.parse(text);
+    return typeof statement === "object" && statement !== null ? statement : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }

@@ -320,6 +320,6 @@ Deno.test("Turbo reports what an engine or an upgrade of others rejects with, an
   await turbo.close();
   assert.deepEqual(reported.sort(), [
     "Cannot open a connection: upgrade must not return a promise",
-    ...Array(4).fill("The engine failed: rejected"),
+    ...Array(5).fill("The engine failed: rejected"),
   ]);
 });
