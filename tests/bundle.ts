@@ -63,7 +63,7 @@ function clientOptions(name: string): BuildOptions {
 
 function redisOptions(): BuildOptions {
   const path = new URL(import.meta.resolve("npm:@redis/client@6.3.1")).pathname;
-  const contents = `export { createClient } from ${JSON.stringify(path)};`;
+  const contents = `export { createClient, ErrorReply } from ${JSON.stringify(path)};`;
   return {
     stdin: { contents, resolveDir: "/" },
     platform: "node",

@@ -20,9 +20,9 @@ export interface RedisClientOptions {
     host: string;
     port: number;
     tls: boolean;
-    servername?: string;
     connectTimeout: number;
     reconnectStrategy: false;
+    signal: AbortSignal;
   };
 }
 
@@ -37,3 +37,6 @@ export interface RedisClient {
 
 /** A client that has not connected yet. */
 export function createClient(options: RedisClientOptions): RedisClient;
+
+/** What the server answers instead of doing what it is asked. */
+export class ErrorReply extends Error {}
