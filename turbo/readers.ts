@@ -31,6 +31,11 @@ export interface ReadersOptions extends ConnectionLimits {
 const RETRY_INTERVAL = 50;
 /** Time over which pages are spread that must all fetch themselves again. */
 const RELOAD_SPREAD = 1_000;
+/**
+ * Time before the first of them does, where the order was lost: other nodes lose it at about the same
+ * time, and each may begin another one, for which one refresh is enough.
+ */
+const RESTART_DELAY = 500;
 
 /** The open pages of one process. */
 export class Readers {
@@ -101,9 +106,10 @@ export class Readers {
     }
   }
 
-  /** Has every page fetch itself, spread over a second, because the log has another order now. */
+  /** Has every page fetch itself, within a second, because the log has another order now. */
   restart(): void {
-    this.#reload([...this.#all.keys()]); // topics, too, were signed for the order of before
+    // Topics, too, were signed for the order of before.
+    this.#reload([...this.#all.keys()], { delay: RESTART_DELAY });
   }
 
   /** Adds a connection that is open. */
@@ -226,12 +232,12 @@ export class Readers {
   }
 
   /** Ends the topics of pages and has them fetch themselves, spread over a second. */
-  #reload(connections: readonly Connection[]): void {
-    const now = this.#clock.now();
+  #reload(connections: readonly Connection[], { delay = 0 } = {}): void {
+    const first = this.#clock.now() + delay;
     for (const connection of connections) {
       this.#listen(connection, namesOf(this.#all.get(connection)?.as ?? []));
       connection.refresh();
-      this.#defer(connection, now + Math.random() * RELOAD_SPREAD);
+      this.#defer(connection, first + Math.random() * (RELOAD_SPREAD - delay));
     }
   }
 

@@ -5,7 +5,10 @@
  * @module
  */
 import type { Push, Said } from "./engine.ts";
-import type { Place, StreamEntry } from "./stream_entry.ts";
+import { concernsPages, type Item, Outbox } from "./outbox.ts";
+import { Peers } from "./peers.ts";
+import { type Content, epochName, fieldsOf, type Place } from "./stream_entry.ts";
+import type { StreamEntry, Tag } from "./stream_entry.ts";
 
 /** What is asked of the server, on one of two connections: `read` has one of its own, because it blocks. */
 export type Command =
@@ -62,7 +65,8 @@ export type Event =
   | { readonly type: "lost"; readonly reason: string }
   /** Of the connections that are open now alone. */
   | { readonly type: "reply"; readonly reply: Reply }
-  | { readonly type: "push"; readonly push: Push }
+  /** Where it was given as a function, with what that has rendered just now. */
+  | { readonly type: "push"; readonly push: Push; readonly html: string | undefined }
   /** Time has passed. Comes about ten times a second. */
   | { readonly type: "tick" };
 
@@ -121,33 +125,561 @@ export interface ReplicaOptions {
   readonly server: string;
 }
 
-/** Follows the stream. */
+/** Between two looks at the newest entry: a life of the stream with a lower epoch would not be heard. */
+const LOOK_INTERVAL = 2_000;
+/** How long the server may take to answer a `read` to which there is nothing to say. */
+const READ_TIMEOUT = 1_000;
+/** Before the first and the later tries to connect again. */
+const FIRST_RETRY = 50;
+const RETRY = 250;
+/** How many times `hold` a push may wait for a server that answers, but does not get on. */
+const PATIENCE = 5;
+/** Pushes and bytes that wait at most. */
+const MAX_WAITING = 20_000;
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+/** The share of its interval after which a node says that it is there. */
+const BEAT_AFTER = 0.8;
+/** Names of readers that are to be sent away on the other nodes too, when the server is back. */
+const MAX_OWED = 10_000;
+
+/** What the other nodes are asked with: it says nothing, but that this node may not have heard them. */
+const QUESTION: Content = { kind: "say", text: "{}", asks: true };
+
+/**
+ * Follows the stream. Its copy, the log, is a prefix of the stream without holes; or, while the server is
+ * away and something had to be pushed, it goes on under a name of its own, and every page fetches itself
+ * when the server is back. What this node pushes is in the outbox until it is read from the stream.
+ */
 export class Replica {
-  /** A node that has not connected yet. */
-  constructor(_options: ReplicaOptions) {}
+  readonly #options: ReplicaOptions;
+  readonly #outbox = new Outbox();
+  readonly #peers: Peers;
+  #effects: Effect[] = [];
+  #now = 0;
+
+  #phase: "down" | "opening" | "looking" | "born" | "loading" | "following" = "down";
+  #retryAt = 0;
+  #tries = 0;
+  /** The newest entry that is in the copy, and by whom it is; none before the first. */
+  #place: Place | undefined;
+  #tag: Tag = { node: "", n: 0 };
+  /** Up to where the copy must come before anything is sent. */
+  #catchUp = 0;
+  /** Whether the copy goes on without the server. */
+  #isLocal = false;
+  #away: string | undefined;
+  #hasBeenReady = false;
+
+  /** Since when there is no order but one's own; `undefined` while the copy follows. */
+  #downSince: number | undefined;
+  #reason = "it has not answered yet";
+  /** When anything, and when a read, was answered last; and since when a command waits. */
+  #heardAt = 0;
+  #readAt = 0;
+  #unanswered = 0;
+  #answeredAt = 0;
+  /** Since when the server refuses what is written, and why. */
+  #refused: { readonly since: number; readonly reason: string } | undefined;
+  #resendAt = 0;
+
+  #lastN = 0;
+  #lastId = 0;
+  #adds = new Map<number, Item | undefined>();
+  /** What a look is to find. */
+  #look: { readonly place: Place; readonly tag: Tag } | undefined;
+  #lookedAt = 0;
+
+  #isLeaving = false;
+  #mustSayAll = false;
+  #mustAsk = false;
+  #saidAt = -Infinity;
+  /** Readers that this node alone has sent away; and what tells the others so, which it has done. */
+  readonly #sentAway = new Set<string>();
+  readonly #owed = new WeakSet<Item>();
+
+  /** A node that has not connected yet. It does so at the first tick. */
+  constructor(options: ReplicaOptions) {
+    this.#options = options;
+    this.#peers = new Peers(options);
+  }
 
   /** Whether it is known yet whether there is a server, and whether it follows. */
   get state(): "starting" | "following" | "away" {
-    throw new Error("to be written");
+    if (this.#away !== undefined) return "away";
+    return this.#hasBeenReady ? "following" : "starting";
   }
 
   /** Why it is away, while it is. */
   get away(): string | undefined {
-    throw new Error("to be written");
+    return this.#away;
   }
 
-  /** How many pushes there were, and up to which of them all have come into the copy. */
+  /** How many pushes there were. */
   get pushed(): number {
-    throw new Error("to be written");
+    return this.#outbox.pushed;
   }
 
-  /** See {@linkcode pushed}. */
+  /** Up to which push all have come into the copy. */
   get settled(): number {
-    throw new Error("to be written");
+    return this.#outbox.settled;
   }
 
   /** What is to be done when something happens. `now` is of a clock that never goes back. */
-  step(_event: Event, _now: number): Effect[] {
-    throw new Error("to be written");
+  step(event: Event, now: number): Effect[] {
+    this.#effects = [];
+    this.#downSince ??= this.#phase === "following" ? undefined : now;
+    this.#now = now;
+    switch (event.type) {
+      case "tick":
+        this.#tick();
+        break;
+      case "connected":
+        this.#connected();
+        break;
+      case "lost":
+        this.#lost(event.reason);
+        break;
+      case "reply":
+        this.#heardAt = now;
+        this.#reply(event.reply);
+        break;
+      case "push":
+        this.#push(event.push, event.html);
+    }
+    this.#goOn();
+    return this.#effects;
   }
+
+  // Connections
+
+  #connected(): void {
+    this.#heardAt = this.#readAt = this.#answeredAt = this.#now;
+    this.#unanswered = 0;
+    this.#phase = "looking";
+    this.#sendLook();
+  }
+
+  #lost(reason: string): void {
+    this.#reason = reason;
+    this.#phase = "down";
+    this.#downSince ??= this.#now;
+    this.#look = this.#refused = undefined;
+    this.#adds.clear();
+    this.#retryAt = this.#now + (this.#tries++ === 0 ? FIRST_RETRY : RETRY);
+  }
+
+  /** Gives the connections up: what is heard on new ones is judged afresh. */
+  #reconnect(reason: string): void {
+    this.#do({ type: "disconnect" });
+    this.#lost(reason);
+  }
+
+  #reply(reply: Reply): void {
+    if (reply.kind === "read") return this.#read(reply.entries);
+    this.#unanswered--;
+    this.#answeredAt = this.#now;
+    if (reply.kind === "look") this.#looked(reply);
+    else if (reply.kind === "birth") this.#load();
+    else if (reply.kind === "load") this.#loaded(reply.entries);
+    else this.#added(reply);
+  }
+
+  // Joining
+
+  #sendLook(): void {
+    const place = this.#isLocal ? undefined : this.#place;
+    this.#look = place && { place, tag: this.#tag };
+    this.#lookedAt = this.#now;
+    this.#send({ kind: "look", at: place });
+  }
+
+  #looked({ newest, first }: Reply & { readonly kind: "look" }): void {
+    const look = this.#look;
+    this.#look = undefined;
+    if (this.#phase === "following") {
+      // A newer life comes by itself; one with a lower epoch, or a shorter one, would not be heard.
+      const isNewer = newest && look && newest.epoch > look.place.epoch;
+      if (!isNewer && (!newest || !look || verdict(look, newest, first) === "other")) {
+        this.#reconnect("the stream is not the one it was");
+      }
+      return;
+    }
+    // What was pushed without the server is in no other copy, and what others have pushed meanwhile is
+    // not in this one: the new life says so to all, and nothing of the old one can be written behind it.
+    if (this.#isLocal || !newest) return this.#birth(newest?.epoch);
+    if (!look || newest.epoch !== look.place.epoch) return this.#load();
+    const found = verdict(look, newest, first);
+    if (found === "other") this.#birth(newest.epoch);
+    else if (found === "hole") this.#load();
+    else this.#follow(newest.position);
+  }
+
+  #birth(seen: number | undefined): void {
+    const { wallClock, random, node } = this.#options;
+    const byClock = Math.floor(wallClock()) * 1024 + Math.floor(random() * 1024);
+    const epoch = Math.max(byClock, (seen ?? 0) + 1, (this.#place?.epoch ?? 0) + 1);
+    this.#phase = "born";
+    this.#send({ kind: "birth", seen, epoch, node });
+  }
+
+  #load(): void {
+    this.#phase = "loading";
+    this.#send({ kind: "load" });
+  }
+
+  #loaded(entries: readonly StreamEntry[]): void {
+    const whole = newestRun(entries);
+    const [first, last] = [whole[0], whole.at(-1)];
+    if (!first || !last) return this.#reconnect("the stream has gone while it was loaded");
+    this.#isLocal = false;
+    this.#do({
+      type: "reset",
+      epoch: epochName(first.epoch),
+      position: Math.max(0, first.position - 1),
+    });
+    this.#place = { epoch: first.epoch, position: first.position - 1 };
+    for (const entry of whole) this.#apply(entry, false);
+    this.#do({ type: "restart" });
+    this.#outbox.contestAll();
+    this.#mustSayAll = this.#mustAsk = true;
+    this.#follow(last.position);
+  }
+
+  #follow(catchUp: number): void {
+    this.#phase = "following";
+    this.#catchUp = catchUp;
+    this.#outbox.resend();
+    this.#sendRead();
+  }
+
+  // Following
+
+  get #isCurrent(): boolean {
+    return this.#phase === "following" && this.#place!.position >= this.#catchUp;
+  }
+
+  #sendRead(): void {
+    this.#readAt = this.#now;
+    this.#do({ type: "send", command: { kind: "read", after: this.#place! } });
+  }
+
+  #read(entries: readonly StreamEntry[]): void {
+    if (this.#phase !== "following") return;
+    for (const entry of entries) {
+      const { epoch, position } = this.#place!;
+      const isBirth = entry.epoch !== epoch && entry.position === 0;
+      const isNext = entry.epoch === epoch && entry.position === position + 1;
+      if (!isBirth && !isNext) return this.#reconnect("entries of the stream are missing");
+      if (isBirth) this.#adopt(entry);
+      this.#apply(entry, true);
+    }
+    this.#sendRead();
+  }
+
+  /** Another node has begun a new life of the stream. */
+  #adopt({ epoch }: StreamEntry): void {
+    this.#do({ type: "reset", epoch: epochName(epoch), position: 0 });
+    this.#do({ type: "restart" });
+    this.#catchUp = 0;
+    // What has not come back by now was refused for the end of the old life, or will be.
+    this.#adds.clear();
+    this.#outbox.resend();
+    this.#outbox.contestAll();
+    this.#mustSayAll = true;
+  }
+
+  #apply(entry: StreamEntry, deliver: boolean): void {
+    const { epoch, position, node, n, content, interval } = entry;
+    const isOwn = node === this.#options.node;
+    this.#place = { epoch, position };
+    this.#tag = { node, n };
+    if (position === 0) return; // the birth, which the log begins after
+    const isTwice = this.#peers.heard(entry);
+    const item = isOwn && n > 0 ? this.#outbox.take(n) : undefined;
+    if (isTwice || (content.kind === "streams" && content.html === "")) {
+      return this.#do({ type: "skip", position });
+    }
+    if (content.kind === "streams") {
+      const { html, to, except } = content;
+      this.#do({ type: "append", html, to, except, position, deliver });
+      if (!isOwn) this.#outbox.contest(content);
+    } else if (content.kind === "revoke") {
+      this.#do({ type: "revoke", name: content.name, position, deliver });
+    } else {
+      this.#do({ type: "skip", position });
+    }
+    switch (content.kind) {
+      case "disconnect":
+        if (deliver && !(item && this.#owed.has(item))) {
+          this.#do({ type: "send away", name: content.name });
+        }
+        break;
+      case "say":
+        this.#peers.met(node, interval);
+        this.#do({ type: "hear", said: { node, text: content.text, isOwn } });
+        if (content.asks && !isOwn && deliver) this.#mustSayAll = true;
+        break;
+      case "beat":
+        this.#peers.met(node, interval);
+        break;
+      case "left":
+        this.#peers.left(content.node);
+        this.#do({ type: "left", node: content.node, isOwn });
+        // One that was taken for gone, as after a stop, says that it is there.
+        if (content.node === this.#options.node && deliver) this.#mustSayAll = true;
+    }
+    if (item?.isContested) this.#pushAgain(item);
+  }
+
+  /** Others have changed the same elements while a push was under way: what is newest goes last. */
+  #pushAgain(item: Item): void {
+    const { content, render } = item;
+    if (content.kind !== "streams" || !render || this.#outbox.hasSuccessor(item)) return;
+    const html = this.#render(render);
+    if (html === undefined || html === content.html) return;
+    this.#outbox.add({ ...content, html }, render, this.#now);
+  }
+
+  #render(render: () => string): string | undefined {
+    try {
+      return render();
+    } catch (error) {
+      this.#do({ type: "failed", error });
+      return undefined;
+    }
+  }
+
+  // Pushing
+
+  #push(push: Push, html: string | undefined): void {
+    const content = contentOf(push, html, this.#options.node);
+    if (content.kind === "left") this.#isLeaving = true;
+    const render = "html" in push && typeof push.html === "function" ? push.html : undefined;
+    this.#outbox.add(content, render, this.#now);
+  }
+
+  #sendUnsent(): void {
+    for (const item of this.#outbox.takeUnsent()) {
+      // One that was passed by later ones of this node would be taken for having come twice.
+      if (item.n === 0 || item.n <= this.#peers.highest(this.#options.node)) item.n = ++this.#lastN;
+      this.#add(item.content, item.n, item);
+    }
+  }
+
+  #add(content: Content, n: number, item?: Item): void {
+    const { node, interval } = this.#options;
+    const isOfNode = content.kind === "say" || content.kind === "beat";
+    const fields = fieldsOf({ node, n, interval: isOfNode ? interval : undefined, content });
+    const id = ++this.#lastId;
+    this.#adds.set(id, item);
+    this.#saidAt = this.#now;
+    this.#send({ kind: "add", id, epoch: this.#place!.epoch, fields });
+  }
+
+  #added(reply: Reply & { readonly kind: "add" }): void {
+    const isKnown = this.#adds.has(reply.id);
+    const item = this.#adds.get(reply.id);
+    this.#adds.delete(reply.id);
+    if (reply.result === "added") this.#refused = undefined;
+    else if (reply.result === "refused") {
+      this.#refused ??= { since: this.#now, reason: reply.reason };
+      this.#resendAt = this.#now + RETRY;
+      if (item) this.#outbox.refuse(item);
+    } else if (reply.result === "gone" && isKnown) {
+      this.#reconnect("the stream is gone");
+    }
+    // "behind": the newer life is read next, and what was refused for it is sent again then.
+  }
+
+  #send(command: Command): void {
+    if (this.#unanswered++ === 0) this.#answeredAt = this.#now;
+    this.#do({ type: "send", command });
+  }
+
+  // Time
+
+  #tick(): void {
+    const { hold } = this.#options;
+    if (this.#phase === "down" && this.#now >= this.#retryAt) {
+      this.#phase = "opening";
+      this.#do({ type: "connect" });
+    }
+    const patience = READ_TIMEOUT + hold;
+    const isOpen = this.#phase !== "down" && this.#phase !== "opening";
+    const isSilent = this.#unanswered > 0 && this.#now - this.#answeredAt > patience ||
+      this.#phase === "following" && this.#now - this.#readAt > patience;
+    if (isOpen && isSilent) this.#reconnect(`it has said nothing for ${patience / 1000} s`);
+    if (this.#isCurrent && !this.#look && this.#now - this.#lookedAt >= LOOK_INTERVAL) {
+      this.#sendLook();
+    }
+    const listens = this.#isLocal || this.#isCurrent;
+    for (const node of this.#peers.tick(this.#now, listens)) this.#tellGone(node);
+    if (this.#isCurrent && !this.#isLeaving) {
+      const beatAfter = this.#options.interval * BEAT_AFTER;
+      if (this.#now - this.#saidAt >= beatAfter) this.#add({ kind: "beat" }, ++this.#lastN);
+    }
+  }
+
+  #tellGone(node: string): void {
+    if (this.#isCurrent) return this.#add({ kind: "left", node }, ++this.#lastN);
+    this.#peers.left(node);
+    this.#do({ type: "left", node, isOwn: true });
+  }
+
+  /** What follows from where it is now, after anything has happened. */
+  #goOn(): void {
+    if (this.#isCurrent) {
+      this.#hasBeenReady = true;
+      this.#downSince = undefined;
+      this.#tries = 0;
+      if (!this.#refused) this.#restate();
+      if (this.#outbox.hasUnsent && this.#now >= this.#resendAt) this.#sendUnsent();
+    }
+    const reason = this.#whyAway();
+    if (reason === undefined) {
+      if (this.#away !== undefined) this.#notice("is back");
+      this.#away = undefined;
+      return;
+    }
+    if (this.#away === undefined) {
+      this.#notice(`is away: ${reason}. Pages follow this node alone until it is back`);
+    }
+    this.#away = reason;
+    if (this.#outbox.waitingSince !== undefined) this.#goLocal(reason);
+    else if (this.#outbox.size > 0) this.#hearAlone();
+  }
+
+  #whyAway(): string | undefined {
+    const { hold } = this.#options;
+    if (this.#refused && this.#now - this.#refused.since > hold) {
+      return `it refuses what is written (${this.#refused.reason})`;
+    }
+    const since = this.#outbox.waitingSince;
+    if (since !== undefined) {
+      const silence = this.#now - Math.max(this.#heardAt, since);
+      if (this.#isLocal && !this.#isJoining) return this.#reason;
+      if (silence > hold) {
+        return this.#phase === "down" || this.#phase === "opening"
+          ? this.#reason
+          : `it has said nothing for ${hold / 1000} s`;
+      }
+      if (this.#now - since > PATIENCE * hold) return "it is too slow";
+      const isTooMuch = this.#outbox.size > MAX_WAITING || this.#outbox.bytes > MAX_WAITING_BYTES;
+      if (isTooMuch && !this.#isCurrent) return "too much waits for it";
+    }
+    const isDown = this.#downSince !== undefined && this.#now - this.#downSince > hold;
+    return isDown || (this.#away !== undefined && this.#downSince !== undefined)
+      ? this.#reason
+      : undefined;
+  }
+
+  /** Whether it is on its way from an order of its own to the common one, and nothing is delivered. */
+  get #isJoining(): boolean {
+    return this.#phase === "looking" || this.#phase === "born" || this.#phase === "loading";
+  }
+
+  /** Delivers what waits to this node's own pages. */
+  #goLocal(reason: string): void {
+    if (this.#phase !== "down" && this.#phase !== "opening") {
+      this.#reconnect(reason);
+      this.#retryAt = this.#now + this.#options.hold; // not at once: it would be as slow again
+    }
+    this.#downSince ??= this.#now;
+    if (!this.#isLocal && this.#place) this.#do({ type: "fork" });
+    this.#isLocal = true;
+    for (const item of this.#outbox.takeAll()) this.#applyAlone(item);
+  }
+
+  /** What this node says of itself changes no page: its own copy has it, and the others hear it later. */
+  #hearAlone(): void {
+    for (const item of this.#outbox.takeAll((content) => !concernsPages(content))) {
+      this.#applyAlone(item);
+    }
+  }
+
+  #applyAlone({ content, render }: Item): void {
+    const { node } = this.#options;
+    switch (content.kind) {
+      case "streams": {
+        const { to, except } = content;
+        const html = (render && this.#render(render)) ?? content.html;
+        if (html === "") break;
+        this.#do({ type: "append", html, to, except, position: undefined, deliver: true });
+        break;
+      }
+      case "revoke":
+        this.#do({ type: "revoke", name: content.name, position: undefined, deliver: true });
+        break;
+      case "disconnect":
+        if (this.#sentAway.size === MAX_OWED) {
+          this.#notice(
+            "will not be told of all readers who were sent away meanwhile: they are many",
+          );
+        }
+        if (this.#sentAway.size <= MAX_OWED) this.#sentAway.add(content.name);
+        this.#do({ type: "send away", name: content.name });
+        break;
+      case "say":
+        this.#mustSayAll = true;
+        this.#do({ type: "hear", said: { node, text: content.text, isOwn: true } });
+        break;
+      case "left":
+        this.#do({ type: "left", node, isOwn: true });
+    }
+  }
+
+  /** Says to the others what they may not have heard. */
+  #restate(): void {
+    for (const name of this.#sentAway) {
+      this.#owed.add(this.#outbox.add({ kind: "disconnect", name }, undefined, this.#now));
+    }
+    this.#sentAway.clear();
+    if (this.#isLeaving) return;
+    if (this.#mustAsk) this.#add(QUESTION, ++this.#lastN);
+    if (this.#mustSayAll) this.#do({ type: "say all" });
+    this.#mustAsk = this.#mustSayAll = false;
+  }
+
+  #notice(what: string): void {
+    this.#do({ type: "notice", message: `${this.#options.server} ${what}` });
+  }
+
+  #do(effect: Effect): void {
+    this.#effects.push(effect);
+  }
+}
+
+/**
+ * Whether the stream is the one that was followed: the newest entry of the copy is where it was, by whom it
+ * was. "hole": it is gone, with all before it, and later ones are there. "other": it was lost, and maybe
+ * something else stands in its place.
+ */
+function verdict(
+  { place, tag }: { readonly place: Place; readonly tag: Tag },
+  newest: Place,
+  first: StreamEntry | undefined,
+): "same" | "hole" | "other" {
+  if (newest.epoch !== place.epoch || newest.position < place.position || !first) return "other";
+  if (first.epoch !== place.epoch) return "other";
+  if (first.position > place.position) return "hole";
+  return first.node === tag.node && first.n === tag.n ? "same" : "other";
+}
+
+/** The last of some entries that are of one life and have no hole between them. */
+function newestRun(entries: readonly StreamEntry[]): readonly StreamEntry[] {
+  const start = entries.findLastIndex(({ epoch, position }, index) => {
+    const before = entries[index - 1];
+    return before?.epoch !== epoch || before.position + 1 !== position;
+  });
+  return start === -1 ? [] : entries.slice(start);
+}
+
+function contentOf(push: Push, html: string | undefined, node: string): Content {
+  if ("disconnect" in push) return { kind: "disconnect", name: push.disconnect };
+  if ("revoke" in push) return { kind: "revoke", name: push.revoke };
+  if ("say" in push) return { kind: "say", text: push.say, asks: false };
+  if ("leave" in push) return { kind: "left", node };
+  const { to, except } = push;
+  const text = typeof push.html === "function" ? html ?? push.html() : push.html;
+  return { kind: "streams", html: text, to, except };
 }

@@ -30,11 +30,22 @@ interface Part {
 
 const STREAM =
   /^<turbo-stream action="([a-z]+)" target="([^"]+)"(?: method="morph")?>(?:<template>([^]*)<\/template>)?<\/turbo-stream>$/;
+const OPENING = /<turbo-stream action="([^"]*)"(?: target="([^"]*)")?/g;
 const BETWEEN = "</turbo-stream><turbo-stream ";
 const REFRESH = '<turbo-stream action="refresh"';
 const INSERTS = new Set(["append", "prepend", "before", "after"]);
 const KNOWN = new Set([...INSERTS, "replace", "update", "remove"]);
 const NONE: readonly string[] = [];
+
+/** The ids that the streams of a push are for; `undefined` where one of them may be for any element. */
+export function targetsOf(html: string): ReadonlySet<string> | undefined {
+  const ids = new Set<string>();
+  for (const [, action, id] of html.matchAll(OPENING)) {
+    if (id === undefined && action !== "refresh") return undefined;
+    if (id !== undefined) ids.add(id);
+  }
+  return ids;
+}
 
 /** Reads a push. */
 export function meaningOf(html: string): Meaning {

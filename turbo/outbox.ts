@@ -1,0 +1,173 @@
+/**
+ * What a node has pushed and has not yet seen in the stream that all nodes share. Pure.
+ *
+ * @module
+ */
+import { audienceKey } from "./conflation.ts";
+import type { Audience } from "./log.ts";
+import type { Content } from "./stream_entry.ts";
+import { targetsOf } from "./subject.ts";
+
+/** One push that has not come back. */
+export interface Item {
+  /** Its place among the pushes of this node. */
+  readonly seq: number;
+  /** Its number in the stream; 0 before it is sent, and where the server has refused it. */
+  n: number;
+  /** What it says. */
+  readonly content: Content;
+  /** What renders it, where it was given as a function. */
+  readonly render: (() => string) | undefined;
+  /** When it was pushed. */
+  readonly at: number;
+  /** Whether it has come back, or is no longer to be sent. */
+  isDone: boolean;
+  /** Whether another node has pushed something for the same elements since it was rendered. */
+  isContested: boolean;
+}
+
+/** Streams, as an item or an entry has them. */
+type StreamsContent = Content & { readonly kind: "streams" };
+
+/** A node's pushes that are under way, oldest first. */
+export class Outbox {
+  #items: Item[] = [];
+  #unsent: Item[] = [];
+  #pushed = 0;
+  #bytes = 0;
+  /** Those that were given as functions. */
+  readonly #rendered = new Set<Item>();
+
+  /** How many pushes there were. */
+  get pushed(): number {
+    return this.#pushed;
+  }
+
+  /** Up to which push all have come back. */
+  get settled(): number {
+    return this.#items.reduce((least, { seq }) => Math.min(least, seq - 1), this.#pushed);
+  }
+
+  /** How many are under way. */
+  get size(): number {
+    return this.#items.length;
+  }
+
+  /** Bytes of markup that is under way, about. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** When the oldest was pushed that pages wait for; what nodes say of themselves can be said again. */
+  get waitingSince(): number | undefined {
+    return this.#items.find(({ content }) => concernsPages(content))?.at;
+  }
+
+  /** Whether there is something to send. */
+  get hasUnsent(): boolean {
+    return this.#unsent.length > 0;
+  }
+
+  /** Takes a push. */
+  add(content: Content, render: (() => string) | undefined, now: number): Item {
+    const seq = ++this.#pushed;
+    const item = { seq, n: 0, content, render, at: now, isDone: false, isContested: false };
+    this.#items.push(item);
+    this.#unsent.push(item);
+    this.#bytes += sizeOf(content);
+    if (render) this.#rendered.add(item);
+    return item;
+  }
+
+  /** What is to be sent, in order. It counts as sent from now on. */
+  takeUnsent(): Item[] {
+    return this.#unsent.splice(0).filter(({ isDone }) => !isDone);
+  }
+
+  /** What was sent may not have arrived: all is to be sent, in order. */
+  resend(): void {
+    this.#unsent = [...this.#items];
+  }
+
+  /** The server has refused one: it is to be sent after the others, under another number. */
+  refuse(item: Item): void {
+    if (item.isDone) return;
+    item.n = 0;
+    this.#unsent.push(item);
+  }
+
+  /** One has come back, by its number. */
+  take(n: number): Item | undefined {
+    const index = this.#items.findIndex((item) => item.n === n);
+    if (index === -1) return undefined;
+    const [item] = this.#items.splice(index, 1);
+    this.#done(item!);
+    return item;
+  }
+
+  /** Takes all out, or those of one kind. */
+  takeAll(isTaken: (content: Content) => boolean = () => true): Item[] {
+    const taken = this.#items.filter(({ content }) => isTaken(content));
+    for (const item of taken) this.#done(item);
+    this.#items = this.#items.filter(({ isDone }) => !isDone);
+    this.#unsent = this.#unsent.filter(({ isDone }) => !isDone);
+    return taken;
+  }
+
+  /** Another node has pushed this: what is under way for the same elements may be older than that. */
+  contest(foreign: StreamsContent): void {
+    if (this.#rendered.size === 0) return;
+    const targets = targetsOf(foreign.html);
+    for (const item of this.#rendered) {
+      const { content } = item;
+      if (item.isContested || content.kind !== "streams" || !meet(content, foreign)) continue;
+      const own = targetsOf(content.html);
+      item.isContested = !own || !targets || !own.isDisjointFrom(targets);
+    }
+  }
+
+  /** All that is under way may be older than what others have changed. */
+  contestAll(): void {
+    for (const item of this.#rendered) item.isContested = true;
+  }
+
+  /** Whether a later one, given as a function too, is for the same elements and the same readers. */
+  hasSuccessor({ content, seq }: Item): boolean {
+    if (content.kind !== "streams") return false;
+    const key = sameness(content);
+    if (key === undefined) return false;
+    for (const other of this.#rendered) {
+      const isSame = other.seq > seq && other.content.kind === "streams" &&
+        sameness(other.content) === key;
+      if (isSame) return true;
+    }
+    return false;
+  }
+
+  #done(item: Item): void {
+    item.isDone = true;
+    this.#rendered.delete(item);
+    this.#bytes -= sizeOf(item.content);
+  }
+}
+
+/** Whether it changes what pages show, or who may see it. */
+export function concernsPages({ kind }: Content): boolean {
+  return kind === "streams" || kind === "disconnect" || kind === "revoke";
+}
+
+function sizeOf(content: Content): number {
+  return content.kind === "streams" ? content.html.length : 0;
+}
+
+/** Whether two pushes may be for the same page. */
+function meet({ to: one }: Audience, { to: other }: Audience): boolean {
+  return one === undefined || other === undefined || one.some((name) => other.includes(name));
+}
+
+/** The same text for pushes for the same elements and readers; `undefined` where nobody can tell. */
+function sameness({ html, to, except }: StreamsContent): string | undefined {
+  const targets = targetsOf(html);
+  if (!targets || except !== undefined) return undefined;
+  return JSON.stringify([[...targets].sort(), audienceKey(to)]);
+}
