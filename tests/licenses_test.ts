@@ -29,6 +29,10 @@ function unwrap(text: string): string {
 /** The licence MIT without its copyright, as the one of this repository has it. */
 const MIT = /Permission is hereby granted[^]*/.exec(Deno.readTextFileSync(`${ROOT}LICENSE`))![0];
 
+/** The package that stands in the repository as one file, as its head calls it, and whose it is. */
+const [, redis = "", redisCopyright = ""] = /^\/\*! (.+)\nMIT License, (Copyright .+): see deploy/
+  .exec(Deno.readTextFileSync(`${ROOT}turbo/redis_client.min.js`)) ?? [];
+
 Deno.test("The licences are those of the versions in deno.json", () => {
   const named = Object.values(config.imports).map((specifier) =>
     specifier.replace(/^npm:(.+)@(.+)$/, "$1 $2")
@@ -36,6 +40,7 @@ Deno.test("The licences are those of the versions in deno.json", () => {
   assert.deepEqual([...parts.keys()], [
     `turbo-deno ${config.version}`,
     ...named,
+    redis,
     "Deno",
     "V8, in Deno",
     "All else that is in Deno",
@@ -58,6 +63,13 @@ Deno.test("The licence of Turbo, whose package has no file, is what the package 
   assert.equal(JSON.parse(Deno.readTextFileSync(`${folder}package.json`)).license, "MIT");
   const part = parts.get(`@hotwired/turbo ${version}`);
   assert.equal(unwrap(part!), unwrap(`MIT License ${copyright} ${MIT}`));
+});
+
+Deno.test("The licence of @redis/client, whose package has no file, is what the package says", () => {
+  const [name, version] = redis.split(" ");
+  const lock = Deno.readTextFileSync(`${ROOT}tests/deno.lock`);
+  assert(lock.includes(`"npm:${name}@${version}": "${version}"`), `${redis} is what was bundled`);
+  assert.equal(unwrap(parts.get(redis)!), unwrap(`MIT License ${redisCopyright} ${MIT}`));
 });
 
 Deno.test("The licences of Deno and V8 are theirs", () => {

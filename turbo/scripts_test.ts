@@ -12,7 +12,7 @@ const WITH_ESBUILD = { sanitizeOps: false, sanitizeResources: false };
 
 for (const [name, file] of BUNDLES) {
   Deno.test(
-    `The script that is served is made of ${name}.js (else: deno task bundle)`,
+    `${name}.min.js is what would be made of its sources now (else: deno task bundle)`,
     WITH_ESBUILD,
     async () => {
       assert.equal(await Deno.readTextFile(file), await bundle(name));

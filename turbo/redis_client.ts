@@ -1,0 +1,153 @@
+/**
+ * One connection to a Redis or Valkey server, over the official client. What that does by itself, such as
+ * connecting again or sending again, is switched off: the engine decides it.
+ *
+ * @module
+ */
+/** One connection. */
+export interface Connection {
+  /**
+   * Sends a command, and resolves to its answer; answers come in the order of the commands.
+   *
+   * @throws {RefusedError} where the server answers with an error
+   */
+  command(args: readonly string[]): Promise<unknown>;
+  /** Ends it at once. What is not answered yet rejects. */
+  close(): void;
+  /** Resolves to the reason when it has ended by itself; never where it was closed. */
+  readonly ended: Promise<Error>;
+}
+
+/** What a server answers instead of doing what it is asked. */
+export class RefusedError extends Error {
+  override name = "RefusedError";
+}
+
+/** Where a server is, and who we are there. */
+export interface Server {
+  /** Its host name or IP address. */
+  readonly host: string;
+  /** Its port. */
+  readonly port: number;
+  /** Whether it speaks TLS. */
+  readonly isTls: boolean;
+  /** The user; the server's default one where `undefined`. */
+  readonly username: string | undefined;
+  /** The password. */
+  readonly password: string | undefined;
+  /** The number of the database. */
+  readonly database: number;
+  /** `host:port`, for messages. */
+  readonly name: string;
+}
+
+/** Milliseconds in which a connection must be ready. */
+export const CONNECT_TIMEOUT = 5_000;
+
+const DEFAULT_PORT = 6379;
+
+/**
+ * The server that a URL names: `redis://` or, with TLS, `rediss://`, then `user:password@` or
+ * `:password@` where needed, host, port and `/` with the number of the database. `undefined` for any
+ * other URL.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { serverOf } from "./redis_client.ts";
+ *
+ * const { name, isTls, password, database } = serverOf("rediss://:p%40ss@db.example/2")!;
+ * assert.deepEqual([name, isTls, password, database], ["db.example:6379", true, "p@ss", 2]);
+ * ```
+ */
+export function serverOf(text: string): Server | undefined {
+  const url = URL.parse(text);
+  const [, database] = /^\/?(\d{0,9})$/.exec(url?.pathname ?? "") ?? [];
+  const isKnown = url?.protocol === "redis:" || url?.protocol === "rediss:";
+  if (!isKnown || !url.hostname || database === undefined || url.search || url.hash) {
+    return undefined;
+  }
+  const [username, password] = [decoded(url.username), decoded(url.password)];
+  if (username === undefined || password === undefined) return undefined;
+  const port = url.port === "" ? DEFAULT_PORT : Number(url.port);
+  return {
+    host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
+    port,
+    isTls: url.protocol === "rediss:",
+    username: username || undefined,
+    password: password || undefined,
+    database: Number(database),
+    name: `${url.hostname}:${port}`,
+  };
+}
+
+/**
+ * Opens a connection, with the password and the database. Rejects where that does not succeed in time,
+ * or where `signal` is aborted.
+ */
+export async function connect(
+  { host, port, isTls, username, password, database }: Server,
+  { timeout = CONNECT_TIMEOUT, signal }: { timeout?: number; signal?: AbortSignal } = {},
+): Promise<Connection> {
+  const { createClient, ErrorReply } = await import("./redis_client.min.js");
+  const end = new AbortController(); // ends it also while it is being opened
+  const abort = () => end.abort(new Error("given up"));
+  const client = createClient({
+    RESP: 2,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    database,
+    disableOfflineQueue: true,
+    disableClientInfo: true,
+    maintNotifications: "disabled",
+    commandOptions: { timeout: undefined },
+    socket: {
+      host,
+      port,
+      tls: isTls,
+      connectTimeout: 2 * timeout, // ours is first
+      reconnectStrategy: false,
+      signal: end.signal,
+    },
+  });
+  // The first thing that goes wrong: after that the client is of no use.
+  const ended = new Promise<Error>((resolve) => client.on("error", resolve));
+  const opening = client.connect();
+  opening.catch(() => {}); // where something else was first
+  const late = () => end.abort(new Error(`it has not answered within ${timeout} ms`));
+  const timer = setTimeout(late, timeout);
+  signal?.addEventListener("abort", abort);
+  try {
+    if (signal?.aborted) abort();
+    await Promise.race([opening, ended.then((error) => Promise.reject(error))]);
+  } catch (error) {
+    client.destroy();
+    if (end.signal.aborted) throw end.signal.reason;
+    abort();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+  ended.then(() => client.destroy()); // where it is not what has ended, but what nobody could read
+  return {
+    async command(args) {
+      try {
+        return await client.sendCommand(args);
+      } catch (error) {
+        throw error instanceof ErrorReply ? new RefusedError(error.message) : error;
+      }
+    },
+    close: () => client.destroy(),
+    ended,
+  };
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
+}

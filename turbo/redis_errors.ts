@@ -1,0 +1,78 @@
+/**
+ * What a Redis server or the way to it may answer instead of doing what it is asked, and whether that
+ * can become right by itself. Pure.
+ *
+ * @module
+ */
+import { reasonOf } from "./report.ts";
+
+/** What went wrong, for whoever runs this. */
+export interface Failure {
+  /** In one line, with what is to be done; without the password. */
+  readonly reason: string;
+  /** Whether it will be the same again until somebody has changed something. */
+  readonly isFatal: boolean;
+}
+
+/** What is asked of whom. */
+export interface Asked {
+  /** `host:port`. */
+  readonly server: string;
+  /** Its host alone. */
+  readonly host: string;
+  /** The key of the stream. */
+  readonly key: string;
+}
+
+/** Something that cannot become right by itself, and what is to be done. */
+type Fatal = readonly [pattern: RegExp, advice: (asked: Asked) => string];
+
+/** By the server's words, which begin with a code, or those of Deno and the client. */
+const FATAL: readonly Fatal[] = [
+  [/^WRONGPASS|^ERR invalid password/, () => "the URL has a wrong user or password"],
+  [/^NOAUTH/, () => "it wants a password, and the URL has none"],
+  [
+    /^ERR (Client sent AUTH, but|AUTH <password> called without)/,
+    () => "it has no password, and the URL has one",
+  ],
+  [/^DENIED/, () => "it is in protected mode: give it a password"],
+  [
+    /^NOPERM/,
+    ({ key }) =>
+      `the user may not do what is needed: allow the keys ${key} and ${key}:*, and the commands get, ` +
+      "set, xadd, xread, xrange, xrevrange and eval",
+  ],
+  [
+    /^WRONGTYPE/,
+    ({ key }) =>
+      `the key ${key} or ${key}:secret holds something else: set the option "key" to another`,
+  ],
+  [/^ERR unknown command/, () => "it is too old, or a command is renamed: Redis 5 is needed"],
+  [
+    /^ERR (DB index is out of range|invalid DB index|SELECT is not allowed)/,
+    () => "there is no such database: correct the number in the URL",
+  ],
+  [/^(MOVED|CROSSSLOT)/, () => "it is part of a cluster, where this does not work"],
+  [/^Unknown RESP type/, () => "what answers there is no Redis, or wants TLS (rediss://)"],
+  [/InvalidContentType|wrong version number/i, () => "it speaks no TLS: use redis://"],
+  [
+    /certificate|UnknownIssuer/i,
+    () => "its certificate is not accepted: DENO_CERT names the file of a CA",
+  ],
+];
+
+/** What an error means. */
+export function failureOf(error: unknown, asked: Asked): Failure {
+  // The arguments of a command that is not known may be the password.
+  const reason = reasonOf(error).replace(/, with args beginning with:.*/, "").slice(0, MAX_REASON);
+  const isDenied = error instanceof Deno.errors.NotCapable || /^getaddrinfo EPERM/.test(reason);
+  const advice = isDenied
+    ? `Deno needs --allow-net=${asked.host}`
+    : FATAL.find(([pattern]) => pattern.test(reason))?.[1](asked);
+  return advice === undefined
+    ? { reason: `${asked.server}: ${reason}`, isFatal: false }
+    : { reason: `${asked.server}: ${advice} (${reason})`, isFatal: true };
+}
+
+/** Characters of what a server says, at most. */
+const MAX_REASON = 300;
