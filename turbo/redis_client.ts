@@ -41,8 +41,8 @@ export interface Server {
   readonly name: string;
 }
 
-/** Milliseconds in which a connection must be ready. */
-export const CONNECT_TIMEOUT = 5_000;
+/** Milliseconds after which the client itself gives up. The signal comes before. */
+const MAX_TIMEOUT = 60_000;
 
 const DEFAULT_PORT = 6379;
 
@@ -82,16 +82,17 @@ export function serverOf(text: string): Server | undefined {
 }
 
 /**
- * Opens a connection, with the password and the database. Rejects where that does not succeed in time,
- * or where `signal` is aborted.
+ * Opens a connection, with the password and the database.
+ *
+ * @throws the reason of the signal, where that is aborted before it is open
+ * @throws {RefusedError} where the server does not accept us
+ * @throws {Error} where it is not reached
  */
 export async function connect(
   { host, port, isTls, username, password, database }: Server,
-  { timeout = CONNECT_TIMEOUT, signal }: { timeout?: number; signal?: AbortSignal } = {},
+  signal: AbortSignal,
 ): Promise<Connection> {
   const { createClient, ErrorReply } = await import("./redis_client.min.js");
-  const end = new AbortController(); // ends it also while it is being opened
-  const abort = () => end.abort(new Error("given up"));
   const client = createClient({
     RESP: 2,
     ...(username !== undefined && { username }),
@@ -105,29 +106,22 @@ export async function connect(
       host,
       port,
       tls: isTls,
-      connectTimeout: 2 * timeout, // ours is first
+      connectTimeout: MAX_TIMEOUT,
       reconnectStrategy: false,
-      signal: end.signal,
+      signal,
     },
   });
   // The first thing that goes wrong: after that the client is of no use.
   const ended = new Promise<Error>((resolve) => client.on("error", resolve));
   const opening = client.connect();
   opening.catch(() => {}); // where something else was first
-  const late = () => end.abort(new Error(`it has not answered within ${timeout} ms`));
-  const timer = setTimeout(late, timeout);
-  signal?.addEventListener("abort", abort);
   try {
-    if (signal?.aborted) abort();
+    signal.throwIfAborted();
     await Promise.race([opening, ended.then((error) => Promise.reject(error))]);
   } catch (error) {
     client.destroy();
-    if (end.signal.aborted) throw end.signal.reason;
-    abort();
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", abort);
+    signal.throwIfAborted();
+    throw error instanceof ErrorReply ? new RefusedError(error.message) : error;
   }
   ended.then(() => client.destroy()); // where it is not what has ended, but what nobody could read
   return {

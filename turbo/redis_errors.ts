@@ -16,9 +16,7 @@ export interface Failure {
 
 /** What is asked of whom. */
 export interface Asked {
-  /** `host:port`. */
-  readonly server: string;
-  /** Its host alone. */
+  /** The host of the server. */
   readonly host: string;
   /** The key of the stream. */
   readonly key: string;
@@ -53,6 +51,7 @@ const FATAL: readonly Fatal[] = [
     () => "there is no such database: correct the number in the URL",
   ],
   [/^(MOVED|CROSSSLOT)/, () => "it is part of a cluster, where this does not work"],
+  [/which is none of turbo-deno/, () => 'set the option "key" to another'],
   [/^Unknown RESP type/, () => "what answers there is no Redis, or wants TLS (rediss://)"],
   [/InvalidContentType|wrong version number/i, () => "it speaks no TLS: use redis://"],
   [
@@ -60,6 +59,11 @@ const FATAL: readonly Fatal[] = [
     () => "its certificate is not accepted: DENO_CERT names the file of a CA",
   ],
 ];
+
+/** What the client says, in other words. */
+const WORDS: ReadonlyMap<string, string> = new Map([
+  ["Socket closed unexpectedly", "it has closed the connection"],
+]);
 
 /** What an error means. */
 export function failureOf(error: unknown, asked: Asked): Failure {
@@ -70,8 +74,8 @@ export function failureOf(error: unknown, asked: Asked): Failure {
     ? `Deno needs --allow-net=${asked.host}`
     : FATAL.find(([pattern]) => pattern.test(reason))?.[1](asked);
   return advice === undefined
-    ? { reason: `${asked.server}: ${reason}`, isFatal: false }
-    : { reason: `${asked.server}: ${advice} (${reason})`, isFatal: true };
+    ? { reason: WORDS.get(reason) ?? reason, isFatal: false }
+    : { reason: `${advice} (${reason})`, isFatal: true };
 }
 
 /** Characters of what a server says, at most. */

@@ -1,0 +1,267 @@
+/**
+ * The order of many processes, on one machine or many: a stream of a Redis or Valkey server that all of
+ * them follow.
+ *
+ * @example
+ * ```ts no-run
+ * import { Turbo } from "./mod.ts";
+ * import { redis } from "./redis.ts";
+ *
+ * const turbo = new Turbo({ engine: redis({ url: "redis://localhost" }) });
+ * await turbo.ready;
+ * ```
+ *
+ * @module
+ */
+import { checkOptions, checkValue, integer, milliseconds, type Rule, text } from "./checks.ts";
+import type { Copy, Engine, Push } from "./engine.ts";
+import { type Server, serverOf } from "./redis_client.ts";
+import type { Failure } from "./redis_errors.ts";
+import { Link } from "./redis_link.ts";
+import { type Effect, type Event, Replica } from "./replica.ts";
+import { reasonOf } from "./report.ts";
+
+/** Options of {@linkcode redis}. Times are in milliseconds. */
+export interface RedisOptions {
+  /**
+   * Where the server is: `redis://user:password@host:port/database` or, with TLS, `rediss://`. All but
+   * the host may be left out; user and password are written with %-escapes.
+   */
+  url: string;
+  /**
+   * The key of the stream, the same in all processes of an application, and another for each application.
+   * What begins with it and `:` is used too. Default `turbo`.
+   */
+  key?: string;
+  /**
+   * For how long pushes wait while the server says nothing. After that they go to the pages of this
+   * process alone, which all fetch themselves when the server is back. Default 1,000.
+   */
+  hold?: number;
+  /**
+   * How often a process says at least that it is there; one that is silent for several times as long is
+   * taken for gone. Default 5,000.
+   */
+  interval?: number;
+  /** About how many entries the server keeps. Default 10,000. */
+  maxEntries?: number;
+}
+
+const url: Rule = {
+  ...text(
+    (url) => serverOf(url) !== undefined,
+    'a URL such as "redis://user:password@host:6379/0" (rediss:// for TLS; all but the host may be ' +
+      "left out; user and password with %-escapes)",
+  ),
+  isSecret: true,
+};
+
+const RULES = {
+  url,
+  key: text((key) => key !== "" && key.length <= 200, "a text of 1 to 200 characters"),
+  hold: milliseconds(10, 60_000),
+  interval: milliseconds(100, 60 * 60 * 1000),
+  maxEntries: integer(100, 100_000_000),
+} satisfies Record<keyof RedisOptions, Rule>;
+
+/** Milliseconds between two ticks of the replica. */
+const TICK = 100;
+/** Milliseconds for which a process that closes waits until its pushes are in the stream. */
+const CLOSE_TIMEOUT = 1_000;
+
+/**
+ * The order of all processes that name the same server and key: what one of them pushes reaches the pages
+ * of all, in one order. While the server is away each goes on alone, and its pages fetch themselves when
+ * the server is back. Needs `--allow-net=HOST`, and Redis 5 (better 7) or Valkey. Each `Turbo` needs one
+ * of its own.
+ *
+ * @throws {TypeError | RangeError} when an option is wrong or unknown
+ */
+export function redis(options: RedisOptions): Engine {
+  const checked = checkOptions("redis()", options, RULES);
+  checkValue("redis()", "url", checked.url, url);
+  return new Redis(serverOf(checked.url)!, checked);
+}
+
+class Redis implements Engine {
+  readonly #server: Server;
+  readonly #name: string;
+  readonly #linkOptions: { readonly key: string; readonly maxEntries: number };
+  readonly #replica: Replica;
+  readonly #ready = Promise.withResolvers<void>();
+  #isReady = false;
+  #copy!: Copy; // by start()
+  #link: Link | undefined;
+  /** The last one that was given up, until nothing is left of it. */
+  #closing: Promise<void> = Promise.resolve();
+  #secret = randomSecret();
+  #ticking: ReturnType<typeof setInterval> | undefined;
+  #isClosed = false;
+  #isBusy = false;
+  readonly #events: Event[] = [];
+  #flushes: { readonly until: number; readonly resolve: () => void }[] = [];
+
+  constructor(
+    server: Server,
+    { key = "turbo", hold = 1_000, interval = 5_000, maxEntries = 10_000 }: RedisOptions,
+  ) {
+    this.#server = server;
+    this.#name = `Redis at ${server.name}`;
+    this.#linkOptions = { key, maxEntries };
+    this.#replica = new Replica({
+      node: crypto.randomUUID().replaceAll("-", "").slice(0, 16),
+      hold,
+      interval,
+      random: Math.random,
+      wallClock: Date.now,
+      server: this.#name,
+    });
+    this.#ready.promise.catch(() => {}); // for those who do not wait for it; it is a notice too
+  }
+
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  get away(): string | undefined {
+    return this.#replica.away;
+  }
+
+  start(copy: Copy): void {
+    if (this.#copy) {
+      throw new Error("Cannot start a redis engine twice: each Turbo needs one of its own");
+    }
+    this.#copy = copy;
+    const tick = () => this.#happen({ type: "tick" });
+    this.#ticking = setInterval(tick, TICK);
+    tick();
+  }
+
+  push(push: Push): void {
+    if (this.#isClosed) return;
+    // Rendered here and now, so that what it throws reaches whoever pushes, and what it pushes itself
+    // goes before it.
+    const html = "html" in push && typeof push.html === "function" ? push.html() : undefined;
+    if (html === "" || ("html" in push && push.html === "")) return;
+    this.#happen({ type: "push", push, html });
+  }
+
+  flush(): Promise<void> {
+    const until = this.#replica.pushed +
+      this.#events.filter(({ type }) => type === "push").length;
+    if (this.#isClosed || this.#replica.settled >= until) return Promise.resolve();
+    return new Promise((resolve) => this.#flushes.push({ until, resolve }));
+  }
+
+  async close(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, CLOSE_TIMEOUT));
+    await Promise.race([this.flush(), late]);
+    clearTimeout(timer);
+    clearInterval(this.#ticking);
+    this.#isClosed = true;
+    this.#settle();
+    this.#disconnect();
+    await this.#closing;
+  }
+
+  /** What happens while effects are carried out, as they call what pushes, comes after them. */
+  #happen(event: Event): void {
+    if (this.#isClosed) return;
+    this.#events.push(event);
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    try {
+      for (let next; (next = this.#events.shift());) {
+        for (const effect of this.#replica.step(next, performance.now())) this.#carryOut(effect);
+      }
+    } finally {
+      this.#isBusy = false;
+    }
+    this.#settle();
+  }
+
+  #settle(): void {
+    const { state, settled } = this.#replica;
+    if (state !== "starting") {
+      this.#isReady = true;
+      this.#ready.resolve();
+    }
+    const waiting = this.#flushes;
+    this.#flushes = waiting.filter(({ until }) => !this.#isClosed && until > settled);
+    for (const { until, resolve } of waiting) if (this.#isClosed || until <= settled) resolve();
+  }
+
+  #carryOut(effect: Effect): void {
+    const copy = this.#copy;
+    const { log } = copy;
+    switch (effect.type) {
+      case "connect":
+        return this.#connect();
+      case "disconnect":
+        return this.#disconnect();
+      case "send":
+        return this.#link?.send(effect.command);
+      case "append": {
+        const { html, to, except, position } = effect;
+        const entry = log.append(html, { to, except }, position);
+        if (effect.deliver) copy.deliver(entry);
+        return;
+      }
+      case "skip":
+        return log.skip(effect.position);
+      case "revoke":
+        log.revoke(effect.name, effect.position);
+        if (effect.deliver) copy.revoke(effect.name);
+        return;
+      case "send away":
+        return copy.disconnect(effect.name);
+      case "fork":
+        return log.fork();
+      case "reset":
+        return log.reset(effect.epoch, effect.position);
+      case "restart":
+        return copy.restart();
+      case "hear":
+        return copy.hear(effect.said);
+      case "left":
+        return copy.left(effect.node, effect.isOwn);
+      case "say all":
+        return copy.sayAll();
+      case "notice":
+        return copy.notice(effect.message);
+      case "failed":
+        return copy.notice(`Cannot render a push again: ${reasonOf(effect.error)}`);
+    }
+  }
+
+  #connect(): void {
+    this.#link = new Link(this.#server, { ...this.#linkOptions, secret: this.#secret }, {
+      connected: () => this.#happen({ type: "connected" }),
+      reply: (reply) => this.#happen({ type: "reply", reply }),
+      secret: (secret) => this.#copy.secret = this.#secret = secret,
+      lost: (failure) => this.#lost(failure),
+    });
+  }
+
+  #disconnect(): void {
+    const closing = this.#link?.close();
+    this.#link = undefined;
+    this.#closing = Promise.all([this.#closing, closing]).then(() => {});
+  }
+
+  #lost({ reason, isFatal }: Failure): void {
+    this.#disconnect();
+    if (isFatal && !this.#isReady) {
+      const message = `Cannot use ${this.#name}: ${reason}`;
+      this.#ready.reject(new Error(message));
+      this.#copy.notice(message);
+    }
+    this.#happen({ type: "lost", reason });
+  }
+}
+
+/** What signs the topics of all nodes, where no other has come before. */
+function randomSecret(): string {
+  return crypto.getRandomValues(new Uint8Array(32)).toHex();
+}
