@@ -42,10 +42,12 @@ async function openPage(
     {},
 ): Promise<TestClient> {
   const before = turbo.size;
-  const page = await connect(url, { protocol: PROTOCOL });
-  page.socket.send(sinceOf({ cursor, token: topic?.token }));
+  const page = await connect(url, { path: `/turbo-stream?since=${cursor}`, protocol: PROTOCOL });
   await connected(turbo, { count: before + 1 });
-  if (topic) await connected(turbo, { topic: topic.name });
+  if (topic) {
+    page.socket.send(sinceOf({ cursor, token: topic.token }));
+    await connected(turbo, { topic: topic.name });
+  }
   return page;
 }
 
