@@ -64,7 +64,7 @@ const CLOSE_TIMEOUT = 1_000;
 /**
  * The order of all processes that name the same server and key: what one of them pushes reaches the pages
  * of all, in one order. While the server is away each goes on alone, and its pages fetch themselves when
- * the server is back. Needs `--allow-net=HOST`, and Redis 5 (better 7) or Valkey. Each `Turbo` needs one
+ * the server is back. Needs `--allow-net=HOST:PORT`, and Redis 5 (better 7) or Valkey. Each `Turbo` needs one
  * of its own.
  *
  * @throws {TypeError | RangeError} when an option is wrong or unknown

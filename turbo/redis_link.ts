@@ -85,7 +85,8 @@ export class Link {
 
   async #open(): Promise<void> {
     const { key, timeout = CONNECT_TIMEOUT } = this.#options;
-    const late = () => this.#lose(new Error(`it has not answered within ${timeout / 1000} s`));
+    const by = this.#server.isTls ? " by TLS" : "";
+    const late = () => this.#lose(new Error(`it has not answered${by} within ${timeout / 1000} s`));
     const timer = setTimeout(late, timeout);
     try {
       this.#commands = await this.#connect();
@@ -115,8 +116,8 @@ export class Link {
   #lose(error: unknown): void {
     if (this.#isOver) return;
     this.#stop(error);
-    const { host } = this.#server;
-    this.#events.lost(failureOf(error, { host, key: this.#options.key }));
+    const { name: server } = this.#server;
+    this.#events.lost(failureOf(error, { server, key: this.#options.key }));
   }
 
   #stop(reason: unknown): void {
