@@ -31,6 +31,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: "connections are cut at random",
     refreshes: 0,
+    hold: 1_000,
     async happen(_, { all }) {
       for (const end = performance.now() + OUTAGE; performance.now() < end;) {
         all[Math.floor(Math.random() * all.length)]!.proxy.cut();
@@ -81,6 +82,30 @@ const FAULTS: readonly Fault[] = [
     refreshes: 1,
     async happen(redis) {
       await redis.cli("FLUSHALL");
+    },
+  },
+  {
+    name: "the newest entries are lost: the server is back with an older dump",
+    refreshes: 1,
+    async happen(redis) {
+      await redis.cli("SAVE");
+      await pause(OUTAGE / 4);
+      await redis.kill();
+      await redis.restart();
+    },
+  },
+  {
+    name: "connections are cut between what is written and its answer",
+    refreshes: 0,
+    hold: 1_000,
+    async happen(_, { all }) {
+      for (const { proxy } of all) {
+        proxy.delayDown = 150;
+        await pause(300);
+        proxy.cut(); // what was written has been done, and nobody has been told
+        proxy.delayDown = 0;
+        await pause(300);
+      }
     },
   },
   {
