@@ -10,10 +10,8 @@ import { targetsOf } from "./subject.ts";
 
 /** One push that has not come back. */
 export interface Item {
-  /** Its place among the pushes of this node. */
-  readonly seq: number;
-  /** Its number in the stream; 0 before it is sent, and where the server has refused it. */
-  n: number;
+  /** Its place among the pushes of this node, from 1 on, which is its number in the stream too. */
+  readonly n: number;
   /** What it says. */
   readonly content: Content;
   /** What renders it, where it was given as a function. */
@@ -45,7 +43,7 @@ export class Outbox {
 
   /** Up to which push all have come back. */
   get settled(): number {
-    return this.#items.reduce((least, { seq }) => Math.min(least, seq - 1), this.#pushed);
+    return (this.#items[0]?.n ?? this.#pushed + 1) - 1;
   }
 
   /** How many are under way. */
@@ -70,8 +68,8 @@ export class Outbox {
 
   /** Takes a push. */
   add(content: Content, render: (() => string) | undefined, now: number): Item {
-    const seq = ++this.#pushed;
-    const item = { seq, n: 0, content, render, at: now, isDone: false, isContested: false };
+    const n = ++this.#pushed;
+    const item = { n, content, render, at: now, isDone: false, isContested: false };
     this.#items.push(item);
     this.#unsent.push(item);
     this.#bytes += sizeOf(content);
@@ -81,7 +79,7 @@ export class Outbox {
 
   /** What is to be sent, in order. It counts as sent from now on. */
   takeUnsent(): Item[] {
-    return this.#unsent.splice(0).filter(({ isDone }) => !isDone);
+    return this.#unsent.splice(0).filter(({ isDone }) => !isDone).sort((a, b) => a.n - b.n);
   }
 
   /** What was sent may not have arrived: all is to be sent, in order. */
@@ -89,11 +87,14 @@ export class Outbox {
     this.#unsent = [...this.#items];
   }
 
-  /** The server has refused one: it is to be sent after the others, under another number. */
+  /** The server has refused one: it is to be sent again. */
   refuse(item: Item): void {
-    if (item.isDone) return;
-    item.n = 0;
     this.#unsent.push(item);
+  }
+
+  /** Whether one that was pushed before it has not come back. */
+  hasOlder({ n }: Item): boolean {
+    return this.#items[0] !== undefined && this.#items[0].n < n;
   }
 
   /** One has come back, by its number. */
@@ -132,12 +133,12 @@ export class Outbox {
   }
 
   /** Whether a later one, given as a function too, is for the same elements and the same readers. */
-  hasSuccessor({ content, seq }: Item): boolean {
+  hasSuccessor({ content, n }: Item): boolean {
     if (content.kind !== "streams") return false;
     const key = sameness(content);
     if (key === undefined) return false;
     for (const other of this.#rendered) {
-      const isSame = other.seq > seq && other.content.kind === "streams" &&
+      const isSame = other.n > n && other.content.kind === "streams" &&
         sameness(other.content) === key;
       if (isSame) return true;
     }

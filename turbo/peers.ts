@@ -32,8 +32,6 @@ interface Peer {
  */
 const PATIENCE = 2.25;
 const SPREAD = 0.25;
-/** Milliseconds that a tick counts at most: a node that was stopped itself has heard nobody meanwhile. */
-const MAX_TICK = 250;
 /** Milliseconds for which the number of one that only pushes is remembered. */
 const MEMORY = 60_000;
 
@@ -50,11 +48,6 @@ export class Peers {
     this.#options = options;
   }
 
-  /** The highest number that a node has given to an entry. */
-  highest(node: string): number {
-    return this.#peers.get(node)?.highest ?? 0;
-  }
-
   /** A node has written something. Returns whether that has come before: a node numbers what it writes. */
   heard({ node, n }: Tag): boolean {
     if (node === "") return false;
@@ -63,6 +56,11 @@ export class Peers {
     const isTwice = n > 0 && n <= peer.highest;
     peer.highest = Math.max(peer.highest, n);
     return isTwice;
+  }
+
+  /** Another life of the stream has begun: nothing that was written for the one before can come. */
+  forgetNumbers(): void {
+    for (const peer of this.#peers.values()) peer.highest = 0;
   }
 
   /** A node has said that it is there, and how often it does. */
@@ -78,7 +76,7 @@ export class Peers {
 
   /** Time passes; `listens` while the nodes can be heard. Returns those that are silent for too long. */
   tick(now: number, listens: boolean): string[] {
-    const elapsed = Math.min(now - (this.#tickedAt ?? now), MAX_TICK);
+    const elapsed = now - (this.#tickedAt ?? now);
     this.#tickedAt = now;
     if (!listens) return [];
     this.#time += elapsed;

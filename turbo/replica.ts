@@ -129,6 +129,13 @@ export interface ReplicaOptions {
 const LOOK_INTERVAL = 2_000;
 /** How long the server may take to answer a `read` to which there is nothing to say. */
 const READ_TIMEOUT = 1_000;
+/**
+ * Between two steps as this node counts it at most: in one that was stopped, nothing was heard meanwhile,
+ * and what has come in the meantime is heard after the first tick.
+ */
+const MAX_STEP = 250;
+/** For how long no read is answered while others can be heard: with more, the server hears nobody. */
+const MAX_QUIET = READ_TIMEOUT + 250;
 /** Before the first and the later tries to connect again. */
 const FIRST_RETRY = 50;
 const RETRY = 250;
@@ -156,13 +163,14 @@ export class Replica {
   readonly #peers: Peers;
   #effects: Effect[] = [];
   #now = 0;
+  #steppedAt: number | undefined;
 
   #phase: "down" | "opening" | "looking" | "born" | "loading" | "following" = "down";
   #retryAt = 0;
   #tries = 0;
   /** The newest entry that is in the copy, and by whom it is; none before the first. */
   #place: Place | undefined;
-  #tag: Tag = { node: "", n: 0 };
+  #tag: Tag = { node: "", n: 0, attempt: 0 };
   /** Up to where the copy must come before anything is sent. */
   #catchUp = 0;
   /** Whether the copy goes on without the server. */
@@ -181,8 +189,9 @@ export class Replica {
   /** Since when the server refuses what is written, and why. */
   #refused: { readonly since: number; readonly reason: string } | undefined;
   #resendAt = 0;
+  /** Whether something has come back before what was pushed earlier. */
+  #isOvertaken = false;
 
-  #lastN = 0;
   #lastId = 0;
   #adds = new Map<number, Item | undefined>();
   /** What a look is to find. */
@@ -191,7 +200,9 @@ export class Replica {
 
   #isLeaving = false;
   #mustSayAll = false;
+  /** Whether the others are to be asked what they say, and whether the question is under way. */
   #mustAsk = false;
+  #hasAsked = false;
   #saidAt = -Infinity;
   /** Readers that this node alone has sent away; and what tells the others so, which it has done. */
   readonly #sentAway = new Set<string>();
@@ -224,11 +235,15 @@ export class Replica {
     return this.#outbox.settled;
   }
 
-  /** What is to be done when something happens. `now` is of a clock that never goes back. */
+  /**
+   * What is to be done when something happens. `now` is of a clock that never goes back. Not to be called
+   * by a function that renders: what that pushes comes after this step.
+   */
   step(event: Event, now: number): Effect[] {
     this.#effects = [];
-    this.#downSince ??= this.#phase === "following" ? undefined : now;
-    this.#now = now;
+    this.#now += Math.min(now - (this.#steppedAt ?? now), MAX_STEP);
+    this.#steppedAt = now;
+    this.#downSince ??= this.#phase === "following" ? undefined : this.#now;
     switch (event.type) {
       case "tick":
         this.#tick();
@@ -240,7 +255,7 @@ export class Replica {
         this.#lost(event.reason);
         break;
       case "reply":
-        this.#heardAt = now;
+        this.#heardAt = this.#now;
         this.#reply(event.reply);
         break;
       case "push":
@@ -265,6 +280,7 @@ export class Replica {
     this.#downSince ??= this.#now;
     this.#look = this.#refused = undefined;
     this.#adds.clear();
+    this.#hasAsked = false;
     this.#retryAt = this.#now + (this.#tries++ === 0 ? FIRST_RETRY : RETRY);
   }
 
@@ -296,6 +312,7 @@ export class Replica {
   #looked({ newest, first }: Reply & { readonly kind: "look" }): void {
     const look = this.#look;
     this.#look = undefined;
+    if (this.#phase === "loading") return; // it is of the time before
     if (this.#phase === "following") {
       // A newer life comes by itself; one with a lower epoch, or a shorter one, would not be heard.
       const isNewer = newest && look && newest.epoch > look.place.epoch;
@@ -307,7 +324,7 @@ export class Replica {
     // What was pushed without the server is in no other copy, and what others have pushed meanwhile is
     // not in this one: the new life says so to all, and nothing of the old one can be written behind it.
     if (this.#isLocal || !newest) return this.#birth(newest?.epoch);
-    if (!look || newest.epoch !== look.place.epoch) return this.#load();
+    if (!look || newest.epoch > look.place.epoch) return this.#load();
     const found = verdict(look, newest, first);
     if (found === "other") this.#birth(newest.epoch);
     else if (found === "hole") this.#load();
@@ -331,7 +348,9 @@ export class Replica {
     const whole = newestRun(entries);
     const [first, last] = [whole[0], whole.at(-1)];
     if (!first || !last) return this.#reconnect("the stream has gone while it was loaded");
-    this.#isLocal = false;
+    this.#isLocal = this.#isOvertaken = false;
+    const known = this.#place;
+    if (first.epoch !== known?.epoch) this.#peers.forgetNumbers();
     this.#do({
       type: "reset",
       epoch: epochName(first.epoch),
@@ -339,6 +358,12 @@ export class Replica {
     });
     this.#place = { epoch: first.epoch, position: first.position - 1 };
     for (const entry of whole) this.#apply(entry, false);
+    // Those of an earlier life, too: whoever was sent away must not stay here for a change of it.
+    for (const { content, ...place } of known ? entries : []) {
+      if (content.kind === "disconnect" && isAfter(place, known!)) {
+        this.#do({ type: "send away", name: content.name });
+      }
+    }
     this.#do({ type: "restart" });
     this.#outbox.contestAll();
     this.#mustSayAll = this.#mustAsk = true;
@@ -369,7 +394,7 @@ export class Replica {
       const { epoch, position } = this.#place!;
       const isBirth = entry.epoch !== epoch && entry.position === 0;
       const isNext = entry.epoch === epoch && entry.position === position + 1;
-      if (!isBirth && !isNext) return this.#reconnect("entries of the stream are missing");
+      if (!isBirth && !isNext) return this.#load(); // what was between them is gone
       if (isBirth) this.#adopt(entry);
       this.#apply(entry, true);
     }
@@ -381,21 +406,24 @@ export class Replica {
     this.#do({ type: "reset", epoch: epochName(epoch), position: 0 });
     this.#do({ type: "restart" });
     this.#catchUp = 0;
+    this.#peers.forgetNumbers();
     // What has not come back by now was refused for the end of the old life, or will be.
     this.#adds.clear();
+    this.#hasAsked = false;
     this.#outbox.resend();
     this.#outbox.contestAll();
     this.#mustSayAll = true;
   }
 
   #apply(entry: StreamEntry, deliver: boolean): void {
-    const { epoch, position, node, n, content, interval } = entry;
+    const { epoch, position, node, n, attempt, content, interval } = entry;
     const isOwn = node === this.#options.node;
     this.#place = { epoch, position };
-    this.#tag = { node, n };
+    this.#tag = { node, n, attempt };
     if (position === 0) return; // the birth, which the log begins after
     const isTwice = this.#peers.heard(entry);
     const item = isOwn && n > 0 ? this.#outbox.take(n) : undefined;
+    if (item && this.#outbox.hasOlder(item)) this.#isOvertaken = true;
     if (isTwice || (content.kind === "streams" && content.html === "")) {
       return this.#do({ type: "skip", position });
     }
@@ -417,7 +445,8 @@ export class Replica {
       case "say":
         this.#peers.met(node, interval);
         this.#do({ type: "hear", said: { node, text: content.text, isOwn } });
-        if (content.asks && !isOwn && deliver) this.#mustSayAll = true;
+        if (content.asks && isOwn) this.#mustAsk = false;
+        else if (content.asks && deliver) this.#mustSayAll = true;
         break;
       case "beat":
         this.#peers.met(node, interval);
@@ -460,17 +489,21 @@ export class Replica {
 
   #sendUnsent(): void {
     for (const item of this.#outbox.takeUnsent()) {
-      // One that was passed by later ones of this node would be taken for having come twice.
-      if (item.n === 0 || item.n <= this.#peers.highest(this.#options.node)) item.n = ++this.#lastN;
-      this.#add(item.content, item.n, item);
+      this.#add(item.content, item);
     }
   }
 
-  #add(content: Content, n: number, item?: Item): void {
+  #add(content: Content, item?: Item): void {
     const { node, interval } = this.#options;
     const isOfNode = content.kind === "say" || content.kind === "beat";
-    const fields = fieldsOf({ node, n, interval: isOfNode ? interval : undefined, content });
     const id = ++this.#lastId;
+    const fields = fieldsOf({
+      node,
+      n: item?.n ?? 0,
+      attempt: id,
+      interval: isOfNode ? interval : undefined,
+      content,
+    });
     this.#adds.set(id, item);
     this.#saidAt = this.#now;
     this.#send({ kind: "add", id, epoch: this.#place!.epoch, fields });
@@ -484,6 +517,7 @@ export class Replica {
     else if (reply.result === "refused") {
       this.#refused ??= { since: this.#now, reason: reply.reason };
       this.#resendAt = this.#now + RETRY;
+      this.#hasAsked = false;
       if (item) this.#outbox.refuse(item);
     } else if (reply.result === "gone" && isKnown) {
       this.#reconnect("the stream is gone");
@@ -512,70 +546,74 @@ export class Replica {
     if (this.#isCurrent && !this.#look && this.#now - this.#lookedAt >= LOOK_INTERVAL) {
       this.#sendLook();
     }
-    const listens = this.#isLocal || this.#isCurrent;
+    const isHeard = this.#isCurrent && this.#now - this.#readAt <= MAX_QUIET;
+    const listens = this.#isLocal || isHeard;
     for (const node of this.#peers.tick(this.#now, listens)) this.#tellGone(node);
     if (this.#isCurrent && !this.#isLeaving) {
       const beatAfter = this.#options.interval * BEAT_AFTER;
-      if (this.#now - this.#saidAt >= beatAfter) this.#add({ kind: "beat" }, ++this.#lastN);
+      if (this.#now - this.#saidAt >= beatAfter) this.#add({ kind: "beat" });
     }
   }
 
   #tellGone(node: string): void {
-    if (this.#isCurrent) return this.#add({ kind: "left", node }, ++this.#lastN);
+    if (this.#isCurrent) return this.#add({ kind: "left", node });
     this.#peers.left(node);
     this.#do({ type: "left", node, isOwn: true });
   }
 
   /** What follows from where it is now, after anything has happened. */
   #goOn(): void {
-    if (this.#isCurrent) {
+    if (this.#isCurrent && !this.#isOvertaken) {
       this.#hasBeenReady = true;
       this.#downSince = undefined;
       this.#tries = 0;
       if (!this.#refused) this.#restate();
       if (this.#outbox.hasUnsent && this.#now >= this.#resendAt) this.#sendUnsent();
     }
-    const reason = this.#whyAway();
-    if (reason === undefined) {
-      if (this.#away !== undefined) this.#notice("is back");
-      this.#away = undefined;
-      return;
-    }
-    if (this.#away === undefined) {
-      this.#notice(`is away: ${reason}. Pages follow this node alone until it is back`);
-    }
-    this.#away = reason;
-    if (this.#outbox.waitingSince !== undefined) this.#goLocal(reason);
+    const reason = this.#whyAlone();
+    this.#noteAway(reason ?? this.#whyAway());
+    if (reason === undefined) return;
+    if (this.#isOvertaken || this.#outbox.waitingSince !== undefined) this.#goLocal(reason);
     else if (this.#outbox.size > 0) this.#hearAlone();
   }
 
-  #whyAway(): string | undefined {
+  /** Why what waits is not to wait for the server any longer; `undefined` where it is. */
+  #whyAlone(): string | undefined {
     const { hold } = this.#options;
+    if (this.#isOvertaken) {
+      return "it has refused what was written, and not what was written after it";
+    }
     if (this.#refused && this.#now - this.#refused.since > hold) {
       return `it refuses what is written (${this.#refused.reason})`;
     }
+    const isClosed = this.#phase === "down" || this.#phase === "opening";
+    if (isClosed && (this.#isLocal || this.#isDown)) return this.#reason;
     const since = this.#outbox.waitingSince;
-    if (since !== undefined) {
-      const silence = this.#now - Math.max(this.#heardAt, since);
-      if (this.#isLocal && !this.#isJoining) return this.#reason;
-      if (silence > hold) {
-        return this.#phase === "down" || this.#phase === "opening"
-          ? this.#reason
-          : `it has said nothing for ${hold / 1000} s`;
-      }
-      if (this.#now - since > PATIENCE * hold) return "it is too slow";
-      const isTooMuch = this.#outbox.size > MAX_WAITING || this.#outbox.bytes > MAX_WAITING_BYTES;
-      if (isTooMuch && !this.#isCurrent) return "too much waits for it";
+    if (since === undefined) return undefined;
+    if (this.#now - Math.max(this.#heardAt, since) > hold) {
+      return isClosed ? this.#reason : `it has said nothing for ${hold / 1000} s`;
     }
-    const isDown = this.#downSince !== undefined && this.#now - this.#downSince > hold;
-    return isDown || (this.#away !== undefined && this.#downSince !== undefined)
-      ? this.#reason
-      : undefined;
+    if (this.#now - since > PATIENCE * hold) return "it is too slow";
+    const isTooMuch = this.#outbox.size > MAX_WAITING || this.#outbox.bytes > MAX_WAITING_BYTES;
+    return isTooMuch && !this.#isCurrent ? "too much waits for it" : undefined;
   }
 
-  /** Whether it is on its way from an order of its own to the common one, and nothing is delivered. */
-  get #isJoining(): boolean {
-    return this.#phase === "looking" || this.#phase === "born" || this.#phase === "loading";
+  /** Why there is no order but this node's own, although nothing need be delivered without the server. */
+  #whyAway(): string | undefined {
+    const isOnItsWay = this.#away !== undefined && this.#downSince !== undefined;
+    return this.#isDown || isOnItsWay ? this.#reason : undefined;
+  }
+
+  get #isDown(): boolean {
+    return this.#downSince !== undefined && this.#now - this.#downSince > this.#options.hold;
+  }
+
+  #noteAway(reason: string | undefined): void {
+    if (reason === undefined && this.#away !== undefined) this.#notice("is back");
+    if (reason !== undefined && this.#away === undefined) {
+      this.#notice(`is away: ${reason}. Pages follow this node alone until it is back`);
+    }
+    this.#away = reason;
   }
 
   /** Delivers what waits to this node's own pages. */
@@ -597,7 +635,8 @@ export class Replica {
     }
   }
 
-  #applyAlone({ content, render }: Item): void {
+  #applyAlone(item: Item): void {
+    const { content, render } = item;
     const { node } = this.#options;
     switch (content.kind) {
       case "streams": {
@@ -617,7 +656,7 @@ export class Replica {
           );
         }
         if (this.#sentAway.size <= MAX_OWED) this.#sentAway.add(content.name);
-        this.#do({ type: "send away", name: content.name });
+        if (!this.#owed.has(item)) this.#do({ type: "send away", name: content.name });
         break;
       case "say":
         this.#mustSayAll = true;
@@ -635,9 +674,10 @@ export class Replica {
     }
     this.#sentAway.clear();
     if (this.#isLeaving) return;
-    if (this.#mustAsk) this.#add(QUESTION, ++this.#lastN);
+    if (this.#mustAsk && !this.#hasAsked) this.#add(QUESTION);
+    this.#hasAsked = this.#mustAsk;
     if (this.#mustSayAll) this.#do({ type: "say all" });
-    this.#mustAsk = this.#mustSayAll = false;
+    this.#mustSayAll = false;
   }
 
   #notice(what: string): void {
@@ -662,7 +702,12 @@ function verdict(
   if (newest.epoch !== place.epoch || newest.position < place.position || !first) return "other";
   if (first.epoch !== place.epoch) return "other";
   if (first.position > place.position) return "hole";
-  return first.node === tag.node && first.n === tag.n ? "same" : "other";
+  const isSame = first.node === tag.node && first.n === tag.n && first.attempt === tag.attempt;
+  return isSame ? "same" : "other";
+}
+
+function isAfter(one: Place, other: Place): boolean {
+  return one.epoch > other.epoch || one.epoch === other.epoch && one.position > other.position;
 }
 
 /** The last of some entries that are of one life and have no hole between them. */

@@ -32,12 +32,17 @@ export interface Place {
   readonly position: number;
 }
 
-/** By whom an entry was written: nodes number what they write from 1 on. */
+/** By whom an entry was written, and which of that writer's it is. */
 export interface Tag {
   /** Who has written it; empty where it does not say. */
   readonly node: string;
-  /** The writer's number of it; 0 for a birth, and where it does not say. */
+  /**
+   * The writer's number of what it says, from 1 on. What is written once more, because nobody knows
+   * whether it arrived, has the same. 0 where it does not matter how often it comes.
+   */
   readonly n: number;
+  /** The writer's number of this very entry, which no other entry of it has; 0 where it does not say. */
+  readonly attempt: number;
 }
 
 /** An entry of the stream. */
@@ -53,10 +58,11 @@ const MAX_EPOCH = Number.MAX_SAFE_INTEGER;
 
 /** An entry's fields: names and values in turn. */
 export function fieldsOf(
-  { node, n, interval, content }: Tag & Pick<StreamEntry, "content" | "interval">,
+  { node, n, attempt, interval, content }: Tag & Pick<StreamEntry, "content" | "interval">,
 ): string[] {
   const fields = ["b", node];
   if (n > 0) fields.push("n", String(n));
+  if (attempt > 0) fields.push("a", String(attempt));
   if (interval !== undefined) fields.push("i", String(interval));
   switch (content.kind) {
     case "streams": {
@@ -93,7 +99,8 @@ export function fieldsOf(
  * import { entryOf, fieldsOf } from "./stream_entry.ts";
  *
  * const content = { kind: "disconnect", name: "@ann" } as const;
- * const entry = { epoch: 7, position: 3, node: "a", n: 2, interval: undefined, content };
+ * const tag = { node: "a", n: 2, attempt: 5 };
+ * const entry = { epoch: 7, position: 3, ...tag, interval: undefined, content };
  * assert.deepEqual(entryOf("7-3", fieldsOf(entry)), entry);
  * ```
  */
@@ -130,7 +137,8 @@ export function epochName(epoch: number): string {
 }
 
 function tagOf(values: ReadonlyMap<string, string>): Tag {
-  return { node: values.get("b") ?? "", n: wholeOf(values.get("n") ?? "0") ?? 0 };
+  const number = (name: string) => wholeOf(values.get(name) ?? "0") ?? 0;
+  return { node: values.get("b") ?? "", n: number("n"), attempt: number("a") };
 }
 
 function contentOf(values: ReadonlyMap<string, string>): Content {

@@ -32,6 +32,7 @@ const entry: fc.Arbitrary<StreamEntry> = fc.record({
   position: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
   node: text,
   n: fc.nat(999_999_999_999_999),
+  attempt: fc.nat(999_999_999_999_999),
   interval: maybe(fc.nat()),
   content,
 }, PLAIN);

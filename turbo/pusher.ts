@@ -1,0 +1,220 @@
+/**
+ * Pushing from outside the app's own processes: into every open page on every node.
+ *
+ * @module
+ */
+import { audienceOf, type PushOptions } from "./audience.ts";
+import { checkOptions, checkValue, milliseconds, type Rule } from "./checks.ts";
+import { connect, type Connection, RefusedError, type Server, serverOf } from "./redis_client.ts";
+import { failureOf } from "./redis_errors.ts";
+import { KEY_RULE, URL_RULE } from "./redis_options.ts";
+import { ask, canNumber } from "./redis_stream.ts";
+import type { Command, Reply } from "./replica.ts";
+import { type Content, fieldsOf } from "./stream_entry.ts";
+import { joinStreams, type Streams } from "./streams.ts";
+
+/** Options of {@linkcode Pusher}. */
+export interface PusherOptions {
+  /** The server of the app's engine, `redis://…` or `rediss://…`. */
+  url: string;
+  /** The key of the app's engine. Default `turbo`. */
+  key?: string;
+  /** Milliseconds for which a push is tried. Default 5,000. */
+  timeout?: number;
+}
+
+const RULES = {
+  url: URL_RULE,
+  key: KEY_RULE,
+  timeout: milliseconds(10, 3_600_000),
+} satisfies Record<keyof PusherOptions, Rule>;
+
+/** Milliseconds between two tries. */
+const PAUSE = 100;
+/** So many that nothing is cut off: how many entries the stream keeps is for the app's nodes to say. */
+const MAX_ENTRIES = 100_000_000;
+
+/**
+ * Pushes into the pages of an app that runs elsewhere, by the Redis or Valkey server that its nodes
+ * share: for a worker, a cron job, another program. It needs no secret but the server's password. Nothing
+ * is kept for an app that has never run.
+ *
+ * What a page shows must be in the data before it is pushed, as always: a page that fetches itself reads
+ * it there. Markup whose data others change at the same time is better pushed by the app itself, which
+ * renders it again (`turbo.push(() => …)`).
+ *
+ * @example A job that tells how far it is
+ * ```ts
+ * import { html, replace } from "./mod.ts";
+ * import { Pusher } from "./pusher.ts";
+ *
+ * export async function work(url: string): Promise<void> {
+ *   await using pages = new Pusher({ url });
+ *   for (let done = 0; done <= 100; done += 10) {
+ *     await pages.push(replace("done", html`<b id="done">${done} %</b>`), { to: "ann" });
+ *   }
+ * }
+ * ```
+ */
+export class Pusher implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #name: string;
+  readonly #key: string;
+  readonly #timeout: number;
+  /** A writer of its own: nodes drop what comes twice by its name and the number. */
+  readonly #node: string = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
+  #n = 0;
+  #opened: Promise<Opened> | undefined;
+  #epoch: number | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  readonly #closing = new AbortController();
+
+  /**
+   * Opens nothing yet.
+   *
+   * @throws {TypeError | RangeError} when an option is wrong or unknown
+   */
+  constructor(options: PusherOptions) {
+    const { url, key = "turbo", timeout = 5_000 } = checkOptions("Pusher", options, RULES);
+    checkValue("Pusher", "url", url, URL_RULE);
+    this.#server = serverOf(url)!;
+    this.#name = `Redis at ${this.#server.name}`;
+    [this.#key, this.#timeout] = [key, timeout];
+  }
+
+  /**
+   * Sends one stream, or a list as one message, to everyone or to those named, as `Turbo.push` does.
+   * Resolves when the server has it: from then on each node delivers it, in the order of the pushes of
+   * all. Pushes of one `Pusher` keep their order, also where nobody waits for them. While the server is
+   * not reached it is tried again, and comes once all the same.
+   *
+   * @throws {TypeError | RangeError} when something is no stream, no name or no option
+   * @throws {Error} when the server does not take it in time, and at once where it never will
+   */
+  async push(streams: Streams, options: PushOptions = {}): Promise<void> {
+    const html = joinStreams(streams);
+    const content: Content = { kind: "streams", html, ...audienceOf(options) };
+    if (html === "") return;
+    const turn = this.#last.then(() => this.#push(content));
+    this.#last = turn.catch(() => {});
+    await turn;
+  }
+
+  /** Waits for what is being pushed, and ends the connection. */
+  async close(): Promise<void> {
+    await this.#last;
+    this.#closing.abort();
+    const opened = await this.#opened?.catch(() => undefined);
+    opened?.connection.close();
+    this.#opened = undefined;
+  }
+
+  /** See {@linkcode close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #push(content: Content): Promise<void> {
+    if (this.#closing.signal.aborted) throw new Error("Cannot push: the Pusher is closed");
+    const adding = { n: ++this.#n, content, isUnanswered: false };
+    const end = performance.now() + this.#timeout;
+    let reason = "it has not answered";
+    for (;;) {
+      try {
+        const outcome = await before(end, this.#try(adding));
+        if (outcome === "added") return;
+        reason = outcome;
+      } catch (error) {
+        this.#drop();
+        if (error !== LATE) reason = this.#reasonOf(error);
+      }
+      if (performance.now() + PAUSE >= end) break;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    }
+    const doubt = adding.isUnanswered ? "; it may come all the same" : "";
+    throw new Error(`Cannot push by ${this.#name} within ${this.#timeout} ms: ${reason}${doubt}`);
+  }
+
+  /** Why something failed. @throws {Error} where it always will */
+  #reasonOf(error: unknown): string {
+    const { host } = this.#server;
+    const { reason, isFatal } = failureOf(error, { host, key: this.#key });
+    if (!isFatal) return reason;
+    throw new Error(`Cannot push by ${this.#name}: ${reason}`, { cause: error });
+  }
+
+  async #try(adding: Adding): Promise<string> {
+    const { connection, isScripted } = await (this.#opened ??= this.#open());
+    const options = { key: this.#key, maxEntries: MAX_ENTRIES, isScripted };
+    const answer = <R extends Reply>(command: Command) => {
+      return ask(connection, command, options) as Promise<R>;
+    };
+    if (this.#epoch === undefined) {
+      const { newest } = await answer<Reply & { kind: "look" }>({ kind: "look", at: undefined });
+      this.#epoch = newest?.epoch;
+    }
+    if (this.#epoch === undefined) return `no app has begun a stream under the key ${this.#key}`;
+    const { n, content } = adding;
+    const fields = fieldsOf({ node: this.#node, n, content });
+    const add: Command = { kind: "add", id: n, epoch: this.#epoch, fields };
+    adding.isUnanswered = true;
+    const reply = await answer<Reply & { kind: "add" }>(add);
+    adding.isUnanswered = false;
+    if (reply.result === "refused") throw new RefusedError(reply.reason);
+    if (reply.result !== "added") this.#epoch = undefined;
+    return reply.result;
+  }
+
+  async #open(): Promise<Opened> {
+    const connection = await connect(this.#server, this.#closing.signal);
+    try {
+      const isScripted = !await canNumber(connection, this.#key);
+      const opened = { connection, isScripted };
+      connection.ended.then(() => this.#drop(opened));
+      return opened;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  /** The connection has ended, or nobody knows what it still does: the next try opens another. */
+  #drop(ended?: Opened): void {
+    const opened = this.#opened;
+    if (!opened) return;
+    this.#opened = undefined;
+    opened.then((one) => {
+      if (ended && one !== ended) this.#opened = opened;
+      else one.connection.close();
+    }, () => {});
+  }
+}
+
+/** A push that is being tried. */
+interface Adding {
+  readonly n: number;
+  readonly content: Content;
+  /** Whether it was sent, and nobody knows whether it has arrived. */
+  isUnanswered: boolean;
+}
+
+interface Opened {
+  readonly connection: Connection;
+  readonly isScripted: boolean;
+}
+
+/** What a promise is rejected with that takes too long. */
+const LATE = new Error("too late");
+
+async function before<T>(end: number, promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(LATE), Math.max(1, end - performance.now()));
+  });
+  promise.catch(() => {}); // where it is late
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
