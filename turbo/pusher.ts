@@ -64,6 +64,7 @@ export class Pusher implements AsyncDisposable {
   /** A writer of its own: nodes drop what comes twice by its name and the number. */
   readonly #node: string = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
   #n = 0;
+  #attempts = 0;
   #opened: Promise<Opened> | undefined;
   #epoch: number | undefined;
   #last: Promise<unknown> = Promise.resolve();
@@ -137,8 +138,8 @@ export class Pusher implements AsyncDisposable {
 
   /** Why something failed. @throws {Error} where it always will */
   #reasonOf(error: unknown): string {
-    const { host } = this.#server;
-    const { reason, isFatal } = failureOf(error, { host, key: this.#key });
+    const { name: server } = this.#server;
+    const { reason, isFatal } = failureOf(error, { server, key: this.#key });
     if (!isFatal) return reason;
     throw new Error(`Cannot push by ${this.#name}: ${reason}`, { cause: error });
   }
@@ -155,7 +156,7 @@ export class Pusher implements AsyncDisposable {
     }
     if (this.#epoch === undefined) return `no app has begun a stream under the key ${this.#key}`;
     const { n, content } = adding;
-    const fields = fieldsOf({ node: this.#node, n, content });
+    const fields = fieldsOf({ node: this.#node, n, attempt: ++this.#attempts, content });
     const add: Command = { kind: "add", id: n, epoch: this.#epoch, fields };
     adding.isUnanswered = true;
     const reply = await answer<Reply & { kind: "add" }>(add);
