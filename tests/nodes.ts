@@ -190,8 +190,9 @@ export class NodePage {
   }
 
   async #follow(): Promise<void> {
-    while (!this.#isClosed) {
+    for (;;) {
       await pause(Math.random() * 20);
+      if (this.#isClosed) return;
       const url = `http://localhost/turbo-stream?since=${this.#cursor}`;
       const headers = { Accept: "text/event-stream" };
       const { body } = this.#node.turbo.connect(new Request(url, { headers }));

@@ -31,6 +31,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: "connections are cut at random",
     refreshes: 0,
+    hold: 1_000,
     async happen(_, { all }) {
       for (const end = performance.now() + OUTAGE; performance.now() < end;) {
         all[Math.floor(Math.random() * all.length)]!.proxy.cut();
@@ -71,6 +72,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: "the server is killed and back at once, empty",
     refreshes: 1,
+    hold: 1_000,
     async happen(redis) {
       await redis.kill();
       await redis.restart();
@@ -79,8 +81,34 @@ const FAULTS: readonly Fault[] = [
   {
     name: "FLUSHALL",
     refreshes: 1,
+    hold: 1_000,
     async happen(redis) {
       await redis.cli("FLUSHALL");
+    },
+  },
+  {
+    name: "the newest entries are lost: the server is back with an older dump",
+    refreshes: 1,
+    hold: 1_000,
+    async happen(redis) {
+      await redis.cli("SAVE");
+      await pause(OUTAGE / 4);
+      await redis.kill();
+      await redis.restart();
+    },
+  },
+  {
+    name: "connections are cut between what is written and its answer",
+    refreshes: 0,
+    hold: 1_000,
+    async happen(_, { all }) {
+      for (const { proxy } of all) {
+        proxy.delayDown = 150;
+        await pause(300);
+        proxy.cut(); // what was written has been done, and nobody has been told
+        proxy.delayDown = 0;
+        await pause(300);
+      }
     },
   },
   {
@@ -126,7 +154,11 @@ for (const { name, happen, refreshes, isAway = false, hold = HOLD } of FAULTS) {
     const took = performance.now() - back;
     const staying = pages.slice(0, STAYING);
     const told = staying.map((page) => page.refreshes);
-    assert(Math.max(...told) <= refreshes, `pages that stay fetched themselves ${told} times`);
+    const said = nodes.all.map(({ notices }) => notices.join("\n")).join("\n");
+    assert(
+      Math.max(...told) <= refreshes,
+      `pages that stay fetched themselves ${told} times: ${said}`,
+    );
     const doubles = pages.reduce((sum, page) => sum + page.doubles, 0);
     if (refreshes === 0) assert.equal(doubles, 0, "appended twice");
     for (const { notices } of nodes.all) {

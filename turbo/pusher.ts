@@ -64,7 +64,6 @@ export class Pusher implements AsyncDisposable {
   /** A writer of its own: nodes drop what comes twice by its name and the number. */
   readonly #node: string = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
   #n = 0;
-  #attempts = 0;
   #opened: Promise<Opened> | undefined;
   #epoch: number | undefined;
   #last: Promise<unknown> = Promise.resolve();
@@ -117,7 +116,7 @@ export class Pusher implements AsyncDisposable {
 
   async #push(content: Content): Promise<void> {
     if (this.#closing.signal.aborted) throw new Error("Cannot push: the Pusher is closed");
-    const adding = { n: ++this.#n, content, isUnanswered: false };
+    const adding = { n: ++this.#n, content, attempt: 0, isUnanswered: false };
     const end = performance.now() + this.#timeout;
     let reason = "it has not answered";
     for (;;) {
@@ -138,8 +137,7 @@ export class Pusher implements AsyncDisposable {
 
   /** Why something failed. @throws {Error} where it always will */
   #reasonOf(error: unknown): string {
-    const { name: server } = this.#server;
-    const { reason, isFatal } = failureOf(error, { server, key: this.#key });
+    const { reason, isFatal } = failureOf(error, { server: this.#server.name, key: this.#key });
     if (!isFatal) return reason;
     throw new Error(`Cannot push by ${this.#name}: ${reason}`, { cause: error });
   }
@@ -156,7 +154,7 @@ export class Pusher implements AsyncDisposable {
     }
     if (this.#epoch === undefined) return `no app has begun a stream under the key ${this.#key}`;
     const { n, content } = adding;
-    const fields = fieldsOf({ node: this.#node, n, attempt: ++this.#attempts, content });
+    const fields = fieldsOf({ node: this.#node, n, attempt: ++adding.attempt, content });
     const add: Command = { kind: "add", id: n, epoch: this.#epoch, fields };
     adding.isUnanswered = true;
     const reply = await answer<Reply & { kind: "add" }>(add);
@@ -195,6 +193,8 @@ export class Pusher implements AsyncDisposable {
 interface Adding {
   readonly n: number;
   readonly content: Content;
+  /** How often it was sent. */
+  attempt: number;
   /** Whether it was sent, and nobody knows whether it has arrived. */
   isUnanswered: boolean;
 }

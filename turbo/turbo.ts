@@ -95,7 +95,8 @@ export class Turbo {
     this.#notice = reporting(onNotice, (error) => report("onNotice failed:", error));
     this.#log = new Log(log);
     this.#nodes = new Nodes(shared);
-    this.#foreignLogs = new ForeignLogs(this.#log, this.#notice);
+    const isShared = engine.ready !== undefined;
+    this.#foreignLogs = new ForeignLogs(this.#log, this.#notice, { isShared });
     this.#signer = new Signer({
       secret,
       path: path ?? "",
@@ -106,7 +107,9 @@ export class Turbo {
       ...resolved,
       report,
       onChange: (names) => changed(names.map(whomOf)),
-      onForeign: (cursor, page) => this.#foreignLogs.asked(cursor, page),
+      onForeign: (cursor, page) => {
+        if (this.away === undefined) this.#foreignLogs.asked(cursor, page);
+      },
     });
     this.#admission = new Admission({
       ...resolved,
