@@ -345,6 +345,25 @@ Deno.test("Nodes go on after the stream was deleted", WITH_REDIS, async () => {
   assert.equal(await server.cli("GET", "turbo:secret"), secret, "the key of before");
 });
 
+Deno.test(
+  "A node signs topics as that one does which has begun the stream again",
+  WITH_REDIS,
+  async () => {
+    await using server = await startRedis();
+    await using one = await startNode(server);
+    const before = epoch(one);
+    const [id = ""] = (await server.cli("XREVRANGE", "turbo", "+", "-", "COUNT", "1")).split("-");
+    const other = `redis.call('FLUSHALL')
+    redis.call('SET', 'turbo:secret', 'the secret of another node')
+    redis.call('XADD', 'turbo', '${Number(id) + 1}-0', 'b', 'other')`;
+    await server.cli("EVAL", other, "0");
+    await until(() => epoch(one) !== before, "it follows the other life");
+    await using two = await startNode(server);
+    const topic = { name: "room", token: tokenOf(one.turbo, ["room"]) };
+    await using _page = await openPage(two, { topic });
+  },
+);
+
 Deno.test("redis() leaves nothing behind when it is closed at any time", WITH_REDIS, async () => {
   await using server = await startRedis();
   for (const milliseconds of [0, 1, 5, 20, 60]) {

@@ -64,15 +64,14 @@ export class Link {
     const way = command.kind === "read" ? "reads" : "commands";
     const connection = way === "reads" ? this.#reads : this.#commands;
     if (this.#isOver || !connection) return;
-    // With a life of the stream the secret may have gone, or be another one.
-    const isNewLife = command.kind === "birth" || command.kind === "load";
-    const answer = Promise.all([
-      ask(connection, command, { key, maxEntries, isScripted: this.#isScripted }),
-      isNewLife && this.#keepSecret(connection),
-    ]);
+    const answer = ask(connection, command, { key, maxEntries, isScripted: this.#isScripted });
     answer.catch(() => {}); // waited for in its turn
     this.#answers[way] = this.#answers[way].then(async () => {
-      const [reply] = await answer;
+      const reply = await answer;
+      // What was there before another life of the stream is gone, and so may be the secret.
+      const isReborn = reply.kind === "read" &&
+        reply.entries.some(({ position }) => position === 0);
+      if (isReborn && this.#commands) await this.#keepSecret(this.#commands);
       if (!this.#isOver) this.#events.reply(reply);
     }).catch((error) => this.#lose(error));
   }
