@@ -135,7 +135,7 @@ function fleetRow(row: Row): Markup {
   const age = row.averages && duration(row.age);
   return html`
     <tr class="${isLate(row) ? "late" : ""}">
-      <th scope="row">${row.name} ${remark(row)}</th>
+      <th scope="row">${row.name} <small>${remark(row)}</small></th>
       ${cells.map((average) => html`<td>${average?.toFixed(2) ?? "–"}</td>`)}
       <td class="trend">${trend(row)}</td>
       <td class="age">${age === undefined ? "–" : isLate(row) ? `${age} old` : age}</td>
@@ -144,11 +144,12 @@ function fleetRow(row: Row): Markup {
 }
 
 function remark({ cpus, simulated, failure }: Row): Markup {
-  return html`
-    <small>${cpus === undefined ? "" : cpusOf(cpus)} ${simulated
-      ? html`<strong>simulated</strong>`
-      : ""} ${failure === undefined ? "" : html`<span class="failed">${failure}</span>`}</small>
-  `;
+  const parts = [
+    cpus === undefined ? "" : cpusOf(cpus),
+    simulated ? html`<strong>simulated</strong>` : "",
+    failure === undefined ? "" : html`<span class="failed">${failure}</span>`,
+  ].filter((part) => part !== "");
+  return html`${parts.map((part, index) => html`${index === 0 ? "" : ", "}${part}`)}`;
 }
 
 const TREND = 100;
@@ -173,7 +174,6 @@ function trend({ name, history, interval, cpus = 0 }: Row): Markup {
   return html`
     <svg viewBox="0 0 ${Math.max(history.length - 1, 1)} ${TREND}" role="img" aria-label="${label}"
       preserveAspectRatio="none">
-      <title>${label}</title>
       ${cpus === 0 ? "" : html`<path class="busy" d="M0 ${busy}H${history.length}" />`}
       <path class="curve" d="${path}" />
     </svg>
