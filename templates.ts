@@ -163,7 +163,8 @@ function trend({ name, history, interval, cpus = 0 }: Row): Markup {
   for (const [x, load] of history.entries()) {
     if (load === null) continue; // nothing is drawn between the readings beside it
     const previous = history[x - 1] ?? null;
-    path += previous === null ? `M${x} ${y(load)}h0` : `l1 ${y(load) - y(previous)}`;
+    // The short line is a point for one that has none beside it.
+    path += previous === null ? `M${x} ${y(load)}h.01` : `l1 ${y(load) - y(previous)}`;
   }
   const label = loads.length === 0
     ? `No samples of the 1-minute load of ${name} yet`
@@ -342,8 +343,9 @@ aside { margin: 0 0 1.5rem; }
 .load .fleet :is(thead, tbody) th:first-child { width: auto; padding-left: 0; text-align: left; }
 .load .fleet td { min-width: 0; font-size: 1.1rem; font-weight: 400; }
 .load .fleet td:nth-child(2) { font-weight: 600; }
-.load .fleet .trend { width: 30%; padding-left: 1.5rem; text-align: left; }
-.load .fleet .age { font-size: 0.85rem; color: var(--faint); }
+.load .fleet thead .trend { width: 30%; }
+.load .fleet tr .trend { padding-left: 1.5rem; text-align: left; }
+.load .fleet td.age { font-size: 0.85rem; color: var(--faint); }
 .load .fleet svg { height: 2.25rem; margin: 0; overflow: visible; }
 .load path { fill: none; vector-effect: non-scaling-stroke; }
 .load .curve { stroke: var(--accent); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
@@ -351,7 +353,7 @@ aside { margin: 0 0 1.5rem; }
 .load small { display: block; font-size: 0.8rem; font-weight: 400; color: var(--faint); }
 .load .late :is(th, td) { color: var(--faint); }
 .load .late svg { filter: grayscale(1); opacity: 0.6; }
-.load .late .age { color: var(--off); font-weight: 600; }
+.load .late td.age { color: var(--off); font-weight: 600; }
 .load table + .note { margin-top: 0.5rem; }
 .line { margin: 0.5rem 0 0; font-size: 0.85rem; color: var(--faint); }
 .line span::before { content: ""; display: inline-block; width: 0.6em; height: 0.6em; margin-right: 0.45em; border-radius: 50%; background: currentColor; }
@@ -368,11 +370,12 @@ aside { margin: 0 0 1.5rem; }
   aside:has(.fleet) { float: none; width: auto; margin: 0 0 1.5rem; }
 }
 @media (max-width: 47.99rem) {
+  .load:has(.fleet) { padding: 0.5rem 0.75rem 0.75rem; }
   .load .fleet, .fleet :is(thead, tbody) { display: block; }
-  .load .fleet tr { display: grid; grid-template-columns: 4.5rem 3.75rem 3.75rem 1fr; align-items: center; padding: 0.4rem 0; }
-  .load .fleet tr :is(th, td) { width: auto; padding: 0; text-align: left; }
-  .load .fleet thead :is(:first-child, .trend, .age) { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
-  .load .fleet thead th:nth-child(2) { grid-column: 1; }
+  .load .fleet tr { display: grid; grid-template-columns: 3.75rem 3.5rem 3.5rem 1fr; column-gap: 0.375rem; align-items: center; padding: 0.4rem 0; }
+  .load .fleet tr :is(th, td), .load .fleet tr .trend { width: auto; padding: 0; text-align: left; }
+  .load .fleet td { font-size: 1rem; }
+  .load .fleet thead :is(th:first-child, .trend, .age) { display: none; }
   .load .fleet tbody th { grid-column: 1 / 4; }
   .load .fleet tbody .age { grid-area: 1 / 4; text-align: right; }
   .load .fleet small { display: inline; padding-left: 0.25em; }

@@ -275,8 +275,8 @@ Deno.test("loadBox() of a fleet draws from zero to all CPUs or the highest, and 
     /class="curve" d="([^"]*)"/.exec(boxOf([rowOf("a", row)]))![1];
   const busy = (row: Partial<Row>) =>
     /class="busy" d="([^"]*)"/.exec(boxOf([rowOf("a", row)]))?.[1];
-  assert.equal(curve({ history: [0, 4, 8], cpus: 8 }), "M0 100h0l1 -50l1 -50");
-  assert.equal(curve({ history: [0, null, 4], cpus: undefined }), "M0 100h0M2 0h0");
+  assert.equal(curve({ history: [0, 4, 8], cpus: 8 }), "M0 100h.01l1 -50l1 -50");
+  assert.equal(curve({ history: [0, null, 4], cpus: undefined }), "M0 100h.01M2 0h.01");
   assert.equal(busy({ history: [16], cpus: 8 }), "M0 50H1");
   assert.equal(busy({ cpus: undefined }), undefined);
   assert.match(
@@ -310,7 +310,12 @@ Deno.test("The box of a fleet fits at 320, 390, 768 and 1,280 px", WITH_BROWSER,
       `));
       await page.addStyleTag({ content: STYLES });
       await page.evaluate((box) => document.querySelector("aside")!.innerHTML = box, boxOf(rows));
-      const { overflow, cells } = await page.evaluate(() => ({
+      const { overflow, cells, narrow, heads } = await page.evaluate(() => ({
+        heads: [...document.querySelectorAll("thead th")]
+          .filter((head) => head.getBoundingClientRect().width > 30)
+          .map(({ textContent }) => textContent).join(),
+        narrow: [...document.querySelectorAll(".fleet svg")]
+          .map((plot) => plot.getBoundingClientRect().width).filter((width) => width < 40),
         overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
         cells: [...document.querySelectorAll(".fleet td:not(.trend)")]
           .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth).map((
@@ -318,6 +323,8 @@ Deno.test("The box of a fleet fits at 320, 390, 768 and 1,280 px", WITH_BROWSER,
           ) => textContent),
       }));
       assert.equal(overflow, 0, `${overflow} px too wide at ${width} px`);
+      assert.match(heads, /1 min,5 min,15 min/, `at ${width} px`);
+      assert.deepEqual(narrow, [], `plots too narrow at ${width} px`);
       assert.deepEqual(cells, [], `too wide for their cells at ${width} px`);
       await page.context().close();
     }
