@@ -171,11 +171,11 @@ function trend({ name, history, interval, cpus = 0 }: Row): Markup {
     : `1-minute load of ${name} over the last ${duration((history.length - 1) * interval)}: from ` +
       `${Math.min(...loads).toFixed(2)} to ${Math.max(...loads).toFixed(2)}` +
       (cpus === 0 ? "" : `; all CPUs are busy at ${cpus.toFixed(2)}`);
-  const busy = y(cpus);
+  const [width, busy] = [Math.max(history.length - 1, 1), y(cpus)];
   return html`
-    <svg viewBox="0 0 ${Math.max(history.length - 1, 1)} ${TREND}" role="img" aria-label="${label}"
+    <svg viewBox="0 0 ${width} ${TREND}" role="img" aria-label="${label}"
       preserveAspectRatio="none">
-      ${cpus === 0 ? "" : html`<path class="busy" d="M0 ${busy}H${history.length}" />`}
+      ${cpus === 0 ? "" : html`<path class="busy" d="M0 ${busy}H${width}" />`}
       <path class="curve" d="${path}" />
     </svg>
   `;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { LoadReport } from "../loadavg.ts";
 import { Hub } from "../tests/hub.ts";
-import { until } from "../tests/kit.ts";
+import { pause, until } from "../tests/kit.ts";
 import { html, Turbo } from "../turbo/mod.ts";
 import { Fleet } from "./fleet.ts";
 import type { FleetReport } from "./rows.ts";
@@ -24,8 +24,8 @@ function start() {
   return {
     hub,
     clock,
-    /** A node that has joined, as an app does. */
-    add(name: string) {
+    /** A node that has joined, as an app does, unless it `waits`. */
+    add(name: string, { waits = false } = {}) {
       const engine = hub.engine();
       const turbo = new Turbo({ engine, onShared: (change) => fleet.changed(change) });
       const fleet: Fleet = new Fleet(turbo, {
@@ -37,7 +37,7 @@ function start() {
       });
       const node = { engine, turbo, fleet };
       nodes.push(node);
-      fleet.share(reading(1));
+      if (!waits) fleet.share(reading(1));
       return node;
     },
     /** Waits until all nodes know all. */
@@ -170,6 +170,43 @@ Deno.test("Fleet.leave() takes the node off its own pages at once, and it tells 
   for (const { fleet } of [one, three]) assert.equal(namesOf(fleet.report), "db web10");
 });
 
+Deno.test("A node that leaves, or has not shared yet, pushes nothing for one that joins", async () => {
+  await using all = start();
+  const [leaving, joined] = [all.add("a"), all.add("b")];
+  all.add("waiting", { waits: true });
+  await all.settle();
+  leaving.fleet.leave();
+  all.add("c");
+  await until(() => all.hub.pushed.length >= 2, "the two others have pushed");
+  await pause(150); // a timer that was set when they joined has fired by now
+  await all.settle();
+  assert.deepEqual(all.boxes(), ["n2: a b c", "n4: a b c"]);
+  assert.equal(namesOf(joined.fleet.report), "a b c");
+});
+
+Deno.test("Fleet.report lets the rows of the others grow old while nothing is heard of them", async () => {
+  await using all = await startThree();
+  const [{ fleet }] = all.nodes as [Node];
+  const age = () => (fleet.report as FleetReport).rows[1]!.age;
+  const before = age();
+  await pause(50);
+  assert(age() >= before + 49, `${before} ms, then ${age()} ms`);
+});
+
+Deno.test("Fleet.share() keeps 60 loads, and is of no age before the first reading", async () => {
+  await using all = start();
+  const [one, two] = [all.add("one"), all.add("two")];
+  for (let n = 0; n < 70; n++) one.fleet.share(reading(n));
+  two.fleet.share({ latest: undefined, history: [], failure: "broken", age: Infinity });
+  await all.settle();
+  for (const { fleet } of [one, two]) {
+    const [first, second] = (fleet.report as FleetReport).rows;
+    assert.deepEqual([first!.history.length, first!.history.at(-1)], [60, 69]);
+    assert.deepEqual([second!.averages, second!.failure], [undefined, "broken"]);
+    assert(Number.isFinite(second!.age), `${second!.age} ms`);
+  }
+});
+
 Deno.test("Of a node that is gone without a word, the one that tells so pushes one box", async () => {
   await using all = await startThree();
   const [one, two, three] = all.nodes as [Node, Node, Node];
@@ -221,12 +258,21 @@ Deno.test("A node without others is shown as a machine, and pushes nothing where
   assert.deepEqual(all.boxes(), []);
 });
 
-Deno.test("Fleet.report has two nodes of one name", async () => {
+Deno.test("Fleet.report has two nodes of one name, each with a number of its own", async () => {
   await using all = start();
   const { fleet } = all.add("web1");
   const other = all.add("web1");
   await all.settle();
-  for (const one of [fleet, other.fleet]) assert.equal(namesOf(one.report), "web1 web1 (2)");
+  other.fleet.share(reading(2));
+  await all.settle();
+  for (const { report } of [fleet, other.fleet]) {
+    const { rows } = report as FleetReport;
+    assert.deepEqual(
+      rows.map(({ name, averages }) => [name, averages?.[0]]),
+      [["web1", 1], ["web1 (2)", 2]],
+      "in one order on both",
+    );
+  }
 });
 
 Deno.test("Fleet.share() of a reading that failed leaves a hole, and the last numbers grow old", async () => {

@@ -95,6 +95,9 @@ Deno.test("A page of a process that has not joined yet shows its own numbers, an
   const pages = await Promise.all([1, 2, 3].map(() => app.hono.request("/")));
   for (const page of pages) assert.match(await page.text(), /<td>5\.00<\/td>/);
   await until(async () => (await namesIn(other.app)).length === 2, "the other one shows it");
+  await other.engine.flush();
+  const page = await (await other.app.hono.request("/")).text();
+  assert.match(page, /1-minute load of new over the last 0 s/, "one reading was shared");
   await until(() => hub.pushed.some(({ node }) => node === "n2"), "the box is pushed");
   assert.equal(hub.pushed.filter(({ node }) => node === "n2").length, 1);
   await app.close(0);
