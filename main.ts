@@ -366,8 +366,8 @@ export function createApp(options: AppOptions = {}): App {
     async close(deadline) {
       draining = true;
       hasJoined = false;
-      fleet?.leave();
-      await turbo.close({ code: 1012, window: deadline / 2, deadline });
+      const close = () => turbo.close({ code: 1012, window: deadline / 2, deadline });
+      await (fleet ? fleet.leave(close) : close());
       clearInterval(timer);
     },
   };
@@ -406,15 +406,16 @@ async function main(): Promise<void> {
   Deno.exit(await server.finished);
 }
 
-/** The longest time after which a process says that it is there, in milliseconds. */
-const MAX_SILENCE = 5_000;
+/** How often a process says at least that it is there, in milliseconds: with each reading, or so. */
+const SILENCE = { least: 100, most: 5_000 };
 
 function engineOf({ redis: url, redisKey: key, interval, state }: Settings): Engine | undefined {
   if (url === undefined) return undefined;
   if (state !== undefined) {
     console.warn("--state is not used with --redis: open pages go on by the log that is there");
   }
-  return redis({ url, key, interval: Math.min(MAX_SILENCE, interval * 1000) });
+  const silence = Math.max(SILENCE.least, Math.min(SILENCE.most, interval * 1000));
+  return redis({ url, key, interval: silence });
 }
 
 /** What this machine is called; where that may not be known (`--allow-sys=hostname`), just that. */

@@ -106,7 +106,7 @@ export class Fleet {
   /** Something has changed in what the nodes share: for `onShared`. */
   changed({ node, isOwn, kind }: SharedChange): void {
     if (kind === "left") {
-      if (isOwn) this.#push(); // of all nodes, this one does
+      if (isOwn && node !== this.#key) this.#push(); // of all nodes, this one does
       return;
     }
     if (isOwn) {
@@ -120,10 +120,17 @@ export class Fleet {
     else if (kind === "joined") this.#pushSoon();
   }
 
-  /** Shares nothing more, and shows the others alone. */
-  leave(): void {
+  /**
+   * Shares nothing more, shows the others alone, and closes by `close`, which tells them. Their box goes
+   * right behind that: when this node hears of its own end it may be too late for a push.
+   */
+  async leave(close: () => Promise<void>): Promise<void> {
+    const wasHere = this.hasShared && !this.#isLeaving;
     this.#isLeaving = true;
     clearTimeout(this.#settling);
+    const closed = close();
+    if (wasHere) this.#push();
+    await closed;
   }
 
   #pushSoon(): void {

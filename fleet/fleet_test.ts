@@ -52,8 +52,7 @@ function start() {
     },
     async [Symbol.asyncDispose]() {
       for (const { fleet, turbo } of nodes) {
-        fleet.leave();
-        await turbo.close({ deadline: 0 });
+        await fleet.leave(() => turbo.close({ deadline: 0 }));
       }
     },
   };
@@ -161,10 +160,10 @@ Deno.test("What is said again to a node that joins counts for no box", async () 
 Deno.test("Fleet.leave() takes the node off its own pages at once, and it tells the others by one box", async () => {
   await using all = await startThree();
   const [one, two, three] = all.nodes as [Node, Node, Node];
-  two.fleet.leave();
+  const left = two.fleet.leave(() => two.turbo.close({ deadline: 0 }));
   assert.equal(namesOf(two.fleet.report), "db web10");
   two.fleet.share(reading(9));
-  await two.turbo.close({ deadline: 0 });
+  await left;
   await all.settle();
   assert.deepEqual(all.boxes(), ["n2: db web10"]);
   for (const { fleet } of [one, three]) assert.equal(namesOf(fleet.report), "db web10");
@@ -175,13 +174,17 @@ Deno.test("A node that leaves, or has not shared yet, pushes nothing for one tha
   const [leaving, joined] = [all.add("a"), all.add("b")];
   all.add("waiting", { waits: true });
   await all.settle();
-  leaving.fleet.leave();
+  const closing = Promise.withResolvers<void>();
+  const left = leaving.fleet.leave(() => closing.promise); // it goes on to hear the others
+  all.boxes();
   all.add("c");
   await until(() => all.hub.pushed.length >= 2, "the two others have pushed");
   await pause(150); // a timer that was set when they joined has fired by now
   await all.settle();
   assert.deepEqual(all.boxes(), ["n2: a b c", "n4: a b c"]);
   assert.equal(namesOf(joined.fleet.report), "a b c");
+  closing.resolve();
+  await left;
 });
 
 Deno.test("Fleet.report lets the rows of the others grow old while nothing is heard of them", async () => {
