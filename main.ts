@@ -384,12 +384,18 @@ export function parseSettings(
 async function main(): Promise<void> {
   const settings = settingsOrExit(OPTIONS, PROGRAM);
   const { interval, state, maxConnections, allowOrigin, allowHost, node } = settings;
-  const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost };
+  const early: string[] = [];
+  let notice: (message: string) => void = (message) => early.push(message);
+  const onNotice = (message: string) => notice(message);
+  const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost, onNotice };
   const app = await orExit(2, () => {
     const engine = engineOf(settings);
     return createApp({ interval, state, node, engine, turbo });
   });
-  await orExit(1, () => app.join(), () => app.close(0));
+  // What an engine says on the way to a failure is said by that, in one line.
+  await orExit(1, () => app.join());
+  notice = (message) => console.warn(message);
+  early.forEach((message) => notice(message));
   const { port, hostname, maxMemory } = settings;
   const options: ServeOptions = {
     port,

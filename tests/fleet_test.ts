@@ -211,6 +211,20 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "main.ts says in one line that it may not reach the --redis, and exits with 1",
+  WITH_PROCESS,
+  async () => {
+    const { code, stdout, stderr } = await endApp([
+      "--port=0",
+      "--redis=redis://:hunter2@192.0.2.1:6379", // not of this machine: deno task start may not
+    ]);
+    assert.deepEqual([code, stdout], [1, ""], stderr);
+    assert.match(stderr, /^turbo-deno: [^\n]*192\.0\.2\.1:6379[^\n]*allow-net[^\n]*\n$/);
+    assert.doesNotMatch(stderr, /hunter2/);
+  },
+);
+
 Deno.test("main.ts says once that --state is not used with --redis", WITH_PROCESS, async () => {
   const nobody = "--redis=redis://127.0.0.1:1";
   await using app = await startApp([
