@@ -100,7 +100,7 @@ export class Presence {
 
   /** Who is there of a name; without one, everyone. */
   of(name: string = EVERYONE): Present {
-    if (this.#isUnseen()) this.#roster.expire(this.#clock.now() - this.#options.grace);
+    if (this.#isIdle()) this.#roster.expire(this.#clock.now() - this.#options.grace);
     return this.#roster.of(name);
   }
 
@@ -302,24 +302,23 @@ export class Presence {
     }
   }
 
-  /** Whether nobody is there on any node, and nobody wants to hear of it. */
-  #isUnseen(): boolean {
-    if (this.#options.onChange) return false;
-    for (const _ of this.#roster.nodes()) return false;
-    return true;
+  /** Whether it keeps no timer: nobody is here, and nobody wants to hear of changes. */
+  #isIdle(): boolean {
+    return this.#here === 0 && !this.#options.onChange;
   }
 
   #plan(): void {
     for (const [node, since] of this.#forgotten) {
       if (!this.#isGone(node, since)) this.#forgotten.delete(node);
     }
-    if (this.#hasNews()) this.#wakeBy(this.#saidAt + INTERVAL);
-    if (this.#here === 0 && !this.#options.onChange) return;
-    for (const { at } of this.#leaving) {
-      this.#wakeBy(at + this.#options.grace);
-      break;
+    const times = this.#hasNews() ? [this.#saidAt + INTERVAL] : [];
+    if (!this.#isIdle()) {
+      const [next] = this.#leaving;
+      if (next) times.push(next.at + this.#options.grace);
+      for (const [, , at] of this.#due()) times.push(Math.max(at, this.#saidAt + INTERVAL));
     }
-    for (const [, , at] of [...this.#due()]) this.#wakeBy(Math.max(at, this.#saidAt + INTERVAL));
+    if (times.length === 0) this.#stop();
+    else this.#wakeBy(Math.min(...times));
   }
 
   #isGone(node: string, since: number): boolean {
