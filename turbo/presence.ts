@@ -109,7 +109,7 @@ export class Presence {
     if (this.#isClosed) return;
     const now = this.#clock.now();
     if (!before) {
-      if (this.#here++ === 0) this.#expire(now);
+      this.#here++;
       this.#arrive(EVERYONE, reader);
     }
     for (const name of after ?? NO_NAMES) {
@@ -129,7 +129,6 @@ export class Presence {
   /** A node has said something. */
   hear({ node, isOwn }: Said, { all, present }: Statement): void {
     if (isOwn) this.#own = node;
-    if (present === undefined && !all) return;
     const said = attendanceOf(present);
     const attendance = all ? { ...said, all: true, gone: present === undefined } : said;
     const changed = this.#roster.hear(node, attendance, this.#clock.now());
@@ -194,8 +193,7 @@ export class Presence {
 
   #note(member: Member): void {
     const count = countOf(member);
-    const isTold = this.#isKnown ? count === member.told : count === 0; // else all is said next
-    if (!isTold) return void this.#untold.add(member);
+    if (count !== member.told) return void this.#untold.add(member);
     this.#untold.delete(member);
     if (count === 0) this.#drop(member);
   }
@@ -219,8 +217,6 @@ export class Presence {
   // Said at once, however little time has passed: nobody is left for whom a timer would be kept.
   #rest(now: number): void {
     this.#stop();
-    for (const member of this.#untold) if (countOf(member) === 0) this.#drop(member);
-    this.#untold.clear(); // all is said next
     if (this.#isKnown) {
       this.#isKnown = false;
       this.#saidAt = now;

@@ -154,8 +154,14 @@ Deno.test("Presence tells the first who comes at once, and the others together a
 });
 
 Deno.test("Presence counts the pages of one reader once, and each connection without a name", async () => {
-  const { node, clock } = alone();
-  const tabs = [node.open("@ann", ROOM), node.open("@ann"), node.open("@ann", "@staff")];
+  const { hub, node, clock } = alone();
+  const tabs = [node.open("@ann", ROOM), node.open("@ann", ROOM), node.open("@ann", "@staff")];
+  await clock.advance(1_000);
+  const said = hub.said.length;
+  node.open("@ann", ROOM).close();
+  tabs[1]!.listen("@ann");
+  await clock.advance(SETTLED);
+  assert.equal(hub.said.length, said, "another page of hers is nothing new");
   node.open(ROOM);
   node.open(ROOM);
   await clock.advance(1_000);
@@ -224,6 +230,48 @@ Deno.test("Presence lets who has no name take the place of another who has just 
   assert.deepEqual([node.of(), node.of(ROOM)], [[2], [2]]);
 });
 
+Deno.test("Presence counts the grace from the last departure, however often one has come back", async () => {
+  const { node, clock } = alone();
+  node.open("@stays");
+  const pages = [node.open("@ann"), node.open(), node.open()];
+  await clock.advance(1_000);
+  const counts: number[] = [];
+  const wait = async (milliseconds: number) => {
+    await clock.advance(milliseconds);
+    counts.push(node.of()[0]);
+  };
+  pages[0]!.close();
+  pages[1]!.close(); // at 0
+  await wait(1_000);
+  pages[2]!.close(); // at 1,000
+  const ann = node.open("@ann");
+  await wait(1_000);
+  ann.close(); // at 2,000
+  await wait(GRACE - 2_000); // the first without a name is gone at 5,000
+  const nameless = node.open(); // the second is back
+  await wait(250);
+  nameless.close(); // at 5,250
+  await wait(GRACE - 3_251);
+  await wait(1); // ann is gone at 7,000
+  await wait(3_249);
+  await wait(1); // and the last at 10,250
+  assert.deepEqual(counts, [4, 4, 3, 3, 3, 2, 2, 1]);
+});
+
+Deno.test("Presence tells together who leaves one after the other", async () => {
+  const { hub, node, clock } = alone();
+  node.open("@stays");
+  const pages = Array.from({ length: 100 }, (_, n) => node.open(`@${n}`));
+  await clock.advance(1_000);
+  const said = hub.said.length;
+  for (const page of pages) {
+    page.close();
+    await clock.advance(1);
+  }
+  await clock.advance(SETTLED);
+  assert.deepEqual([node.of(), hub.said.length - said], [[1, "stays"], 2]);
+});
+
 Deno.test("Presence follows what a connection listens to", async () => {
   const { node, clock } = alone();
   const page = node.open("@ann");
@@ -262,6 +310,10 @@ Deno.test("Presence has no timer and says so at once when nobody is left, and a 
   node.open("@bob");
   await clock.advance(1_000);
   assert.deepEqual([node.of(), node.of(ROOM)], [[1, "bob"], [0]]);
+  assert.deepEqual(JSON.parse(hub.said.at(-1)!).present, {
+    all: true,
+    groups: { "": { add: ["bob"], remove: [] } },
+  });
 });
 
 Deno.test("Presence tells whoever wants to know when the last of all is gone", async () => {
@@ -317,6 +369,7 @@ Deno.test("Presence counts who was on a lost node until one node tells all to fo
   for (const node of [a, b]) node.sayAll();
   c.open("@ann", ROOM);
   c.open("@bob", ROOM);
+  c.open("@bob", "#old").listen("@bob");
   c.open(ROOM);
   c.open(ROOM);
   await clock.advance(1_000);
@@ -348,6 +401,84 @@ Deno.test("Presence announces what a lost node had though all have come over: it
   b.open("@ann", ROOM);
   await clock.advance(SETTLED);
   assert.deepEqual(a.announced, [[ROOM]]);
+});
+
+Deno.test("Presence announces nothing where the last reader of a node hops to another", async () => {
+  const { a, b, hub, clock } = await two();
+  const c = hub.join();
+  const page = c.open("@ann", ROOM);
+  hub.add({ left: c.name }); // it was taken for gone, and says all again
+  await clock.advance(1_000);
+  for (const node of hub.nodes) node.announced.length = 0;
+  page.close();
+  await clock.advance(GRACE - 1);
+  b.open("@ann", ROOM);
+  await clock.advance(SETTLED);
+  assert.deepEqual(hub.nodes.map(({ announced }) => announced), [[], [], []]);
+  assert.deepEqual(a.of(ROOM), [1, "ann"]);
+});
+
+Deno.test("Presence forgets a node at the end of the grace that began when nobody was left on it", async () => {
+  const { a, hub, clock } = await two();
+  const c = hub.join();
+  c.open("@ann").close();
+  await clock.advance(GRACE - 1);
+  hub.lose(c);
+  assert.equal(a.of()[0], 3);
+  await clock.advance(1);
+  assert.equal(a.of()[0], 2);
+});
+
+Deno.test("Presence tells once to forget a node, however long that takes to come back, and again where all is said again", async () => {
+  const { a, b, hub, clock } = await two();
+  const c = hub.join();
+  c.open("@ann");
+  hub.lose(c);
+  hub.isLive = false;
+  const forgets = () => hub.said.filter((text) => text.includes("forget")).length;
+  await clock.advance(GRACE);
+  assert.equal(forgets(), 1);
+  await clock.advance(GRACE);
+  assert.equal(forgets(), 1);
+  hub.order.splice(-1); // it was lost
+  hub.isLive = true;
+  for (const node of [a, b]) node.sayAll();
+  await clock.advance(250);
+  assert.deepEqual([a.of(), b.of(), forgets()], [a.of(), [2, "stays-a", "stays-b"], 1]);
+});
+
+Deno.test("Presence lets nobody take the place of who has left while another node is lost", async () => {
+  const { a, hub, clock } = await two();
+  const c = hub.join();
+  for (const node of [a, c, c]) node.open(ROOM);
+  const page = a.open(ROOM);
+  await clock.advance(1_000);
+  page.close();
+  await clock.advance(GRACE - 1_000);
+  hub.lose(c);
+  await clock.advance(1_000);
+  assert.deepEqual(a.of(ROOM), [3]);
+  await clock.advance(SETTLED);
+  assert.deepEqual(a.of(ROOM), [1]);
+});
+
+Deno.test("Presence takes what a node says after its loss only where it says all", async () => {
+  const { a } = await two();
+  a.presence.left("node-2");
+  const said = { node: "node-2", text: "", isOwn: false };
+  const groups = { "": { add: ["eve"] } };
+  a.presence.hear(said, { present: { groups } });
+  assert.deepEqual(a.of(), [2, "stays-a", "stays-b"]);
+  a.presence.hear(said, { present: { groups, all: true } });
+  assert.deepEqual(a.of(), [2, "eve", "stays-a"]);
+});
+
+Deno.test("Presence waits out the grace for a node that says all, and of nobody", async () => {
+  const { a, b, clock } = await two();
+  b.say({ all: true });
+  assert.equal(a.of()[0], 2);
+  await clock.advance(SETTLED);
+  assert.deepEqual(a.of(), [1, "stays-a"]);
 });
 
 Deno.test("Presence has a node forgotten though the first to do so is lost too", async () => {
@@ -432,6 +563,7 @@ Deno.test("Presence.close() leaves nothing running and says nothing more", async
   const said = hub.said.length;
   a.presence.close();
   page.listen("@ann");
+  a.presence.left("node-2");
   await clock.advance(SETTLED);
   assert.deepEqual([clock.pending, hub.said.length, a.presence.all()], [0, said, undefined]);
 });
@@ -464,10 +596,11 @@ for (const malformed of MALFORMED) {
     await clock.advance(1_000);
     b.say({ present: malformed });
     hub.add({ node: "stranger", text: JSON.stringify({ present: malformed }) });
+    await clock.advance(SETTLED);
     for (const node of [a, b]) {
       assert.deepEqual(
-        [node.of(), node.of(ROOM), node.of("@ann"), node.of("#none")],
-        [[3, "ann", "stays-a", "stays-b"], [1, "ann"], [1, "ann"], [0]],
+        ["", ROOM, "@ann", "#none", "#", "@", "room"].map((name) => node.of(name)),
+        [[3, "ann", "stays-a", "stays-b"], [1, "ann"], [1, "ann"], [0], [0], [0], [0]],
       );
     }
   });
