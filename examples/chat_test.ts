@@ -373,6 +373,7 @@ Deno.test("chat keeps what cannot be said in the form", WITH_BROWSER, async () =
 Deno.test("chat works by full pages without JavaScript", WITH_BROWSER, async () => {
   await using at = await stage(createApp({ onNotice() {} }));
   const live = await at.open(LOBBY);
+  await untilText(live.page, "#presence", "1 here");
   const plain = await at.openPlain();
   await untilText(plain.page, "#presence", "1 here");
   await say(plain, "Ann", "Hello");
