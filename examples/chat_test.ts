@@ -100,9 +100,9 @@ Deno.test("chat tells a room its number at once, then once a second, where someb
   await using room = await start();
   const { clock, open } = room;
   const pushed = await capture(room.app.turbo, async () => {
-    await open(); // told at once
+    const first = await open(); // told at once
     const second = await open(); // the next two within the second, ...
-    await open();
+    const third = await open();
     assert.equal(await room.shownOnPage(), 3, "a page shows who is there now");
     assert.equal(clock.pending, 1);
     clock.advance(1_000); // ... so told together at its end
@@ -110,8 +110,13 @@ Deno.test("chat tells a room its number at once, then once a second, where someb
     clock.advance(1_000);
     await second.leave();
     assert.equal(await room.shownOnPage(), 2);
+    for (const page of [third, first]) {
+      clock.advance(1_000);
+      await page.leave();
+    }
+    clock.advance(1_000);
   });
-  assert.deepEqual(numbersOf(pushed), [1, 3, 2]);
+  assert.deepEqual(numbersOf(pushed), [1, 3, 2, 1], "and nobody that nobody is there");
 });
 
 Deno.test("chat counts a browser once, however many tabs it has, and sets its cookie once", async () => {
@@ -163,6 +168,7 @@ Deno.test("chat counts a room over two nodes: one of them pushes each change, an
     };
   }
   const reader = await one.browser();
+  assert.equal((await two.browser(reader.cookie)).set, null, "the other node knows the browser");
   const page = await one.open(reader);
   const other = await two.open(undefined, { count: 2 });
   const next = async (tab: typeof page) => /(\d+) here/.exec(await tab.next())?.[1];
@@ -178,7 +184,8 @@ Deno.test("chat counts a room over two nodes: one of them pushes each change, an
 });
 
 function numbersOf(pushed: readonly Pushed[]): number[] {
-  return pushed.map(({ streams: [stream] }) => Number(/(\d+) here/.exec(stream!.content)?.[1]));
+  const streams = pushed.flatMap(({ streams }) => streams);
+  return streams.map(({ content }) => Number(/(\d+) here/.exec(content)?.[1]));
 }
 
 /** What a browser knows when it has loaded the lobby. */
