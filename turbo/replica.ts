@@ -348,7 +348,7 @@ export class Replica {
     const whole = newestRun(entries);
     const [first, last] = [whole[0], whole.at(-1)];
     if (!first || !last) return this.#reconnect("the stream has gone while it was loaded");
-    this.#isLocal = this.#isOvertaken = false;
+    this.#isLocal = false;
     const known = this.#place;
     if (first.epoch !== known?.epoch) this.#peers.forgetNumbers();
     this.#do({
@@ -625,6 +625,7 @@ export class Replica {
     this.#downSince ??= this.#now;
     if (!this.#isLocal && this.#place) this.#do({ type: "fork" });
     this.#isLocal = true;
+    this.#isOvertaken = false;
     for (const item of this.#outbox.takeAll()) this.#applyAlone(item);
   }
 
