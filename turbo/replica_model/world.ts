@@ -55,6 +55,7 @@ export class World {
   /** What stands at each position of each life, as the nodes have it. */
   readonly #lives = new Map<string, Life>();
   readonly #life = new WeakMap<ModelNode, Life>();
+  readonly #partial = new Set<ModelNode>();
   #started = 0;
 
   /** A world in which nothing has happened. */
@@ -228,6 +229,8 @@ export class World {
     switch (effect.type) {
       case "reset":
         this.#life.set(node, this.#lifeOf(effect.epoch));
+        if (effect.position > 0) this.#partial.add(node);
+        else this.#partial.delete(node);
         for (const { name, nodes, at } of this.bans) {
           const isLoaded = this.server.appended - at < this.server.limits.loaded - 5;
           if (!isLoaded && !node.sentAway.includes(name) && node !== nodes[0]) {
@@ -256,6 +259,8 @@ export class World {
     assert(isCommon, `${node.name} goes on where others do`);
     assert.equal(position, node.log.position + 1, `${node.name} has all of ${epoch}`);
     const known = entries.get(position);
+    // Who has not loaded all of a life cannot know of everything that it comes for the second time.
+    if (this.#partial.has(node) && (known === undefined || known === "nothing")) return;
     if (known === undefined) {
       entries.set(position, what);
       if (what.includes('"append"')) {
