@@ -621,8 +621,10 @@ export class Replica {
   /** Delivers what waits to this node's own pages. */
   #goLocal(reason: string): void {
     if (this.#phase !== "down" && this.#phase !== "opening") {
+      const { hold } = this.#options;
       this.#reconnect(reason);
-      this.#retryAt = this.#now + this.#options.hold; // not at once: it would be as slow again
+      // One that answers would be as slow again. One that was silent may be back for all nodes at once.
+      if (this.#now - this.#heardAt <= hold) this.#retryAt = this.#now + hold;
     }
     this.#downSince ??= this.#now;
     if (!this.#isLocal && this.#place) this.#do({ type: "fork" });

@@ -158,7 +158,11 @@ export class Network {
     const answer = (reply: Reply) => this.#answer(link, way, reply);
     const outcome = this.#server.execute(command, answer);
     if (outcome === "blocked") {
-      this.#time.later(() => this.#server.unblock(answer), BLOCK);
+      const unblock = () => this.#server.unblock(answer);
+      this.#time.later(
+        () => this.state === "frozen" ? this.#frozen.push(unblock) : unblock(),
+        BLOCK,
+      );
     } else if (outcome.kind === "error") {
       this.#time.later(() => this.#lose(link, outcome.reason), this.#latency());
     } else answer(outcome);

@@ -105,8 +105,10 @@ export class Page {
 
   #receive(messages: readonly Message[]): void {
     for (const { cursor, html } of messages) {
-      if (html === REFRESH) this.#fetch();
-      else if (html !== "") {
+      if (html === REFRESH) {
+        this.refreshes++;
+        this.visit();
+      } else if (html !== "") {
         const [, action, target, n] = STREAM.exec(html)!;
         if (action === "append") this.items.add(Number(n));
         else this.boxes.set(target!, Number(n));
@@ -115,9 +117,8 @@ export class Page {
     }
   }
 
-  /** The newest of several fetches counts. */
-  #fetch(): void {
-    this.refreshes++;
+  /** It fetches itself. The newest of several fetches counts. */
+  visit(): void {
     const { time, random, read, readsFirst } = this.#options;
     const number = ++this.#fetches;
     const wait = () => 1 + 30 * random();

@@ -33,19 +33,37 @@ const USE: Record<string, Act> = {
   share: (_, node, n) => node.say(n),
   ban: (world, node) => world.ban(node),
   revoke: (_, node) => node.push({ revoke: "topic" }),
+  visit: (world, _, n) => world.pages[n % world.pages.length]!.visit(),
   hop: (world, node, n) => world.hop(world.pages[n % world.pages.length]!, node),
 };
 
 /** What breaks for a short time: nothing may be lost by it, and no page need fetch itself. */
 const SHORT: Record<string, Act> = {
-  cut: (world, node) => node.link && world.network.cut(node.link),
-  "cut, late": (world, node, n) => node.link && world.network.cut(node.link, { lateBy: n * 2 }),
+  cut: (world, node) => cutOnce(world, node, 0),
+  "cut, late": (world, node, n) => cutOnce(world, node, n * 2),
   "freeze briefly": (world, _, n) => {
-    if (world.network.state !== "up") return;
+    if (world.network.state !== "up" || !isCalm(world, "all")) return;
     world.network.state = "frozen";
     world.time.later(() => world.network.state === "frozen" && world.network.start(), n % 400);
   },
 };
+
+/** When a node was cut off last. */
+const cuts = new WeakMap<World, Map<string, number>>();
+
+/** Whether nothing has happened to a node, or to all, for as long as it may take to get over it. */
+function isCalm(world: World, what: string): boolean {
+  const times = cuts.get(world) ?? new Map<string, number>();
+  cuts.set(world, times);
+  const last = Math.max(times.get(what) ?? -Infinity, times.get("all") ?? -Infinity);
+  if (world.time.now - last < 1_000) return false;
+  times.set(what, world.time.now);
+  return true;
+}
+
+function cutOnce(world: World, node: ModelNode, lateBy: number): void {
+  if (node.link && isCalm(world, node.name)) world.network.cut(node.link, { lateBy });
+}
 
 /** What breaks. */
 const LONG: Record<string, Act> = {
@@ -108,6 +126,20 @@ export function plans(faults: "short" | "any", length: number): fc.Arbitrary<Ste
       { maxLength: length, size: "max" },
     )
   );
+}
+
+/** An outage of the server in which apps go on, and its end. */
+export function outages(length: number): fc.Arbitrary<Step[]> {
+  const uses = Object.keys(USE).filter((what) => what !== "hop" && what !== "visit");
+  const wait = fc.constantFrom(0, 3, 60, 200, 700, 1_500);
+  const use = fc.record({ what: fc.constantFrom(...uses), node: fc.nat(3), n: fc.nat(999), wait });
+  const some = fc.array(use, { maxLength: length, size: "max" });
+  const step = (what: string, wait: number) => ({ what, node: 0, n: 0, wait });
+  const fault = fc.constantFrom("down", "freeze", "flush, down");
+  return fc.tuple(some, fault, some, some).map(([before, fault, during, after]) => {
+    const faults = fault.split(", ").map((what) => step(what, 0));
+    return [...before, ...faults, ...during, step("up", 0), ...after];
+  });
 }
 
 /** Does one of them after the other. */

@@ -168,7 +168,7 @@ export class World {
     if (this.dead.length > 0) {
       for (const n of this.content.items) this.nodes[0]!.push({ html: itemOf(n, "again") });
     }
-    this.time.advance(2_000);
+    this.time.advance(4_000);
     // Somebody may just be saying that it is there.
     for (let n = 0; n < 100 && this.#cursors.size > 1; n++) this.time.advance(1);
   }
