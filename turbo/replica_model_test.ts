@@ -31,6 +31,8 @@ function check(
 
 const ANY = plans("any", 40);
 const SHORT = plans("short", 40);
+const OUTAGES = outages(12);
+const RETURNS = outages(20, { isSlow: true });
 
 function keepsAll(world: World, plan: readonly Step[]): void {
   run(world, plan);
@@ -70,15 +72,20 @@ Deno.test(`Replica begins no new life and has no page fetched for what ends soon
 });
 
 Deno.test(`Replica has a page fetched once at most for an outage (${RUNS / 3} lists of steps)`, () => {
-  check(outages(12), costsOneRefresh, { runs: RUNS / 3 });
+  check(OUTAGES, costsOneRefresh, { runs: RUNS / 3 });
+});
+
+Deno.test(`Replica keeps all pages as the database is while it gets back slowly (${RUNS / 3} lists of steps)`, () => {
+  check(RETURNS, keepsAll, { runs: RUNS / 3 });
 });
 
 /** Whether the properties find a mistake. */
 function finds(more: { Replica?: typeof Replica; readsFirst?: boolean }, runs: number): boolean {
   try {
+    check(RETURNS, keepsAll, { ...more, runs });
     check(ANY, keepsAll, { ...more, runs });
     check(SHORT, costsNothing, { ...more, runs: runs / 3 });
-    check(outages(12), costsOneRefresh, { ...more, runs: runs / 3 });
+    check(OUTAGES, costsOneRefresh, { ...more, runs: runs / 3 });
     return false;
   } catch {
     return true;

@@ -44,7 +44,7 @@ export class ModelNode {
   readonly #events: Event[] = [];
   #isBusy = false;
   /** What happens to it while it is stopped. */
-  #held: Event[] | undefined;
+  #held: (Event | Push)[] | undefined;
 
   /** Starts a process. */
   constructor(options: NodeOptions) {
@@ -67,12 +67,15 @@ export class ModelNode {
     const held = this.#held ?? [];
     this.#held = undefined;
     if (ticksFirst) this.happen({ type: "tick" });
-    for (const event of held) this.happen(event);
+    for (const one of held) {
+      if ("type" in one) this.happen(one);
+      else this.push(one);
+    }
   }
 
   /** Answers that have come while it was stopped are lost. */
   dropHeld(): void {
-    this.#held = this.#held?.filter(({ type }) => type !== "reply");
+    this.#held = this.#held?.filter((one) => !("type" in one) || one.type !== "reply");
   }
 
   /** Whether it is stopped. */
@@ -82,6 +85,7 @@ export class ModelNode {
 
   /** Pushes, as an app does. */
   push(push: Push): void {
+    if (this.#held) return void this.#held.push(push);
     const html = "html" in push && typeof push.html === "function" ? push.html() : undefined;
     this.happen({ type: "push", push, html });
   }

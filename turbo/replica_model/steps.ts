@@ -99,7 +99,7 @@ const LONG: Record<string, Act> = {
   start: (world) => void (world.nodes.length < 5 && world.startNode()),
 };
 
-const ALL = { ...USE, ...SHORT, ...LONG };
+const ALL: Record<string, Act> = { ...USE, ...SHORT, ...LONG, wait() {} };
 
 /**
  * Lists of steps. In each only some kinds of faults occur beside what apps do: among all there are, those
@@ -128,18 +128,32 @@ export function plans(faults: "short" | "any", length: number): fc.Arbitrary<Ste
   );
 }
 
-/** An outage of the server in which apps go on, and its end. */
-export function outages(length: number): fc.Arbitrary<Step[]> {
-  const uses = Object.keys(USE).filter((what) => what !== "hop" && what !== "visit");
-  const wait = fc.constantFrom(0, 3, 60, 200, 700, 1_500);
+/**
+ * An outage of the server in which apps go on, and its end. `isSlow`: each step of the return takes long, so
+ * that much happens between two of them.
+ */
+export function outages(length: number, { isSlow = false } = {}): fc.Arbitrary<Step[]> {
+  const uses = isSlow
+    ? ["box", "item", "item", "contest", "visit", "visit", "visit"]
+    : Object.keys(USE).filter((what) => what !== "hop" && what !== "visit");
+  const wait = isSlow
+    ? fc.constantFrom(0, 5, 20, 50, 100, 200)
+    : fc.constantFrom(0, 3, 60, 200, 700, 1_500);
   const use = fc.record({ what: fc.constantFrom(...uses), node: fc.nat(3), n: fc.nat(999), wait });
   const some = fc.array(use, { maxLength: length, size: "max" });
-  const step = (what: string, wait: number) => ({ what, node: 0, n: 0, wait });
-  const fault = fc.constantFrom("down", "freeze", "flush, down");
-  return fc.tuple(some, fault, some, some).map(([before, fault, during, after]) => {
-    const faults = fault.split(", ").map((what) => step(what, 0));
-    return [...before, ...faults, ...during, step("up", 0), ...after];
-  });
+  const step = (what: string, n = 0) => ({ what, node: 0, n, wait: 0 });
+  const fault = fc.constantFrom(["down"], ["freeze"], ["flush", "down"]);
+  return fc.tuple(some, fault, some, fc.nat({ max: 99 }), some)
+    .map(([before, fault, during, n, after]) => [
+      { ...step("wait"), wait: 500 },
+      ...before,
+      ...isSlow ? [step("slow", 198 + n - n % 3)] : [],
+      ...fault.map((what) => ({ ...step(what), wait: isSlow ? n * 20 : 0 })),
+      ...during,
+      { ...step("up"), wait: isSlow ? n * 35 : 0 },
+      ...after,
+      { ...step("wait"), wait: 4_000 },
+    ]);
 }
 
 /** Does one of them after the other. */

@@ -158,19 +158,18 @@ export class World {
     this.network.delay = 2;
     if (this.network.state !== "up") this.network.start();
     for (const node of this.nodes) if (node.isStopped) node.goOn();
-    // What ended processes have not pushed any more was changed all the same.
     this.time.advance(milliseconds);
-    for (const id of this.content.boxes.keys()) {
-      if (!this.nodes.some(({ name }) => name === id)) {
-        this.nodes[0]!.push({ html: () => boxOf(id, this.content.boxes.get(id)!) });
-      }
-    }
-    if (this.dead.length > 0) {
-      for (const n of this.content.items) this.nodes[0]!.push({ html: itemOf(n, "again") });
-    }
+    if (this.dead.length > 0) this.#pushAll(this.nodes[0]!);
     this.time.advance(4_000);
     // Somebody may just be saying that it is there.
     for (let n = 0; n < 100 && this.#cursors.size > 1; n++) this.time.advance(1);
+  }
+
+  /** What processes that have ended have not pushed any more was changed all the same. */
+  #pushAll(node: ModelNode): void {
+    const { boxes, items } = this.content;
+    for (const id of boxes.keys()) node.push({ html: () => boxOf(id, boxes.get(id)!) });
+    for (const n of items) node.push({ html: itemOf(n, "again") });
   }
 
   get #cursors(): Set<string> {
