@@ -135,21 +135,12 @@ for (const [what, mutants] of CONTROLS) {
   });
 }
 
+// Each takes a process; the file of the mutants does all of them when it is run.
 Deno.test({
-  name: `The tests of Replica notice each of ${MUTANTS.length} changes of it`,
-  ignore: !Deno.env.has("MUTANTS"),
+  name: "The tests of Replica notice each of 10 changes of it",
+  ignore: QUICK || Deno.env.has("RUNS"),
   fn: async () => {
-    const survivors: string[] = [];
-    for (const mutant of MUTANTS) {
-      const started = performance.now();
-      const isFound = finds({ Replica: await mutated([mutant]) }, Number(Deno.env.get("MUTANTS")));
-      console.log(
-        isFound ? "found" : "SURVIVES",
-        mutant.what,
-        Math.round(performance.now() - started),
-      );
-      if (!isFound) survivors.push(mutant.what);
-    }
-    assert.deepEqual(new Set(survivors), UNNOTICED);
+    const known = MUTANTS.filter(({ what }) => !UNNOTICED.has(what));
+    assert.deepEqual(await survivorsOf(known.filter((_, index) => index % 10 === 0), 300), []);
   },
 });

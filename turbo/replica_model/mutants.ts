@@ -13,29 +13,72 @@ export interface Mutant {
   readonly to: string;
 }
 
-const FILES = ["replica", "outbox", "peers"] as const;
-
-/** A replica with one mistake in it. */
+/** A replica with some mistakes in it. All are in its own file. */
 export async function mutated(mutants: readonly Mutant[]): Promise<typeof Replica> {
-  const folder = await Deno.makeTempDir();
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
   try {
-    for (const file of FILES) {
-      let text = await Deno.readTextFile(new URL(`../${file}.ts`, import.meta.url));
-      for (const mutant of mutants.filter((mutant) => mutant.file === file)) {
-        const count = text.split(mutant.from).length - 1;
-        if (count !== 1) throw new Error(`${mutant.what}: its text is there ${count} times`);
-        text = text.replace(mutant.from, () => mutant.to);
-      }
-      text = text.replaceAll(/from "\.\/(\w+)\.ts"/g, (all, name) => {
-        const isCopied = FILES.includes(name);
-        return isCopied ? all : `from "${new URL(`../${name}.ts`, import.meta.url)}"`;
-      });
-      await Deno.writeTextFile(`${folder}/${file}.ts`, text);
-    }
-    return (await import(`file://${folder}/replica.ts`)).Replica;
+    await Deno.writeTextFile(file, await changed("replica", mutants));
+    return (await import(`file://${file}`)).Replica;
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await Deno.remove(file);
   }
+}
+
+/** A file with some mistakes in it, which can stand anywhere. */
+async function changed(file: Mutant["file"], mutants: readonly Mutant[]): Promise<string> {
+  let text = await Deno.readTextFile(new URL(`../${file}.ts`, import.meta.url));
+  for (const { what, from, to } of mutants) {
+    if (text.split(from).length !== 2) throw new Error(`Out of date: ${what}`);
+    text = text.replace(from, () => to);
+  }
+  const pathOf = (name: string) => new URL(`../${name}.ts`, import.meta.url);
+  return text.replaceAll(/from "\.\/(\w+)\.ts"/g, (_, name) => `from "${pathOf(name)}"`);
+}
+
+/** Those that the tests of the replica do not notice. */
+export async function survivorsOf(mutants: readonly Mutant[], runs: number): Promise<string[]> {
+  const directory = await Deno.makeTempDir();
+  const { imports } = JSON.parse(
+    await Deno.readTextFile(new URL("../../deno.json", import.meta.url)),
+  );
+  // An import map does not know the paths within a package, as the imports of deno.json do.
+  imports["hono/html"] = `${imports.hono}/html`;
+  const survivors: string[] = [];
+  try {
+    for (const [index, mutant] of [undefined, ...mutants].entries()) {
+      const [copy, map] = [`${directory}/${index}.ts`, `${directory}/${index}.json`];
+      const all: Record<string, string> = { ...imports };
+      if (mutant) {
+        await Deno.writeTextFile(copy, await changed(mutant.file, [mutant]));
+        all[new URL(`../${mutant.file}.ts`, import.meta.url).href] = `file://${copy}`;
+      }
+      await Deno.writeTextFile(map, JSON.stringify({ imports: all }));
+      const isFine = await passes(map, runs);
+      if (!mutant && !isFine) throw new Error("The tests fail without a change");
+      if (mutant && isFine) survivors.push(mutant.what);
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+  return survivors;
+}
+
+/** Whether the tests pass with the modules of an import map. A mutant that never ends is noticed. */
+async function passes(importMap: string, runs: number): Promise<boolean> {
+  const files = ["replica", "outbox", "peers", "replica_model"];
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["test", "-A", "--no-check", "--fail-fast", `--import-map=${importMap}`],
+      ...["--lock=tests/deno.lock", "--filter=/^(Replica|Outbox|Peers)/"],
+      ...files.map((file) => `turbo/${file}_test.ts`),
+    ],
+    cwd: new URL("../../", import.meta.url),
+    env: { RUNS: String(runs) },
+    stdout: "null",
+    stderr: "null",
+    signal: AbortSignal.timeout(120_000),
+  }).output();
+  return success;
 }
 
 /** Those that no test notices. */
@@ -652,3 +695,10 @@ export const MUTANTS: readonly Mutant[] = [
     to: "this.#peers.delete(node);",
   },
 ];
+
+if (import.meta.main) {
+  const survivors = await survivorsOf(MUTANTS, Number(Deno.env.get("RUNS") ?? 1_500));
+  console.log(`${MUTANTS.length - survivors.length} of ${MUTANTS.length} changes are noticed`);
+  for (const what of survivors) console.log(`not noticed: ${what}`);
+  Deno.exit(survivors.every((what) => UNNOTICED.has(what)) ? 0 : 1);
+}
