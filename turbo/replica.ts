@@ -348,7 +348,8 @@ export class Replica {
     const whole = newestRun(entries);
     const [first, last] = [whole[0], whole.at(-1)];
     if (!first || !last) return this.#reconnect("the stream has gone while it was loaded");
-    this.#isLocal = this.#isOvertaken = false;
+    if (first.position === 0 && !isTrueBirth(first)) return this.#birth(first.epoch);
+    this.#isLocal = false;
     const known = this.#place;
     if (first.epoch !== known?.epoch) this.#peers.forgetNumbers();
     this.#do({
@@ -395,6 +396,7 @@ export class Replica {
       const isBirth = entry.epoch !== epoch && entry.position === 0;
       const isNext = entry.epoch === epoch && entry.position === position + 1;
       if (!isBirth && !isNext) return this.#load(); // what was between them is gone
+      if (isBirth && !isTrueBirth(entry)) return this.#birth(entry.epoch);
       if (isBirth) this.#adopt(entry);
       this.#apply(entry, true);
     }
@@ -625,12 +627,15 @@ export class Replica {
   /** Delivers what waits to this node's own pages. */
   #goLocal(reason: string): void {
     if (this.#phase !== "down" && this.#phase !== "opening") {
+      const { hold } = this.#options;
       this.#reconnect(reason);
-      this.#retryAt = this.#now + this.#options.hold; // not at once: it would be as slow again
+      // One that answers would be as slow again. One that was silent may be back for all nodes at once.
+      if (this.#now - this.#heardAt <= hold) this.#retryAt = this.#now + hold;
     }
     this.#downSince ??= this.#now;
     if (!this.#isLocal && this.#place) this.#do({ type: "fork" });
     this.#isLocal = true;
+    this.#isOvertaken = false;
     for (const item of this.#outbox.takeAll()) this.#applyAlone(item);
   }
 
@@ -710,6 +715,14 @@ function verdict(
   if (first.position > place.position) return "hole";
   const isSame = first.node === tag.node && first.n === tag.n && first.attempt === tag.attempt;
   return isSame ? "same" : "other";
+}
+
+/**
+ * Whether a life begins with this. Where a stream was lost, and begun again by a node whose clock is behind,
+ * what is written for the life before stands after that, from position 0 on: its name is used up.
+ */
+function isTrueBirth({ attempt }: Tag): boolean {
+  return attempt === 0;
 }
 
 function isAfter(one: Place, other: Place): boolean {

@@ -1,0 +1,168 @@
+/**
+ * What happens in a world, as lists for properties.
+ *
+ * @module
+ */
+import fc from "npm:fast-check@4.10.2";
+import type { ModelNode } from "./node.ts";
+import type { World } from "./world.ts";
+
+/** One thing that happens, to which node and how much of it, and how long it is quiet after it. */
+export interface Step {
+  readonly what: string;
+  readonly node: number;
+  readonly n: number;
+  readonly wait: number;
+}
+
+type Act = (world: World, node: ModelNode, n: number) => void;
+
+const BOXES = ["a", "b"];
+
+/** What apps and pages do. */
+const USE: Record<string, Act> = {
+  box: (world, node, n) => world.pushBox(node, BOXES[n % 2]!, n % 3 === 0 ? n % 20 : 0),
+  "own box": (world, node) => world.pushOwnBox(node),
+  item: (world, node, n) => world.pushItem(node, n % 3 === 0 ? n % 20 : 0),
+  burst: (world, node, n) => {
+    for (let i = 0; i < n % 12; i++) world.pushItem(node);
+  },
+  contest: (world) => {
+    for (const node of world.nodes) world.pushBox(node, "a");
+  },
+  share: (_, node, n) => node.say(n),
+  ban: (world, node) => world.ban(node),
+  revoke: (_, node) => node.push({ revoke: "topic" }),
+  visit: (world, _, n) => world.pages[n % world.pages.length]!.visit(),
+  hop: (world, node, n) => world.hop(world.pages[n % world.pages.length]!, node),
+};
+
+/** What breaks for a short time: nothing may be lost by it, and no page need fetch itself. */
+const SHORT: Record<string, Act> = {
+  cut: (world, node) => cutOnce(world, node, 0),
+  "cut, late": (world, node, n) => cutOnce(world, node, n * 2),
+  "freeze briefly": (world, _, n) => {
+    if (world.network.state !== "up" || !isCalm(world, "all")) return;
+    world.network.state = "frozen";
+    world.time.later(() => world.network.state === "frozen" && world.network.start(), n % 400);
+  },
+};
+
+/** When a node was cut off last. */
+const cuts = new WeakMap<World, Map<string, number>>();
+
+/** Whether nothing has happened to a node, or to all, for as long as it may take to get over it. */
+function isCalm(world: World, what: string): boolean {
+  const times = cuts.get(world) ?? new Map<string, number>();
+  cuts.set(world, times);
+  const last = Math.max(times.get(what) ?? -Infinity, times.get("all") ?? -Infinity);
+  if (world.time.now - last < 1_000) return false;
+  times.set(what, world.time.now);
+  return true;
+}
+
+function cutOnce(world: World, node: ModelNode, lateBy: number): void {
+  if (node.link && isCalm(world, node.name)) world.network.cut(node.link, { lateBy });
+}
+
+/** What breaks. */
+const LONG: Record<string, Act> = {
+  "cut, mute": (world, node, n) =>
+    node.link && world.network.cut(node.link, { isMute: true, lateBy: n % 2 * n * 3 }),
+  freeze: (world) => {
+    if (world.network.state === "up") world.network.state = "frozen";
+  },
+  down: (world) => world.network.stop("down"),
+  unreachable: (world) => world.network.stop("unreachable"),
+  up: (world) => world.network.state !== "up" && world.network.start(),
+  flush: (world) => {
+    world.hasLost = true;
+    world.server.flush();
+  },
+  lose: (world, _, n) => world.lose(n % 9),
+  refuse: (world) => {
+    world.server.refuses = !world.server.refuses;
+  },
+  "refuse briefly": (world, _, n) => {
+    world.server.refuses = true;
+    world.time.later(() => world.server.refuses = false, n % 100);
+  },
+  slow: (world, _, n) => {
+    world.network.delay = n % 3 === 0 ? n % 300 : 1;
+  },
+  stop: (_, node) => node.stop(),
+  "go on": (world, _, n) => {
+    for (const node of world.nodes) if (node.isStopped) node.goOn({ ticksFirst: n % 2 === 0 });
+  },
+  kill: (world, node) => world.kill(node),
+  leave: (world, node) => world.leave(node),
+  start: (world) => void (world.nodes.length < 5 && world.startNode()),
+};
+
+const ALL: Record<string, Act> = { ...USE, ...SHORT, ...LONG, wait() {} };
+
+/**
+ * Lists of steps. In each only some kinds of faults occur beside what apps do: among all there are, those
+ * that matter together would hardly meet.
+ */
+export function plans(faults: "short" | "any", length: number): fc.Arbitrary<Step[]> {
+  const kinds = Object.keys(faults === "short" ? SHORT : { ...SHORT, ...LONG });
+  const some = fc.tuple(...[1, 2, 3].map(() => fc.constantFrom(...kinds)));
+  const uses = Object.keys(USE);
+  return some.chain((some) =>
+    fc.array(
+      fc.record({
+        what: fc.oneof(
+          { weight: 2, arbitrary: fc.constantFrom(...uses) },
+          {
+            weight: 1,
+            arbitrary: fc.constantFrom(...some, ...some.includes("down") ? ["up"] : []),
+          },
+        ),
+        node: fc.nat({ max: 3 }),
+        n: fc.nat({ max: 999 }),
+        wait: fc.constantFrom(0, 0, 1, 3, 10, 60, 200, 700, 1_500, 4_000),
+      }),
+      { maxLength: length, size: "max" },
+    )
+  );
+}
+
+/**
+ * An outage of the server in which apps go on, and its end. `isSlow`: each step of the return takes long, so
+ * that much happens between two of them.
+ */
+export function outages(length: number, { isSlow = false } = {}): fc.Arbitrary<Step[]> {
+  const uses = isSlow
+    ? ["box", "item", "item", "contest", "visit", "visit", "visit"]
+    : Object.keys(USE).filter((what) => what !== "hop" && what !== "visit");
+  const wait = isSlow
+    ? fc.constantFrom(0, 5, 20, 50, 100, 200)
+    : fc.constantFrom(0, 3, 60, 200, 700, 1_500);
+  const use = fc.record({ what: fc.constantFrom(...uses), node: fc.nat(3), n: fc.nat(999), wait });
+  const some = fc.array(use, { maxLength: length, size: "max" });
+  const step = (what: string, n = 0) => ({ what, node: 0, n, wait: 0 });
+  const fault = fc.constantFrom(["down"], ["freeze"], ["flush", "down"]);
+  return fc.tuple(some, fault, some, fc.nat({ max: 99 }), some)
+    .map(([before, fault, during, n, after]) => [
+      { ...step("wait"), wait: 500 },
+      ...before,
+      ...isSlow ? [step("slow", 198 + n - n % 3)] : [],
+      ...fault.map((what) => ({ ...step(what), wait: isSlow ? n * 20 : 0 })),
+      ...during,
+      { ...step("up"), wait: isSlow ? n * 35 : 0 },
+      ...after,
+      { ...step("wait"), wait: 4_000 },
+    ]);
+}
+
+/** Does one of them after the other. */
+export function run(world: World, steps: readonly Step[]): void {
+  for (const { what, node, n, wait } of steps) {
+    const { nodes } = world;
+    const chosen = nodes[node % nodes.length]!;
+    world.done.push(`${Math.round(world.time.now)}: ${what} ${chosen.name} ${n}`);
+    ALL[what]!(world, chosen, n);
+    world.time.advance(wait);
+  }
+}

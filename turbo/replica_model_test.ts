@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import fc from "npm:fast-check@4.10.2";
+import { QUICK } from "../tests/kit.ts";
+import { type Mutant, mutated, MUTANTS, survivorsOf, UNNOTICED } from "./replica_model/mutants.ts";
+import type { Replica } from "./replica.ts";
+import { outages, plans, run, type Step } from "./replica_model/steps.ts";
+import { World, type WorldOptions } from "./replica_model/world.ts";
+
+const SEED = Number(Deno.env.get("SEED") ?? 1);
+/** Lists of steps; fewer where there is little time, and for each mutant. */
+const RUNS = Number(Deno.env.get("RUNS") ?? (QUICK ? 500 : 3_000));
+
+const worlds = fc.record({ nodes: fc.integer({ min: 2, max: 4 }), seed: fc.nat() });
+
+/** A property of worlds in which some steps were done. */
+function check(
+  plan: fc.Arbitrary<Step[]>,
+  act: (world: World, plan: readonly Step[]) => void,
+  { runs = RUNS, ...more }: Partial<WorldOptions> & { runs?: number } = {},
+): void {
+  const property = fc.property(worlds, plan, (options, plan) => {
+    const world = new World({ ...options, ...more });
+    try {
+      act(world, plan);
+    } catch (error) {
+      throw new Error(world.done.join("\n"), { cause: error });
+    }
+  });
+  fc.assert(property, { seed: SEED, numRuns: runs });
+}
+
+const ANY = plans("any", 40);
+const SHORT = plans("short", 40);
+const OUTAGES = outages(12);
+const RETURNS = outages(20, { isSlow: true });
+
+function keepsAll(world: World, plan: readonly Step[]): void {
+  run(world, plan);
+  world.quiet();
+  world.check();
+  const busiest = world.busiest(2);
+  assert(busiest <= 20, `${busiest} commands in a second although nothing happens`);
+}
+
+function costsNothing(world: World, plan: readonly Step[]): void {
+  world.quiet(2_000);
+  const { births } = world.server;
+  for (const page of world.pages) page.refreshes = 0;
+  run(world, plan);
+  world.quiet();
+  world.check();
+  assert.equal(world.server.births, births, "no new life");
+  assert.deepEqual(new Set(world.pages.map(({ refreshes }) => refreshes)), new Set([0]));
+}
+
+function costsOneRefresh(world: World, plan: readonly Step[]): void {
+  world.quiet(2_000);
+  for (const page of world.pages) page.refreshes = 0;
+  run(world, plan);
+  world.quiet();
+  world.check();
+  const most = Math.max(...world.pages.map(({ refreshes }) => refreshes));
+  assert(most <= 1, `${most} refreshes of a page`);
+}
+
+Deno.test(`Replica keeps all pages as the database is, whatever happens (${RUNS} lists of steps; SEED=n takes others)`, () => {
+  check(ANY, keepsAll);
+});
+
+Deno.test(`Replica begins no new life and has no page fetched for what ends soon (${RUNS / 3} lists of steps)`, () => {
+  check(SHORT, costsNothing, { runs: RUNS / 3 });
+});
+
+Deno.test(`Replica has a page fetched once at most for an outage (${RUNS / 3} lists of steps)`, () => {
+  check(OUTAGES, costsOneRefresh, { runs: RUNS / 3 });
+});
+
+Deno.test(`Replica keeps all pages as the database is while it gets back slowly (${RUNS / 3} lists of steps)`, () => {
+  check(RETURNS, keepsAll, { runs: RUNS / 3 });
+});
+
+/** Whether the properties find a mistake. */
+function finds(more: { Replica?: typeof Replica; readsFirst?: boolean }, runs: number): boolean {
+  try {
+    check(RETURNS, keepsAll, { ...more, runs });
+    check(ANY, keepsAll, { ...more, runs });
+    check(SHORT, costsNothing, { ...more, runs: runs / 3 });
+    check(OUTAGES, costsOneRefresh, { ...more, runs: runs / 3 });
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+const RETURN: Mutant[] = [
+  {
+    what: "what was delivered alone is sent when the server is back",
+    file: "replica",
+    from: "for (const item of this.#outbox.takeAll()) this.#applyAlone(item);",
+    to:
+      "for (const item of this.#outbox.takeAll()) (this.#applyAlone(item), this.again.push(item));",
+  },
+  { what: "", file: "replica", from: "  #steppedAt:", to: "  again: Item[] = [];\n  #steppedAt:" },
+  {
+    what: "",
+    file: "replica",
+    from: "    this.#isLocal = false;\n",
+    to: "    this.#isLocal = false;\n" +
+      "    for (const one of this.again.splice(0)) this.#outbox.add(one.content, undefined, this.#now);\n",
+  },
+];
+
+const CONTROLS: [what: string, mutants: Mutant[]][] = [
+  ["sends what an outage has left", RETURN],
+  ["delivers alone until the load", [{
+    what: "",
+    file: "replica",
+    from: "if (isClosed && (this.#isLocal || this.#isDown)) return this.#reason;",
+    to: "if (this.#isLocal || isClosed && this.#isDown) return this.#reason;",
+  }, {
+    what: "",
+    file: "replica",
+    from: 'if (this.#phase !== "down" && this.#phase !== "opening") {',
+    to: 'if (this.#phase === "following") {',
+  }]],
+];
+
+Deno.test("The properties of Replica notice a cursor that is taken after the read", () => {
+  assert(finds({ readsFirst: true }, 300));
+});
+
+for (const [what, mutants] of CONTROLS) {
+  Deno.test(`The properties of Replica notice one that ${what}`, async () => {
+    assert(finds({ Replica: await mutated(mutants) }, 600));
+  });
+}
+
+// Each takes a process; the file of the mutants does all of them when it is run.
+Deno.test({
+  name: "The tests of Replica notice each of 10 changes of it",
+  ignore: QUICK || Deno.env.has("RUNS"),
+  fn: async () => {
+    const known = MUTANTS.filter(({ what }) => !UNNOTICED.has(what));
+    assert.deepEqual(await survivorsOf(known.filter((_, index) => index % 10 === 0), 300), []);
+  },
+});

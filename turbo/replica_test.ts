@@ -1,0 +1,554 @@
+import assert from "node:assert/strict";
+import type { Push } from "./engine.ts";
+import { type Command, type Effect, type Event, Replica } from "./replica.ts";
+import { type Content, entryOf, type StreamEntry } from "./stream_entry.ts";
+import { replace } from "./streams.ts";
+
+const EPOCH = 7_000;
+const box = (n: number, id = "box") => replace(id, `<b id="${id}">${n}</b>`);
+const streams = (html: string): Content => ({ kind: "streams", html });
+
+/** An entry of another node, or of this one where `node` is "me". */
+function entry(position: number, content: Content, more: Partial<StreamEntry> = {}): StreamEntry {
+  const tag = { node: "other", n: position, attempt: position };
+  return { epoch: EPOCH, position, ...tag, interval: undefined, content, ...more };
+}
+
+const birth = (epoch = EPOCH): StreamEntry => ({
+  ...entry(0, { kind: "birth" }),
+  epoch,
+  n: 0,
+  attempt: 0,
+});
+
+/** What was written for an earlier life, and stands where a later one should begin. */
+const late = (epoch: number): StreamEntry => ({ ...birth(epoch), n: 4, attempt: 5 });
+
+/** A replica that a test drives by hand. */
+class Driven {
+  readonly replica: Replica;
+  now = 0;
+  /** What it had done since this was emptied. */
+  effects: Effect[] = [];
+  constructor({ wallClock = () => 0 as number } = {}) {
+    this.replica = new Replica({
+      node: "me",
+      hold: 1_000,
+      interval: 5_000,
+      random: () => 0,
+      wallClock,
+      server: "Redis",
+    });
+  }
+
+  happen(event: Event): this {
+    this.effects.push(...this.replica.step(event, this.now));
+    return this;
+  }
+
+  /** Time passes, with a tick every 100 ms. */
+  wait(milliseconds: number): this {
+    const end = this.now + milliseconds;
+    while (this.now < end) {
+      this.now = Math.min(end, this.now + 100);
+      this.happen({ type: "tick" });
+    }
+    return this;
+  }
+
+  push(push: Push | string | (() => string)): this {
+    const given = typeof push === "object" ? push : { html: push };
+    const html = "html" in given && typeof given.html === "function" ? given.html() : undefined;
+    return this.happen({ type: "push", push: given, html });
+  }
+
+  connect(): this {
+    return this.happen({ type: "tick" }).happen({ type: "connected" });
+  }
+
+  look(newest: StreamEntry | undefined, first: StreamEntry | undefined = newest): this {
+    return this.happen({ type: "reply", reply: { kind: "look", newest, first } });
+  }
+
+  load(...entries: StreamEntry[]): this {
+    return this.happen({ type: "reply", reply: { kind: "load", entries } });
+  }
+
+  read(...entries: StreamEntry[]): this {
+    return this.happen({ type: "reply", reply: { kind: "read", entries } });
+  }
+
+  /** It follows a stream of these entries, and has said what it says at first. */
+  follow(...entries: StreamEntry[]): this {
+    const all = [birth(), ...entries];
+    this.connect().look(all.at(-1)).load(...all);
+    return this.answer("added").clear();
+  }
+
+  lost(): this {
+    return this.happen({ type: "lost", reason: "cut" });
+  }
+
+  clear(): this {
+    this.effects = [];
+    return this;
+  }
+
+  of<T extends Effect["type"]>(type: T): (Effect & { type: T })[] {
+    return this.effects.filter((effect): effect is Effect & { type: T } => effect.type === type);
+  }
+
+  sent<K extends Command["kind"]>(kind: K): (Command & { kind: K })[] {
+    return this.of("send").map(({ command }) => command)
+      .filter((command): command is Command & { kind: K } => command.kind === kind);
+  }
+
+  /** What it has written, as others read it. */
+  get written(): StreamEntry[] {
+    return this.sent("add").map(({ fields }) => entryOf(`${EPOCH}-1`, fields)!);
+  }
+
+  /** The markup that it has written, and the number of each. */
+  get markup(): [html: string, n: number][] {
+    return this.written.flatMap(({ content, n }): [string, number][] =>
+      content.kind === "streams" ? [[content.html, n]] : []
+    );
+  }
+
+  /** The markup that pages of this node were sent. */
+  get delivered(): string[] {
+    return this.of("append").filter(({ deliver }) => deliver).map(({ html }) => html);
+  }
+
+  answer(result: "added" | "gone" | "behind" | "refused", ids?: number[]): this {
+    for (const id of ids ?? this.sent("add").map(({ id }) => id)) {
+      const reply = result === "refused"
+        ? { kind: "add" as const, id, result, reason: "OOM" }
+        : { kind: "add" as const, id, result };
+      this.happen({ type: "reply", reply });
+    }
+    return this;
+  }
+}
+
+// ---- Joining
+
+Deno.test("Replica begins a life of the stream where there is none, and loads it", () => {
+  const it = new Driven({ wallClock: () => 5 }).connect().look(undefined);
+  const [{ seen, epoch }] = it.sent("birth") as [Command & { kind: "birth" }];
+  assert.deepEqual([seen, epoch], [undefined, 5 * 1024]);
+  it.happen({ type: "reply", reply: { kind: "birth", epoch } }).load(birth(epoch));
+  assert.equal(it.replica.state, "following");
+  assert.deepEqual(it.sent("read").at(-1)?.after, { epoch, position: 0 });
+});
+
+Deno.test("Replica names a life higher than the one it has seen, though its clock is behind", () => {
+  const it = new Driven().follow(entry(1, streams(box(1)))).lost().wait(100)
+    .happen({ type: "connected" }).look(undefined);
+  assert.equal(it.sent("birth")[0]?.epoch, EPOCH + 1);
+});
+
+Deno.test("Replica loads the life of another node that was faster", () => {
+  const it = new Driven({ wallClock: () => 1 }).connect().look(undefined);
+  it.happen({ type: "reply", reply: { kind: "birth", epoch: EPOCH } }).load(birth());
+  assert.equal(it.of("reset")[0]?.epoch, `r${EPOCH.toString(36)}`);
+});
+
+Deno.test("Replica takes of what it loads the last entries without a hole", () => {
+  const it = new Driven().connect().look(entry(9, streams(box(9))));
+  it.load(birth(1), entry(5, streams(box(5))), ...[8, 9].map((n) => entry(n, streams(box(n)))));
+  assert.deepEqual(it.of("append").map(({ position }) => position), [8, 9]);
+  assert.deepEqual(it.of("reset").map(({ position }) => position), [7]);
+});
+
+Deno.test("Replica goes on where it was when the newest entry of its copy is there", () => {
+  const it = new Driven().follow(entry(1, streams(box(1)))).lost().wait(100)
+    .happen({ type: "connected" });
+  assert.deepEqual(it.sent("look")[0]?.at, { epoch: EPOCH, position: 1 });
+  it.look(entry(3, streams(box(3))), entry(1, streams(box(1))));
+  assert.deepEqual(it.sent("read")[0]?.after, { epoch: EPOCH, position: 1 });
+  assert.deepEqual([it.of("reset").length, it.of("restart").length], [0, 0]);
+});
+
+for (
+  const [what, newest, first] of [
+    ["is shorter", entry(1, streams(box(1))), undefined],
+    [
+      "was overtaken by others",
+      entry(5, streams(box(5))),
+      entry(2, streams(box(2)), { node: "x" }),
+    ],
+    [
+      "has the same push by another attempt",
+      entry(5, streams(box(5))),
+      entry(2, streams(box(2)), { attempt: 99 }),
+    ],
+    ["is an earlier life", { ...birth(EPOCH - 1) }, undefined],
+  ] as const
+) {
+  Deno.test(`Replica begins a new life where the stream ${what}`, () => {
+    const it = new Driven().follow(...[1, 2].map((n) => entry(n, streams(box(n))))).lost().wait(
+      100,
+    );
+    it.happen({ type: "connected" }).look(newest, first);
+    const [birth] = it.sent("birth");
+    assert.deepEqual([birth?.seen, birth?.epoch], [newest.epoch, EPOCH + 1]);
+  });
+}
+
+Deno.test("Replica loads what is left where its place was trimmed", () => {
+  const it = new Driven().follow(entry(1, streams(box(1)))).lost().wait(100)
+    .happen({ type: "connected" }).look(entry(9, streams(box(9))), entry(5, streams(box(5))));
+  assert.deepEqual([it.sent("load").length, it.sent("birth").length], [1, 0]);
+});
+
+Deno.test("Replica loads what is left where it reads past a hole, whatever it has asked before", () => {
+  const it = new Driven().follow().wait(2_100);
+  assert.equal(it.sent("look").length, 1);
+  it.read(entry(3, streams(box(3)))).look(entry(3, streams(box(3))), birth());
+  assert.deepEqual([it.sent("load").length, it.sent("birth").length], [1, 0]);
+  it.load(entry(2, streams(box(2))), entry(3, streams(box(3))));
+  assert.deepEqual(it.of("append").map(({ position }) => position), [2, 3]);
+});
+
+Deno.test("Replica adopts a newer life, and sends there what has not come back", () => {
+  const it = new Driven().follow().push(box(1));
+  assert.deepEqual(it.markup, [[box(1), 1]]);
+  it.clear().read(birth(EPOCH + 1));
+  assert.deepEqual([it.of("reset").length, it.of("restart").length], [1, 1]);
+  assert.deepEqual(it.markup, [[box(1), 1]]);
+  assert.equal(it.sent("add")[0]?.epoch, EPOCH + 1);
+});
+
+Deno.test("Replica begins a new life where an entry of an old one stands at the place of a birth", () => {
+  const it = new Driven().follow().read(late(8_000));
+  assert.equal(it.sent("birth")[0]?.seen, 8_000);
+  const other = new Driven().connect().look(entry(1, streams(box(1))));
+  other.load(late(EPOCH), entry(1, streams(box(1))));
+  assert.equal(other.sent("birth")[0]?.seen, EPOCH);
+});
+
+Deno.test("Replica looks every two seconds whether the stream is still the one it follows", () => {
+  const it = new Driven().follow(entry(1, streams(box(1)))).wait(900).read().wait(900).read();
+  assert.equal(it.sent("look").length, 0);
+  it.wait(300).look(entry(2, streams(box(2))), entry(1, streams(box(1))));
+  assert.equal(it.of("disconnect").length, 0);
+  it.read().wait(900).read().wait(900).read().wait(300).look(birth(EPOCH + 1), undefined);
+  assert.equal(it.of("disconnect").length, 0, "a newer life is read");
+  it.wait(900).read().wait(900).read().wait(300).look(birth(EPOCH - 1), undefined);
+  assert.equal(it.of("disconnect").length, 1, "a life with a lower epoch would not be");
+});
+
+Deno.test("Replica sends the bans away that it has not heard, and no others", () => {
+  const ban = (n: number, epoch = EPOCH) => ({
+    ...entry(n, { kind: "disconnect", name: `@${n}` }),
+    epoch,
+  });
+  const it = new Driven().follow(ban(1));
+  it.lost().wait(100).happen({ type: "connected" }).look(birth(EPOCH + 1), undefined);
+  it.load(ban(1), ban(2), birth(EPOCH + 1), ban(3, EPOCH + 1));
+  assert.deepEqual(it.of("send away").map(({ name }) => name), ["@2", "@3"]);
+});
+
+// ---- Sending
+
+Deno.test("Replica sends nothing before it has caught up", () => {
+  const it = new Driven().follow().lost().push(box(1)).wait(100).happen({ type: "connected" });
+  it.look(entry(2, streams(box(9))), birth()).wait(100);
+  assert.deepEqual(it.markup, []);
+  it.read(entry(1, streams(box(8)))).wait(100);
+  assert.deepEqual(it.markup, []);
+  it.read(entry(2, streams(box(9))));
+  assert.deepEqual(it.markup, [[box(1), 1]]);
+});
+
+Deno.test("Replica does not send again what has come through", () => {
+  const it = new Driven().follow().push(box(1)).push(box(2)).lost().wait(100).clear()
+    .happen({ type: "connected" }).look(entry(1, streams(box(1)), { node: "me", n: 1 }), birth());
+  it.read(entry(1, streams(box(1)), { node: "me", n: 1 }));
+  assert.deepEqual(it.markup, [[box(2), 2]]);
+  assert.deepEqual([it.replica.settled, it.replica.pushed], [1, 2]);
+});
+
+Deno.test("Replica delivers 1 2 3 1 2 3 4 as 1 2 3 4", () => {
+  const it = new Driven().follow();
+  const numbers = [1, 2, 3, 1, 2, 3, 4];
+  it.read(...numbers.map((n, index) => entry(index + 1, streams(box(n)), { n, attempt: index })));
+  assert.deepEqual(it.delivered, [1, 2, 3, 4].map((n) => box(n)));
+  assert.deepEqual(it.of("skip").map(({ position }) => position), [4, 5, 6]);
+});
+
+Deno.test("Replica looks for the stream when a push finds none", () => {
+  const it = new Driven().follow().push(box(1)).answer("gone");
+  assert.equal(it.of("disconnect").length, 1);
+  it.wait(100).happen({ type: "connected" }).look(undefined);
+  assert.equal(it.sent("birth").length, 1);
+});
+
+Deno.test("Replica ignores that a push of an old life has found no stream", () => {
+  const it = new Driven().follow().push(box(1));
+  const ids = it.sent("add").map(({ id }) => id);
+  it.read(birth(EPOCH + 1)).answer("gone", ids);
+  assert.equal(it.of("disconnect").length, 0);
+});
+
+Deno.test("Replica sends what was refused again, in order, until it is away", () => {
+  const it = new Driven().follow().push(box(1)).push(box(2)).answer("refused").clear();
+  it.push(box(3)).wait(100);
+  assert.deepEqual(it.markup, [], "not at once");
+  it.read().wait(200);
+  assert.deepEqual(it.markup, [[box(1), 1], [box(2), 2], [box(3), 3]]);
+  it.answer("added").read().wait(700).read(
+    ...[1, 2, 3].map((n) => entry(n, streams(box(n)), { node: "me", n })),
+  );
+  assert.equal(it.replica.state, "following");
+  assert.deepEqual(it.delivered, [1, 2, 3].map((n) => box(n)));
+});
+
+Deno.test("Replica goes on alone where writing is refused for longer than it holds", () => {
+  const it = new Driven().follow().push(box(1));
+  for (let n = 0; n < 6; n++) it.answer("refused").clear().read().wait(300);
+  assert.match(it.replica.away ?? "", /refuses what is written \(OOM\)/);
+  assert.equal(it.replica.settled, 1);
+});
+
+Deno.test("Replica goes on alone where a push comes back before an earlier one", () => {
+  const it = new Driven().follow().push(box(1)).push(box(2));
+  it.read(entry(1, streams(box(2)), { node: "me", n: 2 }));
+  assert.deepEqual(it.delivered, [box(2), box(1)]);
+  assert.deepEqual([it.of("fork").length, it.of("disconnect").length], [1, 1]);
+  it.wait(1_100).happen({ type: "connected" }).look(entry(1, streams(box(2))));
+  assert.equal(it.sent("birth").length, 1);
+});
+
+// ---- Contested pushes
+
+function contested(): { it: Driven; value: { n: number } } {
+  const value = { n: 1 };
+  const it = new Driven().follow().push(() => box(value.n)).clear();
+  return { it, value };
+}
+
+const own = (n: number, html: string, position = n) =>
+  entry(position, streams(html), { node: "me", n });
+
+Deno.test("Replica pushes a function again where another node has pushed for its element", () => {
+  const { it, value } = contested();
+  value.n = 2;
+  it.read(entry(1, streams(box(7))), own(1, box(1), 2));
+  assert.deepEqual(it.markup, [[box(2), 2]]);
+  it.clear().read(own(2, box(2), 3));
+  assert.deepEqual(it.markup, []);
+});
+
+Deno.test("Replica pushes nothing again where the markup is the same", () => {
+  const { it } = contested();
+  it.read(entry(1, streams(box(7))), own(1, box(1), 2));
+  assert.deepEqual(it.markup, []);
+});
+
+Deno.test("Replica pushes nothing again for another element, another audience or after its return", () => {
+  for (
+    const foreign of [
+      streams(box(7, "other")),
+      { ...streams(box(7)), to: ["@ann"] } as Content,
+    ]
+  ) {
+    const value = { n: 1 };
+    const it = new Driven().follow().push({ html: () => box(value.n), to: ["@bob"] }).clear();
+    value.n = 2;
+    it.read(entry(1, foreign), own(1, box(1), 2), entry(3, streams(box(9))));
+    const isMet = foreign.kind === "streams" && foreign.to === undefined;
+    assert.deepEqual(it.markup, [], JSON.stringify({ foreign, isMet }));
+  }
+});
+
+Deno.test("Replica pushes nothing again where a later push of a function covers it", () => {
+  const { it, value } = contested();
+  value.n = 2;
+  it.read(entry(1, streams(box(7)))).push(() => box(value.n)).clear();
+  it.read(own(1, box(1), 2), own(2, box(2), 3));
+  assert.deepEqual(it.markup, []);
+});
+
+Deno.test("Replica tells of a function that throws when it is called again", () => {
+  let isBroken = false;
+  const it = new Driven().follow().push(() => {
+    if (isBroken) throw new Error("broken");
+    return box(1);
+  });
+  isBroken = true;
+  it.read(entry(1, streams(box(7))), own(1, box(1), 2));
+  assert.equal((it.of("failed")[0]?.error as Error).message, "broken");
+});
+
+// ---- Away
+
+Deno.test("Replica holds what is pushed for a second, and delivers it alone then", () => {
+  const it = new Driven().follow().lost().push(box(1)).wait(900);
+  assert.deepEqual(it.delivered, []);
+  assert.equal(it.replica.state, "following");
+  it.wait(300);
+  assert.deepEqual(it.delivered, [box(1)]);
+  assert.deepEqual([it.of("fork").length, it.replica.state], [1, "away"]);
+  it.push(box(2));
+  assert.deepEqual(it.delivered, [box(1), box(2)], "at once");
+  assert.deepEqual([it.of("fork").length, it.replica.settled], [1, 2]);
+});
+
+Deno.test("Replica waits on its way back, however long it was away, and sends what waited", () => {
+  const it = new Driven().follow().lost().push(box(1)).wait(3_000).happen({ type: "connected" });
+  it.clear().push(box(2)).wait(300).push(box(3));
+  assert.deepEqual([it.delivered, it.of("disconnect").length], [[], 0]);
+  it.look(birth()).wait(300).happen({ type: "reply", reply: { kind: "birth", epoch: EPOCH + 1 } });
+  it.push(box(4)).load(birth(EPOCH + 1));
+  assert.deepEqual(it.delivered, []);
+  assert.deepEqual(it.markup, [[box(2), 2], [box(3), 3], [box(4), 4]], "and not what was alone");
+});
+
+Deno.test("Replica that has pushed nothing while the server was away goes on where it was", () => {
+  const it = new Driven().follow().lost().wait(5_000);
+  assert.deepEqual([it.replica.state, it.of("fork").length], ["away", 0]);
+  it.happen({ type: "connected" }).look(birth());
+  assert.equal(it.replica.state, "following");
+  assert.deepEqual([it.sent("birth").length, it.of("restart").length], [0, 0]);
+});
+
+Deno.test("Replica is patient with a server that takes 400 ms each way", () => {
+  const it = new Driven().follow();
+  for (let n = 1; n <= 8; n++) {
+    it.push(box(n)).wait(800).answer("added").clear().read(own(n, box(n)));
+  }
+  assert.equal(it.replica.state, "following");
+});
+
+Deno.test("Replica goes on alone where a server answers, and what was pushed does not come back", () => {
+  const it = new Driven().follow().push(box(1));
+  for (let n = 0; n < 9; n++) it.answer("added").wait(500).read();
+  assert.equal(it.replica.state, "following");
+  for (let n = 0; n < 2; n++) it.answer("added").wait(500).read();
+  assert.equal(it.replica.away, "it is too slow");
+  it.clear().wait(500);
+  assert.equal(it.of("connect").length, 0, "it would be as slow again");
+});
+
+Deno.test("Replica gives connections up to which nothing is answered", () => {
+  const it = new Driven().follow().wait(1_900);
+  assert.equal(it.of("disconnect").length, 0);
+  it.wait(300);
+  assert.equal(it.of("disconnect").length, 1);
+  const other = new Driven().follow().push(box(1));
+  for (let n = 0; n < 3; n++) other.wait(900).read();
+  assert.equal(other.of("disconnect").length, 1, "the other one alone is answered");
+});
+
+Deno.test("Replica does not take its own stop for one of the server", () => {
+  const it = new Driven().follow().push(box(1)).clear();
+  it.now += 60_000;
+  it.happen({ type: "tick" });
+  assert.deepEqual([it.replica.state, it.of("disconnect").length], ["following", 0]);
+});
+
+Deno.test("Replica tells once that the server is away, and once that it is back", () => {
+  const it = new Driven().follow().lost().wait(2_000).push(box(1)).wait(2_000).lost().wait(500)
+    .happen({ type: "connected" }).wait(200).lost().wait(500).happen({ type: "connected" })
+    .look(birth()).happen({ type: "reply", reply: { kind: "birth", epoch: EPOCH + 1 } })
+    .load(birth(EPOCH + 1)).wait(500).read();
+  assert.deepEqual(it.of("notice").map(({ message }) => message), [
+    "Redis is away: cut. Pages follow this node alone until it is back",
+    "Redis is back",
+  ]);
+});
+
+Deno.test("Replica that starts without a server is known to be away after a second", () => {
+  const it = new Driven().happen({ type: "tick" }).lost().wait(500);
+  assert.equal(it.replica.state, "starting");
+  it.push(box(1)).wait(700);
+  assert.deepEqual([it.replica.state, it.delivered, it.of("fork").length], ["away", [box(1)], 0]);
+});
+
+Deno.test("Replica tries to connect four times a second", () => {
+  const it = new Driven().follow();
+  for (let n = 0; n < 50; n++) {
+    const before = it.of("connect").length;
+    it.lost().wait(100);
+    while (it.of("connect").length === before) it.wait(100);
+  }
+  assert(it.now > 10_000, `50 tries in ${it.now} ms`);
+});
+
+Deno.test("Replica sends a reader away at once while the server is away, and tells the others later", () => {
+  const it = new Driven().follow().lost().wait(2_000).push({ disconnect: "@ann" });
+  assert.deepEqual(it.of("send away").map(({ name }) => name), ["@ann"]);
+  it.clear().happen({ type: "connected" }).look(birth())
+    .happen({ type: "reply", reply: { kind: "birth", epoch: EPOCH + 1 } }).load(birth(EPOCH + 1));
+  const ban = it.written.find(({ content }) => content.kind === "disconnect");
+  assert.deepEqual(ban?.content, { kind: "disconnect", name: "@ann" });
+  it.read({ ...entry(1, ban!.content, { node: "me", n: ban!.n }), epoch: EPOCH + 1 });
+  assert.deepEqual(it.of("send away"), [], "not once more, where the reader may be welcome again");
+});
+
+// ---- What nodes say
+
+const say = (position: number, more: Partial<StreamEntry> = {}, asks = false) =>
+  entry(position, { kind: "say", text: "{}", asks }, { interval: 1_000, ...more });
+
+Deno.test("Replica asks the others when it has loaded, and once more where the question was lost", () => {
+  const questions = (it: Driven) =>
+    it.written.filter(({ content }) => content.kind === "say" && content.asks).length;
+  const it = new Driven().connect().look(birth()).load(birth());
+  assert.deepEqual([questions(it), it.of("say all").length], [1, 1]);
+  it.clear().wait(300).lost().wait(100).happen({ type: "connected" }).look(birth());
+  assert.equal(questions(it), 1);
+  it.clear().read(say(1, { node: "me", n: 0 }, true)).lost().wait(100)
+    .happen({ type: "connected" }).look(say(1, { node: "me", n: 0 }, true));
+  assert.equal(questions(it), 0);
+});
+
+Deno.test("Replica says all when it is asked, and when it was taken for gone", () => {
+  const it = new Driven().follow().read(say(1, {}, true));
+  assert.equal(it.of("say all").length, 1);
+  it.read(entry(2, { kind: "left", node: "me" }));
+  assert.equal(it.of("say all").length, 2);
+});
+
+Deno.test("Replica says that it is there after four fifths of its interval", () => {
+  const beats = (it: Driven) => it.written.filter(({ content }) => content.kind === "beat").length;
+  const it = new Driven().follow();
+  for (let n = 0; n < 39; n++) it.wait(100).read();
+  assert.equal(beats(it), 0);
+  for (let n = 0; n < 3; n++) it.wait(100).read();
+  assert.equal(beats(it), 1);
+});
+
+Deno.test("Replica tells once that another node is gone", () => {
+  const it = new Driven().follow().read(say(1));
+  for (let n = 0; n < 25; n++) it.wait(100).read();
+  const gone = it.written.filter(({ content }) => content.kind === "left");
+  assert.deepEqual(gone.map(({ content }) => content), [{ kind: "left", node: "other" }]);
+  it.read(entry(2, { kind: "left", node: "other" }, { node: "me", n: 0 }));
+  assert.deepEqual(it.of("left"), [{ type: "left", node: "other", isOwn: true }]);
+});
+
+Deno.test("Replica takes nobody for gone while the server says nothing", () => {
+  const it = new Driven().follow().read(say(1)).wait(1_900);
+  for (let n = 0; n < 9; n++) it.read().wait(100);
+  assert(!it.written.some(({ content }) => content.kind === "left"));
+});
+
+Deno.test("Replica that leaves says so, and nothing of itself after that", () => {
+  const it = new Driven().follow().push({ leave: true });
+  assert.deepEqual(it.written.map(({ content }) => content), [{ kind: "left", node: "me" }]);
+  it.clear().read(say(1, {}, true));
+  for (let n = 0; n < 90; n++) it.wait(100).read();
+  assert.deepEqual([it.of("say all"), it.written.filter(({ node }) => node === "me")], [[], [
+    ...it.written.filter(({ content }) => content.kind === "left"),
+  ]]);
+});
+
+Deno.test("Replica has its own node hear what it says while the server is away, and says all later", () => {
+  const it = new Driven().follow().lost().wait(2_000).push({ say: "{}" });
+  assert.deepEqual([it.of("hear").length, it.replica.settled, it.of("fork").length], [1, 1, 0]);
+  it.clear().happen({ type: "connected" }).look(birth());
+  assert.equal(it.of("say all").length, 1);
+});
