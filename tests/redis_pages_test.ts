@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { pause, until } from "./kit.ts";
-import { NodePage, startNodes, type TestNodes, type TestPageOptions } from "./nodes.ts";
+import {
+  NodePage,
+  startNodes,
+  type TestNode,
+  type TestNodes,
+  type TestPageOptions,
+} from "./nodes.ts";
 import { startRedis, WITH_REDIS } from "./redis_server.ts";
 
 const PAGES = 60;
@@ -79,3 +85,40 @@ Deno.test(
     assert(wrong > PAGES / 4, `${wrong} of ${PAGES} pages lack something`);
   },
 );
+
+for (const isFunction of [true, false]) {
+  const ends = isFunction ? "ends as the data is" : "ends older than the data, as it would show";
+  Deno.test(
+    `What two nodes change at once and push as ${
+      isFunction ? "a function" : "markup"
+    } ${ends}, where the first is slow`,
+    WITH_REDIS,
+    async () => {
+      await using redis = await startRedis();
+      await using nodes = await startNodes(redis.port, { count: 2 });
+      const [slow, fast] = nodes.all as [TestNode, TestNode];
+      const pages = nodes.all.map((node) => new NodePage(node, nodes.database));
+      await Promise.all(pages.map((page) => page.open()));
+      slow.proxy.delayUp = 20;
+      let stale = 0;
+      try {
+        for (let burst = 0; burst < 20; burst++) {
+          nodes.push(slow, { box: "box", isFunction });
+          nodes.push(fast, { box: "box", isFunction });
+          // What is pushed once more is pushed when the first has come back.
+          for (let i = 0; i < 2; i++) {
+            await Promise.all(nodes.all.map(({ turbo }) => turbo.flush()));
+          }
+          nodes.push(fast); // when that has come, all has
+          const last = nodes.database.items.at(-1)!;
+          await until(() => pages.every(({ items }) => items.includes(last)), "all have all");
+          if (pages.some((page) => page.problems().length > 0)) stale++;
+          assert.equal(pages[0]!.boxes.get("box"), pages[1]!.boxes.get("box"), "all agree");
+        }
+      } finally {
+        await Promise.all(pages.map((page) => page.close()));
+      }
+      assert.equal(stale, isFunction ? 0 : 20);
+    },
+  );
+}
