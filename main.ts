@@ -8,7 +8,9 @@ import { getConnInfo } from "hono/deno";
 import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
 import config from "./deno.json" with { type: "json" };
 import licenses from "./deploy/licenses.txt" with { type: "text" };
-import { type LoadReport, LoadSampler } from "./loadavg.ts";
+import { LoadSampler } from "./loadavg.ts";
+import { Fleet } from "./fleet/fleet.ts";
+import { MAX_NAME } from "./fleet/rows.ts";
 import { reasonOf, serve, type ServeOptions } from "./server/serve.ts";
 import {
   type Asked,
@@ -19,23 +21,28 @@ import {
   origins,
   parseSettings as parseSettingsOf,
   path,
+  redisUrl,
   seconds,
   type SettingsOf,
   settingsOrExit,
+  shortName,
 } from "./server/settings.ts";
 import { LOAD_ID, loadBox, mainPage, notFoundPage, type PageContext } from "./templates.ts";
 import { secondPage, STYLES } from "./templates.ts";
 import {
   asset,
   CURSOR_HEADER,
+  type Engine,
   hasValidHost,
   isAllowedHost,
   type Markup,
   memory,
   replace,
+  type SharedChange,
   Turbo,
   type TurboOptions,
 } from "./turbo/mod.ts";
+import { redis } from "./turbo/redis.ts";
 
 /** What can be set from outside, on the command line or in the environment. */
 export const OPTIONS = {
@@ -116,6 +123,32 @@ export const OPTIONS = {
     help: "File by which open pages go on over a restart: written at a clean stop, taken up and " +
       "removed by the next start; in state/ or /var/lib/turbo-deno, where it is allowed",
   },
+  redis: {
+    flag: "--redis",
+    placeholder: "URL",
+    variable: "REDIS_URL",
+    parse: redisUrl,
+    default: undefined,
+    help:
+      "Redis or Valkey server, redis:// or rediss://, over which all processes that are given it " +
+      "are one app; a password is better given in the environment",
+  },
+  redisKey: {
+    flag: "--redis-key",
+    placeholder: "KEY",
+    variable: "REDIS_KEY",
+    parse: shortName(200),
+    default: "turbo",
+    help: "Key there, the same for all processes of one app",
+  },
+  node: {
+    flag: "--node",
+    placeholder: "NAME",
+    variable: "NODE_NAME",
+    parse: shortName(MAX_NAME),
+    default: undefined,
+    help: "What this machine is called in the pages; without it, by its host name",
+  },
 } satisfies Options;
 
 const PROGRAM = {
@@ -131,6 +164,9 @@ export type Settings = SettingsOf<typeof OPTIONS>;
 /** The share of all places above which connections that do not end are for a new process to shed. */
 const MAX_ZOMBIES = 0.5;
 
+/** What a machine is called that may not read its name. */
+const UNNAMED = "unnamed";
+
 /** What {@linkcode createApp} takes; everything has a default. */
 export interface AppOptions {
   /** Seconds between two readings. Default 5. */
@@ -139,6 +175,10 @@ export interface AppOptions {
   sampler?: Pick<LoadSampler, "report">;
   /** The file by which open pages go on over a restart; see `memory()`. Default none. */
   state?: string | undefined;
+  /** Gives the pushes of many processes one order; then `state` is not used. Default: there is one. */
+  engine?: Engine | undefined;
+  /** What this machine is called among those of an engine. Default: its host name. */
+  node?: string | undefined;
   /** Options of the stream. */
   turbo?: TurboOptions;
 }
@@ -149,6 +189,13 @@ export interface App {
   readonly hono: Hono<{ Variables: SecureHeadersVariables }>;
   /** The open pages. */
   readonly turbo: Turbo;
+  /**
+   * Joins the other processes, where there is an engine: resolves when that is reached, or known to be
+   * away for now.
+   *
+   * @throws {Error} that says why it will never work
+   */
+  join(): Promise<void>;
   /** Closes the stream and ends the timer, in `deadline` milliseconds at most. */
   close(deadline: number): Promise<void>;
 }
@@ -156,23 +203,36 @@ export interface App {
 type AppContext = Context<{ Variables: SecureHeadersVariables }>;
 
 /**
- * Wires the app together. Starts nothing: the timer runs while a page is open.
+ * Wires the app together. Starts nothing: the timer runs while a page is open or, with an engine, from
+ * `join()` on, because the others show what this process reads.
  *
  * @throws {Error} where the state can be neither taken up nor left
  */
 export function createApp(options: AppOptions = {}): App {
   const { interval = 5, sampler = new LoadSampler(), state } = options;
-  const engine = memory(state === undefined ? {} : { file: state });
-  const turbo = new Turbo({ engine, ...options.turbo, onChange: startOrStopTimer });
+  const { engine = memory(state === undefined ? {} : { file: state }) } = options;
+  let fleet: Fleet | undefined;
+  const onShared = (change: SharedChange) => fleet?.changed(change);
+  const turbo = new Turbo({ engine, ...options.turbo, onChange: startOrStopTimer, onShared });
+  if (options.engine) {
+    fleet = new Fleet(turbo, {
+      name: options.node ?? hostName(),
+      interval: interval * 1000,
+      target: LOAD_ID,
+      box: loadBox,
+    });
+  }
   const { maxConnections = 10_000, allowedHosts = [] } = options.turbo ?? {};
   const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
   const stylesheet = asset("/assets/app.css", STYLES, "text/css");
   const hono = new Hono<{ Variables: SecureHeadersVariables }>();
   let timer: ReturnType<typeof setInterval> | undefined;
+  let hasJoined = false;
+  let isReading = false;
   let draining = false;
 
   function startOrStopTimer(): void {
-    if (turbo.canPush()) {
+    if (hasJoined || turbo.canPush()) {
       timer ??= setInterval(() => tick().catch(reportTick), interval * 1000);
     } else {
       clearInterval(timer);
@@ -184,17 +244,31 @@ export function createApp(options: AppOptions = {}): App {
     console.error("Cannot push the load averages:", reasonOf(error));
   }
 
+  // One at a time: those that come while a reading is slow would each push what it has read.
   async function tick(): Promise<void> {
-    const load = await sampler.report();
-    if (turbo.canPush()) turbo.push(replace(LOAD_ID, loadBox(load)));
+    if (isReading) return;
+    isReading = true;
+    try {
+      const load = await sampler.report();
+      if (fleet) fleet.share(load);
+      else if (turbo.canPush()) turbo.push(replace(LOAD_ID, loadBox(load)));
+    } finally {
+      isReading = false;
+    }
+  }
+
+  async function firstShare(fleet: Fleet): Promise<void> {
+    const load = await sampler.report(interval * 1000);
+    if (!fleet.hasShared) fleet.share(load); // else somebody has been faster meanwhile
   }
 
   async function render(
     c: AppContext,
     page: (context: PageContext) => Markup,
   ): Promise<Response> {
+    if (fleet && !fleet.hasShared) await firstShare(fleet);
     const cursor = turbo.cursor; // before the sample is read, or a push in between would be missed
-    const load: LoadReport = await sampler.report(interval * 1000);
+    const load = fleet?.report ?? await sampler.report(interval * 1000);
     const response = await c.html(page({
       head: turbo.head({ cursor }),
       stylesheet: stylesheet.path,
@@ -244,8 +318,15 @@ export function createApp(options: AppOptions = {}): App {
   hono.get("/readyz", (c) => {
     const { size: connections, zombies } = turbo;
     const isFull = zombies > MAX_ZOMBIES * maxConnections;
-    const status = draining ? "draining" : isFull ? "overloaded" : "ready";
-    return c.json({ status, connections, zombies }, status === "ready" ? 200 : 503);
+    if (draining || isFull) {
+      const status = draining ? "draining" : "overloaded";
+      return c.json({ status, connections, zombies }, 503);
+    }
+    const { away } = turbo; // its pages are served and pushed to all the same
+    if (away !== undefined) {
+      return c.json({ status: "degraded", connections, zombies, engine: away });
+    }
+    return c.json({ status: "ready", connections, zombies });
   });
   // Not of those above: whoever watches over a process may ask by its address.
   hono.use(async (c, next) => {
@@ -275,9 +356,18 @@ export function createApp(options: AppOptions = {}): App {
   return {
     hono,
     turbo,
+    async join() {
+      await turbo.ready;
+      if (!fleet || draining) return;
+      hasJoined = true;
+      startOrStopTimer();
+      await tick().catch(reportTick);
+    },
     async close(deadline) {
       draining = true;
-      await turbo.close({ code: 1012, window: deadline / 2, deadline });
+      hasJoined = false;
+      const close = () => turbo.close({ code: 1012, window: deadline / 2, deadline });
+      await (fleet ? fleet.leave(close) : close());
       clearInterval(timer);
     },
   };
@@ -293,9 +383,19 @@ export function parseSettings(
 
 async function main(): Promise<void> {
   const settings = settingsOrExit(OPTIONS, PROGRAM);
-  const { interval, state, maxConnections, allowOrigin, allowHost } = settings;
-  const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost };
-  const app = await orExit(2, () => createApp({ interval, state, turbo }));
+  const { interval, state, maxConnections, allowOrigin, allowHost, node } = settings;
+  const early: string[] = [];
+  let notice: (message: string) => void = (message) => early.push(message);
+  const onNotice = (message: string) => notice(message);
+  const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost, onNotice };
+  const app = await orExit(2, () => {
+    const engine = engineOf(settings);
+    return createApp({ interval, state, node, engine, turbo });
+  });
+  // What an engine says on the way to a failure is said by that, in one line.
+  await orExit(1, () => app.join());
+  notice = (message) => console.warn(message);
+  early.forEach((message) => notice(message));
   const { port, hostname, maxMemory } = settings;
   const options: ServeOptions = {
     port,
@@ -312,9 +412,35 @@ async function main(): Promise<void> {
   Deno.exit(await server.finished);
 }
 
-async function orExit<T>(code: number, act: () => T, undo?: () => Promise<void>): Promise<T> {
+/** How often a process says at least that it is there, in milliseconds: with each reading, or so. */
+const SILENCE = { least: 100, most: 5_000 };
+
+function engineOf({ redis: url, redisKey: key, interval, state }: Settings): Engine | undefined {
+  if (url === undefined) return undefined;
+  if (state !== undefined) {
+    console.warn("--state is not used with --redis: open pages go on by the log that is there");
+  }
+  const silence = Math.max(SILENCE.least, Math.min(SILENCE.most, interval * 1000));
+  return redis({ url, key, interval: silence });
+}
+
+/** What this machine is called; where that may not be known (`--allow-sys=hostname`), just that. */
+function hostName(): string {
   try {
-    return act();
+    return Deno.hostname().slice(0, MAX_NAME) || UNNAMED;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return UNNAMED;
+    throw error;
+  }
+}
+
+async function orExit<T>(
+  code: number,
+  act: () => T | Promise<T>,
+  undo?: () => Promise<void>,
+): Promise<T> {
+  try {
+    return await act();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     await undo?.();

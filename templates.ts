@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type FleetReport, isLate, type Row } from "./fleet/rows.ts";
 import type { LoadReport, LoadSample } from "./loadavg.ts";
 import { html, type Markup } from "./turbo/mod.ts";
 
@@ -17,8 +18,8 @@ export interface PageContext {
   stylesheet: string;
   /** Nonce for the one style that Turbo inserts, its progress bar. */
   nonce: string;
-  /** What the box shows. */
-  load: LoadReport;
+  /** What the box shows: this machine, or the fleet that it is one of. */
+  load: LoadReport | FleetReport;
 }
 
 /** The first page. */
@@ -27,14 +28,12 @@ export function mainPage(context: PageContext): Markup {
     "Main Page",
     context,
     html`
-      <p>
-        The box shows how busy this machine is. The server reads the load averages, renders the box
-        as HTML and pushes it over one WebSocket into every page that is open. No client code was
-        written for it.
-      </p>
+      ${isFleet(context.load) ? ofFleet() : ofMachine()}
       <p>
         A load average is the number of processes that were running or waiting to run, averaged over
-        the last 1, 5 and 15 minutes. ${cpus()} Where the first number stays above that, work is
+        the last 1, 5 and 15 minutes. ${cpus(
+          context.load,
+        )} Where the first number stays above that, work is
         queueing up; where it is below the other two, the rush is over.
       </p>
       <p>
@@ -76,8 +75,16 @@ export function notFoundPage(context: PageContext): Markup {
   );
 }
 
-/** The box: in every page, and pushed whenever the numbers are read. */
-export function loadBox({ latest, history, failure, age }: LoadReport): Markup {
+/** The box, of one machine or of many: in every page, and pushed whenever the numbers are read. */
+export function loadBox(load: LoadReport | FleetReport): Markup {
+  return isFleet(load) ? fleetBox(load) : machineBox(load);
+}
+
+function isFleet(load: LoadReport | FleetReport): load is FleetReport {
+  return "rows" in load;
+}
+
+function machineBox({ latest, history, failure, age }: LoadReport): Markup {
   const cells = latest?.averages ?? [undefined, undefined, undefined];
   return html`
     <div id="${LOAD_ID}" class="load">
@@ -95,6 +102,82 @@ export function loadBox({ latest, history, failure, age }: LoadReport): Markup {
       ${plot(history)}
       <p class="${failure === undefined ? "note" : "note failed"}">${note(latest, failure, age)}</p>
     </div>
+  `;
+}
+
+function fleetBox({ rows, renderer, at, isAlone }: FleetReport): Markup {
+  return html`
+    <div id="${LOAD_ID}" class="load">
+      <table class="fleet">
+        <thead>
+          <tr>
+            <th scope="col">Machine</th>
+            <th scope="col">1 min</th>
+            <th scope="col">5 min</th>
+            <th scope="col">15 min</th>
+            <th scope="col" class="trend">1 min, lately</th>
+            <th scope="col" class="age">Age</th>
+          </tr>
+        </thead>
+        <tbody>${rows.map(fleetRow)}</tbody>
+      </table>
+      <p class="${isAlone ? "note failed" : "note"}">
+        ${isAlone
+          ? `${renderer} hears nothing of the others`
+          : `As ${renderer} sees it`}, at ${time(at)}
+      </p>
+    </div>
+  `;
+}
+
+function fleetRow(row: Row): Markup {
+  const cells = row.averages ?? [undefined, undefined, undefined];
+  const age = row.averages && duration(row.age);
+  return html`
+    <tr class="${isLate(row) ? "late" : ""}">
+      <th scope="row">${row.name} <small>${remark(row)}</small></th>
+      ${cells.map((average) => html`<td>${average?.toFixed(2) ?? "–"}</td>`)}
+      <td class="trend">${trend(row)}</td>
+      <td class="age">${age === undefined ? "–" : isLate(row) ? `${age} old` : age}</td>
+    </tr>
+  `;
+}
+
+function remark({ cpus, simulated, failure }: Row): Markup {
+  const parts = [
+    cpus === undefined ? "" : cpusOf(cpus),
+    simulated ? html`<strong>simulated</strong>` : "",
+    failure === undefined ? "" : html`<span class="failed">${failure}</span>`,
+  ].filter((part) => part !== "");
+  return html`${parts.map((part, index) => html`${index === 0 ? "" : ", "}${part}`)}`;
+}
+
+const TREND = 100;
+
+/** The latest 1-minute loads, from 0 to what keeps all CPUs busy, which is dashed, or to the highest. */
+function trend({ name, history, interval, cpus = 0 }: Row): Markup {
+  const loads = history.filter((load) => load !== null);
+  const top = Math.max(...loads, cpus, 0.01);
+  const y = (load: number) => Math.round(TREND * (1 - load / top));
+  let path = "";
+  for (const [x, load] of history.entries()) {
+    if (load === null) continue; // nothing is drawn between the readings beside it
+    const previous = history[x - 1] ?? null;
+    // The short line is a point for one that has none beside it.
+    path += previous === null ? `M${x} ${y(load)}h.01` : `l1 ${y(load) - y(previous)}`;
+  }
+  const label = loads.length === 0
+    ? `No samples of the 1-minute load of ${name} yet`
+    : `1-minute load of ${name} over the last ${duration((history.length - 1) * interval)}: from ` +
+      `${Math.min(...loads).toFixed(2)} to ${Math.max(...loads).toFixed(2)}` +
+      (cpus === 0 ? "" : `; all CPUs are busy at ${cpus.toFixed(2)}`);
+  const [width, busy] = [Math.max(history.length - 1, 1), y(cpus)];
+  return html`
+    <svg viewBox="0 0 ${width} ${TREND}" role="img" aria-label="${label}"
+      preserveAspectRatio="none">
+      ${cpus === 0 ? "" : html`<path class="busy" d="M0 ${busy}H${width}" />`}
+      <path class="curve" d="${path}" />
+    </svg>
   `;
 }
 
@@ -118,7 +201,7 @@ function layout(title: string, context: PageContext, content: Markup): Markup {
         </header>
         <main>
               <h1>${title}</h1>
-              <aside aria-label="Load of this machine">
+              <aside aria-label="Load averages">
                 ${loadBox(context.load)} ${lineState()}
               </aside>
               ${content}
@@ -142,23 +225,52 @@ function lineState(): Markup {
   `;
 }
 
-function cpus(): string {
+function ofMachine(): Markup {
+  return html`
+    <p>
+      The box shows how busy this machine is. The server reads the load averages, renders the box as
+      HTML and pushes it over one WebSocket into every page that is open. No client code was written
+      for it.
+    </p>
+  `;
+}
+
+function ofFleet(): Markup {
+  return html`
+    <p>
+      The box shows how busy these machines are. Each of them reads its load averages and tells the
+      others; one renders the box as HTML, and all push it into the pages that they have open, over one
+      WebSocket each. No client code was written for it.
+    </p>
+  `;
+}
+
+function cpus(load: LoadReport | FleetReport): string {
+  if (isFleet(load)) return "A load as large as a machine has CPUs keeps them all busy.";
   const count = navigator.hardwareConcurrency;
-  return `This machine has ${count} ${count === 1 ? "CPU" : "CPUs"}, so a load of ${
-    count.toFixed(2)
-  } keeps ${count === 1 ? "it" : "them all"} busy.`;
+  return `This machine has ${cpusOf(count)}, so a load of ${count.toFixed(2)} keeps ${
+    count === 1 ? "it" : "them all"
+  } busy.`;
+}
+
+function cpusOf(count: number): string {
+  return `${count} ${count === 1 ? "CPU" : "CPUs"}`;
 }
 
 function note(latest: LoadSample | undefined, failure: string | undefined, age: number): Markup {
   if (!latest) return html`No reading yet${failure === undefined ? "" : `: ${failure}`}`;
-  const time = new Date(latest.at).toISOString();
-  const read = html`<time datetime="${time}">${time.slice(11, 19)} UTC</time>`;
+  const read = time(latest.at);
   if (failure !== undefined) {
     return html`Last reading ${Math.round(age / 1000)} s ago, at ${read}: ${failure}`;
   }
   return latest.simulated
     ? html`<strong>Simulated</strong> at ${read}: this system tells no load`
     : html`Read at ${read}`;
+}
+
+function time(at: number): Markup {
+  const text = new Date(at).toISOString();
+  return html`<time datetime="${text}">${text.slice(11, 19)} UTC</time>`;
 }
 
 const WIDTH = 240;
@@ -224,6 +336,25 @@ aside { margin: 0 0 1.5rem; }
 .load polyline { fill: none; stroke: var(--accent); stroke-width: 2; stroke-linejoin: round; vector-effect: non-scaling-stroke; }
 .load .note { margin: 0; color: var(--faint); font-size: 0.85rem; min-height: 1.4rem; line-height: 1.4rem; overflow-wrap: anywhere; }
 .load .failed { color: var(--off); }
+.load .fleet { table-layout: fixed; }
+.load .fleet tr { border-bottom: 1px solid var(--edge); }
+.load .fleet :is(th, td) { padding: 0.5rem 0 0.5rem 0.75rem; overflow-wrap: anywhere; }
+.load .fleet thead th { width: 5.5rem; overflow-wrap: normal; }
+.load .fleet :is(thead, tbody) th:first-child { width: auto; padding-left: 0; text-align: left; }
+.load .fleet td { min-width: 0; font-size: 1.1rem; font-weight: 400; }
+.load .fleet td:nth-child(2) { font-weight: 600; }
+.load .fleet thead .trend { width: 30%; }
+.load .fleet tr .trend { padding-left: 1.5rem; text-align: left; }
+.load .fleet td.age { font-size: 0.85rem; color: var(--faint); }
+.load .fleet svg { height: 2.25rem; margin: 0; overflow: visible; }
+.load path { fill: none; vector-effect: non-scaling-stroke; }
+.load .curve { stroke: var(--accent); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+.load .busy { stroke: var(--faint); stroke-dasharray: 4 3; }
+.load small { display: block; font-size: 0.8rem; font-weight: 400; color: var(--faint); }
+.load .late :is(th, td) { color: var(--faint); }
+.load .late svg { filter: grayscale(1); opacity: 0.6; }
+.load .late td.age { color: var(--off); font-weight: 600; }
+.load table + .note { margin-top: 0.5rem; }
 .line { margin: 0.5rem 0 0; font-size: 0.85rem; color: var(--faint); }
 .line span::before { content: ""; display: inline-block; width: 0.6em; height: 0.6em; margin-right: 0.45em; border-radius: 50%; background: currentColor; }
 .line .open { color: var(--live); }
@@ -234,7 +365,21 @@ aside { margin: 0 0 1.5rem; }
 [data-turbo-stream="connecting"] .line .connecting,
 [data-turbo-stream="closed"] .line .closed,
 [data-turbo-stream="away"] .line .away { display: inline; }
-@media (min-width: 48rem) { aside { float: right; width: 23rem; margin: 0 0 1.5rem 2rem; } }
+@media (min-width: 48rem) {
+  aside { float: right; width: 23rem; margin: 0 0 1.5rem 2rem; }
+  aside:has(.fleet) { float: none; width: auto; margin: 0 0 1.5rem; }
+}
+@media (max-width: 47.99rem) {
+  .load:has(.fleet) { padding: 0.5rem 0.75rem 0.75rem; }
+  .load .fleet, .fleet :is(thead, tbody) { display: block; }
+  .load .fleet tr { display: grid; grid-template-columns: 3.75rem 3.5rem 3.5rem 1fr; column-gap: 0.375rem; align-items: center; padding: 0.4rem 0; }
+  .load .fleet tr :is(th, td), .load .fleet tr .trend { width: auto; padding: 0; text-align: left; }
+  .load .fleet td { font-size: 1rem; }
+  .load .fleet thead :is(th:first-child, .trend, .age) { display: none; }
+  .load .fleet tbody th { grid-column: 1 / 4; }
+  .load .fleet tbody .age { grid-area: 1 / 4; text-align: right; }
+  .load .fleet small { display: inline; padding-left: 0.25em; }
+}
 @media print {
   :root { --text: #000; --faint: #333; --page: #fff; --box: #fff; --accent: #000; }
   header, .line { display: none; }

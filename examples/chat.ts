@@ -1,13 +1,16 @@
 /**
- * Rooms to talk in. Who is in a room is whoever has its page open: the topic is signed into it.
+ * Rooms to talk in. Who is in a room is whoever has its page open: the topic is signed into it. They
+ * are counted on all nodes, where there are several; what was said is in the memory of each alone.
  *
  * @module
  */
 import { type Context, Hono } from "hono";
+import { getSignedCookie, setSignedCookie } from "hono/cookie";
 import { acceptsStream, append, connectionId, html, type Markup } from "../turbo/mod.ts";
-import { remove, replace, streamResponse, Turbo, type TurboOptions } from "../turbo/mod.ts";
-import { assets, errorHandler, type Example, type ExampleEnv, field, guards } from "./layout.ts";
-import { layout, type PageContext, reporter, respond } from "./layout.ts";
+import { remove, replace, streamResponse, type Streams, Turbo } from "../turbo/mod.ts";
+import type { TurboOptions } from "../turbo/mod.ts";
+import { assets, cookieOptions, errorHandler, type Example, type ExampleEnv } from "./layout.ts";
+import { field, guards, layout, type PageContext, reporter, respond } from "./layout.ts";
 
 /** Something said. */
 export interface Line {
@@ -41,7 +44,7 @@ export interface Draft {
   error?: string | undefined;
 }
 
-/** Time, as far as presence needs it. */
+/** Time, as far as it is needed here. */
 export interface Clock {
   /** Milliseconds of a clock that never goes back. */
   now(): number;
@@ -52,10 +55,11 @@ export interface Clock {
 const LINES_ID = "lines";
 const FORM_ID = "say";
 const PRESENCE_ID = "presence";
+const COOKIE = "chat-reader";
 const MAX_LINES = 100;
 const MAX_NAME = 40;
 const MAX_TEXT = 500;
-/** Milliseconds between two pushes of who is in a room. */
+/** Milliseconds between two pushes of how many are in a room, of one node. */
 const PRESENCE_INTERVAL = 1_000;
 const CLOCK: Clock = {
   now: () => performance.now(),
@@ -67,32 +71,34 @@ const CLOCK: Clock = {
 
 /** Wires the example together. Starts nothing. */
 export function createApp(
-  { clock, ...options }: TurboOptions & { clock?: Clock } = {},
+  { clock = CLOCK, ...options }: TurboOptions & { clock?: Clock } = {},
 ): Example {
   const rooms: Room[] = ["Lobby", "Garden", "Attic"].map((title) => (
     { slug: title.toLowerCase(), title, lines: [] }
   ));
   const turbo = new Turbo({
     ...options,
-    onChange(whom) {
-      for (const one of whom) if (typeof one === "object") presences.get(one.topic)?.changed();
+    onPresence(whom) {
+      for (const one of whom) if (typeof one === "object") paces.get(one.topic)?.ask();
+    },
+    // With the last page goes the timer, and not what other nodes are to be shown.
+    onChange() {
+      if (turbo.size === 0) paces.forEach((pace) => pace.finish());
     },
   });
-  const presences = new Map(rooms.map((room) => {
+  // Where there are several nodes, they need the same key, or a reader is another one on each.
+  const cookieKey = `cookie ${options.secret ?? crypto.randomUUID()}`;
+  const paces = new Map(rooms.map((room) => {
     const topic = topicOf(room);
-    return [
-      topic,
-      new Presence({
-        count: () => turbo.listeners({ topic }),
-        show: (here) => turbo.push(replace(PRESENCE_ID, presence(here)), { topic }),
-        ...(clock && { clock }),
-      }),
-    ];
+    return [topic, new Pace(() => turbo.push(() => showHere(room), { topic }), clock)];
   }));
   const hono = new Hono<ExampleEnv>();
   let lastId = 0;
 
-  hono.get("/turbo-stream", (c) => turbo.connect(c.req.raw)); // in front of what sets headers
+  hono.get( // in front of what sets headers
+    "/turbo-stream",
+    async (c) => turbo.connect(c.req.raw, { as: await readerOf(c) }),
+  );
   hono.onError(errorHandler(reporter(options)));
   hono.use(...guards(options));
   hono.get("/assets/*", assets(turbo));
@@ -133,75 +139,74 @@ export function createApp(
     for (const line of old) turbo.push(remove(lineId(line)), { topic });
   }
 
+  function countIn(room: Room): number {
+    return turbo.present({ topic: topicOf(room) }).count;
+  }
+
+  /** Nothing where nobody is there to be shown it. */
+  function showHere(room: Room): Streams {
+    const here = countIn(room);
+    return here === 0 ? [] : replace(PRESENCE_ID, presence(here));
+  }
+
+  /** The browser's id, the same in all of its tabs, where this app has signed it. */
+  async function readerOf(c: Context): Promise<string | undefined> {
+    return await getSignedCookie(c, cookieKey, COOKIE) || undefined;
+  }
+
   function roomAt(c: Context): Room | undefined {
     return rooms.find(({ slug }) => slug === c.req.param("slug"));
   }
 
-  function page(c: Context<ExampleEnv>, room: Room, draft?: Draft): Response | Promise<Response> {
+  async function page(c: Context<ExampleEnv>, room: Room, draft?: Draft): Promise<Response> {
+    const isNew = await readerOf(c) === undefined;
+    if (isNew) {
+      await setSignedCookie(c, COOKIE, crypto.randomUUID(), cookieKey, cookieOptions(c));
+    }
     const { cursor } = turbo; // before the lines are read
-    // As it was pushed last, not as it is: only what differs from that is pushed later.
-    const { here } = presences.get(topicOf(room))!;
+    const here = countIn(room);
     return respond(c, (context) => chatPage(context, { room, rooms, here, draft }), {
       head: turbo.head({ cursor, topics: [topicOf(room)] }),
       cursor,
       status: draft ? 422 : 200,
+      isPersonal: isNew, // its cookie is for this browser alone
     });
   }
 
   return { hono, turbo };
 }
 
-/**
- * How many pages of one room are open, as its pages were told: at most once a second, and only where
- * the number differs. No timer runs while nobody is there.
- */
-class Presence {
-  readonly #count: () => number;
-  readonly #show: (here: number) => void;
+/** Acts at most once a second: at once, or at the end of the second that the last time began. */
+class Pace {
+  readonly #act: () => void;
   readonly #clock: Clock;
-  #here = 0;
   #next = -Infinity;
   #cancel: (() => void) | undefined;
 
-  /** An empty room. `count` is how many are there now; `show` is given what the pages are to show. */
-  constructor(
-    { count, show, clock = CLOCK }: {
-      count: () => number;
-      show: (here: number) => void;
-      clock?: Clock;
-    },
-  ) {
-    this.#count = count;
-    this.#show = show;
+  /** Nothing waits. */
+  constructor(act: () => void, clock: Clock) {
+    this.#act = act;
     this.#clock = clock;
   }
 
-  /** The number that was shown last. */
-  get here(): number {
-    return this.#here;
-  }
-
-  /** Someone has come or gone. */
-  changed(): void {
-    if (this.#count() === 0) {
-      this.#cancel?.();
-      this.#cancel = undefined;
-      this.#here = 0; // nobody is there to be told
-      return;
-    }
+  /** Acts as soon as it may. */
+  ask(): void {
     if (this.#cancel) return;
     const early = this.#next - this.#clock.now();
-    if (early <= 0) this.#update();
-    else this.#cancel = this.#clock.later(() => this.#update(), early);
+    if (early <= 0) this.#run();
+    else this.#cancel = this.#clock.later(() => this.#run(), early);
   }
 
-  #update(): void {
+  /** Does at once what waits. */
+  finish(): void {
+    if (this.#cancel) this.#run();
+  }
+
+  #run(): void {
+    this.#cancel?.();
     this.#cancel = undefined;
-    const here = this.#count();
-    if (here === this.#here) return;
-    this.#here = here;
     this.#next = this.#clock.now() + PRESENCE_INTERVAL;
-    this.#show(here);
+    this.#act();
   }
 }
 
@@ -249,10 +254,10 @@ export function chatPage(
   );
 }
 
-/** How many pages of the room are open. */
+/** How many are in the room. */
 export function presence(here: number): Markup {
   return html`
-    <p id="${PRESENCE_ID}" class="note">${here === 1 ? "1 page" : `${here} pages`} open here</p>
+    <p id="${PRESENCE_ID}" class="note">${here} here</p>
   `;
 }
 

@@ -4,7 +4,9 @@ import { assertGuarded, assertNoErrors, assertStrict, PLAIN_FORM } from "../test
 import { post, stage, TURBO_FORM, untilText, untilValue } from "../tests/example_kit.ts";
 import { connect, connected, serve, until, WITH_BROWSER } from "../tests/kit.ts";
 import { assertNothingPushed, assertStream, capture, OPEN_PAGE } from "../turbo/testing.ts";
-import { PROTOCOL, type Pushed, sinceOf } from "../turbo/testing.ts";
+import { parseFrame, PROTOCOL, type Pushed, sinceOf } from "../turbo/testing.ts";
+import type { TurboOptions } from "../turbo/mod.ts";
+import { Hub } from "../tests/instant_hub.ts";
 import { type Clock, createApp } from "./chat.ts";
 
 const LOBBY = "/rooms/lobby";
@@ -94,57 +96,56 @@ Deno.test("chat takes a line out by a push of its own, for all pages", async () 
   );
 });
 
-Deno.test("chat tells a room its number at once, then once a second, where it differs", async () => {
+Deno.test("chat tells a room its number at once, then once a second, where somebody has come or gone", async () => {
   await using room = await start();
   const { clock, open } = room;
   const pushed = await capture(room.app.turbo, async () => {
-    await open(); // told at once
+    const first = await open(); // told at once
     const second = await open(); // the next two within the second, ...
     const third = await open();
-    assert.equal(await room.shownOnPage(), 1, "what was pushed, or a later page is not corrected");
+    assert.equal(await room.shownOnPage(), 3, "a page shows who is there now");
+    assert.equal(clock.pending, 1);
     clock.advance(1_000); // ... so told together at its end
-    assert.equal(await room.shownOnPage(), 3);
-    await third.leave();
-    await open(); // the number that was told, so not told again
+    assert.equal(clock.pending, 0, "nothing is due where nobody comes or goes");
     clock.advance(1_000);
-    assert.equal(clock.pending, 0, "nothing is due where nothing differs");
     await second.leave();
+    assert.equal(await room.shownOnPage(), 2);
+    for (const page of [third, first]) {
+      clock.advance(1_000);
+      await page.leave();
+    }
+    clock.advance(1_000);
   });
-  assert.deepEqual(numbersOf(pushed), [1, 3, 2]);
+  assert.deepEqual(numbersOf(pushed), [1, 3, 2, 1], "and nobody that nobody is there");
 });
 
-Deno.test("chat tells two rooms one number each when a page moves between them again and again", async () => {
+Deno.test("chat counts a browser once, however many tabs it has, and sets its cookie once", async () => {
   await using room = await start();
-  const [lobby, garden] = [await room.tokenOf(LOBBY), await room.tokenOf("/rooms/garden")];
+  const one = await room.browser();
+  assert.match(one.set!, /^chat-reader=[^;]+; Path=\/; HttpOnly; SameSite=Lax$/);
+  assert.equal(one.cacheControl, "private, no-store");
+  const again = await room.browser(one.cookie);
+  assert.deepEqual([again.set, again.cacheControl], [null, "no-cache"]);
+  const forged = await room.browser("chat-reader=me.abc");
+  assert.notEqual(forged.set, null, "who is not signed by us is nobody");
   const pushed = await capture(room.app.turbo, async () => {
-    const { socket } = await room.open();
-    const { cursor } = room.app.turbo;
-    // As often as a page may ask at once, but for the last.
-    for (let i = 0; i < 18; i++) socket.send(sinceOf({ cursor, token: i % 2 ? lobby : garden }));
-    // What is asked last shows that all is done.
-    socket.send(sinceOf({ cursor, token: await room.tokenOf("/rooms/attic") }));
-    await connected(room.app.turbo, { topic: "room:attic" });
+    await room.open(one);
+    await room.open(one, { count: 1 });
+    await room.open(forged);
+    room.clock.advance(1_000);
   });
-  assert.deepEqual(pushed.map(({ topic }) => topic?.[0]), [
-    "room:lobby",
-    "room:garden",
-    "room:attic",
-  ]);
+  assert.deepEqual(numbersOf(pushed), [1, 2]);
 });
 
-Deno.test("chat keeps no timer for an empty room, and keeps to the second for who comes back", async () => {
-  await using room = await start();
+Deno.test("chat pushes what waits when the last page goes, and keeps no timer", async () => {
+  await using room = await start({ presenceGrace: 60_000 });
   const pushed = await capture(room.app.turbo, async () => {
     const pages = [await room.open(), await room.open()];
     assert.equal(room.clock.pending, 1);
-    for (const page of pages) await page.leave();
+    for (const page of pages) await page.leave({ count: 2 });
     assert.equal(room.clock.pending, 0);
-    assert.equal(await room.shownOnPage(), 0);
-    await room.open();
-    assert.equal(room.clock.pending, 1);
-    room.clock.advance(1_000);
   });
-  assert.deepEqual(numbersOf(pushed), [1, 1]);
+  assert.deepEqual(numbersOf(pushed), [1, 2], "they may be on their way to another node");
 });
 
 Deno.test("chat leaves no timer of the platform's clock", async () => {
@@ -152,39 +153,101 @@ Deno.test("chat leaves no timer of the platform's clock", async () => {
   for (const _ of [1, 2]) await room.open(); // the second waits for the end of the second
 }); // the sanitizers see what is left
 
+Deno.test("chat counts a room over two nodes: one of them pushes each change, and both pages have it", async () => {
+  const hub = new Hub();
+  const secret = "a secret of two nodes";
+  const nodes = [hub.engine(), hub.engine()];
+  await using one = await start({ engine: nodes[0]!, secret });
+  await using two = await start({ engine: nodes[1]!, secret });
+  const pushed = [0, 0];
+  for (const [n, { app }] of [one, two].entries()) {
+    const { push } = app.turbo;
+    app.turbo.push = (...args) => {
+      pushed[n]!++;
+      return push.apply(app.turbo, args);
+    };
+  }
+  const reader = await one.browser();
+  assert.equal((await two.browser(reader.cookie)).set, null, "the other node knows the browser");
+  const page = await one.open(reader);
+  const other = await two.open(undefined, { count: 2 });
+  const next = async (tab: typeof page) => /(\d+) here/.exec(await tab.next())?.[1];
+  assert.equal(await next(page), "1");
+  assert.deepEqual([await next(page), await next(other)], ["2", "2"]);
+  assert.deepEqual([await one.shownOnPage(), await two.shownOnPage()], [2, 2]);
+  const there = await two.open(reader, { count: 2 }); // the same browser, by the other node
+  await page.leave({ count: 2 });
+  await there.leave({ count: 1 });
+  two.clock.advance(1_000);
+  assert.equal(await next(other), "1");
+  assert.deepEqual(pushed, [1, 2]);
+});
+
 function numbersOf(pushed: readonly Pushed[]): number[] {
-  return pushed.map(({ streams: [stream] }) => Number(/(\d+) pages?/.exec(stream!.content)?.[1]));
+  const streams = pushed.flatMap(({ streams }) => streams);
+  return streams.map(({ content }) => Number(/(\d+) here/.exec(content)?.[1]));
+}
+
+/** What a browser knows when it has loaded the lobby. */
+interface Loaded {
+  cookie: string;
+  /** The cookie that was set. */
+  set: string | null;
+  cacheControl: string | null;
 }
 
 /** The app served, whose clock goes on when the test says so, and readers of the lobby. */
-async function start({ isStopped = true } = {}) {
+async function start(
+  { isStopped = true, ...options }: TurboOptions & { isStopped?: boolean } = {},
+) {
   const clock = stoppedClock();
-  const app = createApp({ onNotice() {}, ...(isStopped && { clock }) });
+  const app = createApp({
+    presenceGrace: 0,
+    onNotice() {},
+    ...options,
+    ...(isStopped && { clock }),
+  });
   await using made = new AsyncDisposableStack();
   const server = made.use(serve(app.hono.fetch));
   made.defer(() => app.turbo.close({ window: 0 }));
+  const here = () => app.turbo.present({ topic: "room:lobby" }).count;
+  const browser = async (cookie = ""): Promise<Loaded> => {
+    const { headers } = await app.hono.request(LOBBY, { headers: { Cookie: cookie } });
+    const set = headers.get("Set-Cookie");
+    const cacheControl = headers.get("Cache-Control");
+    return { cookie: set?.split(";")[0] ?? cookie, set, cacheControl };
+  };
   const pageAt = async (path: string) => await (await app.hono.request(path)).text();
-  const tokenOf = async (path: string) =>
-    /data-token="([^"]+)"/.exec((await pageAt(path)).replaceAll(/\s+/g, " "))![1]!;
-  const here = () => app.turbo.listeners({ topic: "room:lobby" });
-  const token = await tokenOf(LOBBY);
   const all = made.move();
   return {
     app,
     clock,
-    tokenOf,
-    shownOnPage: async () => Number(/(\d+) pages? open/.exec(await pageAt(LOBBY))?.[1]),
-    async open() {
-      const count = here() + 1;
-      const client = all.use(await connect(server.url, { protocol: PROTOCOL }));
+    browser,
+    shownOnPage: async () => Number(/(\d+) here/.exec(await pageAt(LOBBY))?.[1]),
+    /** Opens the lobby, by default in a browser of its own, and waits until so many are there. */
+    async open(loaded?: Loaded, { count = here() + 1 } = {}) {
+      const { cookie } = loaded ?? await browser();
+      const page = (await pageAt(LOBBY)).replaceAll(/\s+/g, " ");
+      const [, token = ""] = /data-token="([^"]+)"/.exec(page)!;
+      const listeners = app.turbo.listeners({ topic: "room:lobby" });
+      const headers = { Cookie: cookie };
+      const client = all.use(await connect(server.url, { protocol: PROTOCOL, headers }));
       client.socket.send(sinceOf({ cursor: app.turbo.cursor, token }));
-      await until(() => here() === count, `${count} pages are in the lobby`);
+      await connected(app.turbo, { topic: "room:lobby", count: listeners + 1 });
+      await until(() => here() === count, `${count} are in the lobby`);
       return {
-        socket: client.socket,
-        async leave() {
-          const left = here() - 1;
+        /** The next stream. */
+        async next() {
+          for (;;) {
+            const html = parseFrame(await client.next()).map(({ html }) => html).join("");
+            if (html !== "") return html;
+          }
+        },
+        async leave({ count = here() - 1 } = {}) {
+          const size = app.turbo.size;
           client.socket.close();
-          await until(() => here() === left, `${left} pages are in the lobby`);
+          await until(() => app.turbo.size === size - 1, "it is gone");
+          await until(() => here() === count, `${count} are in the lobby`);
         },
       };
     },
@@ -263,37 +326,37 @@ Deno.test("chat shows all pages the same order when all speak at once", WITH_BRO
 });
 
 Deno.test(
-  "chat counts the open pages of a room, also of those that leave",
+  "chat counts who is in a room, also where they leave",
   WITH_BROWSER,
   async () => {
-    await using at = await stage(createApp({ onNotice() {} }));
+    await using at = await stage(createApp({ presenceGrace: 0, onNotice() {} }));
     const first = await at.open(LOBBY);
-    await untilText(first.page, "#presence", "1 page open here");
+    await untilText(first.page, "#presence", "1 here");
     const second = await at.open(LOBBY);
     const third = await at.open(LOBBY);
     for (const { page } of [first, second, third]) {
       await untilText(
         page,
         "#presence",
-        "3 pages open here",
+        "3 here",
       );
     }
 
     await third.page.close();
-    for (const { page } of [first, second]) await untilText(page, "#presence", "2 pages open here");
+    for (const { page } of [first, second]) await untilText(page, "#presence", "2 here");
 
     const sockets: string[] = [];
     second.page.on("websocket", (socket) => sockets.push(socket.url()));
     await second.page.click("nav a:text('Garden')");
     await untilText(second.page, "h1", "Garden");
-    await untilText(first.page, "#presence", "1 page open here");
-    await untilText(second.page, "#presence", "1 page open here");
+    await untilText(first.page, "#presence", "1 here");
+    await untilText(second.page, "#presence", "1 here");
     assert.deepEqual(sockets, [], "the same socket listens to the other room");
 
     await say(first, "Ann", "Anyone?");
     await until(async () => (await linesOf(first)).length > 0, "the line is there");
     await second.page.click("nav a:text('Lobby')");
-    await untilText(first.page, "#presence", "2 pages open here");
+    await untilText(first.page, "#presence", "2 here");
     assert.deepEqual(await linesOf(second), ["Ann Anyone?"]);
     await say(second, "Bob", "Back");
     for (const tab of [first, second]) {
@@ -317,8 +380,9 @@ Deno.test("chat keeps what cannot be said in the form", WITH_BROWSER, async () =
 Deno.test("chat works by full pages without JavaScript", WITH_BROWSER, async () => {
   await using at = await stage(createApp({ onNotice() {} }));
   const live = await at.open(LOBBY);
+  await untilText(live.page, "#presence", "1 here");
   const plain = await at.openPlain();
-  await untilText(plain.page, "#presence", "1 page open here");
+  await untilText(plain.page, "#presence", "1 here");
   await say(plain, "Ann", "Hello");
   await until(async () => (await linesOf(live)).length > 0, "the live page has the line");
   await until(async () => (await linesOf(plain)).length > 0, "the plain page has the line");

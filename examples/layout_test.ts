@@ -61,7 +61,7 @@ Deno.test("a page that differs by reader may be kept by nobody, another is check
     [createProgress(), "/", "private, no-store"],
     [createFlash(), "/", "private, no-store"],
     [createApp(), "/", "no-cache"],
-    [createChat({ onNotice() {} }), "/rooms/lobby", "no-cache"],
+    [createChat({ onNotice() {} }), "/rooms/lobby", "private, no-store"], // it sets a cookie
   ] as const;
   for (const [{ hono }, path, expected] of pages) {
     const { headers } = await hono.request(path, {});

@@ -249,6 +249,32 @@ export function path(name: string, value: string): string {
   throw unfit(name, value, "the path of a file is needed");
 }
 
+/**
+ * Reads the URL of a Redis server, such as `redis://:PASSWORD@host:6379/0`, or `rediss://` over TLS. What
+ * is wrong with it is told without its text, which may hold a password.
+ */
+export function redisUrl(name: string, value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  const isRedis = url && /^rediss?:$/.test(url.protocol) && url.hostname !== "" &&
+    /^(?:\/\d*)?$/.test(url.pathname) && url.search === "" && url.hash === "" &&
+    canDecode(url.username) && canDecode(url.password);
+  if (isRedis) return value;
+  throw new UsageError(
+    `${name} is wrong: a URL such as redis://localhost:6379 or rediss://:PASSWORD@example.com:6380 ` +
+      "is needed, special characters of the password as in %40 (what was given is not shown, because " +
+      "of the password)",
+  );
+}
+
+/** A parser for a name of at most so many characters: anything that can be shown, without line ends. */
+export function shortName(most: number): Parser<string> {
+  return (name, value) => {
+    const isShown = value.trim() !== "" && value.isWellFormed() && !/\p{Cc}/u.test(value);
+    if (isShown && value.length <= most) return value.trim();
+    throw unfit(name, value, `a name of 1 to ${most} characters is needed`);
+  };
+}
+
 /** Columns of the text of `--help`. */
 const LINE_WIDTH = 100;
 
@@ -273,7 +299,7 @@ function parseFlags(
     return values;
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    throw new UsageError(error.message.split(/\n|\. /)[0]);
+    throw new UsageError(withoutPasswords(error.message.split(/\n|\. /)[0]!));
   }
 }
 
@@ -294,8 +320,24 @@ function sentHost(host: string): string | undefined {
   return new URL(`http://${host}`).host.replace(/:443$/, ""); // it is left out over https
 }
 
+/** A text from the command line, such as a URL that belongs to another option, without a password in it. */
+function withoutPasswords(text: string): string {
+  return text.replace(/(:\/\/).*@/s, "$1…@");
+}
+
+function canDecode(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch (error) {
+    if (error instanceof URIError) return false;
+    throw error;
+  }
+}
+
 function unfit(name: string, value: string, needed: string): UsageError {
-  return new UsageError(`${name} is ${JSON.stringify(value.slice(0, 100))}: ${needed}`);
+  const shown = JSON.stringify(withoutPasswords(value).slice(0, 100));
+  return new UsageError(`${name} is ${shown}: ${needed}`);
 }
 
 /** Lines of at most `width` characters, broken at spaces. */

@@ -8,8 +8,10 @@ import {
   origins,
   parseSettings,
   path,
+  redisUrl,
   seconds,
   settingsOrExit,
+  shortName,
   UsageError,
 } from "./settings.ts";
 
@@ -309,4 +311,67 @@ Deno.test({
     const program = { name: "demo", version: "1", summary: "", args: [] };
     assert.equal(settingsOrExit(OPTIONS, program).port, 8000);
   },
+});
+
+Deno.test("redisUrl() takes the URL of a Redis server", () => {
+  for (
+    const url of [
+      "redis://localhost",
+      "redis://127.0.0.1:6379",
+      "redis://[::1]:6379/2",
+      "rediss://:p%40ss@redis.example:6380/",
+      "redis://user:secret@redis.example",
+    ]
+  ) assert.equal(redisUrl("--redis", url), url);
+});
+
+Deno.test("redisUrl() takes nothing else, and never shows a password", () => {
+  for (
+    const value of [
+      "",
+      "secret",
+      "http://:secret@redis.example",
+      "redis://:secret@",
+      "redis://:sec/secret@redis.example",
+      "redis://:%secret@redis.example",
+      "redis://:secret@redis.example:99999",
+      "redis://:secret@redis.example/name",
+      "redis://redis.example?password=secret",
+      "redis://redis.example#secret",
+    ]
+  ) {
+    assert.throws(() => redisUrl("--redis", value), ({ name, message }) => {
+      assert.equal(name, "UsageError", value);
+      assert.match(message, /^--redis is wrong: a URL such as redis:\/\/localhost:6379/);
+      assert.doesNotMatch(message, /secret/);
+      return true;
+    });
+  }
+});
+
+Deno.test("parseSettings() shows no password of a URL that stands in the wrong place", () => {
+  for (
+    const arg of [
+      "redis://:se@cret@host",
+      "--rediss=redis://:se@cret@host",
+      "-redis://:cret@host",
+      "--port=redis://:cret@host",
+    ]
+  ) {
+    assert.throws(() => parse([arg]), ({ name, message }) => {
+      assert.equal(name, "UsageError");
+      assert.doesNotMatch(message, /cret/);
+      return true;
+    });
+  }
+});
+
+Deno.test("shortName() takes what can be shown in a line", () => {
+  assert.equal(shortName(8)("--node", " web 1ß "), "web 1ß");
+  for (const value of ["", " ", "a\nb", "\0", "123456789", "\ud800"]) {
+    assert.throws(() => shortName(8)("--node", value), {
+      name: "UsageError",
+      message: `--node is ${JSON.stringify(value)}: a name of 1 to 8 characters is needed`,
+    });
+  }
 });

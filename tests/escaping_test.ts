@@ -7,6 +7,7 @@ import { countBox, flashPage, greetForm, noticeBox } from "../examples/flash.ts"
 import { layout, type PageContext } from "../examples/layout.ts";
 import { jobBox, progressPage, startForm } from "../examples/progress.ts";
 import { addForm, todoList, todosPage } from "../examples/todos.ts";
+import type { FleetReport, Row } from "../fleet/rows.ts";
 import type { LoadReport } from "../loadavg.ts";
 import * as app from "../templates.ts";
 import { action, html, type Markup, replace, Turbo } from "../turbo/mod.ts";
@@ -52,6 +53,20 @@ const report = (failure: string): LoadReport => {
 };
 const appPage = (text: string) => ({ ...context(text), stylesheet: text, load: report(text) });
 const nothing = (failure: string) => ({ history: [], failure, age: 0 } as unknown as LoadReport);
+const fleet = (text: string): FleetReport => {
+  const row: Row = {
+    name: text,
+    averages: [1, 2, 3],
+    simulated: true,
+    at: 0,
+    age: 0,
+    failure: text,
+    history: [1, 2],
+    interval: 5_000,
+    cpus: 2,
+  };
+  return { rows: [row, row], renderer: text, at: 0, isAlone: false };
+};
 
 const room = (text: string) => ({ slug: text, title: text, lines: [line(text)] });
 const line = (text: string) => ({ id: 1, name: text, text, at: 0 });
@@ -64,6 +79,8 @@ const templates: Record<string, (text: string) => Markup> = {
   "app: notFoundPage": (text) => app.notFoundPage(appPage(text)),
   "app: loadBox": (text) => app.loadBox(report(text)),
   "app: loadBox without a reading": (text) => app.loadBox(nothing(text)),
+  "app: loadBox of a fleet": (text) => app.loadBox(fleet(text)),
+  "app: mainPage of a fleet": (text) => app.mainPage({ ...appPage(text), load: fleet(text) }),
   "layout": (text) => layout({ ...context(text), title: text }, html`<p>${text}</p>`),
   "todos: todosPage": (text) => todosPage(context(text), todos(text), { text, error: text }),
   "todos: addForm": (text) => addForm({ text, error: text }),

@@ -114,6 +114,8 @@ export class NodePage {
   readonly #database: Database;
   readonly #options: TestPageOptions;
   #cursor = "";
+  #shown = new Set<string>();
+  /** What it had when it was loaded: that may come once more. */
   #loaded = new Set<string>();
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #isClosed = false;
@@ -160,8 +162,9 @@ export class NodePage {
     const { boxes, items } = this.#database;
     const wrong = [...boxes].filter(([box, value]) => this.boxes.get(box) !== value)
       .map(([box, value]) => `${box} is ${this.boxes.get(box)}, not ${value}`);
-    const own = new Set(this.items);
-    const missing = items.filter((item) => !own.has(item)).map((item) => `${item} is missing`);
+    const missing = items.filter((item) => !this.#shown.has(item)).map((item) =>
+      `${item} is missing`
+    );
     return [...wrong, ...missing];
   }
 
@@ -173,6 +176,7 @@ export class NodePage {
       this.boxes = new Map(this.#database.boxes);
       this.items = [...this.#database.items];
       this.#loaded = new Set(this.items);
+      this.#shown = new Set(this.items);
     };
     if (isLate) {
       read();
@@ -186,8 +190,9 @@ export class NodePage {
   }
 
   async #follow(): Promise<void> {
-    while (!this.#isClosed) {
+    for (;;) {
       await pause(Math.random() * 20);
+      if (this.#isClosed) return;
       const url = `http://localhost/turbo-stream?since=${this.#cursor}`;
       const headers = { Accept: "text/event-stream" };
       const { body } = this.#node.turbo.connect(new Request(url, { headers }));
@@ -225,7 +230,9 @@ export class NodePage {
       this.boxes.set(box!, Number(value));
     }
     for (const [, item] of text.matchAll(/<li id="([^"]+)">/g)) {
-      if (this.items.includes(item!) && !this.#loaded.delete(item!)) this.doubles++;
+      if (this.#shown.has(item!) && !this.#loaded.delete(item!)) this.doubles++;
+      if (this.#shown.has(item!)) this.items.splice(this.items.indexOf(item!), 1);
+      this.#shown.add(item!);
       this.items.push(item!);
     }
     return false;

@@ -21,7 +21,7 @@ const HARM: Record<string, string> = {
   "connect out by a WebSocket": `new WebSocket("ws://example.com/")`,
   "resolve a name": `await Deno.resolveDns("example.com", "A")`,
   "load a library": `Deno.dlopen("libc.so.6", {})`,
-  "see the host's name": `Deno.hostname()`,
+  "see the system's version": `Deno.osRelease()`,
   "see the network": `Deno.networkInterfaces()`,
   "import code": `await import("data:text/javascript,0"), await import("http://example.com/x.js")`,
 };

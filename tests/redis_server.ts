@@ -78,7 +78,12 @@ export async function startRedis(
       stdout: "null",
       stderr: "null",
     }).spawn();
-    await until(() => isListening(port), "redis-server listens");
+    let hasEnded = false;
+    child.status.then(() => hasEnded = true);
+    await until(() => {
+      assert(!hasEnded, "redis-server has ended at once");
+      return isListening(port);
+    }, "redis-server listens");
   }
   async function cli(...command: string[]): Promise<string> {
     const tls = isTls ? ["--tls", "--cacert", authority, "-h", "localhost"] : [];

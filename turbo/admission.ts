@@ -17,7 +17,7 @@ import type { Signer } from "./token.ts";
 
 /** Who a connection is from. */
 export interface ConnectOptions {
-  /** The name or names of this reader, such as a user id. */
+  /** The name or names of this reader, such as a user id. By the first it counts in `present`. */
   as?: string | readonly string[] | undefined;
   /**
    * Its own network address, which `maxConnectionsPerAddress` and `handshakeRate` count by, the

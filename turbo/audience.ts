@@ -71,6 +71,13 @@ export function whomOf(name: string): Whom {
   return name.startsWith(TOPIC) ? { topic: rest } : rest;
 }
 
+/** Whether something can be the name of a reader or a topic. */
+export function isName(value: unknown): value is string {
+  // One with half a character would be another one after it was signed.
+  return typeof value === "string" && value !== "" && value.length <= MAX_LENGTH &&
+    value.isWellFormed();
+}
+
 /** The name of one reader. @throws {TypeError | RangeError} where it is none */
 export function checkReader(what: string, option: string, reader: string): string {
   return checkName(what, option, reader);
@@ -117,8 +124,7 @@ function checkName(what: string, option: string, name: unknown): string {
   if (typeof name !== "string") {
     throw new TypeError(`Cannot take ${quote(name)} as "${option}" of ${what}: ${needed}`);
   }
-  // One with half a character would be another one after it was signed.
-  if (name === "" || name.length > MAX_LENGTH || !name.isWellFormed()) {
+  if (!isName(name)) {
     throw new RangeError(`Cannot take ${quote(name)} as "${option}" of ${what}: ${needed}`);
   }
   return name;

@@ -161,6 +161,8 @@ const CALLS: readonly Call[] = [
   ["push too", pushing({ too: "ann" }), TypeError],
   ["push a string", pushing("ann"), TypeError],
   ["push null", pushing(null), TypeError],
+  ["present undefined", (turbo) => turbo.present(undefined as never), TypeError],
+  ["present ''", (turbo) => turbo.present(""), RangeError],
   ["listeners undefined", (turbo) => turbo.listeners(undefined as never), TypeError],
   ["listeners {}", (turbo) => turbo.listeners({} as never), TypeError],
   ["listeners ''", (turbo) => turbo.listeners(""), RangeError],

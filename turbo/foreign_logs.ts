@@ -27,12 +27,15 @@ export class ForeignLogs {
   readonly #pages = new Map<string, { readonly epoch: string; readonly count: number }>();
   #isTold = false;
 
-  /** From now on the log is in use. */
-  constructor(log: Log, notice: (message: string) => void) {
+  /**
+   * From now on the log is in use. One that is the copy of an order of many nodes is not told of here:
+   * while that is away, each node of it has an order of its own.
+   */
+  constructor(log: Log, notice: (message: string) => void, { isShared = false } = {}) {
     this.#own = new WeakRef(log);
     this.#notice = notice;
     for (const other of logs) if (!other.deref()) logs.delete(other);
-    logs.add(this.#own);
+    if (!isShared) logs.add(this.#own);
   }
 
   /** The log is no longer in use: another one may take its place, as after a restart. */

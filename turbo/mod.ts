@@ -42,6 +42,7 @@ export { html, type Markup, raw } from "./html.ts";
 export type { Audience, Batch, Entry, Log, LogOptions, LogState } from "./log.ts";
 export type { Shared, SharedChange } from "./nodes.ts";
 export type { Message } from "./protocol.ts";
+export type { Present } from "./roster.ts";
 export {
   acceptsStream,
   CONNECTION_HEADER,

@@ -34,6 +34,8 @@ export interface Statement {
   readonly all?: boolean;
   /** What it shares. */
   readonly share?: unknown;
+  /** Who of its readers is there: see {@linkcode Attendance}. */
+  readonly present?: unknown;
 }
 
 /** What each node shares. */

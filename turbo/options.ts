@@ -88,6 +88,11 @@ export interface TurboOptions extends Partial<ConnectionLimits> {
    * time leaves together at its end, because a screen shows no more. 0 for none. Default 16.
    */
   frame?: number;
+  /**
+   * How long a reader who has left still counts as there in `Turbo.present`, so that a reload is not
+   * seen by anybody. Default 5,000.
+   */
+  presenceGrace?: number;
   /** Limits of the log. */
   log?: LogOptions;
   /** Where the order of pushes comes from. Default {@linkcode memory}. */
@@ -104,6 +109,14 @@ export interface TurboOptions extends Partial<ConnectionLimits> {
    * rejects with is reported to `onError`.
    */
   onShared?: (change: SharedChange) => unknown;
+  /**
+   * Called when somebody has come to this node or left it, so that `Turbo.present` is different now on
+   * every node, or after the loss of another node where this one tells the others: so of all nodes one
+   * pushes what follows. With the readers and topics concerned; the list is empty where the number of
+   * all alone has changed. A loss is told for all that the node had, for it may not have pushed its last
+   * change. What it throws or rejects with is reported to `onError`.
+   */
+  onPresence?: (whom: readonly Whom[]) => unknown;
   /**
    * Takes what went wrong with one connection or callback. Default: `console.error` with the error's
    * message alone, because Deno panics when it formats an error and no file descriptor is left.
@@ -136,15 +149,18 @@ export interface CloseOptions {
   deadline?: number;
 }
 
+/** The options that may be left out for good. */
+type Undefaulted = "turboUrl" | "log" | "secret" | "engine" | "onPresence";
+
 /** The options that have a default. */
 type Defaults =
-  & Required<Omit<TurboOptions, "turboUrl" | "log" | "secret" | "engine" | "handshakeRate">>
+  & Required<Omit<TurboOptions, Undefaulted | "handshakeRate">>
   & { handshakeRate: Rate };
 
 /** Options with their defaults. */
 export type ResolvedOptions =
   & Defaults
-  & Pick<TurboOptions, "turboUrl" | "log" | "secret" | "engine">;
+  & Pick<TurboOptions, Undefaulted>;
 
 const DAY = 24 * 60 * 60 * 1000;
 /** The longest time that a timer takes, in milliseconds. */
@@ -198,11 +214,13 @@ const RULES = {
   behindAfter: integer(1, GiB),
   maxBuffered: integer(1, GiB),
   dropAfter: milliseconds(10, LONGEST),
+  presenceGrace: milliseconds(0, 600_000),
   log: anything, // see Log
   engine: withMethods("start", "push", "flush", "close"),
   upgrade: callback,
   onChange: callback,
   onShared: callback,
+  onPresence: callback,
   onError: callback,
   onNotice: callback,
 } satisfies Record<keyof TurboOptions, Rule>;
@@ -245,6 +263,7 @@ export function resolveOptions(options: TurboOptions): ResolvedOptions {
     behindAfter: 64 * 1024,
     maxBuffered: 1024 * 1024,
     dropAfter: 10_000,
+    presenceGrace: 5_000,
     upgrade: (request, options) => Deno.upgradeWebSocket(request, options),
     onChange: () => {},
     onShared: () => {},

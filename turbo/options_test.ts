@@ -24,6 +24,7 @@ Deno.test("resolveOptions() has the documented defaults", () => {
     behindAfter: 65_536,
     maxBuffered: 1_048_576,
     dropAfter: 10_000,
+    presenceGrace: 5_000,
   });
   for (const act of [upgrade, onChange, onShared, onError, onNotice]) {
     assert.equal(typeof act, "function");
@@ -43,6 +44,7 @@ const RANGES: Partial<Record<keyof TurboOptions, readonly [min: number, max: num
   behindAfter: [1, GiB],
   maxBuffered: [1, GiB],
   dropAfter: [10, LONGEST],
+  presenceGrace: [0, 600_000],
 };
 
 for (const [name, [min, max]] of Object.entries(RANGES)) {

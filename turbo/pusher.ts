@@ -5,7 +5,7 @@
  */
 import { audienceOf, type PushOptions } from "./audience.ts";
 import { checkOptions, checkValue, milliseconds, type Rule } from "./checks.ts";
-import { connect, type Connection, RefusedError, serverOf } from "./redis_client.ts";
+import { connect, type Connection, RefusedError, type Server, serverOf } from "./redis_client.ts";
 import { failureOf } from "./redis_errors.ts";
 import { KEY_RULE, URL_RULE } from "./redis_options.ts";
 import { ask, canNumber } from "./redis_stream.ts";
@@ -57,7 +57,8 @@ const MAX_ENTRIES = 100_000_000;
  * ```
  */
 export class Pusher implements AsyncDisposable {
-  readonly #url: string;
+  readonly #server: Server;
+  readonly #name: string;
   readonly #key: string;
   readonly #timeout: number;
   /** A writer of its own: nodes drop what comes twice by its name and the number. */
@@ -76,7 +77,9 @@ export class Pusher implements AsyncDisposable {
   constructor(options: PusherOptions) {
     const { url, key = "turbo", timeout = 5_000 } = checkOptions("Pusher", options, RULES);
     checkValue("Pusher", "url", url, URL_RULE);
-    [this.#url, this.#key, this.#timeout] = [url, key, timeout];
+    this.#server = serverOf(url)!;
+    this.#name = `Redis at ${this.#server.name}`;
+    [this.#key, this.#timeout] = [key, timeout];
   }
 
   /**
@@ -113,7 +116,7 @@ export class Pusher implements AsyncDisposable {
 
   async #push(content: Content): Promise<void> {
     if (this.#closing.signal.aborted) throw new Error("Cannot push: the Pusher is closed");
-    const adding = { n: ++this.#n, content, isUnanswered: false };
+    const adding = { n: ++this.#n, content, attempt: 0, isUnanswered: false };
     const end = performance.now() + this.#timeout;
     let reason = "it has not answered";
     for (;;) {
@@ -129,15 +132,14 @@ export class Pusher implements AsyncDisposable {
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
     const doubt = adding.isUnanswered ? "; it may come all the same" : "";
-    throw new Error(`Cannot push within ${this.#timeout} ms: ${reason}${doubt}`);
+    throw new Error(`Cannot push by ${this.#name} within ${this.#timeout} ms: ${reason}${doubt}`);
   }
 
   /** Why something failed. @throws {Error} where it always will */
   #reasonOf(error: unknown): string {
-    const { host, name: server } = serverOf(this.#url)!;
-    const { reason, isFatal } = failureOf(error, { server, host, key: this.#key });
+    const { reason, isFatal } = failureOf(error, { server: this.#server.name, key: this.#key });
     if (!isFatal) return reason;
-    throw new Error(`Cannot push: ${reason}`, { cause: error });
+    throw new Error(`Cannot push by ${this.#name}: ${reason}`, { cause: error });
   }
 
   async #try(adding: Adding): Promise<string> {
@@ -152,7 +154,7 @@ export class Pusher implements AsyncDisposable {
     }
     if (this.#epoch === undefined) return `no app has begun a stream under the key ${this.#key}`;
     const { n, content } = adding;
-    const fields = fieldsOf({ node: this.#node, n, content });
+    const fields = fieldsOf({ node: this.#node, n, attempt: ++adding.attempt, content });
     const add: Command = { kind: "add", id: n, epoch: this.#epoch, fields };
     adding.isUnanswered = true;
     const reply = await answer<Reply & { kind: "add" }>(add);
@@ -163,8 +165,7 @@ export class Pusher implements AsyncDisposable {
   }
 
   async #open(): Promise<Opened> {
-    const signal = this.#closing.signal;
-    const connection = await connect(serverOf(this.#url)!, { timeout: this.#timeout, signal });
+    const connection = await connect(this.#server, this.#closing.signal);
     try {
       const isScripted = !await canNumber(connection, this.#key);
       const opened = { connection, isScripted };
@@ -192,6 +193,8 @@ export class Pusher implements AsyncDisposable {
 interface Adding {
   readonly n: number;
   readonly content: Content;
+  /** How often it was sent. */
+  attempt: number;
   /** Whether it was sent, and nobody knows whether it has arrived. */
   isUnanswered: boolean;
 }

@@ -9,6 +9,7 @@ import { type Carrier, Connection, type ConnectionLimits } from "./connection.ts
 import { Listeners, namesOf, NO_NAMES } from "./listeners.ts";
 import type { Audience, Entry, Log } from "./log.ts";
 import { Agenda, CLOCK, type Clock } from "./pace.ts";
+import type { Move } from "./presence.ts";
 import { CLOSE, type Close, type Since } from "./protocol.ts";
 
 /** What {@linkcode Readers} needs to know. Times are in milliseconds. */
@@ -19,6 +20,8 @@ export interface ReadersOptions extends ConnectionLimits {
   frame: number;
   /** Called when a connection has come or gone, or its names have changed; with what it gained or lost. */
   onChange: (names: readonly string[]) => void;
+  /** Called before `onChange`, when a connection has come, gone, or listens to something else. */
+  onMove?: (move: Move) => void;
   /** Called when a page asks with a cursor of another log. Default: nothing. */
   onForeign?: (cursor: string, page: string | undefined) => void;
   /** Reports what went wrong with one connection or callback. */
@@ -122,12 +125,12 @@ export class Readers {
       // Spelled as a heartbeat: a page whose first `since` is under way must not take it for its
       // marker. Taken before `onChange`, which may push.
       const cursor = this.#log.beat();
-      this.#listen(connection, namesOf(visitor.as), { isChange: true });
+      this.#listen(connection, namesOf(visitor.as), { visitor, how: "comes" });
       connection.mark(cursor);
       this.#flush(connection, this.#clock.now());
     } else {
       const asked = { cursor: visitor.since, token: visitor.token };
-      this.#resume(connection, visitor, asked, { isChange: true });
+      this.#resume(connection, visitor, asked, "comes");
     }
     return connection;
   }
@@ -222,10 +225,10 @@ export class Readers {
     connection: Connection,
     visitor: Visitor,
     { cursor, token }: Since,
-    change?: { isChange: boolean },
+    how: "comes" | "stays" = "stays",
   ): void {
     const grant = this.#holding(visitor.grant(token));
-    this.#listen(connection, grant?.names ?? namesOf(visitor.as), change);
+    this.#listen(connection, grant?.names ?? namesOf(visitor.as), { visitor, how });
     if (!connection.resume(cursor)) this.#options.onForeign?.(cursor, connection.page);
     if (!grant || this.#hasMissed(grant, cursor)) connection.refresh();
     this.#flush(connection, this.#clock.now());
@@ -235,17 +238,21 @@ export class Readers {
   #reload(connections: readonly Connection[], { delay = 0 } = {}): void {
     const first = this.#clock.now() + delay;
     for (const connection of connections) {
-      this.#listen(connection, namesOf(this.#all.get(connection)?.as ?? []));
+      const visitor = this.#all.get(connection);
+      if (!visitor) continue; // a callback has ended it meanwhile
+      this.#listen(connection, namesOf(visitor.as), { visitor, how: "stays" });
       connection.refresh();
       this.#defer(connection, first + Math.random() * (RELOAD_SPREAD - delay));
     }
   }
 
   #takeOut(connection: Connection): void {
-    if (!this.#all.delete(connection)) return;
+    const visitor = this.#all.get(connection);
+    if (!visitor) return;
+    this.#all.delete(connection);
     this.#blocked.delete(connection);
     connection.hasEnded = true;
-    this.#listen(connection, NO_NAMES, { isChange: true });
+    this.#listen(connection, NO_NAMES, { visitor, how: "goes" });
     if (this.#all.size === 0) this.#rest();
   }
 
@@ -350,11 +357,15 @@ export class Readers {
   #listen(
     connection: Connection,
     names: ReadonlySet<string>,
-    { isChange = false }: { isChange?: boolean } = {},
+    { visitor, how }: { visitor: Visitor; how: "comes" | "stays" | "goes" },
   ): void {
+    const before = how === "comes" ? undefined : connection.names;
+    const after = how === "goes" ? undefined : names;
     connection.names = names;
     const changed = this.#listeners.set(connection, names);
-    if (changed.length > 0 || isChange) this.#options.onChange(changed);
+    if (changed.length === 0 && how === "stays") return;
+    this.#options.onMove?.({ reader: visitor.as[0], before, after });
+    this.#options.onChange(changed);
   }
 
   #drop(connection: Connection, close: Close): void {

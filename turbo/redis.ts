@@ -13,11 +13,12 @@
  *
  * @module
  */
-import { checkOptions, checkValue, integer, milliseconds, type Rule, text } from "./checks.ts";
+import { checkOptions, checkValue, integer, milliseconds, type Rule } from "./checks.ts";
 import type { Copy, Engine, Push } from "./engine.ts";
 import { type Server, serverOf } from "./redis_client.ts";
 import type { Failure } from "./redis_errors.ts";
 import { Link } from "./redis_link.ts";
+import { KEY_RULE, URL_RULE } from "./redis_options.ts";
 import { type Effect, type Event, Replica } from "./replica.ts";
 import { reasonOf } from "./report.ts";
 
@@ -47,18 +48,9 @@ export interface RedisOptions {
   maxEntries?: number;
 }
 
-const url: Rule = {
-  ...text(
-    (url) => serverOf(url) !== undefined,
-    'a URL such as "redis://user:password@host:6379/0" (rediss:// for TLS; all but the host may be ' +
-      "left out; user and password with %-escapes)",
-  ),
-  isSecret: true,
-};
-
 const RULES = {
-  url,
-  key: text((key) => key !== "" && key.length <= 200, "a text of 1 to 200 characters"),
+  url: URL_RULE,
+  key: KEY_RULE,
   hold: milliseconds(10, 60_000),
   interval: milliseconds(100, 60 * 60 * 1000),
   maxEntries: integer(100, 100_000_000),
@@ -72,14 +64,14 @@ const CLOSE_TIMEOUT = 1_000;
 /**
  * The order of all processes that name the same server and key: what one of them pushes reaches the pages
  * of all, in one order. While the server is away each goes on alone, and its pages fetch themselves when
- * the server is back. Needs `--allow-net=HOST`, and Redis 5 (better 7) or Valkey. Each `Turbo` needs one
+ * the server is back. Needs `--allow-net=HOST:PORT`, and Redis 5 (better 7) or Valkey. Each `Turbo` needs one
  * of its own.
  *
  * @throws {TypeError | RangeError} when an option is wrong or unknown
  */
 export function redis(options: RedisOptions): Engine {
   const checked = checkOptions("redis()", options, RULES);
-  checkValue("redis()", "url", checked.url, url);
+  checkValue("redis()", "url", checked.url, URL_RULE);
   return new Redis(serverOf(checked.url)!, checked);
 }
 

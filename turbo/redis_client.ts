@@ -112,7 +112,10 @@ export async function connect(
     },
   });
   // The first thing that goes wrong: after that the client is of no use.
-  const ended = new Promise<Error>((resolve) => client.on("error", resolve));
+  let failure: Error | undefined;
+  const ended = new Promise<Error>((resolve) => {
+    client.on("error", (error) => resolve(failure ??= error));
+  });
   const opening = client.connect();
   opening.catch(() => {}); // where something else was first
   try {
@@ -129,7 +132,7 @@ export async function connect(
       try {
         return await client.sendCommand(args);
       } catch (error) {
-        throw error instanceof ErrorReply ? new RefusedError(error.message) : error;
+        throw error instanceof ErrorReply ? new RefusedError(error.message) : failure ?? error;
       }
     },
     close: () => client.destroy(),

@@ -16,8 +16,8 @@ export interface Failure {
 
 /** What is asked of whom. */
 export interface Asked {
-  /** The host of the server. */
-  readonly host: string;
+  /** `host:port`. */
+  readonly server: string;
   /** The key of the stream. */
   readonly key: string;
 }
@@ -63,6 +63,7 @@ const FATAL: readonly Fatal[] = [
 /** What the client says, in other words. */
 const WORDS: ReadonlyMap<string, string> = new Map([
   ["Socket closed unexpectedly", "it has closed the connection"],
+  ["read ECONNRESET", "it has closed the connection"],
 ]);
 
 /** What an error means. */
@@ -71,7 +72,7 @@ export function failureOf(error: unknown, asked: Asked): Failure {
   const reason = reasonOf(error).replace(/, with args beginning with:.*/, "").slice(0, MAX_REASON);
   const isDenied = error instanceof Deno.errors.NotCapable || /^getaddrinfo EPERM/.test(reason);
   const advice = isDenied
-    ? `Deno needs --allow-net=${asked.host}`
+    ? `Deno needs --allow-net=${asked.server}`
     : FATAL.find(([pattern]) => pattern.test(reason))?.[1](asked);
   return advice === undefined
     ? { reason: WORDS.get(reason) ?? reason, isFatal: false }

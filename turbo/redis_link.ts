@@ -64,15 +64,14 @@ export class Link {
     const way = command.kind === "read" ? "reads" : "commands";
     const connection = way === "reads" ? this.#reads : this.#commands;
     if (this.#isOver || !connection) return;
-    // With a life of the stream the secret may have gone, or be another one.
-    const isNewLife = command.kind === "birth" || command.kind === "load";
-    const answer = Promise.all([
-      ask(connection, command, { key, maxEntries, isScripted: this.#isScripted }),
-      isNewLife && this.#keepSecret(connection),
-    ]);
+    const answer = ask(connection, command, { key, maxEntries, isScripted: this.#isScripted });
     answer.catch(() => {}); // waited for in its turn
     this.#answers[way] = this.#answers[way].then(async () => {
-      const [reply] = await answer;
+      const reply = await answer;
+      // What was there before another life of the stream is gone, and so may be the secret.
+      const isReborn = reply.kind === "read" &&
+        reply.entries.some(({ position }) => position === 0);
+      if (isReborn && this.#commands) await this.#keepSecret(this.#commands);
       if (!this.#isOver) this.#events.reply(reply);
     }).catch((error) => this.#lose(error));
   }
@@ -85,7 +84,8 @@ export class Link {
 
   async #open(): Promise<void> {
     const { key, timeout = CONNECT_TIMEOUT } = this.#options;
-    const late = () => this.#lose(new Error(`it has not answered within ${timeout / 1000} s`));
+    const by = this.#server.isTls ? " by TLS" : "";
+    const late = () => this.#lose(new Error(`it has not answered${by} within ${timeout / 1000} s`));
     const timer = setTimeout(late, timeout);
     try {
       this.#commands = await this.#connect();
@@ -115,8 +115,8 @@ export class Link {
   #lose(error: unknown): void {
     if (this.#isOver) return;
     this.#stop(error);
-    const { host } = this.#server;
-    this.#events.lost(failureOf(error, { host, key: this.#options.key }));
+    const { name: server } = this.#server;
+    this.#events.lost(failureOf(error, { server, key: this.#options.key }));
   }
 
   #stop(reason: unknown): void {

@@ -592,7 +592,7 @@ export class Replica {
     if (isClosed && (this.#isLocal || this.#isDown)) return this.#reason;
     const since = this.#outbox.waitingSince;
     if (since === undefined) return undefined;
-    if (this.#now - Math.max(this.#heardAt, since) > hold) {
+    if (this.#now - Math.max(this.#heardAt, since) > this.#hold) {
       return isClosed ? this.#reason : `it has said nothing for ${hold / 1000} s`;
     }
     if (this.#now - since > PATIENCE * hold) return "it is too slow";
@@ -607,7 +607,13 @@ export class Replica {
   }
 
   get #isDown(): boolean {
-    return this.#downSince !== undefined && this.#now - this.#downSince > this.#options.hold;
+    return this.#downSince !== undefined && this.#now - this.#downSince > this.#hold;
+  }
+
+  /** For how long pushes wait. Longer at the start, where a process has more to do than to connect. */
+  get #hold(): number {
+    const isStarting = !this.#hasBeenReady && this.#tries === 0;
+    return this.#options.hold * (isStarting ? PATIENCE : 1);
   }
 
   #noteAway(reason: string | undefined): void {

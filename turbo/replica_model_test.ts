@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { QUICK } from "../tests/kit.ts";
-import { type Mutant, mutated, MUTANTS, survivorsOf, UNNOTICED } from "./replica_model/mutants.ts";
+import { type Mutant, MUTANTS, mutated, survivorsOf, UNNOTICED } from "./replica_model/mutants.ts";
 import type { Replica } from "./replica.ts";
 import { outages, plans, run, type Step } from "./replica_model/steps.ts";
 import { World, type WorldOptions } from "./replica_model/world.ts";

@@ -21,10 +21,12 @@ import {
   resolveOptions,
   type TurboOptions,
 } from "./options.ts";
+import { Presence } from "./presence.ts";
 import { CLOSE } from "./protocol.ts";
 import { Readers } from "./readers.ts";
 import { isThenable, reasonOf, reporting } from "./report.ts";
 import { hasValidHost, isAllowedHost } from "./request.ts";
+import type { Attendance, Present } from "./roster.ts";
 import { scriptsUnder } from "./scripts.ts";
 import { joinStreams, type Streams } from "./streams.ts";
 import { Signer } from "./token.ts";
@@ -59,6 +61,7 @@ export class Turbo {
   readonly #log: Log;
   readonly #foreignLogs: ForeignLogs;
   readonly #nodes: Nodes;
+  readonly #presence: Presence;
   /** What this node shares, as JSON has it. */
   #share: unknown;
   readonly #readers: Readers;
@@ -83,19 +86,27 @@ export class Turbo {
   constructor(options: TurboOptions = {}) {
     const resolved = resolveOptions(options);
     const { path, assetsPath, tokenLifetime, turboUrl, secret, log, engine = memory() } = resolved;
-    const { onError, onNotice, onChange, onShared } = resolved;
+    const { onError, onNotice, onChange, onShared, onPresence, presenceGrace: grace } = resolved;
     const report = (message: string, error: unknown): void =>
       reporting(onError, (failure) => {
         console.error(message, reasonOf(error), "and onError failed:", reasonOf(failure));
       })(message, error);
     const changed = reporting(onChange, (error) => report("onChange failed:", error));
+    const moved = onPresence &&
+      reporting(onPresence, (error) => report("onPresence failed:", error));
     const shared = reporting(onShared, (error) => report("onShared failed:", error));
     this.#options = resolved;
     this.#report = report;
     this.#notice = reporting(onNotice, (error) => report("onNotice failed:", error));
     this.#log = new Log(log);
     this.#nodes = new Nodes(shared);
-    this.#foreignLogs = new ForeignLogs(this.#log, this.#notice);
+    this.#presence = new Presence({
+      grace,
+      say: (present) => this.#say({ present }),
+      onChange: moved && ((names) => moved(names.map(whomOf))),
+    });
+    const isShared = engine.ready !== undefined;
+    this.#foreignLogs = new ForeignLogs(this.#log, this.#notice, { isShared });
     this.#signer = new Signer({
       secret,
       path: path ?? "",
@@ -105,8 +116,11 @@ export class Turbo {
     this.#readers = new Readers(this.#log, {
       ...resolved,
       report,
+      onMove: (move) => this.#presence.move(move),
       onChange: (names) => changed(names.map(whomOf)),
-      onForeign: (cursor, page) => this.#foreignLogs.asked(cursor, page),
+      onForeign: (cursor, page) => {
+        if (this.away === undefined) this.#foreignLogs.asked(cursor, page);
+      },
     });
     this.#admission = new Admission({
       ...resolved,
@@ -178,6 +192,18 @@ export class Turbo {
    */
   canPush(...args: [whom?: Whom]): boolean {
     return args.length === 0 ? this.size > 0 : this.listeners(args[0] as Whom) > 0;
+  }
+
+  /**
+   * Who is there, on all nodes: everyone, those to whom a name was given, or those who listen to a
+   * topic. A reader, by the first of the names given to `connect`, is one however many pages it has open,
+   * and a connection without a name counts as one. Who has left still counts for `presenceGrace`. A
+   * change has a place in the order of the pushes, up to a quarter of a second after it came about.
+   *
+   * @throws {TypeError | RangeError} when that is no name, `undefined` included
+   */
+  present(...args: [whom?: Whom]): Present {
+    return this.#presence.of(...args.length === 0 ? [] : [nameOf("present()", args[0] as Whom)]);
   }
 
   /**
@@ -331,6 +357,7 @@ export class Turbo {
     const close = code === 1012 ? CLOSE.restarting : CLOSE.goingAway;
     this.#admission.close(close);
     this.#foreignLogs.close();
+    this.#presence.close();
     this.#watch(this.#engine.push({ leave: true }));
     await this.#readers.close(close, Math.min(window, deadline));
     // Not for those that were closed before and do not go: they were told.
@@ -346,6 +373,10 @@ export class Turbo {
   #watch(result: unknown): void {
     if (!isThenable(result)) return;
     Promise.resolve(result).catch((error) => this.#report("The engine failed:", error));
+  }
+
+  #say(statement: Statement & { readonly present?: Attendance }): void {
+    this.#watch(this.#engine.push({ say: JSON.stringify(statement) }));
   }
 
   #copy(): Copy {
@@ -367,15 +398,22 @@ export class Turbo {
       restart: () => this.#readers.restart(),
       hear: (said) => {
         const statement = statementOf(said.text);
-        if (statement) this.#nodes.hear(said, statement);
+        if (!statement) return;
+        this.#nodes.hear(said, statement);
+        this.#presence.hear(said, statement);
       },
-      left: (node, isOwn) => this.#nodes.left(node, isOwn),
+      left: (node, isOwn) => {
+        this.#nodes.left(node, isOwn);
+        this.#presence.left(node);
+      },
       sayAll: () => {
-        const statement: Statement = {
+        if (this.#closed) return; // it has left
+        const present = this.#presence.all();
+        this.#say({
           all: true,
           ...(this.#share !== undefined && { share: this.#share }),
-        };
-        this.#watch(this.#engine.push({ say: JSON.stringify(statement) }));
+          ...(present && { present }),
+        });
       },
       notice: this.#notice,
     };

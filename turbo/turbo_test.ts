@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { HANDSHAKE } from "../tests/raw.ts";
+import { Hub } from "../tests/instant_hub.ts";
 import { connect, serve, until, within } from "../tests/kit.ts";
+import type { Whom } from "./audience.ts";
 import { html } from "./html.ts";
 import { memory } from "./engine.ts";
 import { append, replace, type Stream } from "./streams.ts";
@@ -201,6 +203,74 @@ Deno.test("Turbo.canPush() and size follow the connections", async () => {
   assert.equal(turbo.canPush("ann"), false);
 });
 
+Deno.test("Turbo.present() follows the connections: topics, tabs, revoke(), disconnect() and the grace", async () => {
+  const told: unknown[] = [];
+  const turbo = new Turbo({ presenceGrace: 0, onPresence: (whom) => told.push(...whom) });
+  const room = { topic: "room" };
+  const open = (as?: string) => {
+    const [, token = ""] = /data-token="([^"]+)"/.exec(String(turbo.head({ topics: ["room"] })))!;
+    const query = new URLSearchParams({ since: turbo.cursor, token });
+    const headers = { Accept: "text/event-stream" };
+    return turbo.connect(new Request(`http://localhost/?${query}`, { headers }), { as }).body!;
+  };
+  const untilPresent = (count: number, whom?: Whom) =>
+    until(
+      () => (whom === undefined ? turbo.present() : turbo.present(whom)).count === count,
+      `${count} of ${JSON.stringify(whom)}`,
+    );
+  assert.deepEqual(turbo.present(), { count: 0, readers: [] });
+  const bodies = [open("ann")];
+  assert.deepEqual(turbo.present(room), { count: 1, readers: ["ann"] }, "at once");
+  assert.deepEqual(told, ["ann", room]);
+  bodies.push(open("ann"), open("bob"), open());
+  await untilPresent(3);
+  assert.deepEqual(await turbo.present(room), { count: 3, readers: ["ann", "bob"] });
+  assert.deepEqual(turbo.present("bob"), { count: 1, readers: ["bob"] });
+  turbo.revoke("room");
+  await untilPresent(0, room);
+  assert.equal(turbo.present().count, 3);
+  turbo.disconnect("ann");
+  await untilPresent(2);
+  assert.deepEqual(turbo.present("ann"), { count: 0, readers: [] });
+  await turbo.close({ window: 0 });
+  await Promise.all(bodies.map((body) => new Response(body).text()));
+});
+
+Deno.test("Turbo.present() counts all nodes, and one of them is told of each change, and of the loss of another", async () => {
+  const hub = new Hub();
+  const engines = [hub.engine(), hub.engine()];
+  const told: unknown[][] = [[], []];
+  const nodes = engines.map((engine, n) =>
+    new Turbo({ engine, presenceGrace: 0, onPresence: (whom) => told[n]!.push(...whom) })
+  );
+  const open = (node: Turbo, as: string) => node.connect(events(), { as }).body!;
+  const bodies = [open(nodes[0]!, "ann"), open(nodes[1]!, "bob")];
+  for (const node of nodes) assert.deepEqual(node.present().readers, ["ann", "bob"]);
+  assert.deepEqual(told, [["ann"], ["bob"]]);
+  const late = new Turbo({ engine: hub.engine() });
+  await until(() => late.present().count === 2, "who comes late is told all");
+  nodes[1]!.share("a value");
+  assert.equal(late.present().count, 2);
+  hub.lose(engines[1]!.node);
+  await until(() => nodes[0]!.present().count === 1, "the lost node is forgotten");
+  assert.deepEqual([told, late.present().count], [[["ann", "bob"], ["bob"]], 1]);
+  await Promise.all([...nodes, late].map((node) => node.close({ window: 0 })));
+  await Promise.all(bodies.map((body) => new Response(body).text()));
+});
+
+Deno.test("Turbo says nothing of who is there before the first reader, and once where many come at once", async () => {
+  const hub = new Hub();
+  const turbo = new Turbo({ engine: hub.engine() });
+  turbo.present();
+  turbo.push(append("a", "1"));
+  assert.deepEqual(hub.said, []);
+  const bodies = Array.from({ length: 1_000 }, (_, n) => turbo.connect(events(), { as: `${n}` }));
+  await until(() => turbo.present().count === 1_000, "all are there");
+  assert.equal(hub.said.length, 2);
+  await turbo.close({ window: 0 });
+  await Promise.all(bodies.map((response) => response.text()));
+});
+
 Deno.test("Turbo.head() names both scripts and the cursor, and turbo.asset() serves them", async () => {
   const turbo = new Turbo();
   const head = String(turbo.head({ cursor: "abc.7" }));
@@ -265,12 +335,14 @@ Deno.test("Turbo goes on when a callback throws, and reports it to onError or, w
   try {
     const turbo = new Turbo({
       onChange: () => fail("change"),
+      onPresence: () => fail("presence"),
       onNotice: () => fail("notice"),
       onError: (message) => fail(`error at ${message}`),
     });
     turbo.head({ topics: ["a"] });
     await turbo.connect(events()).body!.cancel();
     assert.equal(turbo.size, 0);
+    await turbo.close();
   } finally {
     console.error = error;
   }
@@ -280,7 +352,12 @@ Deno.test("Turbo goes on when a callback throws, and reports it to onError or, w
     "and onError failed:",
     `error at on${what} failed:`,
   ];
-  assert.deepEqual(written, [line("Notice"), line("Change"), line("Change")]);
+  assert.deepEqual(written, [
+    line("Notice"),
+    line("Presence"),
+    line("Change"),
+    line("Change"),
+  ]);
 });
 
 Deno.test("Turbo.close() tells everyone, lets nobody in and resolves", async () => {

@@ -1,0 +1,17 @@
+/**
+ * An app that follows a Redis, says how that went, and ends.
+ *
+ * @module
+ */
+import { Turbo } from "../../turbo/mod.ts";
+import { redis } from "../../turbo/redis.ts";
+
+const [url = ""] = Deno.args;
+const turbo = new Turbo({ engine: redis({ url }), onNotice: () => {} });
+try {
+  await turbo.ready;
+  console.log(turbo.away ?? "following");
+} catch (error) {
+  console.log((error as Error).message);
+}
+await turbo.close();
