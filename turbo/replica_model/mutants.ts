@@ -42,7 +42,10 @@ export async function survivorsOf(mutants: readonly Mutant[], runs: number): Pro
     await Deno.readTextFile(new URL("../../deno.json", import.meta.url)),
   );
   // An import map does not know the paths within a package, as the imports of deno.json do.
-  imports["hono/html"] = `${imports.hono}/html`;
+  for (const path of ["hono/html", "@hotwired/turbo/dist/turbo.es2017-esm.js"]) {
+    const name = Object.keys(imports).find((name) => path.startsWith(`${name}/`))!;
+    imports[path] = path.replace(name, imports[name]);
+  }
   const survivors: string[] = [];
   try {
     for (const [index, mutant] of [undefined, ...mutants].entries()) {
@@ -56,6 +59,7 @@ export async function survivorsOf(mutants: readonly Mutant[], runs: number): Pro
       const isFine = await passes(map, runs);
       if (!mutant && !isFine) throw new Error("The tests fail without a change");
       if (mutant && isFine) survivors.push(mutant.what);
+      if (import.meta.main && mutant && isFine) console.log(`not noticed: ${mutant.what}`);
     }
   } finally {
     await Deno.remove(directory, { recursive: true });
