@@ -316,6 +316,11 @@ Deno.test("Turbo.connect() answers 404 where there is no stream", () => {
   assert.equal(new Turbo({ path: null }).connect(events()).status, 404);
 });
 
+Deno.test("Turbo.maxConnections is the option, or its default", () => {
+  assert.equal(new Turbo({ maxConnections: 4 }).maxConnections, 4);
+  assert.equal(new Turbo().maxConnections, 10_000);
+});
+
 Deno.test("Turbo.close() refuses at once whoever comes, and resolves after its engine has closed", async () => {
   const order: string[] = [];
   const engine = Object.assign(memory(), {
