@@ -30,11 +30,11 @@ class Driven {
   now = 0;
   /** What it had done since this was emptied. */
   effects: Effect[] = [];
-  constructor({ wallClock = () => 0 as number } = {}) {
+  constructor({ wallClock = () => 0 as number, interval = 5_000 } = {}) {
     this.replica = new Replica({
       node: "me",
       hold: 1_000,
-      interval: 5_000,
+      interval,
       random: () => 0,
       wallClock,
       server: "Redis",
@@ -207,6 +207,12 @@ for (
   });
 }
 
+Deno.test("Replica loads a newer life that others have begun meanwhile", () => {
+  const it = new Driven().follow().lost().wait(100).happen({ type: "connected" });
+  it.look(birth(EPOCH + 1), undefined);
+  assert.deepEqual([it.sent("load").length, it.sent("birth").length], [1, 0]);
+});
+
 Deno.test("Replica loads what is left where its place was trimmed", () => {
   const it = new Driven().follow(entry(1, streams(box(1)))).lost().wait(100)
     .happen({ type: "connected" }).look(entry(9, streams(box(9))), entry(5, streams(box(5))));
@@ -277,6 +283,12 @@ Deno.test("Replica sends nothing before it has caught up", () => {
   assert.deepEqual(it.markup, [[box(1), 1]]);
 });
 
+Deno.test("Replica has nothing to catch up with in a newer life", () => {
+  const it = new Driven().follow().lost().push(box(1)).wait(100).happen({ type: "connected" });
+  it.look(entry(9, streams(box(9))), birth()).read(birth(EPOCH + 1));
+  assert.deepEqual(it.markup, [[box(1), 1]]);
+});
+
 Deno.test("Replica does not send again what has come through", () => {
   const it = new Driven().follow().push(box(1)).push(box(2)).lost().wait(100).clear()
     .happen({ type: "connected" }).look(entry(1, streams(box(1)), { node: "me", n: 1 }), birth());
@@ -336,11 +348,16 @@ Deno.test("Replica goes on alone where writing is refused for longer than it hol
 
 Deno.test("Replica goes on alone where a push comes back before an earlier one", () => {
   const it = new Driven().follow().push(box(1)).push(box(2));
+  it.answer("refused", [it.sent("add")[0]!.id]).clear();
+  it.now += 250;
   it.read(entry(1, streams(box(2)), { node: "me", n: 2 }));
-  assert.deepEqual(it.delivered, [box(2), box(1)]);
+  assert.deepEqual([it.delivered, it.markup], [[box(2), box(1)], []]);
   assert.deepEqual([it.of("fork").length, it.of("disconnect").length], [1, 1]);
-  it.wait(1_100).happen({ type: "connected" }).look(entry(1, streams(box(2))));
+  it.clear().wait(1_100).happen({ type: "connected" }).look(entry(1, streams(box(2))));
   assert.equal(it.sent("birth").length, 1);
+  it.happen({ type: "reply", reply: { kind: "birth", epoch: EPOCH + 1 } }).load(birth(EPOCH + 1));
+  it.push(box(3)).wait(100);
+  assert.deepEqual([it.replica.state, it.markup], ["following", [[box(3), 3]]]);
 });
 
 // ---- Contested pushes
@@ -401,6 +418,15 @@ Deno.test("Replica pushes a function again that was under way when another life 
   assert.deepEqual(it.markup, [[box(2), 2]]);
 });
 
+Deno.test("Replica pushes a function again that was under way when entries were missed", () => {
+  const { it, value } = contested();
+  value.n = 2;
+  it.read(entry(9, streams(box(9)))).load(entry(9, streams(box(9)))).clear().read(
+    own(1, box(1), 10),
+  );
+  assert.deepEqual(it.markup, [[box(2), 2]]);
+});
+
 Deno.test("Replica pushes nothing again for its own pushes", () => {
   const value = { n: 2 };
   const it = new Driven().follow().push(box(1)).push(() => box(value.n)).clear();
@@ -442,6 +468,8 @@ Deno.test("Replica waits on its way back, however long it was away, and sends wh
   it.push(box(4)).load(birth(EPOCH + 1));
   assert.deepEqual(it.delivered, []);
   assert.deepEqual(it.markup, [[box(2), 2], [box(3), 3], [box(4), 4]], "and not what was alone");
+  it.lost().push(box(5));
+  assert.deepEqual(it.delivered, [], "it waits as before");
 });
 
 Deno.test("Replica that has pushed nothing while the server was away goes on where it was", () => {
@@ -601,9 +629,9 @@ Deno.test("Replica takes nobody for gone while the server says nothing", () => {
 });
 
 Deno.test("Replica that leaves says so, and nothing of itself after that", () => {
-  const it = new Driven().follow().push({ leave: true });
+  const it = new Driven({ interval: 1_000 }).follow().push({ leave: true });
   assert.deepEqual(it.written.map(({ content }) => content), [{ kind: "left", node: "me" }]);
-  it.idle(100).clear().read(say(1, {}, true)).idle(9_000);
+  it.idle(100).clear().read(say(1, {}, true)).idle(1_800);
   const kinds = it.written.filter(({ node }) => node === "me").map(({ content }) => content.kind);
   assert.deepEqual([it.of("say all"), kinds.filter((kind) => kind !== "left")], [[], []]);
 });
