@@ -27,14 +27,19 @@ export interface Item {
 /** Streams, as an item or an entry has them. */
 type StreamsContent = Content & { readonly kind: "streams" };
 
+/** Stands for any element; none has an empty id. */
+const ANY = "";
+
 /** A node's pushes that are under way, oldest first. */
 export class Outbox {
   #items: Item[] = [];
   #unsent: Item[] = [];
   #pushed = 0;
   #bytes = 0;
-  /** Those that were given as functions. */
-  readonly #rendered = new Set<Item>();
+  /** Those given as functions that nobody has contested, by the elements that they are for. */
+  readonly #uncontested = new Map<string, Set<Item>>();
+  /** The newest that was given as a function, by the elements and readers that it is for. */
+  readonly #newest = new Map<string, Item>();
 
   /** How many pushes there were. */
   get pushed(): number {
@@ -73,7 +78,7 @@ export class Outbox {
     this.#items.push(item);
     this.#unsent.push(item);
     this.#bytes += sizeOf(content);
-    if (render) this.#rendered.add(item);
+    if (render && content.kind === "streams") this.#watch(item, content);
     return item;
   }
 
@@ -117,38 +122,58 @@ export class Outbox {
 
   /** Another node has pushed this: what is under way for the same elements may be older than that. */
   contest(foreign: StreamsContent): void {
-    if (this.#rendered.size === 0) return;
-    const targets = targetsOf(foreign.html);
-    for (const item of this.#rendered) {
-      const { content } = item;
-      if (item.isContested || content.kind !== "streams" || !meet(content, foreign)) continue;
-      const own = targetsOf(content.html);
-      item.isContested = !own || !targets || !own.isDisjointFrom(targets);
+    if (this.#uncontested.size === 0) return;
+    const elements = targetsOf(foreign.html);
+    for (const element of elements ? [...elements, ANY] : [...this.#uncontested.keys()]) {
+      for (const item of this.#uncontested.get(element) ?? []) {
+        if (!meet(item.content as StreamsContent, foreign)) continue;
+        item.isContested = true;
+        this.#forget(item);
+      }
     }
   }
 
   /** All that is under way may be older than what others have changed. */
   contestAll(): void {
-    for (const item of this.#rendered) item.isContested = true;
+    for (const item of this.#items) item.isContested = item.render !== undefined;
+    this.#uncontested.clear();
   }
 
   /** Whether a later one, given as a function too, is for the same elements and the same readers. */
   hasSuccessor({ content, n }: Item): boolean {
-    if (content.kind !== "streams") return false;
     const key = sameness(content);
-    if (key === undefined) return false;
-    for (const other of this.#rendered) {
-      const isSame = other.n > n && other.content.kind === "streams" &&
-        sameness(other.content) === key;
-      if (isSame) return true;
+    const newest = key === undefined ? undefined : this.#newest.get(key);
+    return newest !== undefined && newest.n > n;
+  }
+
+  #watch(item: Item, content: StreamsContent): void {
+    for (const element of elementsOf(content)) {
+      const items = this.#uncontested.get(element);
+      if (items) items.add(item);
+      else this.#uncontested.set(element, new Set([item]));
     }
-    return false;
+    const key = sameness(content);
+    if (key !== undefined) this.#newest.set(key, item);
+  }
+
+  /** Nobody can contest it any more. */
+  #forget(item: Item): void {
+    const { content } = item;
+    if (content.kind !== "streams") return;
+    for (const element of elementsOf(content)) {
+      const items = this.#uncontested.get(element);
+      items?.delete(item);
+      if (items?.size === 0) this.#uncontested.delete(element);
+    }
   }
 
   #done(item: Item): void {
     item.isDone = true;
-    this.#rendered.delete(item);
     this.#bytes -= sizeOf(item.content);
+    if (!item.render) return;
+    if (!item.isContested) this.#forget(item);
+    const key = sameness(item.content);
+    if (key !== undefined && this.#newest.get(key) === item) this.#newest.delete(key);
   }
 }
 
@@ -166,9 +191,14 @@ function meet({ to: one }: Audience, { to: other }: Audience): boolean {
   return one === undefined || other === undefined || one.some((name) => other.includes(name));
 }
 
+/** The elements that it is for: {@linkcode ANY} where nobody can tell. */
+function elementsOf({ html }: StreamsContent): Iterable<string> {
+  return targetsOf(html) ?? [ANY];
+}
+
 /** The same text for pushes for the same elements and readers; `undefined` where nobody can tell. */
-function sameness({ html, to, except }: StreamsContent): string | undefined {
-  const targets = targetsOf(html);
-  if (!targets || except !== undefined) return undefined;
-  return JSON.stringify([[...targets].sort(), audienceKey(to)]);
+function sameness(content: Content): string | undefined {
+  if (content.kind !== "streams" || content.except !== undefined) return undefined;
+  const targets = targetsOf(content.html);
+  return targets && JSON.stringify([[...targets].sort(), audienceKey(content.to)]);
 }

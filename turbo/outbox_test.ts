@@ -66,6 +66,7 @@ for (
     ["another element", streams(box("a")), streams(box("b")), false],
     ["one of several", streams(box("a") + box("b")), streams(box("b")), true],
     ["what may be for any", streams(box("a")), streams(append({ all: "p" }, "x")), true],
+    ["one element, of one for any", streams(append({ all: "p" }, "x")), streams(box("a")), true],
     ["no element", streams(box("a")), streams(refresh()), false],
     ["other readers", streams(box("a"), { to: ["x"] }), streams(box("a"), { to: ["y"] }), false],
     [
@@ -107,4 +108,20 @@ Deno.test("Outbox.hasSuccessor() does not count one whose markup was given as it
   const item = outbox.add(streams(box("a")), render, 0);
   outbox.add(streams(box("a")), undefined, 0);
   assert(!outbox.hasSuccessor(item));
+});
+
+Deno.test("Outbox has nothing contested, and nothing covered, by what has come back", () => {
+  const outbox = new Outbox();
+  const [one, two] = [1, 2].map(() => outbox.add(streams(box("a")), render, 0));
+  outbox.take(2);
+  outbox.contest(streams(box("a")));
+  assert.deepEqual([one!.isContested, two!.isContested], [true, false]);
+  assert(!outbox.hasSuccessor(one!));
+});
+
+Deno.test("Outbox keeps what covers an earlier push when another one has come back", () => {
+  const outbox = new Outbox();
+  const [one, two] = [1, 2, 3].map(() => outbox.add(streams(box("a")), render, 0));
+  outbox.take(1);
+  assert.deepEqual([outbox.hasSuccessor(one!), outbox.hasSuccessor(two!)], [true, true]);
 });

@@ -303,7 +303,7 @@ export class Replica {
   // Joining
 
   #sendLook(): void {
-    const place = this.#isLocal ? undefined : this.#place;
+    const place = this.#place;
     this.#look = place && { place, tag: this.#tag };
     this.#lookedAt = this.#now;
     this.#send({ kind: "look", at: place });
@@ -710,8 +710,7 @@ function verdict(
   newest: Place,
   first: StreamEntry | undefined,
 ): "same" | "hole" | "other" {
-  if (newest.epoch !== place.epoch || newest.position < place.position || !first) return "other";
-  if (first.epoch !== place.epoch) return "other";
+  if (newest.epoch !== place.epoch || first?.epoch !== place.epoch) return "other";
   if (first.position > place.position) return "hole";
   const isSame = first.node === tag.node && first.n === tag.n && first.attempt === tag.attempt;
   return isSame ? "same" : "other";

@@ -30,11 +30,11 @@ class Driven {
   now = 0;
   /** What it had done since this was emptied. */
   effects: Effect[] = [];
-  constructor({ wallClock = () => 0 as number } = {}) {
+  constructor({ wallClock = () => 0 as number, interval = 5_000 } = {}) {
     this.replica = new Replica({
       node: "me",
       hold: 1_000,
-      interval: 5_000,
+      interval,
       random: () => 0,
       wallClock,
       server: "Redis",
@@ -76,6 +76,17 @@ class Driven {
 
   read(...entries: StreamEntry[]): this {
     return this.happen({ type: "reply", reply: { kind: "read", entries } });
+  }
+
+  /** Time passes in which the server answers, and has nothing to say. */
+  idle(milliseconds: number): this {
+    const answered = new Set<number>();
+    for (let n = 0; n < milliseconds; n += 100) {
+      const ids = this.sent("add").map(({ id }) => id).filter((id) => !answered.has(id));
+      this.answer("added", ids).read().wait(100);
+      for (const id of ids) answered.add(id);
+    }
+    return this;
   }
 
   /** It follows a stream of these entries, and has said what it says at first. */
@@ -196,6 +207,12 @@ for (
   });
 }
 
+Deno.test("Replica loads a newer life that others have begun meanwhile", () => {
+  const it = new Driven().follow().lost().wait(100).happen({ type: "connected" });
+  it.look(birth(EPOCH + 1), undefined);
+  assert.deepEqual([it.sent("load").length, it.sent("birth").length], [1, 0]);
+});
+
 Deno.test("Replica loads what is left where its place was trimmed", () => {
   const it = new Driven().follow(entry(1, streams(box(1)))).lost().wait(100)
     .happen({ type: "connected" }).look(entry(9, streams(box(9))), entry(5, streams(box(5))));
@@ -203,11 +220,13 @@ Deno.test("Replica loads what is left where its place was trimmed", () => {
 });
 
 Deno.test("Replica loads what is left where it reads past a hole, whatever it has asked before", () => {
-  const it = new Driven().follow().wait(2_100);
+  const it = new Driven().follow().idle(2_100);
   assert.equal(it.sent("look").length, 1);
-  it.read(entry(3, streams(box(3)))).look(entry(3, streams(box(3))), birth());
-  assert.deepEqual([it.sent("load").length, it.sent("birth").length], [1, 0]);
-  it.load(entry(2, streams(box(2))), entry(3, streams(box(3))));
+  it.clear().read(entry(3, streams(box(3)))).look(entry(3, streams(box(3))), birth());
+  const kinds = it.of("send").map(({ command }) => command.kind);
+  assert.deepEqual(kinds, ["load"]);
+  it.clear().load(entry(2, streams(box(2))), entry(3, streams(box(3))));
+  assert.equal(it.sent("read").length, 1);
   assert.deepEqual(it.of("append").map(({ position }) => position), [2, 3]);
 });
 
@@ -216,6 +235,7 @@ Deno.test("Replica adopts a newer life, and sends there what has not come back",
   assert.deepEqual(it.markup, [[box(1), 1]]);
   it.clear().read(birth(EPOCH + 1));
   assert.deepEqual([it.of("reset").length, it.of("restart").length], [1, 1]);
+  assert.equal(it.of("say all").length, 1);
   assert.deepEqual(it.markup, [[box(1), 1]]);
   assert.equal(it.sent("add")[0]?.epoch, EPOCH + 1);
 });
@@ -229,13 +249,14 @@ Deno.test("Replica begins a new life where an entry of an old one stands at the 
 });
 
 Deno.test("Replica looks every two seconds whether the stream is still the one it follows", () => {
-  const it = new Driven().follow(entry(1, streams(box(1)))).wait(900).read().wait(900).read();
+  const it = new Driven().follow(entry(1, streams(box(1)))).idle(1_900);
   assert.equal(it.sent("look").length, 0);
-  it.wait(300).look(entry(2, streams(box(2))), entry(1, streams(box(1))));
-  assert.equal(it.of("disconnect").length, 0);
-  it.read().wait(900).read().wait(900).read().wait(300).look(birth(EPOCH + 1), undefined);
+  it.idle(200).look(entry(2, streams(box(2))), entry(1, streams(box(1))));
+  it.idle(2_000).look(birth(EPOCH + 1), undefined);
   assert.equal(it.of("disconnect").length, 0, "a newer life is read");
-  it.wait(900).read().wait(900).read().wait(300).look(birth(EPOCH - 1), undefined);
+  it.clear().idle(2_000);
+  assert.deepEqual([it.sent("look").length, it.of("disconnect").length], [1, 0]);
+  it.look(birth(EPOCH - 1), undefined);
   assert.equal(it.of("disconnect").length, 1, "a life with a lower epoch would not be");
 });
 
@@ -262,6 +283,12 @@ Deno.test("Replica sends nothing before it has caught up", () => {
   assert.deepEqual(it.markup, [[box(1), 1]]);
 });
 
+Deno.test("Replica has nothing to catch up with in a newer life", () => {
+  const it = new Driven().follow().lost().push(box(1)).wait(100).happen({ type: "connected" });
+  it.look(entry(9, streams(box(9))), birth()).read(birth(EPOCH + 1));
+  assert.deepEqual(it.markup, [[box(1), 1]]);
+});
+
 Deno.test("Replica does not send again what has come through", () => {
   const it = new Driven().follow().push(box(1)).push(box(2)).lost().wait(100).clear()
     .happen({ type: "connected" }).look(entry(1, streams(box(1)), { node: "me", n: 1 }), birth());
@@ -276,6 +303,13 @@ Deno.test("Replica delivers 1 2 3 1 2 3 4 as 1 2 3 4", () => {
   it.read(...numbers.map((n, index) => entry(index + 1, streams(box(n)), { n, attempt: index })));
   assert.deepEqual(it.delivered, [1, 2, 3, 4].map((n) => box(n)));
   assert.deepEqual(it.of("skip").map(({ position }) => position), [4, 5, 6]);
+});
+
+Deno.test("Replica delivers in a newer life what it has had in the one before", () => {
+  const it = new Driven().follow().read(entry(1, streams(box(1)))).clear();
+  const again = { ...entry(1, streams(box(1))), epoch: EPOCH + 1 };
+  it.read(birth(EPOCH + 1), again, { ...again, position: 2 });
+  assert.deepEqual(it.delivered, [box(1)]);
 });
 
 Deno.test("Replica looks for the stream when a push finds none", () => {
@@ -314,11 +348,16 @@ Deno.test("Replica goes on alone where writing is refused for longer than it hol
 
 Deno.test("Replica goes on alone where a push comes back before an earlier one", () => {
   const it = new Driven().follow().push(box(1)).push(box(2));
+  it.answer("refused", [it.sent("add")[0]!.id]).clear();
+  it.now += 250;
   it.read(entry(1, streams(box(2)), { node: "me", n: 2 }));
-  assert.deepEqual(it.delivered, [box(2), box(1)]);
+  assert.deepEqual([it.delivered, it.markup], [[box(2), box(1)], []]);
   assert.deepEqual([it.of("fork").length, it.of("disconnect").length], [1, 1]);
-  it.wait(1_100).happen({ type: "connected" }).look(entry(1, streams(box(2))));
+  it.clear().wait(1_100).happen({ type: "connected" }).look(entry(1, streams(box(2))));
   assert.equal(it.sent("birth").length, 1);
+  it.happen({ type: "reply", reply: { kind: "birth", epoch: EPOCH + 1 } }).load(birth(EPOCH + 1));
+  it.push(box(3)).wait(100);
+  assert.deepEqual([it.replica.state, it.markup], ["following", [[box(3), 3]]]);
 });
 
 // ---- Contested pushes
@@ -371,6 +410,31 @@ Deno.test("Replica pushes nothing again where a later push of a function covers 
   assert.deepEqual(it.markup, []);
 });
 
+Deno.test("Replica pushes a function again that was under way when another life began", () => {
+  const { it, value } = contested();
+  it.read(birth(EPOCH + 1)).clear();
+  value.n = 2;
+  it.read({ ...own(1, box(1)), epoch: EPOCH + 1 });
+  assert.deepEqual(it.markup, [[box(2), 2]]);
+});
+
+Deno.test("Replica pushes a function again that was under way when entries were missed", () => {
+  const { it, value } = contested();
+  value.n = 2;
+  it.read(entry(9, streams(box(9)))).load(entry(9, streams(box(9)))).clear().read(
+    own(1, box(1), 10),
+  );
+  assert.deepEqual(it.markup, [[box(2), 2]]);
+});
+
+Deno.test("Replica pushes nothing again for its own pushes", () => {
+  const value = { n: 2 };
+  const it = new Driven().follow().push(box(1)).push(() => box(value.n)).clear();
+  value.n = 3;
+  it.read(own(1, box(1)), own(2, box(2)));
+  assert.deepEqual(it.markup, []);
+});
+
 Deno.test("Replica tells of a function that throws when it is called again", () => {
   let isBroken = false;
   const it = new Driven().follow().push(() => {
@@ -404,6 +468,8 @@ Deno.test("Replica waits on its way back, however long it was away, and sends wh
   it.push(box(4)).load(birth(EPOCH + 1));
   assert.deepEqual(it.delivered, []);
   assert.deepEqual(it.markup, [[box(2), 2], [box(3), 3], [box(4), 4]], "and not what was alone");
+  it.lost().push(box(5));
+  assert.deepEqual(it.delivered, [], "it waits as before");
 });
 
 Deno.test("Replica that has pushed nothing while the server was away goes on where it was", () => {
@@ -424,11 +490,11 @@ Deno.test("Replica is patient with a server that takes 400 ms each way", () => {
 
 Deno.test("Replica goes on alone where a server answers, and what was pushed does not come back", () => {
   const it = new Driven().follow().push(box(1));
-  for (let n = 0; n < 9; n++) it.answer("added").wait(500).read();
+  it.idle(5_000);
   assert.equal(it.replica.state, "following");
-  for (let n = 0; n < 2; n++) it.answer("added").wait(500).read();
+  it.idle(100);
   assert.equal(it.replica.away, "it is too slow");
-  it.clear().wait(500);
+  it.clear().wait(900);
   assert.equal(it.of("connect").length, 0, "it would be as slow again");
 });
 
@@ -440,6 +506,28 @@ Deno.test("Replica gives connections up to which nothing is answered", () => {
   const other = new Driven().follow().push(box(1));
   for (let n = 0; n < 3; n++) other.wait(900).read();
   assert.equal(other.of("disconnect").length, 1, "the other one alone is answered");
+});
+
+Deno.test("Replica delivers alone what has waited for a second for a server that says nothing, and tries again", () => {
+  const it = new Driven().follow().push(box(1)).wait(900);
+  assert.deepEqual(it.delivered, []);
+  it.wait(200);
+  assert.deepEqual([it.delivered, it.of("disconnect").length], [[box(1)], 1]);
+  it.clear().wait(200);
+  assert.equal(it.of("connect").length, 1, "it may be back for all nodes at once");
+  it.happen({ type: "connected" }).wait(200);
+  assert.deepEqual([it.replica.state, it.of("notice")], ["away", []], "until it follows");
+});
+
+Deno.test("Replica delivers alone where more waits than it holds", () => {
+  for (const [count, size] of [[20_001, 1], [17, 1024 * 1024]] as const) {
+    const it = new Driven().follow().lost();
+    const html = box(1).padEnd(size);
+    for (let n = 1; n < count; n++) it.push(html);
+    assert.deepEqual(it.delivered.length, 0);
+    it.push(html);
+    assert.deepEqual([it.delivered.length, it.replica.away], [count, "too much waits for it"]);
+  }
 });
 
 Deno.test("Replica does not take its own stop for one of the server", () => {
@@ -514,20 +602,24 @@ Deno.test("Replica says all when it is asked, and when it was taken for gone", (
 
 Deno.test("Replica says that it is there after four fifths of its interval", () => {
   const beats = (it: Driven) => it.written.filter(({ content }) => content.kind === "beat").length;
-  const it = new Driven().follow();
-  for (let n = 0; n < 39; n++) it.wait(100).read();
+  const it = new Driven().follow().idle(3_900);
   assert.equal(beats(it), 0);
-  for (let n = 0; n < 3; n++) it.wait(100).read();
-  assert.equal(beats(it), 1);
+  assert.equal(beats(it.idle(200)), 1);
 });
 
-Deno.test("Replica tells once that another node is gone", () => {
-  const it = new Driven().follow().read(say(1));
-  for (let n = 0; n < 25; n++) it.wait(100).read();
-  const gone = it.written.filter(({ content }) => content.kind === "left");
-  assert.deepEqual(gone.map(({ content }) => content), [{ kind: "left", node: "other" }]);
+Deno.test("Replica tells once that another node is gone, unless another one does", () => {
+  const isGone = ({ content }: StreamEntry) => content.kind === "left";
+  const it = new Driven().follow().read(say(1)).idle(2_500);
+  assert.deepEqual(it.written.filter(isGone).map(({ content }) => content), [
+    { kind: "left", node: "other" },
+  ]);
   it.read(entry(2, { kind: "left", node: "other" }, { node: "me", n: 0 }));
   assert.deepEqual(it.of("left"), [{ type: "left", node: "other", isOwn: true }]);
+  assert.deepEqual(it.clear().idle(5_000).written.filter(isGone), []);
+  const other = new Driven().follow().read(say(1)).idle(2_000);
+  other.read(entry(2, { kind: "left", node: "other" }, { node: "third" }));
+  assert.deepEqual(other.of("left").map(({ isOwn }) => isOwn), [false]);
+  assert.deepEqual(other.idle(5_000).written.filter(isGone), []);
 });
 
 Deno.test("Replica takes nobody for gone while the server says nothing", () => {
@@ -537,13 +629,11 @@ Deno.test("Replica takes nobody for gone while the server says nothing", () => {
 });
 
 Deno.test("Replica that leaves says so, and nothing of itself after that", () => {
-  const it = new Driven().follow().push({ leave: true });
+  const it = new Driven({ interval: 1_000 }).follow().push({ leave: true });
   assert.deepEqual(it.written.map(({ content }) => content), [{ kind: "left", node: "me" }]);
-  it.clear().read(say(1, {}, true));
-  for (let n = 0; n < 90; n++) it.wait(100).read();
-  assert.deepEqual([it.of("say all"), it.written.filter(({ node }) => node === "me")], [[], [
-    ...it.written.filter(({ content }) => content.kind === "left"),
-  ]]);
+  it.idle(100).clear().read(say(1, {}, true)).idle(1_800);
+  const kinds = it.written.filter(({ node }) => node === "me").map(({ content }) => content.kind);
+  assert.deepEqual([it.of("say all"), kinds.filter((kind) => kind !== "left")], [[], []]);
 });
 
 Deno.test("Replica has its own node hear what it says while the server is away, and says all later", () => {

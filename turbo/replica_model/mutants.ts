@@ -85,22 +85,16 @@ async function passes(importMap: string, runs: number): Promise<boolean> {
   return success;
 }
 
-/** Those that no test notices. */
-export const UNNOTICED: ReadonlySet<string> = new Set();
+/** Those that no test notices: it costs only time. */
+export const UNNOTICED: ReadonlySet<string> = new Set(["what is contested is looked at again"]);
 
 /** All of them. Each text stands once in its file. */
 export const MUTANTS: readonly Mutant[] = [
   {
     what: "a place is not looked for",
     file: "replica",
-    from: "const place = this.#isLocal ? undefined : this.#place;",
-    to: "const place = undefined;",
-  },
-  {
-    what: "a node that was alone looks for its place",
-    file: "replica",
-    from: "const place = this.#isLocal ? undefined : this.#place;",
-    to: "const place = this.#place;",
+    from: "const place = this.#place;\n    this.#look",
+    to: "const place = undefined as Place | undefined;\n    this.#look",
   },
   {
     what: "a node that was alone begins no life",
@@ -118,12 +112,6 @@ export const MUTANTS: readonly Mutant[] = [
     what: "the attempt of the newest entry is not compared",
     file: "replica",
     from: " && first.attempt === tag.attempt",
-    to: "",
-  },
-  {
-    what: "a shorter stream is the same",
-    file: "replica",
-    from: "newest.position < place.position ||",
     to: "",
   },
   {
@@ -496,13 +484,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: "what waits, waits although nothing is heard",
     file: "replica",
-    from: "if (this.#now - Math.max(this.#heardAt, since) > hold) {",
+    from: "if (this.#now - Math.max(this.#heardAt, since) > this.#hold) {",
     to: "if (false) {",
   },
   {
     what: "a slow server is silent",
     file: "replica",
-    from: "if (this.#now - Math.max(this.#heardAt, since) > hold) {",
+    from: "if (this.#now - Math.max(this.#heardAt, since) > this.#hold) {",
     to: "if (this.#now - since > hold) {",
   },
   {
@@ -602,43 +590,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: ".filter(() => true).sort",
   },
   {
-    what: "another audience contests",
-    file: "outbox",
-    from: "|| !meet(content, foreign)) continue;",
-    to: ") continue;",
-  },
-  {
-    what: "other elements contest",
-    file: "outbox",
-    from: "item.isContested = !own || !targets || !own.isDisjointFrom(targets);",
-    to: "item.isContested = true;",
-  },
-  {
-    what: "unknown elements do not contest",
-    file: "outbox",
-    from: "item.isContested = !own || !targets || !own.isDisjointFrom(targets);",
-    to: "item.isContested = !!own && !!targets && !own.isDisjointFrom(targets);",
-  },
-  { what: "an earlier push covers", file: "outbox", from: "other.n > n &&", to: "" },
-  {
-    what: "a push for other readers covers",
-    file: "outbox",
-    from: "JSON.stringify([[...targets].sort(), audienceKey(to)])",
-    to: "JSON.stringify([...targets].sort())",
-  },
-  {
-    what: "a push for all but one page covers",
-    file: "outbox",
-    from: "if (!targets || except !== undefined) return undefined;",
-    to: "if (!targets) return undefined;",
-  },
-  {
-    what: "bytes are counted for ever",
-    file: "outbox",
-    from: "    this.#bytes -= sizeOf(item.content);\n",
-    to: "",
-  },
-  {
     what: "a number is known again and again",
     file: "peers",
     from: "const isTwice = n > 0 && n <= peer.highest;",
@@ -697,6 +648,96 @@ export const MUTANTS: readonly Mutant[] = [
     file: "peers",
     from: "if (peer) peer.interval = undefined;",
     to: "this.#peers.delete(node);",
+  },
+  {
+    what: "another audience contests",
+    file: "outbox",
+    from: "if (!meet(item.content as StreamsContent, foreign)) continue;",
+    to: "",
+  },
+  {
+    what: "other elements contest",
+    file: "outbox",
+    from: "elements ? [...elements, ANY] : [...this.#uncontested.keys()]",
+    to: "[...this.#uncontested.keys()]",
+  },
+  {
+    what: "what is for any element contests nothing",
+    file: "outbox",
+    from: "elements ? [...elements, ANY] : [...this.#uncontested.keys()]",
+    to: "elements ? [...elements, ANY] : []",
+  },
+  {
+    what: "what is for any element is not contested",
+    file: "outbox",
+    from: "elements ? [...elements, ANY] : ",
+    to: "elements ? [...elements] : ",
+  },
+  {
+    what: "what is contested is looked at again",
+    file: "outbox",
+    from: "        item.isContested = true;\n        this.#forget(item);",
+    to: "        item.isContested = true;",
+  },
+  {
+    what: "what has come back is kept",
+    file: "outbox",
+    from: "    if (!item.isContested) this.#forget(item);\n",
+    to: "",
+  },
+  {
+    what: "what has come back covers",
+    file: "outbox",
+    from: "if (key !== undefined && this.#newest.get(key) === item) this.#newest.delete(key);",
+    to: "",
+  },
+  {
+    what: "a later one that has come back takes an earlier one with it",
+    file: "outbox",
+    from: "if (key !== undefined && this.#newest.get(key) === item) this",
+    to: "if (key !== undefined) this",
+  },
+  {
+    what: "an earlier push covers",
+    file: "outbox",
+    from: "newest !== undefined && newest.n > n",
+    to: "newest !== undefined",
+  },
+  {
+    what: "a push for other readers covers",
+    file: "outbox",
+    from: "JSON.stringify([[...targets].sort(), audienceKey(content.to)])",
+    to: "JSON.stringify([...targets].sort())",
+  },
+  {
+    what: "a push for all but one page covers",
+    file: "outbox",
+    from: " || content.except !== undefined) return undefined;",
+    to: ") return undefined;",
+  },
+  {
+    what: "bytes are counted for ever",
+    file: "outbox",
+    from: "    this.#bytes -= sizeOf(item.content);\n",
+    to: "",
+  },
+  {
+    what: "a load that brings nothing new is the one known",
+    file: "replica",
+    from: "if (!look || newest.epoch > look.place.epoch) return this.#load();",
+    to: "if (!look) return this.#load();",
+  },
+  {
+    what: "what waits is sent although it was overtaken",
+    file: "replica",
+    from: "if (this.#isCurrent && !this.#isOvertaken) {",
+    to: "if (this.#isCurrent) {",
+  },
+  {
+    what: "a stop is no stop for others",
+    file: "replica",
+    from: "const MAX_STEP = 250;",
+    to: "const MAX_STEP = 10_000;",
   },
 ];
 
