@@ -201,7 +201,10 @@ Deno.test("A node that leaves, or has not shared yet, pushes nothing for one tha
   await until(() => all.hub.pushed.length >= 2, "the two others have pushed");
   await pause(150); // a timer that was set when they joined has fired by now
   await all.settle();
-  assert.deepEqual(all.boxes(), ["n2: a b c", "n4: a b c"]);
+  // Of the second one there may be two: that it is there itself may have come before.
+  const boxes = all.boxes();
+  assert.deepEqual([...new Set(boxes.map((box) => box.slice(0, 2)))].sort(), ["n2", "n4"]);
+  assert.deepEqual(boxes.slice(-2).sort(), ["n2: a b c", "n4: a b c"]);
   assert.equal(namesOf(joined), "a b c");
   closing.resolve();
   await left;

@@ -31,7 +31,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: "connections are cut at random",
     refreshes: 0,
-    hold: 1_000,
+    hold: 5_000, // connecting again may take long on a busy machine
     async happen(_, { all }) {
       for (const end = performance.now() + OUTAGE; performance.now() < end;) {
         all[Math.floor(Math.random() * all.length)]!.proxy.cut();
@@ -42,7 +42,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: "each way takes 200 ms",
     refreshes: 0,
-    hold: 1_000,
+    hold: 5_000,
     async happen(_, { all }) {
       for (const { proxy } of all) proxy.delayUp = proxy.delayDown = 200;
       await pause(OUTAGE);
@@ -72,7 +72,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: "the server is killed and back at once, empty",
     refreshes: 1,
-    hold: 1_000,
+    hold: 5_000,
     async happen(redis) {
       await redis.kill();
       await redis.restart();
@@ -81,7 +81,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: "FLUSHALL",
     refreshes: 1,
-    hold: 1_000,
+    hold: 5_000,
     async happen(redis) {
       await redis.cli("FLUSHALL");
     },
@@ -89,7 +89,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: "the newest entries are lost: the server is back with an older dump",
     refreshes: 1,
-    hold: 1_000,
+    hold: 5_000,
     async happen(redis) {
       await redis.cli("SAVE");
       await pause(OUTAGE / 4);
@@ -100,7 +100,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: "connections are cut between what is written and its answer",
     refreshes: 0,
-    hold: 1_000,
+    hold: 5_000,
     async happen(_, { all }) {
       for (const { proxy } of all) {
         proxy.delayDown = 150;
