@@ -382,14 +382,15 @@ Deno.test("Follower.receive() goes on where the log does under another name", ()
   const { follower, take, connect, rendered, paint } = start();
   connect();
   take();
-  follower.shown!.mark("frame", "e.3", undefined);
+  const { shown } = follower;
   follower.receive([message("e.6")]);
   paint();
+  shown!.parts.set("frame", "e.3");
   follower.receive([message("e.7")]);
   follower.receive([message("f.8"), message("f.9")]);
+  assert.deepEqual([shown!.cursor, shown!.oldest], ["f.6", "f.3"]);
   paint();
   assert.deepEqual(rendered.join(""), "<e.6><e.7><f.8><f.9>");
-  const { shown } = follower;
   assert.deepEqual([shown!.cursor, shown!.oldest, shown!.historyStart], ["f.9", "f.9", "f.5"]);
   assert.deepEqual(shown!.after("f.6").map(({ cursor }) => cursor), ["f.7", "f.8", "f.9"]);
   follower.disconnected();
@@ -398,6 +399,18 @@ Deno.test("Follower.receive() goes on where the log does under another name", ()
   paint();
   assert.deepEqual([rendered.at(-1), shown!.cursor], ["<g.10>", "g.10"]);
   assert.deepEqual(take(), ["not current", "current"], "nothing was fetched");
+});
+
+Deno.test("Follower.receive() fetches a page from another log, whose positions are others", () => {
+  const { follower, take, connect, paint } = start();
+  connect();
+  follower.receive([message("e.6")]);
+  paint();
+  take();
+  follower.receive([message("f.3", REFRESH)]);
+  paint();
+  assert.deepEqual(take(), ["not current", "refetch push"]);
+  assert.deepEqual([follower.need, follower.shown!.cursor], ["f.3", "e.6"]);
 });
 
 Deno.test("Follower.receive() fetches a page of which a part is ahead, where the log has another name", () => {
