@@ -221,14 +221,15 @@ export function rowOf(value: unknown): Row | undefined {
 
 /**
  * What a page shows of the machines whose rows these are, by names of no meaning; the first of them where
- * there are too many. A machine without others is shown as it would be without a fleet.
+ * there are too many. A machine without others is shown as it would be without a fleet, unless it may
+ * only not hear of them.
  */
 export function reportOf(
   rows: Iterable<readonly [node: string, row: Row]>,
   { renderer, isAlone }: Pick<FleetReport, "renderer" | "isAlone">,
 ): LoadReport | FleetReport {
   const first = [...Iterator.from(rows).take(MAX_ROWS + 1)];
-  if (first.length === 1) return reportOfOne(first[0]![1]);
+  if (first.length === 1 && !isAlone) return reportOfOne(first[0]![1]);
   const hasMore = first.length > MAX_ROWS;
   return { rows: inOrder(first.slice(0, MAX_ROWS)), hasMore, renderer, at: Date.now(), isAlone };
 }

@@ -327,7 +327,7 @@ Deno.test("isLate() is said of a machine that has missed two intervals", () => {
 
 Deno.test("reportOf() shows a machine that is alone as a machine", () => {
   const alone = (row: Row) =>
-    reportOf(entries([row]), { renderer: "web1", isAlone: true }) as LoadReport;
+    reportOf(entries([row]), { renderer: "web1", isAlone: false }) as LoadReport;
   const { latest, history, failure, age } = alone({ ...ROW, failure: "broken" });
   assert.deepEqual([latest?.averages, latest?.at, failure, age], [
     [0.5, 0.4, 0.3],
@@ -340,6 +340,11 @@ Deno.test("reportOf() shows a machine that is alone as a machine", () => {
     [[0.4, 0], [0.5, 10_000]],
   );
   assert.equal(alone({ ...ROW, averages: undefined }).latest, undefined);
+});
+
+Deno.test("reportOf() says of a machine that hears of no others that it is so", () => {
+  const report = reportOf(entries([ROW]), { renderer: "web1", isAlone: true }) as FleetReport;
+  assert.deepEqual([report.rows, report.isAlone], [[ROW], true]);
 });
 
 const reading = (one: number, failure?: string): LoadReport => {
