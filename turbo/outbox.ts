@@ -33,8 +33,10 @@ export class Outbox {
   #unsent: Item[] = [];
   #pushed = 0;
   #bytes = 0;
-  /** Those that were given as functions. */
-  readonly #rendered = new Set<Item>();
+  /** Those that were given as functions, and what each is for. */
+  readonly #rendered = new Map<Item, { targets: ReadonlySet<string> | undefined; key: string }>();
+  /** The latest of them for the same elements and readers. */
+  readonly #latest = new Map<string, Item>();
 
   /** How many pushes there were. */
   get pushed(): number {
@@ -73,7 +75,12 @@ export class Outbox {
     this.#items.push(item);
     this.#unsent.push(item);
     this.#bytes += sizeOf(content);
-    if (render) this.#rendered.add(item);
+    if (render && content.kind === "streams") {
+      const targets = targetsOf(content.html);
+      const key = sameness(content, targets) ?? "";
+      this.#rendered.set(item, { targets, key });
+      if (key !== "") this.#latest.set(key, item);
+    }
     return item;
   }
 
@@ -119,35 +126,29 @@ export class Outbox {
   contest(foreign: StreamsContent): void {
     if (this.#rendered.size === 0) return;
     const targets = targetsOf(foreign.html);
-    for (const item of this.#rendered) {
-      const { content } = item;
-      if (item.isContested || content.kind !== "streams" || !meet(content, foreign)) continue;
-      const own = targetsOf(content.html);
+    for (const [item, { targets: own }] of this.#rendered) {
+      if (item.isContested || !meet(item.content as StreamsContent, foreign)) continue;
       item.isContested = !own || !targets || !own.isDisjointFrom(targets);
     }
   }
 
   /** All that is under way may be older than what others have changed. */
   contestAll(): void {
-    for (const item of this.#rendered) item.isContested = true;
+    for (const item of this.#rendered.keys()) item.isContested = true;
   }
 
   /** Whether a later one, given as a function too, is for the same elements and the same readers. */
   hasSuccessor({ content, n }: Item): boolean {
     if (content.kind !== "streams") return false;
-    const key = sameness(content);
-    if (key === undefined) return false;
-    for (const other of this.#rendered) {
-      const isSame = other.n > n && other.content.kind === "streams" &&
-        sameness(other.content) === key;
-      if (isSame) return true;
-    }
-    return false;
+    const key = sameness(content, targetsOf(content.html));
+    return key !== undefined && (this.#latest.get(key)?.n ?? 0) > n;
   }
 
   #done(item: Item): void {
     item.isDone = true;
+    const { key = "" } = this.#rendered.get(item) ?? {};
     this.#rendered.delete(item);
+    if (this.#latest.get(key) === item) this.#latest.delete(key);
     this.#bytes -= sizeOf(item.content);
   }
 }
@@ -167,8 +168,10 @@ function meet({ to: one }: Audience, { to: other }: Audience): boolean {
 }
 
 /** The same text for pushes for the same elements and readers; `undefined` where nobody can tell. */
-function sameness({ html, to, except }: StreamsContent): string | undefined {
-  const targets = targetsOf(html);
+function sameness(
+  { to, except }: StreamsContent,
+  targets: ReadonlySet<string> | undefined,
+): string | undefined {
   if (!targets || except !== undefined) return undefined;
   return JSON.stringify([[...targets].sort(), audienceKey(to)]);
 }

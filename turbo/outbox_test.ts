@@ -108,3 +108,17 @@ Deno.test("Outbox.hasSuccessor() does not count one whose markup was given as it
   outbox.add(streams(box("a")), undefined, 0);
   assert(!outbox.hasSuccessor(item));
 });
+
+Deno.test("Outbox takes 5,000 functions whose elements others have changed in a moment", () => {
+  const outbox = new Outbox();
+  const items = Array.from(
+    { length: 5_000 },
+    (_, n) => outbox.add(streams(box(`row-${n}`)), render, 0),
+  );
+  const start = performance.now();
+  for (let n = 0; n < 100; n++) outbox.contest(streams(box("elsewhere")));
+  outbox.contestAll();
+  for (const { n } of items) assert(!outbox.hasSuccessor(outbox.take(n)!));
+  const took = performance.now() - start;
+  assert(took < 2_000, `${took} ms`); // 20 s where each is compared with each
+});
