@@ -7,7 +7,7 @@
 import type { Push, Said } from "./engine.ts";
 import { concernsPages, type Item, Outbox } from "./outbox.ts";
 import { Peers } from "./peers.ts";
-import { type Content, epochName, fieldsOf, type Place } from "./stream_entry.ts";
+import { type Content, epochName, fieldsOf, MAX_POSITION, type Place } from "./stream_entry.ts";
 import type { StreamEntry, Tag } from "./stream_entry.ts";
 
 /** What is asked of the server, on one of two connections: `read` has one of its own, because it blocks. */
@@ -146,6 +146,8 @@ const MAX_WAITING = 20_000;
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** The share of its interval after which a node says that it is there. */
 const BEAT_AFTER = 0.8;
+/** Intervals after the server was back in which a node that has ended meanwhile is found to be gone. */
+const AFTERMATH = 6;
 /** Names of readers that are to be sent away on the other nodes too, when the server is back. */
 const MAX_OWED = 10_000;
 
@@ -207,6 +209,8 @@ export class Replica {
   /** Readers that this node alone has sent away; and what tells the others so, which it has done. */
   readonly #sentAway = new Set<string>();
   readonly #owed = new WeakSet<Item>();
+  /** When the server was back. */
+  #backAt = -Infinity;
 
   /** A node that has not connected yet. It does so at the first tick. */
   constructor(options: ReplicaOptions) {
@@ -223,6 +227,11 @@ export class Replica {
   /** Why it is away, while it is. */
   get away(): string | undefined {
     return this.#away;
+  }
+
+  /** Whether something was pushed that concerns pages, and the other nodes have not had. */
+  get owes(): boolean {
+    return this.#isLocal || this.#outbox.waitingSince !== undefined;
   }
 
   /** How many pushes there were. */
@@ -349,6 +358,7 @@ export class Replica {
     const [first, last] = [whole[0], whole.at(-1)];
     if (!first || !last) return this.#reconnect("the stream has gone while it was loaded");
     if (first.position === 0 && !isTrueBirth(first)) return this.#birth(first.epoch);
+    if (last.position > MAX_POSITION) return this.#birth(last.epoch); // where nothing fits behind
     this.#isLocal = false;
     const known = this.#place;
     if (first.epoch !== known?.epoch) this.#peers.forgetNumbers();
@@ -399,8 +409,14 @@ export class Replica {
       if (isBirth && !isTrueBirth(entry)) return this.#birth(entry.epoch);
       if (isBirth) this.#adopt(entry);
       this.#apply(entry, true);
+      // Somebody writes in this node's name, and what it pushes is taken for what came before.
+      if (this.#isFalse(entry)) return this.#birth(entry.epoch);
     }
     this.#sendRead();
+  }
+
+  #isFalse({ node, n }: StreamEntry): boolean {
+    return node === this.#options.node && n > this.#outbox.pushed;
   }
 
   /** Another node has begun a new life of the stream. */
@@ -456,6 +472,8 @@ export class Replica {
       case "left":
         this.#peers.left(content.node);
         this.#do({ type: "left", node: content.node, isOwn });
+        // What a node has pushed alone that did not come back itself is in the data, and in no log.
+        if (node !== content.node && deliver && this.#wasAway) this.#do({ type: "restart" });
         // One that was taken for gone, as after a stop, says that it is there.
         if (content.node === this.#options.node && deliver) this.#mustSayAll = true;
     }
@@ -616,8 +634,17 @@ export class Replica {
     return this.#options.hold * (isStarting ? PATIENCE : 1);
   }
 
+  /** Whether the server was away not long ago: a node that was there before may not have come back. */
+  get #wasAway(): boolean {
+    const isSoon = this.#now - this.#backAt < AFTERMATH * this.#options.interval;
+    return this.#away !== undefined || isSoon;
+  }
+
   #noteAway(reason: string | undefined): void {
-    if (reason === undefined && this.#away !== undefined) this.#notice("is back");
+    if (reason === undefined && this.#away !== undefined) {
+      this.#notice("is back");
+      this.#backAt = this.#now;
+    }
     if (reason !== undefined && this.#away === undefined) {
       this.#notice(`is away: ${reason}. Pages follow this node alone until it is back`);
     }
