@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Push } from "./engine.ts";
-import { type Command, type Effect, type Event, Replica } from "./replica.ts";
+import { type Effect, type Event, Replica } from "./replica.ts";
+import type { Command } from "./stream_commands.ts";
 import { type Content, entryOf, type StreamEntry } from "./stream_entry.ts";
 import { replace } from "./streams.ts";
 
