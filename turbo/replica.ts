@@ -265,7 +265,7 @@ export class Replica {
     if (this.#phase === "following") {
       // A newer life comes by itself; one with a lower epoch, or a shorter one, would not be heard.
       const isNewer = newest && look && newest.epoch > look.place.epoch;
-      if (!isNewer && (!newest || !look || verdict(look, newest, first) === "other")) {
+      if (!isNewer && (!newest || !look || verdict(look, first) === "other")) {
         this.#reconnect("the stream is not the one it was");
       }
       return;
@@ -274,7 +274,7 @@ export class Replica {
     // not in this one: the new life says so to all, and nothing of the old one can be written behind it.
     if (this.#isLocal || !newest) return this.#birth(newest?.epoch);
     if (!look || newest.epoch > look.place.epoch) return this.#load();
-    const found = verdict(look, newest, first);
+    const found = verdict(look, first);
     if (found === "other") this.#birth(newest.epoch);
     else if (found === "hole") this.#load();
     else this.#follow(newest.position);

@@ -6,16 +6,15 @@
 import type { Place, StreamEntry, Tag } from "./stream_entry.ts";
 
 /**
- * Whether the stream is the one that was followed: the newest entry of the copy is where it was, by whom it
- * was. "hole": it is gone, with all before it, and later ones are there. "other": it was lost, and maybe
+ * Whether the stream is the one that was followed, by the first entry at the place of the copy or after it:
+ * the newest entry of the copy is where it was, by whom it was. "hole": it is gone, with all before it, and later ones are there. "other": it was lost, and maybe
  * something else stands in its place.
  */
 export function verdict(
   { place, tag }: { readonly place: Place; readonly tag: Tag },
-  newest: Place,
   first: StreamEntry | undefined,
 ): "same" | "hole" | "other" {
-  if (newest.epoch !== place.epoch || first?.epoch !== place.epoch) return "other";
+  if (first?.epoch !== place.epoch) return "other";
   if (first.position > place.position) return "hole";
   const isSame = first.node === tag.node && first.n === tag.n && first.attempt === tag.attempt;
   return isSame ? "same" : "other";

@@ -770,18 +770,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: "else if (this.#unanswered++ >= 0) this.#answeredAt = now;",
   },
   {
-    what: "another life is taken for the same",
-    file: "stream_life",
-    from: "newest.epoch !== place.epoch || ",
-    to: "",
-  },
-  {
-    what: "an entry of a later life is at the place",
-    file: "stream_life",
-    from: ' || first?.epoch !== place.epoch) return "other";',
-    to: ' || !first) return "other";',
-  },
-  {
     what: "a hole is another stream",
     file: "stream_life",
     from: 'if (first.position > place.position) return "hole";\n',
