@@ -9,7 +9,7 @@ import { connect, type Connection, RefusedError, type Server, serverOf } from ".
 import { failureOf } from "./redis_errors.ts";
 import { KEY_RULE, URL_RULE } from "./redis_options.ts";
 import { ask, canNumber } from "./redis_stream.ts";
-import type { Command, Reply } from "./replica.ts";
+import type { Command, Reply } from "./stream_commands.ts";
 import { type Content, fieldsOf } from "./stream_entry.ts";
 import { joinStreams, type Streams } from "./streams.ts";
 

@@ -6,7 +6,7 @@
 import { connect, type Connection, type Server } from "./redis_client.ts";
 import { type Failure, failureOf } from "./redis_errors.ts";
 import { ask, canNumber, keptSecret } from "./redis_stream.ts";
-import type { Command, Reply } from "./replica.ts";
+import type { Command, Reply } from "./stream_commands.ts";
 
 /** Whom a link tells what happens. After `lost`, and after it was closed, it tells nothing. */
 export interface LinkEvents {

@@ -5,7 +5,7 @@
  * @module
  */
 import { type Connection, RefusedError } from "./redis_client.ts";
-import type { Command, Reply } from "./replica.ts";
+import type { Command, Reply } from "./stream_commands.ts";
 import { entryOf, idOf, type Place, placeOf, type StreamEntry } from "./stream_entry.ts";
 
 /** A stream, and how it is written. */

@@ -3,7 +3,7 @@ import { within } from "../tests/kit.ts";
 import { startRedis, type TestRedis, WITH_REDIS } from "../tests/redis_server.ts";
 import { connect, type Connection, serverOf } from "./redis_client.ts";
 import { ask, canNumber, keptSecret, type StreamOptions } from "./redis_stream.ts";
-import type { Command } from "./replica.ts";
+import type { Command } from "./stream_commands.ts";
 import { fieldsOf, placeOf } from "./stream_entry.ts";
 
 const KEY = "a key";

@@ -7,55 +7,18 @@
 import type { Push, Said } from "./engine.ts";
 import { concernsPages, type Item, Outbox } from "./outbox.ts";
 import { Peers } from "./peers.ts";
-import { type Content, epochName, fieldsOf, MAX_POSITION, type Place } from "./stream_entry.ts";
+import type { Command, Reply } from "./stream_commands.ts";
+import {
+  type Content,
+  epochName,
+  fieldsOf,
+  isAfter,
+  MAX_POSITION,
+  type Place,
+} from "./stream_entry.ts";
 import type { StreamEntry, Tag } from "./stream_entry.ts";
-
-/** What is asked of the server, on one of two connections: `read` has one of its own, because it blocks. */
-export type Command =
-  /** What is the newest entry, and which is the first at this place or after it? */
-  | { readonly kind: "look"; readonly at: Place | undefined }
-  /** Begin another life of the stream, where its newest epoch is still this one. */
-  | {
-    readonly kind: "birth";
-    readonly seen: number | undefined;
-    readonly epoch: number;
-    readonly node: string;
-  }
-  /** The newest entries. */
-  | { readonly kind: "load" }
-  /** What comes after a place. Answered at once where there is something, else within a second. */
-  | { readonly kind: "read"; readonly after: Place }
-  /** Write an entry at the end of this life of the stream. `id` tells the answers apart. */
-  | {
-    readonly kind: "add";
-    readonly id: number;
-    readonly epoch: number;
-    readonly fields: readonly string[];
-  };
-
-/** What the server has answered. Those of one connection come in the order of the commands. */
-export type Reply =
-  | {
-    readonly kind: "look";
-    readonly newest: Place | undefined;
-    readonly first: StreamEntry | undefined;
-  }
-  /** The epoch that is the newest now: the one asked for, or that of another node which was faster. */
-  | { readonly kind: "birth"; readonly epoch: number }
-  /** Oldest first. */
-  | { readonly kind: "load"; readonly entries: readonly StreamEntry[] }
-  | { readonly kind: "read"; readonly entries: readonly StreamEntry[] }
-  /**
-   * `gone`: there is no stream. `behind`: there is a newer life of it. `refused`: the server's error, as
-   * where it has no memory left.
-   */
-  | { readonly kind: "add"; readonly id: number; readonly result: "added" | "gone" | "behind" }
-  | {
-    readonly kind: "add";
-    readonly id: number;
-    readonly result: "refused";
-    readonly reason: string;
-  };
+import { Silence } from "./silence.ts";
+import { isTrueBirth, newestRun, verdict } from "./stream_life.ts";
 
 /** What happens. */
 export type Event =
@@ -183,11 +146,7 @@ export class Replica {
   /** Since when there is no order but one's own; `undefined` while the copy follows. */
   #downSince: number | undefined;
   #reason = "it has not answered yet";
-  /** When anything, and when a read, was answered last; and since when a command waits. */
-  #heardAt = 0;
-  #readAt = 0;
-  #unanswered = 0;
-  #answeredAt = 0;
+  readonly #silence = new Silence();
   /** Since when the server refuses what is written, and why. */
   #refused: { readonly since: number; readonly reason: string } | undefined;
   #resendAt = 0;
@@ -264,7 +223,7 @@ export class Replica {
         this.#lost(event.reason);
         break;
       case "reply":
-        this.#heardAt = this.#now;
+        this.#silence.hear(this.#now, event.reply.kind === "read");
         this.#reply(event.reply);
         break;
       case "push":
@@ -277,8 +236,7 @@ export class Replica {
   // Connections
 
   #connected(): void {
-    this.#heardAt = this.#readAt = this.#answeredAt = this.#now;
-    this.#unanswered = 0;
+    this.#silence.open(this.#now);
     this.#phase = "looking";
     this.#sendLook();
   }
@@ -301,8 +259,6 @@ export class Replica {
 
   #reply(reply: Reply): void {
     if (reply.kind === "read") return this.#read(reply.entries);
-    this.#unanswered--;
-    this.#answeredAt = this.#now;
     if (reply.kind === "look") this.#looked(reply);
     else if (reply.kind === "birth") this.#load();
     else if (reply.kind === "load") this.#loaded(reply.entries);
@@ -325,7 +281,7 @@ export class Replica {
     if (this.#phase === "following") {
       // A newer life comes by itself; one with a lower epoch, or a shorter one, would not be heard.
       const isNewer = newest && look && newest.epoch > look.place.epoch;
-      if (!isNewer && (!newest || !look || verdict(look, newest, first) === "other")) {
+      if (!isNewer && (!newest || !look || verdict(look, first) === "other")) {
         this.#reconnect("the stream is not the one it was");
       }
       return;
@@ -334,7 +290,7 @@ export class Replica {
     // not in this one: the new life says so to all, and nothing of the old one can be written behind it.
     if (this.#isLocal || !newest) return this.#birth(newest?.epoch);
     if (!look || newest.epoch > look.place.epoch) return this.#load();
-    const found = verdict(look, newest, first);
+    const found = verdict(look, first);
     if (found === "other") this.#birth(newest.epoch);
     else if (found === "hole") this.#load();
     else this.#follow(newest.position);
@@ -395,8 +351,7 @@ export class Replica {
   }
 
   #sendRead(): void {
-    this.#readAt = this.#now;
-    this.#do({ type: "send", command: { kind: "read", after: this.#place! } });
+    this.#send({ kind: "read", after: this.#place! });
   }
 
   #read(entries: readonly StreamEntry[]): void {
@@ -546,7 +501,7 @@ export class Replica {
   }
 
   #send(command: Command): void {
-    if (this.#unanswered++ === 0) this.#answeredAt = this.#now;
+    this.#silence.ask(this.#now, command.kind === "read");
     this.#do({ type: "send", command });
   }
 
@@ -560,13 +515,13 @@ export class Replica {
     }
     const patience = READ_TIMEOUT + hold;
     const isOpen = this.#phase !== "down" && this.#phase !== "opening";
-    const isSilent = this.#unanswered > 0 && this.#now - this.#answeredAt > patience ||
-      this.#phase === "following" && this.#now - this.#readAt > patience;
+    const isSilent = this.#silence.ofCommands(this.#now) > patience ||
+      this.#phase === "following" && this.#silence.ofRead(this.#now) > patience;
     if (isOpen && isSilent) this.#reconnect(`it has said nothing for ${patience / 1000} s`);
     if (this.#isCurrent && !this.#look && this.#now - this.#lookedAt >= LOOK_INTERVAL) {
       this.#sendLook();
     }
-    const isHeard = this.#isCurrent && this.#now - this.#readAt <= MAX_QUIET;
+    const isHeard = this.#isCurrent && this.#silence.ofRead(this.#now) <= MAX_QUIET;
     const listens = this.#isLocal || isHeard;
     for (const node of this.#peers.tick(this.#now, listens)) this.#tellGone(node);
     if (this.#isCurrent && !this.#isLeaving) {
@@ -610,7 +565,7 @@ export class Replica {
     if (isClosed && (this.#isLocal || this.#isDown)) return this.#reason;
     const since = this.#outbox.waitingSince;
     if (since === undefined) return undefined;
-    if (this.#now - Math.max(this.#heardAt, since) > this.#hold) {
+    if (Math.min(this.#silence.total(this.#now), this.#now - since) > this.#hold) {
       return isClosed ? this.#reason : `it has said nothing for ${hold / 1000} s`;
     }
     if (this.#now - since > PATIENCE * hold) return "it is too slow";
@@ -657,7 +612,7 @@ export class Replica {
       const { hold } = this.#options;
       this.#reconnect(reason);
       // One that answers would be as slow again. One that was silent may be back for all nodes at once.
-      if (this.#now - this.#heardAt <= hold) this.#retryAt = this.#now + hold;
+      if (this.#silence.total(this.#now) <= hold) this.#retryAt = this.#now + hold;
     }
     this.#downSince ??= this.#now;
     if (!this.#isLocal && this.#place) this.#do({ type: "fork" });
@@ -725,43 +680,6 @@ export class Replica {
   #do(effect: Effect): void {
     this.#effects.push(effect);
   }
-}
-
-/**
- * Whether the stream is the one that was followed: the newest entry of the copy is where it was, by whom it
- * was. "hole": it is gone, with all before it, and later ones are there. "other": it was lost, and maybe
- * something else stands in its place.
- */
-function verdict(
-  { place, tag }: { readonly place: Place; readonly tag: Tag },
-  newest: Place,
-  first: StreamEntry | undefined,
-): "same" | "hole" | "other" {
-  if (newest.epoch !== place.epoch || first?.epoch !== place.epoch) return "other";
-  if (first.position > place.position) return "hole";
-  const isSame = first.node === tag.node && first.n === tag.n && first.attempt === tag.attempt;
-  return isSame ? "same" : "other";
-}
-
-/**
- * Whether a life begins with this. Where a stream was lost, and begun again by a node whose clock is behind,
- * what is written for the life before stands after that, from position 0 on: its name is used up.
- */
-function isTrueBirth({ attempt }: Tag): boolean {
-  return attempt === 0;
-}
-
-function isAfter(one: Place, other: Place): boolean {
-  return one.epoch > other.epoch || one.epoch === other.epoch && one.position > other.position;
-}
-
-/** The last of some entries that are of one life and have no hole between them. */
-function newestRun(entries: readonly StreamEntry[]): readonly StreamEntry[] {
-  const start = entries.findLastIndex(({ epoch, position }, index) => {
-    const before = entries[index - 1];
-    return before?.epoch !== epoch || before.position + 1 !== position;
-  });
-  return start === -1 ? [] : entries.slice(start);
 }
 
 function contentOf(push: Push, html: string | undefined, node: string): Content {

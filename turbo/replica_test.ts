@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Push } from "./engine.ts";
-import { type Command, type Effect, type Event, Replica } from "./replica.ts";
+import { type Effect, type Event, Replica } from "./replica.ts";
+import type { Command } from "./stream_commands.ts";
 import { type Content, entryOf, type StreamEntry } from "./stream_entry.ts";
 import { replace } from "./streams.ts";
 
@@ -421,9 +422,8 @@ Deno.test("Replica pushes a function again that was under way when another life 
 Deno.test("Replica pushes a function again that was under way when entries were missed", () => {
   const { it, value } = contested();
   value.n = 2;
-  it.read(entry(9, streams(box(9)))).load(entry(9, streams(box(9)))).clear().read(
-    own(1, box(1), 10),
-  );
+  const late = entry(9, streams(box(9, "other")));
+  it.read(late).load(late).clear().read(own(1, box(1), 10));
   assert.deepEqual(it.markup, [[box(2), 2]]);
 });
 
@@ -528,6 +528,13 @@ Deno.test("Replica delivers alone where more waits than it holds", () => {
     it.push(html);
     assert.deepEqual([it.delivered.length, it.replica.away], [count, "too much waits for it"]);
   }
+});
+
+Deno.test("Replica does not count as silence what came before a push, or before it has connected again", () => {
+  const it = new Driven().follow().wait(900).push(box(1)).wait(200);
+  assert.deepEqual([it.delivered, it.replica.state], [[], "following"]);
+  it.lost().clear().wait(100).happen({ type: "connected" }).look(birth()).idle(2_300);
+  assert.equal(it.of("disconnect").length, 0);
 });
 
 Deno.test("Replica does not take its own stop for one of the server", () => {

@@ -135,6 +135,11 @@ export function idOf({ epoch, position }: Place): string {
   return `${epoch}-${position}`;
 }
 
+/** Whether a place comes after another one. */
+export function isAfter(one: Place, other: Place): boolean {
+  return one.epoch > other.epoch || one.epoch === other.epoch && one.position > other.position;
+}
+
 /** What an epoch is called in cursors. */
 export function epochName(epoch: number): string {
   return `r${epoch.toString(36)}`;

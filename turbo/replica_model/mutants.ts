@@ -8,7 +8,7 @@ import type { Replica } from "../replica.ts";
 /** What is wrong then, and where which text is replaced by which. */
 export interface Mutant {
   readonly what: string;
-  readonly file: "replica" | "outbox" | "peers";
+  readonly file: "replica" | "outbox" | "peers" | "silence" | "stream_life";
   readonly from: string;
   readonly to: string;
 }
@@ -104,13 +104,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     what: "the tag of the newest entry is not compared",
-    file: "replica",
+    file: "stream_life",
     from: 'return isSame ? "same" : "other";',
     to: 'return "same";',
   },
   {
     what: "the attempt of the newest entry is not compared",
-    file: "replica",
+    file: "stream_life",
     from: " && first.attempt === tag.attempt",
     to: "",
   },
@@ -445,25 +445,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: "if (false) this",
   },
   {
-    what: "a silent read is not noticed",
-    file: "replica",
-    from:
-      'this.#now - this.#answeredAt > patience ||\n      this.#phase === "following" && this.#now - this.#readAt > patience;',
-    to: "this.#now - this.#answeredAt > patience;",
-  },
-  {
-    what: "a silent command is not noticed",
-    file: "replica",
-    from: "this.#unanswered > 0 && this.#now - this.#answeredAt > patience ||",
-    to: "",
-  },
-  {
-    what: "a server that says nothing makes all others gone",
-    file: "replica",
-    from: "this.#isCurrent && this.#now - this.#readAt <= MAX_QUIET",
-    to: "this.#isCurrent",
-  },
-  {
     what: "a stop counts",
     file: "replica",
     from: "this.#now += Math.min(now - (this.#steppedAt ?? now), MAX_STEP);",
@@ -480,18 +461,6 @@ export const MUTANTS: readonly Mutant[] = [
     file: "replica",
     from: "if (isClosed && (this.#isLocal || this.#isDown)) return this.#reason;",
     to: "if (this.#isLocal || this.#isDown) return this.#reason;",
-  },
-  {
-    what: "what waits, waits although nothing is heard",
-    file: "replica",
-    from: "if (this.#now - Math.max(this.#heardAt, since) > this.#hold) {",
-    to: "if (false) {",
-  },
-  {
-    what: "a slow server is silent",
-    file: "replica",
-    from: "if (this.#now - Math.max(this.#heardAt, since) > this.#hold) {",
-    to: "if (this.#now - since > hold) {",
   },
   {
     what: "no server is too slow",
@@ -522,18 +491,6 @@ export const MUTANTS: readonly Mutant[] = [
     file: "replica",
     from: "      this.#reconnect(reason);\n      // One",
     to: "      // One",
-  },
-  {
-    what: "one that was too slow is tried at once",
-    file: "replica",
-    from: "if (this.#now - this.#heardAt <= hold) this.#retryAt = this.#now + hold;",
-    to: "",
-  },
-  {
-    what: "one that was silent is tried late",
-    file: "replica",
-    from: "if (this.#now - this.#heardAt <= hold) this.#retryAt = this.#now + hold;",
-    to: "this.#retryAt = this.#now + hold;",
   },
   {
     what: "what nodes say waits while the server is away",
@@ -738,6 +695,97 @@ export const MUTANTS: readonly Mutant[] = [
     file: "replica",
     from: "const MAX_STEP = 250;",
     to: "const MAX_STEP = 10_000;",
+  },
+  {
+    what: "a silent read is not noticed",
+    file: "replica",
+    from:
+      'this.#silence.ofCommands(this.#now) > patience ||\n      this.#phase === "following" && this.#silence.ofRead(this.#now) > patience;',
+    to: "this.#silence.ofCommands(this.#now) > patience;",
+  },
+  {
+    what: "a silent command is not noticed",
+    file: "replica",
+    from: "this.#silence.ofCommands(this.#now) > patience ||",
+    to: "",
+  },
+  {
+    what: "a server that says nothing makes all others gone",
+    file: "replica",
+    from: "this.#isCurrent && this.#silence.ofRead(this.#now) <= MAX_QUIET",
+    to: "this.#isCurrent",
+  },
+  {
+    what: "what waits, waits although nothing is heard",
+    file: "replica",
+    from: "if (Math.min(this.#silence.total(this.#now), this.#now - since) > this.#hold) {",
+    to: "if (false) {",
+  },
+  {
+    what: "a slow server is silent",
+    file: "replica",
+    from: "if (Math.min(this.#silence.total(this.#now), this.#now - since) > this.#hold) {",
+    to: "if (this.#now - since > this.#hold) {",
+  },
+  {
+    what: "one that was too slow is tried at once",
+    file: "replica",
+    from: "if (this.#silence.total(this.#now) <= hold) this.#retryAt = this.#now + hold;",
+    to: "",
+  },
+  {
+    what: "one that was silent is tried late",
+    file: "replica",
+    from: "if (this.#silence.total(this.#now) <= hold) this.#retryAt = this.#now + hold;",
+    to: "this.#retryAt = this.#now + hold;",
+  },
+  {
+    what: "what was quiet before a push is silence after it",
+    file: "replica",
+    from: "Math.min(this.#silence.total(this.#now), this.#now - since)",
+    to: "this.#silence.total(this.#now)",
+  },
+  {
+    what: "commands that are answered are counted for ever",
+    file: "silence",
+    from: "    this.#unanswered--;\n",
+    to: "",
+  },
+  {
+    what: "an answer is no sign that it gets on",
+    file: "silence",
+    from: "    this.#unanswered--;\n    this.#answeredAt = now;",
+    to: "    this.#unanswered--;",
+  },
+  {
+    what: "commands of before are waited for",
+    file: "silence",
+    from: "    this.#unanswered = 0;\n  }",
+    to: "  }",
+  },
+  {
+    what: "a command that waits is forgotten for the next one",
+    file: "silence",
+    from: "else if (this.#unanswered++ === 0) this.#answeredAt = now;",
+    to: "else if (this.#unanswered++ >= 0) this.#answeredAt = now;",
+  },
+  {
+    what: "a hole is another stream",
+    file: "stream_life",
+    from: 'if (first.position > place.position) return "hole";\n',
+    to: "",
+  },
+  {
+    what: "a hole within a life is loaded",
+    file: "stream_life",
+    from: "before?.epoch !== epoch || before.position + 1 !== position",
+    to: "before?.epoch !== epoch",
+  },
+  {
+    what: "an earlier life is loaded too",
+    file: "stream_life",
+    from: "before?.epoch !== epoch || before.position + 1 !== position",
+    to: "before === undefined || before.epoch === epoch && before.position + 1 !== position",
   },
 ];
 

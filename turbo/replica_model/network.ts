@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { Command, Event, Reply } from "../replica.ts";
+import type { Event } from "../replica.ts";
+import type { Command, Reply } from "../stream_commands.ts";
 import type { ModelServer } from "./server.ts";
 
 /** What is to happen at some time. */

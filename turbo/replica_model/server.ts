@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Command, Reply } from "../replica.ts";
+import type { Command, Reply } from "../stream_commands.ts";
 import { entryOf, fieldsOf, type Place, type StreamEntry } from "../stream_entry.ts";
 
 /** What the server makes of a command: an answer, an error, or a read that waits for what comes. */
