@@ -295,13 +295,14 @@ export class LoadSampler {
   }
 }
 
-/** By name, with numbers in them as numbers, and the same on every machine. */
-const COLLATOR = new Intl.Collator("en", { numeric: true });
-
-/** Rows in the order of their names; where two machines have one, it gets a number. */
+/**
+ * Rows in the order of their names, with numbers in them as numbers, and the same on every machine; where
+ * two machines have one name, it gets a number.
+ */
 function inOrder(rows: Iterable<readonly [node: string, row: Row]>): Row[] {
+  const collator = new Intl.Collator("en", { numeric: true }); // takes 3 MB, which one machine does not need
   const sorted = [...rows].sort(([a, { name: one }], [b, { name: two }]) =>
-    COLLATOR.compare(one, two) || compare(one, two) || compare(a, b)
+    collator.compare(one, two) || compare(one, two) || compare(a, b)
   );
   let same = 1;
   return sorted.map(([, row], index) => {

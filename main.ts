@@ -42,7 +42,6 @@ import {
   Turbo,
   type TurboOptions,
 } from "./turbo/mod.ts";
-import { redis } from "./turbo/redis.ts";
 
 /** What can be set from outside, on the command line or in the environment. */
 export const OPTIONS = {
@@ -403,21 +402,27 @@ async function main(): Promise<void> {
   Deno.exit(await server.finished);
 }
 
-function appOf(settings: Settings, onNotice: (message: string) => void): App {
+async function appOf(
+  settings: Settings,
+  onNotice: (message: string) => void,
+): Promise<App> {
   const { interval, state, maxConnections, allowOrigin, allowHost, node } = settings;
   const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost, onNotice };
-  return createApp({ interval, state, node, engine: engineOf(settings), turbo });
+  return createApp({ interval, state, node, engine: await engineOf(settings), turbo });
 }
 
 /** How often a process says at least that it is there, in milliseconds: with each reading, or so. */
 const SILENCE = { least: 100, most: 5_000 };
 
-function engineOf({ redis: url, redisKey: key, interval, state }: Settings): Engine | undefined {
+async function engineOf(
+  { redis: url, redisKey: key, interval, state }: Settings,
+): Promise<Engine | undefined> {
   if (url === undefined) return undefined;
   if (state !== undefined) {
     console.warn("--state is not used with --redis: open pages go on by the log that is there");
   }
   const silence = Math.max(SILENCE.least, Math.min(SILENCE.most, interval * 1000));
+  const { redis } = await import("./turbo/redis.ts"); // it has a client to load
   return redis({ url, key, interval: silence });
 }
 
