@@ -109,6 +109,39 @@ Deno.test(
 );
 
 Deno.test(
+  "A page behind nginx goes on while Redis is away, and shows all machines again when it is back",
+  WITH_ALL,
+  async () => {
+    await using redis = await startRedis();
+    await using cluster = await startCluster(redis, ["a", "b", "c"]);
+    await using nginx = await startNginx(cluster.nodes);
+    await using browser = await startBrowser();
+    const { page, errors, requests } = await browser.open("", { ignoreHTTPSErrors: true });
+    const loads = () => requests.filter((url) => new URL(url).pathname === "/").length;
+    await page.goto(nginx.url);
+    await page.waitForSelector(OPEN_PAGE);
+    await until(async () => await namesIn(page) === "a b c", "it shows all");
+    await redis.kill();
+    await page.waitForSelector("text=hears nothing of the others");
+    await moves(page);
+    await until(async () => (await namesIn(page)).length === 1, "it shows its own alone");
+    await moves(page);
+    assert.equal(await page.isVisible("text=hears nothing of the others"), true);
+    assert.deepEqual([loads(), errors], [1, []]);
+    await page.click("text=Page 2"); // of another process, perhaps, with an order of its own
+    await page.waitForSelector('h1:text-is("Page 2")');
+    await page.waitForSelector(OPEN_PAGE);
+    await moves(page);
+    await redis.restart();
+    await until(async () => await namesIn(page) === "a b c", "it shows all again");
+    await page.waitForSelector(OPEN_PAGE);
+    await moves(page);
+    assert.equal(await page.isVisible("text=hears nothing of the others"), false);
+    assert.deepEqual([loads(), errors], [1, []]);
+  },
+);
+
+Deno.test(
   "What push.ts pushes shows in the open pages of all processes",
   WITH_ALL,
   async () => {
