@@ -136,6 +136,8 @@ const READ_TIMEOUT = 1_000;
 const MAX_STEP = 250;
 /** For how long no read is answered while others can be heard: with more, the server hears nobody. */
 const MAX_QUIET = READ_TIMEOUT + 250;
+/** How many times longer the server may be silent at most, where what it was asked for was too much before. */
+const MAX_SLOWNESS = 32;
 /** Before the first and the later tries to connect again. */
 const FIRST_RETRY = 50;
 const RETRY = 250;
@@ -188,6 +190,8 @@ export class Replica {
   #readAt = 0;
   #unanswered = 0;
   #answeredAt = 0;
+  /** How many times longer than usual the server may be silent. */
+  #slowness = 1;
   /** Since when the server refuses what is written, and why. */
   #refused: { readonly since: number; readonly reason: string } | undefined;
   #resendAt = 0;
@@ -558,11 +562,11 @@ export class Replica {
       this.#phase = "opening";
       this.#do({ type: "connect" });
     }
-    const patience = READ_TIMEOUT + hold;
+    const patience = (READ_TIMEOUT + hold) * this.#slowness;
     const isOpen = this.#phase !== "down" && this.#phase !== "opening";
     const isSilent = this.#unanswered > 0 && this.#now - this.#answeredAt > patience ||
       this.#phase === "following" && this.#now - this.#readAt > patience;
-    if (isOpen && isSilent) this.#reconnect(`it has said nothing for ${patience / 1000} s`);
+    if (isOpen && isSilent) this.#giveUp(patience);
     if (this.#isCurrent && !this.#look && this.#now - this.#lookedAt >= LOOK_INTERVAL) {
       this.#sendLook();
     }
@@ -573,6 +577,12 @@ export class Replica {
       const beatAfter = this.#options.interval * BEAT_AFTER;
       if (this.#now - this.#saidAt >= beatAfter) this.#add({ kind: "beat" });
     }
+  }
+
+  // What it says may take as long as that, as where the line is thin. Next time it has longer.
+  #giveUp(patience: number): void {
+    if (this.#phase !== "looking") this.#slowness = Math.min(2 * this.#slowness, MAX_SLOWNESS);
+    this.#reconnect(`it has said nothing for ${patience / 1000} s`);
   }
 
   #tellGone(node: string): void {
@@ -587,6 +597,7 @@ export class Replica {
       this.#hasBeenReady = true;
       this.#downSince = undefined;
       this.#tries = 0;
+      this.#slowness = 1;
       if (!this.#refused) this.#restate();
       if (this.#outbox.hasUnsent && this.#now >= this.#resendAt) this.#sendUnsent();
     }
@@ -641,10 +652,8 @@ export class Replica {
   }
 
   #noteAway(reason: string | undefined): void {
-    if (reason === undefined && this.#away !== undefined) {
-      this.#notice("is back");
-      this.#backAt = this.#now;
-    }
+    if (reason === undefined && this.#away !== undefined) this.#notice("is back");
+    if (reason === undefined && this.#away !== undefined) this.#backAt = this.#now;
     if (reason !== undefined && this.#away === undefined) {
       this.#notice(`is away: ${reason}. Pages follow this node alone until it is back`);
     }
