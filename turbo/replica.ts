@@ -143,6 +143,13 @@ const FIRST_RETRY = 50;
 const RETRY = 250;
 /** How many times `hold` a push may wait for a server that answers, but does not get on. */
 const PATIENCE = 5;
+/**
+ * How often in a row a push is made again at once because others have changed the same, and milliseconds
+ * until the next at most: where each rendering is another, as of a time, nodes would make each other
+ * push without end.
+ */
+const TURNS_AT_ONCE = 2;
+const MAX_PAUSE = 1_000;
 /** Pushes and bytes that wait at most. */
 const MAX_WAITING = 20_000;
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
@@ -204,6 +211,9 @@ export class Replica {
   #look: { readonly place: Place; readonly tag: Tag } | undefined;
   #lookedAt = 0;
 
+  /** How often in a row a function was pushed again; and those whose next turn is put off, until when. */
+  readonly #turns = new WeakMap<Item, number>();
+  readonly #putOff = new Map<Item, number>();
   #isLeaving = false;
   #mustSayAll = false;
   /** Whether the others are to be asked what they say, and whether the question is under way. */
@@ -485,12 +495,26 @@ export class Replica {
   }
 
   /** Others have changed the same elements while a push was under way: what is newest goes last. */
-  #pushAgain(item: Item): void {
+  #pushAgain(item: Item, { isDue = false } = {}): void {
     const { content, render } = item;
     if (content.kind !== "streams" || !render || this.#outbox.hasSuccessor(item)) return;
+    const turns = this.#turns.get(item) ?? 0;
+    if (turns >= TURNS_AT_ONCE && !this.#isLeaving && !isDue) {
+      const pause = MAX_PAUSE * this.#options.random();
+      return void this.#putOff.set(item, this.#now + pause);
+    }
     const html = this.#render(render);
     if (html === undefined || html === content.html) return;
-    this.#outbox.add({ ...content, html }, render, this.#now);
+    this.#turns.set(this.#outbox.add({ ...content, html }, render, this.#now), turns + 1);
+  }
+
+  /** Pushes what was put off, where it is time. */
+  #pushDue(): void {
+    for (const [item, at] of this.#putOff) {
+      if (at > this.#now && !this.#isLeaving) continue;
+      this.#putOff.delete(item);
+      this.#pushAgain(item, { isDue: true });
+    }
   }
 
   #render(render: () => string): string | undefined {
@@ -506,7 +530,10 @@ export class Replica {
 
   #push(push: Push, html: string | undefined): void {
     const content = contentOf(push, html, this.#options.node);
-    if (content.kind === "left") this.#isLeaving = true;
+    if (content.kind === "left") {
+      this.#isLeaving = true;
+      this.#pushDue();
+    }
     const render = "html" in push && typeof push.html === "function" ? push.html : undefined;
     this.#outbox.add(content, render, this.#now);
   }
@@ -558,6 +585,7 @@ export class Replica {
 
   #tick(): void {
     const { hold } = this.#options;
+    this.#pushDue();
     if (this.#phase === "down" && this.#now >= this.#retryAt) {
       this.#phase = "opening";
       this.#do({ type: "connect" });
