@@ -148,7 +148,12 @@ class Redis implements Engine {
   async close(): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => timer = setTimeout(resolve, CLOSE_TIMEOUT));
-    await Promise.race([this.flush(), late]);
+    let isLate = false;
+    late.then(() => isLate = true);
+    // What was pushed once more, because others had changed the same, comes after what is waited for.
+    while (this.#replica.settled < this.#replica.pushed && !isLate) {
+      await Promise.race([this.flush(), late]);
+    }
     clearTimeout(timer);
     clearInterval(this.#ticking);
     if (this.#copy && this.#replica.owes) {
