@@ -3,7 +3,7 @@ import fc from "npm:fast-check@4.10.2";
 import { QUICK } from "../tests/kit.ts";
 import { type Mutant, MUTANTS, mutated, survivorsOf, UNNOTICED } from "./replica_model/mutants.ts";
 import type { Replica } from "./replica.ts";
-import { outages, plans, run, type Step } from "./replica_model/steps.ts";
+import { losses, outages, plans, refusals, run, type Step } from "./replica_model/steps.ts";
 import type { ModelNode } from "./replica_model/node.ts";
 import { World, type WorldOptions } from "./replica_model/world.ts";
 
@@ -37,6 +37,8 @@ const ANY = plans("any", 40);
 const SHORT = plans("short", 40);
 const OUTAGES = outages(12);
 const RETURNS = outages(20, { isSlow: true });
+const LOSSES = losses(8);
+const REFUSALS = refusals(40);
 
 function keepsAll(world: World, plan: readonly Step[]): void {
   run(world, plan);
@@ -81,6 +83,14 @@ Deno.test(`Replica has a page fetched once at most for an outage (${SOME} lists 
 
 Deno.test(`Replica keeps all pages as the database is while it gets back slowly (${SOME} lists of steps)`, () => {
   check(RETURNS, keepsAll, { runs: SOME });
+});
+
+Deno.test(`Replica keeps all pages as the database is where the newest entries are lost (${SOME} lists of steps)`, () => {
+  check(LOSSES, keepsAll, { runs: SOME, nodes: 2 });
+});
+
+Deno.test(`Replica keeps all pages as the database is where some pushes are refused (${SOME} lists of steps)`, () => {
+  check(REFUSALS, keepsAll, { runs: SOME });
 });
 
 for (const seed of [1, 2, 3, 4, 5]) {
@@ -171,6 +181,8 @@ Deno.test("Replica that was stopped while thousands of entries were written catc
 function finds(more: { Replica?: typeof Replica; readsFirst?: boolean }, runs: number): boolean {
   try {
     check(RETURNS, keepsAll, { ...more, runs });
+    check(LOSSES, keepsAll, { ...more, runs, nodes: 2 });
+    check(REFUSALS, keepsAll, { ...more, runs });
     check(ANY, keepsAll, { ...more, runs });
     check(SHORT, costsNothing, { ...more, runs: Math.ceil(runs / 3) });
     check(OUTAGES, costsOneRefresh, { ...more, runs: Math.ceil(runs / 3) });
@@ -198,7 +210,21 @@ const RETURN: Mutant[] = [
   },
 ];
 
+const mutant = (what: string) => MUTANTS.filter((mutant) => mutant.what === what);
+
 const CONTROLS: [what: string, mutants: Mutant[]][] = [
+  [
+    "does not look by whom the entry is that stands where its copy ends",
+    mutant("the tag of the newest entry is not compared"),
+  ],
+  [
+    "does not look by which attempt that entry was written",
+    mutant("the attempt of the newest entry is not compared"),
+  ],
+  [
+    "does not see that a push has come back before an earlier one that was refused",
+    mutant("nobody notices what was overtaken"),
+  ],
   ["sends what an outage has left", RETURN],
   ["delivers alone until the load", [{
     what: "",

@@ -13,14 +13,20 @@ export interface Mutant {
   readonly to: string;
 }
 
-/** A replica with some mistakes in it. All are in its own file. */
+/** A replica with some mistakes in it, all in one file. */
 export async function mutated(mutants: readonly Mutant[]): Promise<typeof Replica> {
-  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  const { file } = mutants[0]!;
+  const [copy, main] = await Promise.all(
+    [1, 2].map(() => Deno.makeTempFile({ suffix: ".ts" })),
+  ) as [string, string];
   try {
-    await Deno.writeTextFile(file, await changed("replica", mutants));
-    return (await import(`file://${file}`)).Replica;
+    await Deno.writeTextFile(copy, await changed(file, mutants));
+    const path = new URL(`../${file}.ts`, import.meta.url).href;
+    const text = (await changed("replica", [])).replace(path, `file://${copy}`);
+    await Deno.writeTextFile(main, text);
+    return (await import(`file://${file === "replica" ? copy : main}`)).Replica;
   } finally {
-    await Deno.remove(file);
+    await Promise.all([copy, main].map((path) => Deno.remove(path)));
   }
 }
 

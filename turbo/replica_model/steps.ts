@@ -94,6 +94,7 @@ const LONG: Record<string, Act> = {
   "go on": (world, _, n) => {
     for (const node of world.nodes) if (node.isStopped) node.goOn({ ticksFirst: n % 2 === 0 });
   },
+  wake: (_, node) => node.isStopped && node.goOn(),
   kill: (world, node) => world.kill(node),
   leave: (world, node) => world.leave(node),
   start: (world) => void (world.nodes.length < 5 && world.startNode()),
@@ -154,6 +155,47 @@ export function outages(length: number, { isSlow = false } = {}): fc.Arbitrary<S
       ...after,
       { ...step("wait"), wait: 4_000 },
     ]);
+}
+
+/**
+ * The newest entries are lost while one node has read them and another has not, which goes on at once: it may
+ * have written as many before the first one is back.
+ */
+export function losses(length: number): fc.Arbitrary<Step[]> {
+  const wait = fc.constantFrom(0, 3, 20, 100);
+  const use = (node: fc.Arbitrary<number>) =>
+    fc.record({
+      what: fc.constantFrom("box", "own box", "item", "burst", "share"),
+      node,
+      n: fc.nat(999),
+      wait,
+    });
+  const uses = (node: number) =>
+    fc.array(use(fc.constant(node)), { maxLength: length, size: "max" });
+  const step = (what: string, node: number, n: number, wait: number) => ({ what, node, n, wait });
+  return fc.tuple(uses(0), uses(1), uses(0), fc.nat(8)).map(([before, lost, after, n]) => [
+    step("wait", 0, 0, 500),
+    ...before,
+    step("stop", 0, 0, 20),
+    ...lost,
+    step("wait", 0, 0, 20),
+    step("stop", 1, 0, 0),
+    step("lose", 0, n, 0),
+    step("wake", 0, 0, 400),
+    ...after,
+    step("wait", 0, 0, n * 10),
+    step("wake", 1, 0, 0),
+    ...after,
+  ]);
+}
+
+/** Writing is refused now and then, for so short that of the pushes of one moment some are accepted. */
+export function refusals(length: number): fc.Arbitrary<Step[]> {
+  const what = fc.constantFrom("box", "own box", "item", "item", "share", "refuse briefly");
+  const wait = fc.constantFrom(0, 1, 3, 10, 100);
+  const use = fc.record({ what, node: fc.nat(3), n: fc.nat(999), wait });
+  return fc.array(use, { maxLength: length, size: "max" })
+    .map((uses) => [{ what: "wait", node: 0, n: 0, wait: 500 }, ...uses]);
 }
 
 /** Does one of them after the other. */
