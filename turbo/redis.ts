@@ -2,13 +2,16 @@
  * The order of many processes, on one machine or many: a stream of a Redis or Valkey server that all of
  * them follow.
  *
- * @example
- * ```ts no-run
+ * @example An application on as many nodes as there are
+ * ```ts
  * import { Turbo } from "./mod.ts";
  * import { redis } from "./redis.ts";
  *
- * const turbo = new Turbo({ engine: redis({ url: "redis://localhost" }) });
- * await turbo.ready;
+ * export async function start(url: string): Promise<Turbo> {
+ *   const turbo = new Turbo({ engine: redis({ url }) }); // such as "redis://localhost"
+ *   await turbo.ready;
+ *   return turbo;
+ * }
  * ```
  *
  * @module
