@@ -305,7 +305,7 @@ export class Presence {
 
   #plan(): void {
     for (const [node, since] of this.#forgotten) {
-      if (!this.#isGone(node, since)) this.#forgotten.delete(node);
+      if (this.#roster.goneAt(node) !== since) this.#forgotten.delete(node);
     }
     const times = this.#hasNews() ? [this.#saidAt + INTERVAL] : [];
     if (!this.#isIdle()) {
@@ -315,11 +315,6 @@ export class Presence {
     }
     if (times.length === 0) this.#stop();
     else this.#wakeBy(Math.min(...times));
-  }
-
-  #isGone(node: string, since: number): boolean {
-    for (const [gone, at] of this.#roster.gone()) if (gone === node) return at === since;
-    return false;
   }
 
   #stop(): void {

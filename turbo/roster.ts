@@ -79,6 +79,11 @@ export class Roster {
     for (const [node, { goneAt }] of this.#tables) if (goneAt !== undefined) yield [node, goneAt];
   }
 
+  /** Since when a node is gone that is not forgotten. */
+  goneAt(node: string): number | undefined {
+    return this.#tables.get(node)?.goneAt;
+  }
+
   /** Who is in a group. */
   of(name: string): Present {
     const group = this.#groups.get(name);
