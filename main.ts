@@ -8,10 +8,10 @@ import { getConnInfo } from "hono/deno";
 import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
 import config from "./deno.json" with { type: "json" };
 import licenses from "./deploy/licenses.txt" with { type: "text" };
-import { LoadSampler } from "./loadavg.ts";
-import { Fleet } from "./fleet/fleet.ts";
-import { MAX_NAME } from "./fleet/rows.ts";
-import { reasonOf, serve, type ServeOptions } from "./server/serve.ts";
+import { type FleetReport, type LoadReport, LoadSampler, MAX_NAME } from "./loadavg.ts";
+import { nextRow, reportOf, type Row, rowOf } from "./loadavg.ts";
+import { Fleet, machineName } from "./server/fleet.ts";
+import { reasonOf, serve } from "./server/serve.ts";
 import {
   type Asked,
   hostname,
@@ -42,7 +42,6 @@ import {
   Turbo,
   type TurboOptions,
 } from "./turbo/mod.ts";
-import { redis } from "./turbo/redis.ts";
 
 /** What can be set from outside, on the command line or in the environment. */
 export const OPTIONS = {
@@ -164,9 +163,6 @@ export type Settings = SettingsOf<typeof OPTIONS>;
 /** The share of all places above which connections that do not end are for a new process to shed. */
 const MAX_ZOMBIES = 0.5;
 
-/** What a machine is called that may not read its name. */
-const UNNAMED = "unnamed";
-
 /** What {@linkcode createApp} takes; everything has a default. */
 export interface AppOptions {
   /** Seconds between two readings. Default 5. */
@@ -211,19 +207,16 @@ type AppContext = Context<{ Variables: SecureHeadersVariables }>;
 export function createApp(options: AppOptions = {}): App {
   const { interval = 5, sampler = new LoadSampler(), state } = options;
   const { engine = memory(state === undefined ? {} : { file: state }) } = options;
-  let fleet: Fleet | undefined;
   const onShared = (change: SharedChange) => fleet?.changed(change);
   const turbo = new Turbo({ engine, ...options.turbo, onChange: startOrStopTimer, onShared });
-  if (options.engine) {
-    fleet = new Fleet(turbo, {
-      name: options.node ?? hostName(),
-      interval: interval * 1000,
-      target: LOAD_ID,
-      box: loadBox,
-    });
-  }
-  const { maxConnections = 10_000, allowedHosts = [] } = options.turbo ?? {};
-  const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
+  const { node: name = options.engine ? machineName() : "" } = options;
+  const fleet: Fleet<Row> | undefined = options.engine && new Fleet<Row>(turbo, {
+    interval: interval * 1000,
+    rowOf,
+    // In this form, because others change what it shows: see Turbo.push().
+    push: () => turbo.push(() => replace(LOAD_ID, loadBox(reportOfAll()))),
+  });
+  const { allowedHosts = [], maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
   const stylesheet = asset("/assets/app.css", STYLES, "text/css");
   const hono = new Hono<{ Variables: SecureHeadersVariables }>();
   let timer: ReturnType<typeof setInterval> | undefined;
@@ -249,26 +242,33 @@ export function createApp(options: AppOptions = {}): App {
     if (isReading) return;
     isReading = true;
     try {
-      const load = await sampler.report();
-      if (fleet) fleet.share(load);
-      else if (turbo.canPush()) turbo.push(replace(LOAD_ID, loadBox(load)));
+      show(await sampler.report());
     } finally {
       isReading = false;
     }
   }
 
-  async function firstShare(fleet: Fleet): Promise<void> {
+  function show(load: LoadReport): void {
+    if (fleet) fleet.share(nextRow(load, { name, interval: interval * 1000, before: fleet.own }));
+    else if (turbo.canPush()) turbo.push(replace(LOAD_ID, loadBox(load)));
+  }
+
+  async function showFirst(): Promise<void> {
     const load = await sampler.report(interval * 1000);
-    if (!fleet.hasShared) fleet.share(load); // else somebody has been faster meanwhile
+    if (!fleet?.own) show(load); // else somebody has been faster meanwhile
+  }
+
+  function reportOfAll(): LoadReport | FleetReport {
+    return reportOf(fleet!.rows(), { renderer: name, isAlone: turbo.away !== undefined });
   }
 
   async function render(
     c: AppContext,
     page: (context: PageContext) => Markup,
   ): Promise<Response> {
-    if (fleet && !fleet.hasShared) await firstShare(fleet);
+    if (fleet && !fleet.own) await showFirst();
     const cursor = turbo.cursor; // before the sample is read, or a push in between would be missed
-    const load = fleet?.report ?? await sampler.report(interval * 1000);
+    const load = fleet ? reportOfAll() : await sampler.report(interval * 1000);
     const response = await c.html(page({
       head: turbo.head({ cursor }),
       stylesheet: stylesheet.path,
@@ -316,7 +316,7 @@ export function createApp(options: AppOptions = {}): App {
   });
   hono.get("/healthz", (c) => c.text("ok"));
   hono.get("/readyz", (c) => {
-    const { size: connections, zombies } = turbo;
+    const { size: connections, zombies, maxConnections } = turbo;
     const isFull = zombies > MAX_ZOMBIES * maxConnections;
     if (draining || isFull) {
       const status = draining ? "draining" : "overloaded";
@@ -383,55 +383,47 @@ export function parseSettings(
 
 async function main(): Promise<void> {
   const settings = settingsOrExit(OPTIONS, PROGRAM);
-  const { interval, state, maxConnections, allowOrigin, allowHost, node } = settings;
   const early: string[] = [];
-  let notice: (message: string) => void = (message) => early.push(message);
-  const onNotice = (message: string) => notice(message);
-  const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost, onNotice };
-  const app = await orExit(2, () => {
-    const engine = engineOf(settings);
-    return createApp({ interval, state, node, engine, turbo });
-  });
+  let notice = (message: string): void => void early.push(message);
+  const app = await orExit(2, () => appOf(settings, (message) => notice(message)));
   // What an engine says on the way to a failure is said by that, in one line.
   await orExit(1, () => app.join());
   notice = (message) => console.warn(message);
   early.forEach((message) => notice(message));
   const { port, hostname, maxMemory } = settings;
-  const options: ServeOptions = {
-    port,
-    hostname,
-    maxMemory,
-    deadline: settings.drain * 1000,
-    drain(milliseconds) {
-      console.log(`Stopping: closing ${app.turbo.size} connections`);
-      return app.close(milliseconds);
-    },
+  const deadline = settings.drain * 1000;
+  const drain = (milliseconds: number) => {
+    console.log(`Stopping: closing ${app.turbo.size} connections`);
+    return app.close(milliseconds);
   };
+  const options = { port, hostname, maxMemory, deadline, drain };
   // Where it cannot listen, the state that was taken up is left again.
   const server = await orExit(1, () => serve(app.hono.fetch, options), () => app.close(0));
   Deno.exit(await server.finished);
 }
 
+async function appOf(
+  settings: Settings,
+  onNotice: (message: string) => void,
+): Promise<App> {
+  const { interval, state, maxConnections, allowOrigin, allowHost, node } = settings;
+  const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost, onNotice };
+  return createApp({ interval, state, node, engine: await engineOf(settings), turbo });
+}
+
 /** How often a process says at least that it is there, in milliseconds: with each reading, or so. */
 const SILENCE = { least: 100, most: 5_000 };
 
-function engineOf({ redis: url, redisKey: key, interval, state }: Settings): Engine | undefined {
+async function engineOf(
+  { redis: url, redisKey: key, interval, state }: Settings,
+): Promise<Engine | undefined> {
   if (url === undefined) return undefined;
   if (state !== undefined) {
     console.warn("--state is not used with --redis: open pages go on by the log that is there");
   }
   const silence = Math.max(SILENCE.least, Math.min(SILENCE.most, interval * 1000));
+  const { redis } = await import("./turbo/redis.ts"); // it has a client to load
   return redis({ url, key, interval: silence });
-}
-
-/** What this machine is called; where that may not be known (`--allow-sys=hostname`), just that. */
-function hostName(): string {
-  try {
-    return Deno.hostname().slice(0, MAX_NAME) || UNNAMED;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) return UNNAMED;
-    throw error;
-  }
 }
 
 async function orExit<T>(

@@ -4,9 +4,9 @@ import { type App, createApp, OPTIONS, parseSettings } from "./main.ts";
 import type { LoadReport } from "./loadavg.ts";
 import { showDefault } from "./server/settings.ts";
 import { startBrowser } from "./tests/browser.ts";
-import { connect, connected, pause, serve, until, WITH_BROWSER } from "./tests/kit.ts";
+import { connect, connected, directory, pause, serve, until, WITH_BROWSER } from "./tests/kit.ts";
 import { WITH_PROCESS, within } from "./tests/kit.ts";
-import { endApp, START_FLAGS, startApp } from "./tests/processes.ts";
+import { endApp, START_FLAGS, startApp, succeeds } from "./tests/processes.ts";
 import { frame, RawSocket, request as rawRequest, statusOf } from "./tests/raw.ts";
 import { html, remove, replace, type TurboOptions } from "./turbo/mod.ts";
 import { OPEN_PAGE } from "./turbo/testing.ts";
@@ -424,31 +424,89 @@ Deno.test("README.md names each option, its variable and its default", async () 
   );
 });
 
-Deno.test("deploy/turbo-deno.service sets variables of options, to values that are allowed", async () => {
-  const unit = await Deno.readTextFile(new URL("deploy/turbo-deno.service", import.meta.url));
+const UNITS = ["turbo-deno.service", "turbo-deno@.service"] as const;
+
+/** A unit as systemd runs it on a machine `web1`; that of several processes, on port 8001. */
+async function readUnit(name: typeof UNITS[number]): Promise<string> {
+  const unit = await Deno.readTextFile(new URL(`deploy/${name}`, import.meta.url));
+  return name.includes("@") ? unit.replaceAll("%i", "8001").replaceAll("%H", "web1") : unit;
+}
+
+/** What it starts the process with. */
+function settingsOfUnit(unit: string) {
   const env = new Map<string, string>();
   for (const [, pairs] of unit.matchAll(/^Environment=(.+)$/gm)) {
     for (const pair of pairs!.split(" ")) {
-      const [name = "", value = ""] = pair.split("=");
+      const [, name = "", value = ""] = /^([^=]+)=(.*)$/.exec(pair)!;
       assert(VARIABLES.includes(name), name);
       env.set(name, value);
     }
   }
   const settings = parseSettings([], (name) => env.get(name));
   assert(typeof settings === "object");
+  return settings;
+}
+
+for (const name of UNITS) {
+  Deno.test(`deploy/${name} sets variables of options, to values that are allowed`, async () => {
+    const unit = await readUnit(name);
+    const { drain, maxMemory, hostname } = settingsOfUnit(unit);
+    assert.doesNotMatch(unit, /^[^#\n]*%/m, "a specifier that this test does not know");
+    assert.equal(hostname, "127.0.0.1", "nginx is in front");
+    const [, seconds] = /^TimeoutStopSec=(\d+)$/m.exec(unit) ?? [];
+    assert(Number(seconds) > drain, `killed after ${seconds} s, drains for ${drain}`);
+    const [, high] = /^MemoryHigh=(\d+)M$/m.exec(unit) ?? [];
+    assert(Number(high) > maxMemory, `throttled at ${high} MiB, drains at ${maxMemory}`);
+  });
+}
+
+Deno.test("deploy/turbo-deno.service keeps its state where deno task compile allows it", async () => {
+  const unit = await readUnit("turbo-deno.service");
+  const { state, redis } = settingsOfUnit(unit);
   const [, directory] = /^StateDirectory=(.+)$/m.exec(unit) ?? [];
-  assert.equal(settings.state, `/var/lib/${directory}/state`);
+  assert.deepEqual([state, redis], [`/var/lib/${directory}/state`, undefined]);
   for (const kind of ["read", "write"]) {
     assert.match(
       config.tasks.compile.command,
       RegExp(`--allow-${kind}=\\S*/var/lib/${directory}\\b`),
     );
   }
-  const [, seconds] = /^TimeoutStopSec=(\d+)$/m.exec(unit) ?? [];
-  assert(
-    Number(seconds) > settings.drain,
-    `killed after ${seconds} s, drains for ${settings.drain}`,
-  );
+});
+
+Deno.test("deploy/turbo-deno@.service gives each process its port and its row, and all one log", async () => {
+  const { port, node, redis, state } = settingsOfUnit(await readUnit("turbo-deno@.service"));
+  assert.deepEqual([port, node, state], [8001, "web1:8001", undefined]);
+  assert.match(redis!, /^redis:\/\/127\.0\.0\.1:/);
+});
+
+Deno.test("Both units confine the process in the same way", async () => {
+  const [one, several] = await Promise.all(UNITS.map(async (name) => {
+    const unit = await readUnit(name);
+    return unit.split("\n").filter((line) =>
+      /^\w+=/.test(line) &&
+      !/^(Environment|Description|After|StateDirectory)=/.test(line)
+    );
+  }));
+  assert.deepEqual(several, one);
+  assert(one!.includes("DynamicUser=yes"));
+});
+
+Deno.test("systemd finds nothing wrong with the units", {
+  ignore: WITH_PROCESS.ignore! || !await succeeds("systemd-analyze", "--version"),
+}, async () => {
+  using made = directory();
+  for (const name of UNITS) {
+    // The binary need not be installed here.
+    const unit = (await Deno.readTextFile(new URL(`deploy/${name}`, import.meta.url)))
+      .replace("ExecStart=/usr/local/bin/turbo-deno", `ExecStart=${Deno.execPath()}`);
+    const path = `${made.path}/${name.replace("@", "@8001")}`;
+    await Deno.writeTextFile(path, unit);
+    const { stderr } = await new Deno.Command("systemd-analyze", { args: ["verify", path] })
+      .output();
+    // It may have something to say of other units of this machine.
+    const said = new TextDecoder().decode(stderr).split("\n");
+    assert.deepEqual(said.filter((line) => line.includes("turbo-deno")), []);
+  }
 });
 
 Deno.test(

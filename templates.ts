@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { type FleetReport, isLate, type Row } from "./fleet/rows.ts";
-import type { LoadReport, LoadSample } from "./loadavg.ts";
+import { type FleetReport, isLate, type LoadReport, type LoadSample, type Row } from "./loadavg.ts";
 import { html, type Markup } from "./turbo/mod.ts";
 
 /** The id of the box that is pushed. */
@@ -105,7 +104,7 @@ function machineBox({ latest, history, failure, age }: LoadReport): Markup {
   `;
 }
 
-function fleetBox({ rows, renderer, at, isAlone }: FleetReport): Markup {
+function fleetBox({ rows, hasMore, renderer, at, isAlone }: FleetReport): Markup {
   return html`
     <div id="${LOAD_ID}" class="load">
       <table class="fleet">
@@ -124,7 +123,9 @@ function fleetBox({ rows, renderer, at, isAlone }: FleetReport): Markup {
       <p class="${isAlone ? "note failed" : "note"}">
         ${isAlone
           ? `${renderer} hears nothing of the others`
-          : `As ${renderer} sees it`}, at ${time(at)}
+          : `As ${renderer} sees it`}, at ${time(at)}${hasMore
+          ? `; there are more machines than these ${rows.length}`
+          : ""}
       </p>
     </div>
   `;

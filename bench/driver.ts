@@ -61,6 +61,8 @@ export interface Pushed {
   readonly lasts: readonly number[];
   /** From push to any reader. */
   readonly latency: Times;
+  /** From push to the reader, ascending, where there is only one; else empty. */
+  readonly each: readonly number[];
   readonly joined: number;
   /** Time until those that came during the push had what they wanted. */
   readonly joinMs: number;
@@ -139,9 +141,8 @@ export class Driver implements AsyncDisposable {
   async push({ count, expect, per = 1, gap = 0, path = "/push" }: PushPlan): Promise<Pushed> {
     const pushed = await this.#ask<Pushed>(`push ${count} ${gap * 1000} ${expect} ${per} ${path}`);
     if (pushed.pushes < count) {
-      throw new Error(
-        `Only ${pushed.pushes} of ${count} pushes arrived: ${JSON.stringify(pushed)}`,
-      );
+      const { lasts: _, each: __, ...about } = pushed;
+      throw new Error(`Only ${pushed.pushes} of ${count} pushes arrived: ${JSON.stringify(about)}`);
     }
     return pushed;
   }

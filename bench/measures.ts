@@ -9,6 +9,7 @@ import { measureCatchUp } from "./measures/catchup.ts";
 import { measureFanout } from "./measures/fanout.ts";
 import { measureMemory } from "./measures/memory.ts";
 import { measureName } from "./measures/name.ts";
+import { measureNodes } from "./measures/nodes.ts";
 import { measurePage } from "./measures/page.ts";
 import { measureProcesses } from "./measures/processes.ts";
 import { measureProfile } from "./measures/profile.ts";
@@ -29,6 +30,7 @@ export const MEASURES: Record<string, (bench: Bench) => Promise<void>> = {
   start: measureStart,
   wire: measureWire,
   processes: measureProcesses,
+  nodes: measureNodes,
   slow: measureSlow,
   profile: measureProfile,
 };

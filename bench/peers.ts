@@ -104,6 +104,26 @@ export const SAME_SOCKETS: Peer = {
   command: [DENO, "run", "-A", `${HERE}same_sockets.ts`],
 };
 
+/** What nodes have in common. It answers an HTTP request with an error, by which one sees that it is up. */
+export const REDIS: Peer = {
+  name: "redis-server",
+  title: "redis-server, and what needs it",
+  install: () => run(["redis-server", "--version"]),
+  command: [
+    "sh",
+    "-c",
+    `exec redis-server --port "$PORT" --bind 127.0.0.1 --dir ${WORKSHOP} --save "" --appendonly no`,
+  ],
+};
+
+/** The bare loop on several nodes: each push is published to all of them, with no order and no log. */
+export const BARE_REDIS: Peer = {
+  name: "bare-deno",
+  title: "Deno.upgradeWebSocket loop behind PUBLISH and SUBSCRIBE",
+  install: nothing,
+  command: [DENO, "run", "-A", `${HERE}bare_redis.ts`],
+};
+
 /** Builds a C program; the path of what was built. */
 export async function buildC(sources: readonly string[], name: string): Promise<string> {
   await Deno.mkdir(WORKSHOP, { recursive: true });

@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { Driver } from "./driver.ts";
 import { rowsOf, type Sample, type Series, seriesOf } from "./figures.ts";
 import { MEASURES } from "./measures.ts";
-import { buildC, type Peer, PEERS, VERSIONS } from "./peers.ts";
+import { buildC, type Peer, PEERS, REDIS, VERSIONS } from "./peers.ts";
 import { plot } from "./plot.ts";
 import { type Measured, readResults, type Results, writeResults } from "./results.ts";
 import { table } from "./table.ts";
@@ -40,7 +40,8 @@ async function main(): Promise<void> {
   const readers = values.readers.split(",").map((size) => numberOf("--readers", size));
 
   const binary = await buildDriver();
-  const { peers, missing } = await installed(PEERS.filter(({ name }) => only.includes(name)));
+  const wanted = PEERS.filter(({ name }) => only.includes(name));
+  const { peers, missing } = await installed([...wanted, REDIS]);
   const results = await readResults();
   results.machine = machine();
   results.missing = missing;
@@ -53,7 +54,8 @@ async function main(): Promise<void> {
       await MEASURES[name]!({
         driver,
         newDriver: () => new Driver(binary),
-        peers,
+        peers: peers.filter((peer) => peer !== REDIS),
+        redis: peers.find((peer) => peer === REDIS),
         rounds,
         readers,
         note: (sample) => samples.push(sample),
@@ -61,6 +63,10 @@ async function main(): Promise<void> {
     } catch (error) {
       console.error(`${name} ended early:`, error);
       Deno.exitCode = 1;
+      continue;
+    }
+    if (samples.length === 0) {
+      console.log("Nothing of it can be measured here");
       continue;
     }
     const series = seriesOf(samples);
@@ -156,6 +162,7 @@ function machine(): Results["machine"] {
     python: versionOf("python3", "--version"),
     go: versionOf("go", "env", "GOVERSION"),
     gcc: versionOf("gcc", "-dumpfullversion"),
+    redis: versionOf("redis-server", "--version").replace(/^.*v=(\S+).*$/, "$1"),
   };
 }
 

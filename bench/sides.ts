@@ -15,6 +15,8 @@ export interface Bench {
   newDriver(): Driver;
   /** The peers that could be installed. */
   peers: readonly Peer[];
+  /** What nodes share; `undefined` where it is not installed. */
+  redis: Peer | undefined;
   /** How often each is measured. */
   rounds: number;
   /** How many readers `fanout`, `added`, `burst` and `profile` are measured with. */

@@ -81,6 +81,8 @@ const TARGETS: readonly Target[] = [
     to: [side, "0 stalled"],
     most: 1.2,
   })),
+  ...processesTargets(),
+  ...nodesTargets(),
 ];
 
 /** Processor time of a message to that many readers, against all others. */
@@ -137,6 +139,64 @@ function burstTargets(side: string): Target[] {
       text: `p99 age in ms at 10000/s, ${kind}`,
       of: [side, fast],
       most: 100,
+    },
+  ];
+}
+
+/** What a second process brings where a Redis gives both one order. */
+function processesTargets(): Target[] {
+  const rate = { measure: "processes", figure: "messages/s" };
+  const cpu = { measure: "processes", figure: "cpu us/message" };
+  const [alone, one, two] = ["1 process", "1 process, Redis", "2 processes, Redis"]
+    .map((at): Place => [PROTOCOL, at]) as [Place, Place, Place];
+  return [
+    {
+      ...rate,
+      text: "messages/s, two on a Redis to one in memory",
+      of: two,
+      to: alone,
+      least: 1.2,
+    },
+    { ...rate, text: "messages/s, one on a Redis to one in memory", of: one, to: alone },
+    { ...cpu, text: "a message, two on a Redis to one in memory", of: two, to: alone },
+    { ...cpu, text: "a message, one on a Redis to one in memory", of: one, to: alone },
+  ];
+}
+
+/** How late a push is on another node, and what it costs each. */
+function nodesTargets(): Target[] {
+  const place = (at: string): Place => ["turbo-deno", at];
+  const cpu = { measure: "nodes", figure: "cpu us/push above rest" };
+  const fast = "2000/s";
+  return [
+    ...["20/s", "200/s", fast].flatMap((rate): Target[] => {
+      const [other, memory] = [place(`${rate}, other node`), place(`${rate}, in memory`)];
+      const times = { measure: "nodes", of: other };
+      const [p50, p99] = ["ms to receipt, p50", "ms to receipt, p99"] as const;
+      return [
+        { ...times, figure: p50, text: `p50 in ms on another node, ${rate}`, most: 2 },
+        { ...times, figure: p50, text: `p50 on another node to in memory, ${rate}`, to: memory },
+        { ...times, figure: p99, text: `p99 in ms on another node, ${rate}` },
+      ];
+    }),
+    ...["pushing node", "receiving node", "redis-server"].map((who): Target => ({
+      ...cpu,
+      text: `us a push above rest, ${who}, ${fast}`,
+      of: place(`${fast}, ${who}`),
+      ...(who !== "redis-server" && { most: 100 }),
+    })),
+    {
+      ...cpu,
+      text: `a push, pushing node to in memory, ${fast}`,
+      of: place(`${fast}, pushing node`),
+      to: place(`${fast}, in memory`),
+    },
+    {
+      measure: "nodes",
+      figure: "pages/s",
+      text: "pages of a node to in memory",
+      of: place("a node"),
+      to: place("in memory"),
     },
   ];
 }

@@ -6,7 +6,7 @@ import { connect, connected, serve, until, WITH_BROWSER } from "../tests/kit.ts"
 import { assertNothingPushed, assertStream, capture, OPEN_PAGE } from "../turbo/testing.ts";
 import { parseFrame, PROTOCOL, type Pushed, sinceOf } from "../turbo/testing.ts";
 import type { TurboOptions } from "../turbo/mod.ts";
-import { Hub } from "../tests/instant_hub.ts";
+import { Hub } from "../tests/hub.ts";
 import { type Clock, createApp } from "./chat.ts";
 
 const LOBBY = "/rooms/lobby";

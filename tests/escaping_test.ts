@@ -7,8 +7,7 @@ import { countBox, flashPage, greetForm, noticeBox } from "../examples/flash.ts"
 import { layout, type PageContext } from "../examples/layout.ts";
 import { jobBox, progressPage, startForm } from "../examples/progress.ts";
 import { addForm, todoList, todosPage } from "../examples/todos.ts";
-import type { FleetReport, Row } from "../fleet/rows.ts";
-import type { LoadReport } from "../loadavg.ts";
+import type { FleetReport, LoadReport, Row } from "../loadavg.ts";
 import * as app from "../templates.ts";
 import { action, html, type Markup, replace, Turbo } from "../turbo/mod.ts";
 import { startBrowser } from "./browser.ts";
@@ -65,7 +64,7 @@ const fleet = (text: string): FleetReport => {
     interval: 5_000,
     cpus: 2,
   };
-  return { rows: [row, row], renderer: text, at: 0, isAlone: false };
+  return { rows: [row, row], hasMore: true, renderer: text, at: 0, isAlone: false };
 };
 
 const room = (text: string) => ({ slug: text, title: text, lines: [line(text)] });

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import type { FleetReport, Row } from "../fleet/rows.ts";
-import type { LoadReport } from "../loadavg.ts";
+import { type FleetReport, type LoadReport, MAX_ROWS, type Row } from "../loadavg.ts";
 import { type App, createApp } from "../main.ts";
 import { loadBox, STYLES } from "../templates.ts";
 import { html, type TurboOptions } from "../turbo/mod.ts";
@@ -154,6 +153,24 @@ Deno.test("A foreign value among what the nodes share breaks no page", async () 
   }
 });
 
+Deno.test("A page has its own machine, and says where there are more than it shows", async () => {
+  const hub = new Hub();
+  await using one = await start(hub, "one");
+  const page = async () => await (await one.app.hono.request("/")).text();
+  for (let n = 0; n < MAX_ROWS; n++) {
+    const text = JSON.stringify({ share: { name: `stranger-${n}`, averages: [1, 2, 3] } });
+    hub.add((copy) => copy.hear({ node: `${n}`, text, isOwn: false }));
+  }
+  await one.engine.flush();
+  const names = await namesIn(one.app);
+  assert.deepEqual([names.length, names[0]], [MAX_ROWS, "one"]);
+  assert.match(await page(), new RegExp(`there are more machines than these ${MAX_ROWS}`));
+  hub.add((copy) => copy.left("7", false));
+  await one.engine.flush();
+  assert.equal((await namesIn(one.app)).length, MAX_ROWS);
+  assert.doesNotMatch(await page(), /there are more machines/);
+});
+
 Deno.test("GET /readyz says why a process is on its own, which serves all the same", async () => {
   const hub = new Hub();
   const engine = hub.engine();
@@ -234,7 +251,7 @@ Deno.test("main.ts says once that --state is not used with --redis", WITH_PROCES
     "--state=state/none",
   ]);
   assert.equal(app.errors.match(/--state is not used with --redis/g)?.length, 1);
-  assert.match(await (await fetch(app.url)).text(), /Load averages:/);
+  assert.match(await (await fetch(app.url)).text(), /hears nothing of the others/);
 });
 
 // ---- The box
@@ -254,7 +271,14 @@ const rowOf = (name: string, row: Partial<Row> = {}): Row => ({
 
 const boxOf = (rows: Row[], report: Partial<FleetReport> = {}) =>
   String(
-    loadBox({ rows, renderer: "web1", at: Date.UTC(2026, 0, 1, 12), isAlone: false, ...report }),
+    loadBox({
+      rows,
+      hasMore: false,
+      renderer: "web1",
+      at: Date.UTC(2026, 0, 1, 12),
+      isAlone: false,
+      ...report,
+    }),
   );
 
 Deno.test("loadBox() of a fleet has a row for each machine, with its age", () => {

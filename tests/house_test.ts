@@ -66,9 +66,14 @@ Deno.test("Nothing outside turbo/ imports past what deno.json exports", () => {
   }
 });
 
-Deno.test("The top level has the six files of the app and no other source", () => {
+Deno.test("The top level has the six files of the app and no other source, and no folder but those of the house", () => {
   const sources = [...graph.keys()].filter((file) => !file.includes("/"));
   assert.deepEqual(sources.sort(), ["loadavg.ts", "main.ts", "main_test.ts", "templates.ts"]);
+  const folders = new Set(
+    [...graph.keys()].filter((file) => file.includes("/")).map((file) => file.split("/")[0]!),
+  );
+  const known = ["bench", "deploy", "docs", "examples", "server", "tests", "turbo"];
+  assert.deepEqual([...folders].filter((folder) => !known.includes(folder)), []);
 });
 
 Deno.test("Whatever names the sub-protocol, in any language, names the one of protocol.ts", () => {

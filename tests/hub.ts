@@ -5,19 +5,18 @@
  */
 import type { Copy, Engine, Push } from "../turbo/mod.ts";
 
-/** What stands at one place in the order. */
-interface Ordered {
-  /** Whether it goes into the log. */
-  readonly isPush: boolean;
-  /** Does to the copy of one node what it means. */
-  readonly apply: (copy: Copy, node: HubEngine) => void;
-}
+/** Does to the copy of a node what stands at one place in the order. */
+type Apply = (copy: Copy, node: HubEngine) => void;
 
-/** What its engines have pushed, in one order. Each takes it into its copy at a later turn. */
+/** What its engines have pushed, in one order. Each takes it into its copy at later turns. */
 export class Hub {
   /** The HTML of the pushes so far, in their order, and the name of the node that each is of. */
   readonly pushed: { readonly node: string; readonly html: string }[] = [];
-  readonly #entries: Ordered[] = [];
+  /** What the nodes have said of themselves. */
+  readonly said: string[] = [];
+  /** Positions that are taken in the log. */
+  positions = 0;
+  readonly #order: Apply[] = [];
   readonly #engines = new Set<HubEngine>();
   #count = 0;
 
@@ -29,7 +28,7 @@ export class Hub {
   /** Begins to take in what comes from now on; the others say again what they have said. */
   join(engine: HubEngine): void {
     this.#engines.add(engine);
-    engine.taken = this.#entries.length;
+    engine.taken = this.#order.length;
     this.add((copy, node) => node !== engine && copy.sayAll());
   }
 
@@ -45,14 +44,14 @@ export class Hub {
   }
 
   /** Puts something at the end of the order. */
-  add(apply: Ordered["apply"], isPush = false): void {
-    this.#entries.push({ isPush, apply });
+  add(apply: Apply): void {
+    this.#order.push(apply);
     for (const engine of this.#engines) engine.wake();
   }
 
   /** What stands at a place. */
-  at(index: number): Ordered | undefined {
-    return this.#entries[index];
+  at(index: number): Apply | undefined {
+    return this.#order[index];
   }
 }
 
@@ -67,7 +66,7 @@ export class HubEngine implements Engine {
   /** How much of the order is in the copy. */
   taken = 0;
   readonly #hub: Hub;
-  #copy: Copy | undefined;
+  #copy!: Copy; // by start()
   #working: Promise<void> | undefined;
   #isClosed = false;
 
@@ -80,26 +79,35 @@ export class HubEngine implements Engine {
   /** Joins the hub. */
   start(copy: Copy): void {
     this.#copy = copy;
+    copy.log.reset("hub", this.#hub.positions);
     this.#hub.join(this);
-    copy.log.reset("hub", this.taken);
   }
 
   /** Puts it into the order. A function is called now, and its return is not checked against others. */
   push(push: Push): void {
     if (this.#isClosed) return;
+    const hub = this.#hub;
     const by = this.node;
-    if ("disconnect" in push) return this.#hub.add((copy) => copy.disconnect(push.disconnect));
-    if ("revoke" in push) throw new Error("The hub revokes nothing");
-    if ("leave" in push) return this.#hub.add((copy, node) => copy.left(by, node === this));
+    if ("disconnect" in push) return hub.add((copy) => copy.disconnect(push.disconnect));
+    if ("leave" in push) return hub.add((copy, node) => copy.left(by, node === this));
     if ("say" in push) {
+      hub.said.push(push.say);
       const said = { node: by, text: push.say };
-      return this.#hub.add((copy, node) => copy.hear({ ...said, isOwn: node === this }));
+      return hub.add((copy, node) => copy.hear({ ...said, isOwn: node === this }));
+    }
+    if ("revoke" in push) {
+      hub.positions++;
+      return hub.add((copy) => {
+        copy.log.revoke(push.revoke);
+        copy.revoke(push.revoke);
+      });
     }
     const { html, ...audience } = push;
     const text = typeof html === "function" ? html() : html;
     if (text === "") return;
-    this.#hub.pushed.push({ node: by, html: text });
-    this.#hub.add((copy, node) => copy.deliver(copy.log.append(text, audience, node.taken)), true);
+    hub.positions++;
+    hub.pushed.push({ node: by, html: text });
+    hub.add((copy) => copy.deliver(copy.log.append(text, audience)));
   }
 
   /** Resolves when all that is in the order is in the copy. */
@@ -119,15 +127,12 @@ export class HubEngine implements Engine {
     this.#working ??= this.#takeIn();
   }
 
-  // In a later turn, one at a time, so that the nodes never know the same at a moment.
+  // In later turns, one at a time, so that the nodes never know the same at a moment.
   async #takeIn(): Promise<void> {
-    for (let entry; (entry = this.#hub.at(this.taken));) {
+    for (let apply; (apply = this.#hub.at(this.taken));) {
       await new Promise((resolve) => setTimeout(resolve));
-      const copy = this.#copy;
-      if (this.#isClosed || !copy) break;
       this.taken++;
-      if (!entry.isPush) copy.log.skip(this.taken);
-      entry.apply(copy, this);
+      apply(this.#copy, this);
     }
     this.#working = undefined;
   }

@@ -1,5 +1,20 @@
 import assert from "node:assert/strict";
-import { LoadSampler, type LoadSource, parseLoadAvg, readLoadAvg } from "../loadavg.ts";
+import {
+  type FleetReport,
+  isLate,
+  type LoadReport,
+  LoadSampler,
+  type LoadSource,
+  MAX_HISTORY,
+  MAX_NAME,
+  MAX_ROWS,
+  nextRow,
+  parseLoadAvg,
+  readLoadAvg,
+  reportOf,
+  type Row,
+  rowOf,
+} from "../loadavg.ts";
 import { loadBox } from "../templates.ts";
 import { pause } from "./kit.ts";
 
@@ -182,6 +197,197 @@ Deno.test("LoadSampler.report() starts no second read while one hangs", async ()
   assert.equal(logged.length, 1);
   read.resolve("1.00 1.00 1.00 1/2 3\n");
   assert.equal((await sampler.report()).failure, undefined);
+});
+
+// ---- Rows
+
+const ROW: Row = {
+  name: "web1",
+  averages: [0.5, 0.4, 0.3],
+  simulated: false,
+  at: 1_000,
+  age: 20,
+  failure: undefined,
+  history: [0.4, null, 0.5],
+  interval: 5_000,
+  cpus: 8,
+};
+
+Deno.test("rowOf() takes what a machine shares, as it comes by JSON", () => {
+  assert.deepEqual(rowOf(JSON.parse(JSON.stringify(ROW))), ROW);
+  const unread = { ...ROW, averages: undefined, failure: "broken", history: [null] };
+  assert.deepEqual(rowOf(JSON.parse(JSON.stringify(unread))), unread);
+});
+
+Deno.test("rowOf() takes nothing else for a row", () => {
+  for (
+    const value of [
+      undefined,
+      null,
+      "web1",
+      7,
+      [],
+      {},
+      { averages: [1, 2, 3] },
+      ...[undefined, null, 7, "", " ", "a\nb", "\0"].map((name) => ({ ...ROW, name })),
+      ...[
+        7,
+        "1 2 3",
+        [],
+        [1, 2],
+        [1, 2, 3, 4],
+        [1, 2, "3"],
+        [1, 2, null],
+        [1, 2, -1],
+        [1, 2, NaN],
+        [1, 2, 1e9],
+        { length: 3 },
+      ].map((averages) => ({ ...ROW, averages })),
+    ]
+  ) assert.equal(rowOf(value), undefined, JSON.stringify(value));
+});
+
+Deno.test("rowOf() takes a row of which another part is missing or wrong", () => {
+  const { name, averages } = ROW;
+  const bare = {
+    name,
+    averages,
+    simulated: false,
+    at: 0,
+    age: 0,
+    failure: undefined,
+    history: [],
+    interval: 5_000,
+    cpus: undefined,
+  };
+  assert.deepEqual(rowOf({ name, averages }), bare);
+  const wrong = [undefined, null, "x", -1, NaN, Infinity, {}, [-1], ["x"]];
+  for (
+    const part of ["simulated", "at", "age", "failure", "history", "interval", "cpus"] as const
+  ) {
+    for (const value of wrong) {
+      if (part === "failure" && typeof value === "string") continue;
+      assert.deepEqual(rowOf({ name, averages, [part]: value }), bare, `${part}: ${value}`);
+    }
+  }
+  assert.deepEqual(rowOf({ name, averages, cpus: 1.5, later: "version" }), bare);
+});
+
+Deno.test("rowOf() bounds what is shown", () => {
+  const row = rowOf({
+    ...ROW,
+    name: "😀".repeat(MAX_NAME),
+    failure: "x".repeat(1e6),
+    history: Array(1e5).fill(1),
+  })!;
+  assert.deepEqual([row.name.length, row.failure?.length], [MAX_NAME, 200]);
+  assert.equal(row.history.length, MAX_HISTORY);
+  assert(rowOf({ ...ROW, name: "x" + "😀".repeat(MAX_NAME) })!.name.isWellFormed());
+});
+
+const entries = (rows: readonly Row[]) => rows.map((row, n) => [`${n}`, row] as const);
+
+const fleetOf = (rows: Iterable<readonly [string, Row]>) =>
+  reportOf(rows, { renderer: "web1", isAlone: false }) as FleetReport;
+
+Deno.test("reportOf() sorts by name, numbers by their size, whatever the nodes are called", () => {
+  const named = (...names: string[]) =>
+    fleetOf(entries(names.map((name) => ({ ...ROW, name }))).reverse())
+      .rows.map(({ name }) => name);
+  assert.deepEqual(named("web10", "web2", "db", "Web2"), ["db", "web2", "Web2", "web10"]);
+  assert.deepEqual(named("Web2", "db", "web10", "web2"), ["db", "web2", "Web2", "web10"]);
+});
+
+Deno.test("reportOf() shows all of one name, in the order of their nodes", () => {
+  const rows = [3, 1, 2].map((cpus) => [`node${cpus}`, { ...ROW, cpus }] as const);
+  assert.deepEqual(
+    fleetOf([...rows, ["a", { ...ROW, name: "web2" }]]).rows.map(({ name, cpus }) => [name, cpus]),
+    [["web1", 1], ["web1 (2)", 2], ["web1 (3)", 3], ["web2", 8]],
+  );
+});
+
+Deno.test(`reportOf() shows ${MAX_ROWS} rows at most, says where there are more, and reads no further`, () => {
+  let reads = 0;
+  function* many(count: number): Iterable<readonly [string, Row]> {
+    for (; reads < count; reads++) yield [`${reads}`, { ...ROW, name: `web${reads}` }];
+  }
+  for (const count of [MAX_ROWS, MAX_ROWS + 1, 5_000]) {
+    reads = 0;
+    const { rows, hasMore } = fleetOf(many(count));
+    assert.deepEqual([rows.length, hasMore], [MAX_ROWS, count > MAX_ROWS], `of ${count}`);
+    assert.equal(rows.at(-1)!.name, `web${MAX_ROWS - 1}`);
+    assert(reads <= MAX_ROWS + 1, `${reads} of ${count} were read`);
+  }
+});
+
+Deno.test("isLate() is said of a machine that has missed two intervals", () => {
+  const late = (age: number) => isLate({ ...ROW, age });
+  assert.deepEqual([0, 5_200, 10_000, 11_000, 1e9].map(late), [false, false, false, true, true]);
+});
+
+Deno.test("reportOf() shows a machine that is alone as a machine", () => {
+  const alone = (row: Row) =>
+    reportOf(entries([row]), { renderer: "web1", isAlone: false }) as LoadReport;
+  const { latest, history, failure, age } = alone({ ...ROW, failure: "broken" });
+  assert.deepEqual([latest?.averages, latest?.at, failure, age], [
+    [0.5, 0.4, 0.3],
+    1_000,
+    "broken",
+    20,
+  ]);
+  assert.deepEqual(
+    history.map(({ averages: [one], monotonicAt }) => [one, monotonicAt]),
+    [[0.4, 0], [0.5, 10_000]],
+  );
+  assert.equal(alone({ ...ROW, averages: undefined }).latest, undefined);
+});
+
+Deno.test("reportOf() says of a machine that hears of no others that it is so", () => {
+  const report = reportOf(entries([ROW]), { renderer: "web1", isAlone: true }) as FleetReport;
+  assert.deepEqual([report.rows, report.isAlone], [[ROW], true]);
+});
+
+const reading = (one: number, failure?: string): LoadReport => {
+  const latest = { averages: [one, 2, 3] as const, simulated: true, at: 7, monotonicAt: 0 };
+  return { latest, history: [latest], failure, age: 60_000 };
+};
+const MACHINE = { name: "web1", interval: 5_000 };
+
+Deno.test("nextRow() is a row, of which the history goes on", () => {
+  const before = nextRow(reading(0.123), { ...MACHINE, before: undefined });
+  assert.deepEqual(before, {
+    ...MACHINE,
+    averages: [0.123, 2, 3],
+    simulated: true,
+    at: 7,
+    age: 60_000,
+    failure: undefined,
+    history: [0.12],
+    cpus: navigator.hardwareConcurrency,
+  });
+  assert.deepEqual(rowOf(before), before);
+  assert.deepEqual(nextRow(reading(1), { ...MACHINE, before }).history, [0.12, 1]);
+});
+
+Deno.test("nextRow() of a reading that failed has a hole, and the last numbers", () => {
+  const before = nextRow(reading(1), { ...MACHINE, before: undefined });
+  const { averages, history, failure } = nextRow(reading(5, "broken"), { ...MACHINE, before });
+  assert.deepEqual([averages, history, failure], [[5, 2, 3], [1, null], "broken"]);
+});
+
+Deno.test("nextRow() is of no age before the first reading", () => {
+  const none = { latest: undefined, history: [], failure: "broken", age: Infinity };
+  const { averages, age, history } = nextRow(none, { ...MACHINE, before: undefined });
+  assert.deepEqual([averages, age, history], [undefined, 0, [null]]);
+});
+
+Deno.test(`nextRow() keeps ${MAX_HISTORY} loads, and a name of ${MAX_NAME} characters`, () => {
+  let row: Row | undefined;
+  for (let n = 0; n < MAX_HISTORY + 10; n++) {
+    row = nextRow(reading(n), { name: "x".repeat(100), interval: 1, before: row });
+  }
+  assert.deepEqual([row!.history.length, row!.history.at(-1)], [MAX_HISTORY, MAX_HISTORY + 9]);
+  assert.equal(row!.name.length, MAX_NAME);
 });
 
 async function errorsOf(block: () => Promise<void>): Promise<unknown[][]> {

@@ -14,6 +14,8 @@
 //    to date from it; for one before it the page asks the server again, from its oldest part.
 // 5. A cursor only grows, but by older content: an answer, a frame, another page.
 // 6. Cursors of two logs do not compare. What cannot be compared is never rendered as if it were newer.
+//    But what goes on from where the page is may come under another name of its log, with the same
+//    positions; then all that is known here is called by that name.
 
 /** @typedef {string} Cursor `EPOCH.POSITION`, in a heartbeat `EPOCH.POSITION.BEAT`. */
 /** @typedef {{ cursor: Cursor, html: string, isAnswer?: boolean }} Message Streams at a cursor. */
@@ -67,6 +69,11 @@ export function isAfter(a, b) {
   return (compare(a, b) ?? 0) > 0;
 }
 
+/** A cursor under the name that another one has. @param {Cursor} to @param {Cursor} cursor */
+function renameTo(to, cursor) {
+  return `${parse(to)?.epoch}.${parse(cursor)?.position}`;
+}
+
 /**
  * A page as it is shown, and what each part of it has had. A part is whatever names one: an element.
  *
@@ -100,6 +107,22 @@ export class Shown {
   /** @param {P | undefined} part `undefined`: the page around all parts. */
   cursorOf(part) {
     return (part !== undefined && this.parts.get(part)) || this.cursor;
+  }
+
+  /**
+   * The log goes on under the name that a cursor has, with the positions that there were. Returns whether
+   * all that the page has had is known there: a part that is ahead of it may be of another process.
+   *
+   * @param {Cursor} cursor
+   */
+  rename(cursor) {
+    if ([...this.parts.values()].some((at) => !isAfter(this.cursor, at))) return false;
+    const renamed = (/** @type {Cursor} */ old) => renameTo(cursor, old);
+    this.cursor = renamed(this.cursor);
+    this.historyStart = renamed(this.historyStart);
+    this.history = this.history.map(({ cursor, html }) => ({ cursor: renamed(cursor), html }));
+    for (const [part, at] of this.parts) this.parts.set(part, renamed(at));
+    return true;
   }
 
   /** Whether a message is still to be rendered there. @param {Cursor} cursor @param {P} [part] */
@@ -397,10 +420,31 @@ export class Follower {
       this.shell.resumed();
       this.#setCurrent(true);
     }
-    if (this.isFetching) return;
+    if (this.isFetching || !this.#follow(messages)) return;
     this.queue.push(...messages);
     if (this.queue.length > MAX_QUEUE) this.ask();
     else this.#render();
+  }
+
+  /**
+   * Messages that go on from what the page has had may have another name: that of a process that is on
+   * its own for a while. Returns whether they can be rendered.
+   *
+   * @param {readonly Message[]} messages
+   */
+  #follow([{ cursor, html } = { cursor: "", html: "" }]) {
+    const shown = /** @type {Shown<P>} */ (this.shown);
+    // A log that is another one has the page fetched before all else.
+    if (compare(cursor, shown.cursor) !== undefined || html === REFRESH) return true;
+    this.#recall();
+    if (!shown.rename(cursor)) {
+      this.refetch(cursor, "push");
+      return false;
+    }
+    this.queue = this.queue.map((message) =>
+      message.isAnswer ? message : { ...message, cursor: renameTo(cursor, message.cursor) }
+    );
+    return true;
   }
 
   /** A form's answer is rendered in its turn. @param {Cursor} cursor @param {string} html */

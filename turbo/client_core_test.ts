@@ -378,6 +378,54 @@ Deno.test("Follower.receive() needs a page of the log that its connection is ser
   assert.equal(follower.need, "e.5", "where no gap follows");
 });
 
+Deno.test("Follower.receive() goes on where the log does under another name", () => {
+  const { follower, take, connect, rendered, paint } = start();
+  connect();
+  take();
+  const { shown } = follower;
+  follower.receive([message("e.6")]);
+  paint();
+  shown!.parts.set("frame", "e.3");
+  follower.receive([message("e.7")]);
+  follower.receive([message("f.8"), message("f.9")]);
+  assert.deepEqual([shown!.cursor, shown!.oldest], ["f.6", "f.3"]);
+  paint();
+  assert.deepEqual(rendered.join(""), "<e.6><e.7><f.8><f.9>");
+  assert.deepEqual([shown!.cursor, shown!.oldest, shown!.historyStart], ["f.9", "f.9", "f.5"]);
+  assert.deepEqual(shown!.after("f.6").map(({ cursor }) => cursor), ["f.7", "f.8", "f.9"]);
+  follower.disconnected();
+  connect(); // as of the new name
+  follower.receive([message("g.10")]);
+  paint();
+  assert.deepEqual([rendered.at(-1), shown!.cursor], ["<g.10>", "g.10"]);
+  assert.deepEqual(take(), ["not current", "current"], "nothing was fetched");
+});
+
+Deno.test("Follower.receive() fetches a page from another log, whose positions are others", () => {
+  const { follower, take, connect, paint } = start();
+  connect();
+  follower.receive([message("e.6")]);
+  paint();
+  take();
+  follower.receive([message("f.3", REFRESH)]);
+  paint();
+  assert.deepEqual(take(), ["not current", "refetch push"]);
+  assert.deepEqual([follower.need, follower.shown!.cursor], ["f.3", "e.6"]);
+});
+
+Deno.test("Follower.receive() fetches a page of which a part is ahead, where the log has another name", () => {
+  for (const cursor of ["e.9", "d.1"]) {
+    const { follower, take, connect, rendered, paint } = start();
+    connect();
+    take();
+    follower.shown!.parts.set("frame", cursor);
+    follower.receive([message("f.8")]);
+    paint();
+    assert.deepEqual(take(), ["not current", "refetch push"], cursor);
+    assert.deepEqual([follower.need, rendered], ["f.8", []]);
+  }
+});
+
 Deno.test("Follower.painted() tells what to fetch: for a push, for an answer, for another log", () => {
   const { follower, take, paint } = start();
   for (

@@ -16,7 +16,7 @@ export interface Clock {
 export const CLOCK: Clock = {
   now: () => Math.trunc(performance.now()),
   later(run, milliseconds) {
-    const timer = setTimeout(run, milliseconds);
+    const timer = setTimeout(run, Math.max(0, milliseconds)); // of what is late already, Deno warns
     return () => clearTimeout(timer);
   },
 };

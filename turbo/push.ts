@@ -12,7 +12,9 @@ import { reasonOf } from "./report.ts";
 import * as streams from "./streams.ts";
 import type { Stream, Target } from "./streams.ts";
 
+export type { PushOptions } from "./audience.ts";
 export { Pusher, type PusherOptions } from "./pusher.ts";
+export type { Stream, Streams } from "./streams.ts";
 
 const HELP = `Pushes a Turbo Stream into every open page of an app whose nodes share a Redis.
 

@@ -148,9 +148,20 @@ class Redis implements Engine {
   async close(): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => timer = setTimeout(resolve, CLOSE_TIMEOUT));
-    await Promise.race([this.flush(), late]);
+    let isLate = false;
+    late.then(() => isLate = true);
+    // What was pushed once more, because others had changed the same, comes after what is waited for.
+    while (this.#replica.settled < this.#replica.pushed && !isLate) {
+      await Promise.race([this.flush(), late]);
+    }
     clearTimeout(timer);
     clearInterval(this.#ticking);
+    if (this.#copy && this.#replica.owes) {
+      this.#copy.notice(
+        `${this.#name} has not taken all that this node has pushed: what the pages of other nodes ` +
+          "show may be old",
+      );
+    }
     this.#isClosed = true;
     this.#settle();
     this.#disconnect();
@@ -165,7 +176,7 @@ class Redis implements Engine {
     this.#isBusy = true;
     try {
       for (let next; (next = this.#events.shift());) {
-        for (const effect of this.#replica.step(next, performance.now())) this.#carryOut(effect);
+        for (const effect of this.#replica.step(next, performance.now())) this.#attempt(effect);
       }
     } finally {
       this.#isBusy = false;
@@ -182,6 +193,22 @@ class Redis implements Engine {
     const waiting = this.#flushes;
     this.#flushes = waiting.filter(({ until }) => !this.#isClosed && until > settled);
     for (const { until, resolve } of waiting) if (this.#isClosed || until <= settled) resolve();
+  }
+
+  /** One that goes wrong costs itself: those after it are owed by the replica, which counts on them. */
+  #attempt(effect: Effect): void {
+    try {
+      this.#carryOut(effect);
+    } catch (error) {
+      const { log } = this.#copy;
+      this.#copy.notice(`${this.#name} has sent what cannot be taken: ${reasonOf(error)}`);
+      if (!("position" in effect)) return;
+      // The pages that it was for find what they miss in the data.
+      if (effect.position !== undefined && log.position < effect.position) {
+        log.skip(effect.position);
+      }
+      this.#copy.restart();
+    }
   }
 
   #carryOut(effect: Effect): void {

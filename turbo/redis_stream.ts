@@ -7,6 +7,7 @@
 import { type Connection, RefusedError } from "./redis_client.ts";
 import type { Command, Reply } from "./stream_commands.ts";
 import { entryOf, idOf, type Place, placeOf, type StreamEntry } from "./stream_entry.ts";
+import { MIN_SECRET } from "./token.ts";
 
 /** A stream, and how it is written. */
 export interface StreamOptions {
@@ -70,7 +71,12 @@ export async function ask(
     }
     case "load": {
       const newest = await command(["XREVRANGE", key, "+", "-", "COUNT", String(LOADED)]);
-      return { kind: "load", entries: entriesOf(newest, key).reverse() };
+      const entries = entriesOf(newest, key).reverse();
+      // Ids are those of others, too: one of a clock, such as 1735689600000-0, looks like a birth.
+      if (entries.length > 0 && entries.every(({ node }) => node === "")) {
+        notOurs(idOf(entries[0]!), key);
+      }
+      return { kind: "load", entries };
     }
     case "read": {
       const limits = ["COUNT", String(READ), "BLOCK", String(BLOCK)];
@@ -109,9 +115,9 @@ export async function keptSecret(
   offered: string,
 ): Promise<string> {
   const name = `${key}:secret`;
-  const kept = await command(["GET", name]);
-  if (kept !== null) return kept as string;
-  await command(["SET", name, offered, "NX"]);
+  const kept = await command(["GET", name]) as string | null;
+  if (kept !== null && kept.length >= MIN_SECRET) return kept;
+  await command(["SET", name, offered, ...(kept === null ? ["NX"] : [])]); // one that is short is guessed
   return (await command(["GET", name]) ?? offered) as string;
 }
 

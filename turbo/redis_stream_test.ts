@@ -194,9 +194,29 @@ Deno.test("keptSecret() gives all the one that came first", WITH_REDIS, async ()
   await using server = await startRedis();
   using one = await open(server);
   using two = await open(server);
-  const secrets = await Promise.all([keptSecret(one, KEY, "one"), keptSecret(two, KEY, "two")]);
+  const offered = ["a", "b", "c"].map((name) => name.repeat(16));
+  const secrets = await Promise.all([
+    keptSecret(one, KEY, offered[0]!),
+    keptSecret(two, KEY, offered[1]!),
+  ]);
   assert.equal(secrets[0], secrets[1]);
-  assert.equal(await keptSecret(two, KEY, "three"), secrets[0]);
+  assert.equal(await keptSecret(two, KEY, offered[2]!), secrets[0]);
+});
+
+Deno.test("keptSecret() keeps none that can be guessed", WITH_REDIS, async () => {
+  await using server = await startRedis();
+  using stream = await open(server);
+  await stream.command(["SET", `${KEY}:secret`, ""]);
+  const offered = "a".repeat(16);
+  assert.equal(await keptSecret(stream, KEY, offered), offered);
+  assert.equal(await stream.command(["GET", `${KEY}:secret`]), offered);
+});
+
+Deno.test("ask() loads no stream in which nothing is of a node", WITH_REDIS, async () => {
+  await using server = await startRedis();
+  using stream = await open(server);
+  await stream.command(["XADD", KEY, "1735689600000-0", "order", "42"]);
+  await assert.rejects(stream.ask({ kind: "load" }), /none of turbo-deno/);
 });
 
 for (

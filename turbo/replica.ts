@@ -8,7 +8,14 @@ import type { Push, Said } from "./engine.ts";
 import { concernsPages, type Item, Outbox } from "./outbox.ts";
 import { Peers } from "./peers.ts";
 import type { Command, Reply } from "./stream_commands.ts";
-import { type Content, epochName, fieldsOf, isAfter, type Place } from "./stream_entry.ts";
+import {
+  type Content,
+  epochName,
+  fieldsOf,
+  isAfter,
+  MAX_POSITION,
+  type Place,
+} from "./stream_entry.ts";
 import type { StreamEntry, Tag } from "./stream_entry.ts";
 import { Silence } from "./silence.ts";
 import { isTrueBirth, newestRun, verdict } from "./stream_life.ts";
@@ -92,16 +99,27 @@ const READ_TIMEOUT = 1_000;
 const MAX_STEP = 250;
 /** For how long no read is answered while others can be heard: with more, the server hears nobody. */
 const MAX_QUIET = READ_TIMEOUT + 250;
+/** How many times longer the server may be silent at most, where what it was asked for was too much before. */
+const MAX_SLOWNESS = 32;
 /** Before the first and the later tries to connect again. */
 const FIRST_RETRY = 50;
 const RETRY = 250;
 /** How many times `hold` a push may wait for a server that answers, but does not get on. */
 const PATIENCE = 5;
+/**
+ * How often in a row a push is made again at once because others have changed the same, and milliseconds
+ * until the next at most: where each rendering is another, as of a time, nodes would make each other
+ * push without end.
+ */
+const TURNS_AT_ONCE = 2;
+const MAX_PAUSE = 1_000;
 /** Pushes and bytes that wait at most. */
 const MAX_WAITING = 20_000;
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** The share of its interval after which a node says that it is there. */
 const BEAT_AFTER = 0.8;
+/** Intervals after the server was back in which a node that has ended meanwhile is found to be gone. */
+const AFTERMATH = 6;
 /** Names of readers that are to be sent away on the other nodes too, when the server is back. */
 const MAX_OWED = 10_000;
 
@@ -138,6 +156,8 @@ export class Replica {
   #downSince: number | undefined;
   #reason = "it has not answered yet";
   readonly #silence = new Silence();
+  /** How many times longer than usual the server may be silent. */
+  #slowness = 1;
   /** Since when the server refuses what is written, and why. */
   #refused: { readonly since: number; readonly reason: string } | undefined;
   #resendAt = 0;
@@ -150,6 +170,9 @@ export class Replica {
   #look: { readonly place: Place; readonly tag: Tag } | undefined;
   #lookedAt = 0;
 
+  /** How often in a row a function was pushed again; and those whose next turn is put off, until when. */
+  readonly #turns = new WeakMap<Item, number>();
+  readonly #putOff = new Map<Item, number>();
   #isLeaving = false;
   #mustSayAll = false;
   /** Whether the others are to be asked what they say, and whether the question is under way. */
@@ -159,6 +182,8 @@ export class Replica {
   /** Readers that this node alone has sent away; and what tells the others so, which it has done. */
   readonly #sentAway = new Set<string>();
   readonly #owed = new WeakSet<Item>();
+  /** When the server was back. */
+  #backAt = -Infinity;
 
   /** A node that has not connected yet. It does so at the first tick. */
   constructor(options: ReplicaOptions) {
@@ -175,6 +200,11 @@ export class Replica {
   /** Why it is away, while it is. */
   get away(): string | undefined {
     return this.#away;
+  }
+
+  /** Whether something was pushed that concerns pages, and the other nodes have not had. */
+  get owes(): boolean {
+    return this.#isLocal || this.#outbox.waitingSince !== undefined;
   }
 
   /** How many pushes there were. */
@@ -298,6 +328,7 @@ export class Replica {
     const [first, last] = [whole[0], whole.at(-1)];
     if (!first || !last) return this.#reconnect("the stream has gone while it was loaded");
     if (first.position === 0 && !isTrueBirth(first)) return this.#birth(first.epoch);
+    if (last.position > MAX_POSITION) return this.#birth(last.epoch); // where nothing fits behind
     this.#isLocal = false;
     const known = this.#place;
     if (first.epoch !== known?.epoch) this.#peers.forgetNumbers();
@@ -347,8 +378,14 @@ export class Replica {
       if (isBirth && !isTrueBirth(entry)) return this.#birth(entry.epoch);
       if (isBirth) this.#adopt(entry);
       this.#apply(entry, true);
+      // Somebody writes in this node's name, and what it pushes is taken for what came before.
+      if (this.#isFalse(entry)) return this.#birth(entry.epoch);
     }
     this.#sendRead();
+  }
+
+  #isFalse({ node, n }: StreamEntry): boolean {
+    return node === this.#options.node && n > this.#outbox.pushed;
   }
 
   /** Another node has begun a new life of the stream. */
@@ -404,6 +441,8 @@ export class Replica {
       case "left":
         this.#peers.left(content.node);
         this.#do({ type: "left", node: content.node, isOwn });
+        // What a node has pushed alone that did not come back itself is in the data, and in no log.
+        if (node !== content.node && deliver && this.#wasAway) this.#do({ type: "restart" });
         // One that was taken for gone, as after a stop, says that it is there.
         if (content.node === this.#options.node && deliver) this.#mustSayAll = true;
     }
@@ -411,12 +450,26 @@ export class Replica {
   }
 
   /** Others have changed the same elements while a push was under way: what is newest goes last. */
-  #pushAgain(item: Item): void {
+  #pushAgain(item: Item, { isDue = false } = {}): void {
     const { content, render } = item;
     if (content.kind !== "streams" || !render || this.#outbox.hasSuccessor(item)) return;
+    const turns = this.#turns.get(item) ?? 0;
+    if (turns >= TURNS_AT_ONCE && !this.#isLeaving && !isDue) {
+      const pause = MAX_PAUSE * this.#options.random();
+      return void this.#putOff.set(item, this.#now + pause);
+    }
     const html = this.#render(render);
     if (html === undefined || html === content.html) return;
-    this.#outbox.add({ ...content, html }, render, this.#now);
+    this.#turns.set(this.#outbox.add({ ...content, html }, render, this.#now), turns + 1);
+  }
+
+  /** Pushes what was put off, where it is time. */
+  #pushDue(): void {
+    for (const [item, at] of this.#putOff) {
+      if (at > this.#now && !this.#isLeaving) continue;
+      this.#putOff.delete(item);
+      this.#pushAgain(item, { isDue: true });
+    }
   }
 
   #render(render: () => string): string | undefined {
@@ -432,7 +485,10 @@ export class Replica {
 
   #push(push: Push, html: string | undefined): void {
     const content = contentOf(push, html, this.#options.node);
-    if (content.kind === "left") this.#isLeaving = true;
+    if (content.kind === "left") {
+      this.#isLeaving = true;
+      this.#pushDue();
+    }
     const render = "html" in push && typeof push.html === "function" ? push.html : undefined;
     this.#outbox.add(content, render, this.#now);
   }
@@ -484,15 +540,16 @@ export class Replica {
 
   #tick(): void {
     const { hold } = this.#options;
+    this.#pushDue();
     if (this.#phase === "down" && this.#now >= this.#retryAt) {
       this.#phase = "opening";
       this.#do({ type: "connect" });
     }
-    const patience = READ_TIMEOUT + hold;
+    const patience = (READ_TIMEOUT + hold) * this.#slowness;
     const isOpen = this.#phase !== "down" && this.#phase !== "opening";
     const isSilent = this.#silence.ofCommands(this.#now) > patience ||
       this.#phase === "following" && this.#silence.ofRead(this.#now) > patience;
-    if (isOpen && isSilent) this.#reconnect(`it has said nothing for ${patience / 1000} s`);
+    if (isOpen && isSilent) this.#giveUp(patience);
     if (this.#isCurrent && !this.#look && this.#now - this.#lookedAt >= LOOK_INTERVAL) {
       this.#sendLook();
     }
@@ -503,6 +560,12 @@ export class Replica {
       const beatAfter = this.#options.interval * BEAT_AFTER;
       if (this.#now - this.#saidAt >= beatAfter) this.#add({ kind: "beat" });
     }
+  }
+
+  // What it says may take as long as that, as where the line is thin. Next time it has longer.
+  #giveUp(patience: number): void {
+    if (this.#phase !== "looking") this.#slowness = Math.min(2 * this.#slowness, MAX_SLOWNESS);
+    this.#reconnect(`it has said nothing for ${patience / 1000} s`);
   }
 
   #tellGone(node: string): void {
@@ -517,6 +580,7 @@ export class Replica {
       this.#hasBeenReady = true;
       this.#downSince = undefined;
       this.#tries = 0;
+      this.#slowness = 1;
       if (!this.#refused) this.#restate();
       if (this.#outbox.hasUnsent && this.#now >= this.#resendAt) this.#sendUnsent();
     }
@@ -564,8 +628,15 @@ export class Replica {
     return this.#options.hold * (isStarting ? PATIENCE : 1);
   }
 
+  /** Whether the server was away not long ago: a node that was there before may not have come back. */
+  get #wasAway(): boolean {
+    const isSoon = this.#now - this.#backAt < AFTERMATH * this.#options.interval;
+    return this.#away !== undefined || isSoon;
+  }
+
   #noteAway(reason: string | undefined): void {
     if (reason === undefined && this.#away !== undefined) this.#notice("is back");
+    if (reason === undefined && this.#away !== undefined) this.#backAt = this.#now;
     if (reason !== undefined && this.#away === undefined) {
       this.#notice(`is away: ${reason}. Pages follow this node alone until it is back`);
     }

@@ -55,6 +55,10 @@ export interface StreamEntry extends Place, Tag {
 
 /** The largest epoch: numbers up to it are exact. */
 const MAX_EPOCH = Number.MAX_SAFE_INTEGER;
+/** The largest position that a life comes to. One beyond it is somebody's mistake, or worse. */
+export const MAX_POSITION = 2 ** 52;
+/** The longest interval that an engine can be given, in milliseconds. */
+const MAX_INTERVAL = 60 * 60 * 1000;
 
 /** An entry's fields: names and values in turn. */
 export function fieldsOf(
@@ -113,17 +117,17 @@ export function entryOf(id: string, fields: readonly string[]): StreamEntry | un
   return {
     ...place,
     ...tagOf(values),
-    interval: interval === undefined ? undefined : wholeOf(interval),
+    interval: interval === undefined ? undefined : intervalOf(interval),
     content: place.position === 0 ? { kind: "birth" } : contentOf(values),
   };
 }
 
-/** The place that an id names; `undefined` where it is none of ours. */
+/** The place that an id names, if only about where it is beyond all; `undefined` where it is none of ours. */
 export function placeOf(id: string): Place | undefined {
-  const [, epoch, position] = /^(\d{1,16})-(\d{1,16})$/.exec(id) ?? [];
+  const [, epoch, position] = /^(\d{1,16})-(\d{1,20})$/.exec(id) ?? [];
   if (epoch === undefined) return undefined;
   const place = { epoch: Number(epoch), position: Number(position) };
-  return place.epoch <= MAX_EPOCH && Number.isSafeInteger(place.position) ? place : undefined;
+  return place.epoch <= MAX_EPOCH ? place : undefined;
 }
 
 /** The id of a place. */
@@ -172,6 +176,12 @@ function audienceOf(text: string | undefined): Audience | undefined {
     if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
     throw error;
   }
+}
+
+/** `undefined` where no node has such an interval: whoever says so would be there for ever. */
+function intervalOf(text: string): number | undefined {
+  const interval = wholeOf(text) ?? 0;
+  return interval > 0 && interval <= MAX_INTERVAL ? interval : undefined;
 }
 
 function wholeOf(text: string): number | undefined {

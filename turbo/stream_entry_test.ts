@@ -6,6 +6,7 @@ import {
   epochName,
   fieldsOf,
   idOf,
+  MAX_POSITION,
   placeOf,
   type StreamEntry,
 } from "./stream_entry.ts";
@@ -33,7 +34,7 @@ const entry: fc.Arbitrary<StreamEntry> = fc.record({
   node: text,
   n: fc.nat(999_999_999_999_999),
   attempt: fc.nat(999_999_999_999_999),
-  interval: maybe(fc.nat()),
+  interval: maybe(fc.integer({ min: 1, max: 3_600_000 })),
   content,
 }, PLAIN);
 
@@ -97,11 +98,22 @@ Deno.test("placeOf() knows the ids that idOf() makes, and no others", () => {
   );
   const others = ["", "-", "1", "1-", "-1", "1-*", "a-1", "1-1-1", " 1-1", "1.5-1", "1e3-1"];
   for (
-    const id of [...others, "9007199254740992-1", "1-9007199254740992", "18446744073709551615-1"]
+    const id of [...others, "9007199254740992-1", "18446744073709551615-1"]
   ) {
     assert.equal(placeOf(id), undefined, id);
   }
 });
+
+Deno.test("placeOf() knows about where a position is beyond all", () => {
+  assert(placeOf("1-18446744073709551615")!.position > MAX_POSITION);
+});
+
+for (const interval of ["0", "3600001", "999999999999999", "1e3", "-1"]) {
+  Deno.test(`entryOf() takes an interval of ${interval} for none`, () => {
+    const entry = entryOf("7-3", ["b", "a", "i", interval]);
+    assert.deepEqual([entry?.interval, entry?.content], [undefined, { kind: "beat" }]);
+  });
+}
 
 Deno.test("epochName() gives each epoch a name of its own that a log can have", () => {
   assert.equal(epochName(0), "r0");

@@ -99,13 +99,22 @@ function streamsOf(html: string): string[] {
 function partOf(stream: string): Part | undefined {
   const [, action = "", target = "", content = ""] = STREAM.exec(stream) ?? [];
   if (!KNOWN.has(action) || /<\/?turbo-stream|<\/template/i.test(content)) return undefined;
-  const [, first] = /<[a-z][^>]*?\sid="([^"]+)"/i.exec(content) ?? [];
-  return { action, target, id: soleElementId(content), first };
+  return { action, target, id: soleElementId(content), first: firstId(content) };
+}
+
+// Each tag is read once, also where none of them ends: the time is in proportion to the length.
+function firstId(content: string): string | undefined {
+  for (const [, id] of content.matchAll(/<[a-z][^>]*?(?:\sid="([^"]+)"|>|$)/gi)) {
+    if (id !== undefined) return id;
+  }
+  return undefined;
 }
 
 const ATTRIBUTE = String.raw`\s+(?!id=)[^\s"'<>/=]+(?:="[^"<>]*")?`;
+/** With more attributes than these, of which nobody has so many, a regular expression may end in an error. */
+const ATTRIBUTES = `(?:${ATTRIBUTE}){0,100}`;
 const ROOT = new RegExp(
-  `^<([a-z][a-z0-9-]*)(?:${ATTRIBUTE})*\\s+id="([^"<>&\\s]+)"(?:${ATTRIBUTE})*\\s*>`,
+  `^<([a-z][a-z0-9-]*)${ATTRIBUTES}\\s+id="([^"<>&\\s]+)"${ATTRIBUTES}\\s*>`,
   "i",
 );
 /** What a parser reads otherwise than as tags. */
@@ -124,7 +133,8 @@ export function soleElementId(markup: string): string | undefined {
   if (/^p$/i.test(root) && BLOCK.test(markup)) return undefined;
   const mayNest = NESTS.test(root);
   let depth = 0;
-  for (const tag of markup.matchAll(new RegExp(`<(/?)${root}(?=[\\s/>])[^>]*>`, "gi"))) {
+  for (const tag of markup.matchAll(new RegExp(`<(/?)${root}(?=[\\s/>])[^>]*(?:>|$)`, "gi"))) {
+    if (!tag[0].endsWith(">")) return undefined;
     depth += tag[1] ? -1 : 1;
     if (depth > 1 && !mayNest) return undefined;
     if (depth === 0) return tag.index + tag[0].length === markup.length ? id : undefined;

@@ -25,7 +25,7 @@ export interface Claims {
 }
 
 /** Characters of a secret, at least: fewer can be guessed. */
-const MIN_SECRET = 16;
+export const MIN_SECRET = 16;
 
 /** What a secret may be. */
 export const SECRET_RULE: Rule = {

@@ -166,6 +166,11 @@ export class Turbo {
     return this.#readers.size;
   }
 
+  /** Connections at a time that this process takes: the option, or its default. */
+  get maxConnections(): number {
+    return this.#options.maxConnections;
+  }
+
   /** Connections closed by us whose end the system has not reported yet. Each keeps its place. */
   get zombies(): number {
     return this.#readers.zombies;

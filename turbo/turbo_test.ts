@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { HANDSHAKE } from "../tests/raw.ts";
-import { Hub } from "../tests/instant_hub.ts";
+import { Hub } from "../tests/hub.ts";
 import { connect, serve, until, within } from "../tests/kit.ts";
 import type { Whom } from "./audience.ts";
 import { html } from "./html.ts";
@@ -245,14 +245,20 @@ Deno.test("Turbo.present() counts all nodes, and one of them is told of each cha
   );
   const open = (node: Turbo, as: string) => node.connect(events(), { as }).body!;
   const bodies = [open(nodes[0]!, "ann"), open(nodes[1]!, "bob")];
+  const counts = () => nodes.map((node) => node.present().count).join();
+  await until(() => counts() === "2,2", "both nodes know both readers");
   for (const node of nodes) assert.deepEqual(node.present().readers, ["ann", "bob"]);
   assert.deepEqual(told, [["ann"], ["bob"]]);
-  const late = new Turbo({ engine: hub.engine() });
+  const lateEngine = hub.engine();
+  const late = new Turbo({ engine: lateEngine });
   await until(() => late.present().count === 2, "who comes late is told all");
   nodes[1]!.share("a value");
+  await lateEngine.flush();
   assert.equal(late.present().count, 2);
-  hub.lose(engines[1]!.node);
-  await until(() => nodes[0]!.present().count === 1, "the lost node is forgotten");
+  hub.lose(engines[1]!, engines[0]!);
+  for (const node of [nodes[0]!, late]) {
+    await until(() => node.present().count === 1, "the lost node is forgotten");
+  }
   assert.deepEqual([told, late.present().count], [[["ann", "bob"], ["bob"]], 1]);
   await Promise.all([...nodes, late].map((node) => node.close({ window: 0 })));
   await Promise.all(bodies.map((body) => new Response(body).text()));
@@ -308,6 +314,11 @@ const events = () => new Request("http://localhost/", { headers: { Accept: "text
 
 Deno.test("Turbo.connect() answers 404 where there is no stream", () => {
   assert.equal(new Turbo({ path: null }).connect(events()).status, 404);
+});
+
+Deno.test("Turbo.maxConnections is the option, or its default", () => {
+  assert.equal(new Turbo({ maxConnections: 4 }).maxConnections, 4);
+  assert.equal(new Turbo().maxConnections, 10_000);
 });
 
 Deno.test("Turbo.close() refuses at once whoever comes, and resolves after its engine has closed", async () => {

@@ -53,6 +53,7 @@ void feed(Conn *c, const unsigned char *bytes, size_t length, int64_t at);
 extern size_t samples;
 void sample(int64_t value);
 void sortSamples(void);
+uint32_t sampled(size_t index);
 double quantile(double q); // in ms
 
 // push.c

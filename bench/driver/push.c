@@ -1,8 +1,10 @@
 // Pushes by request, and tells when everyone has them.
 #include "driver.h"
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static struct { int running, count, sent, per, responses; int64_t expect, messages, arrived, *sentAt; } pushing;
 
@@ -19,6 +21,13 @@ void countPush(Conn *c, unsigned brings, int64_t at) {
     unsigned index = c->got++ / pushing.per;
     if ((int)index < pushing.sent) sample(at - pushing.sentAt[index]);
   }
+}
+
+// For less than a turn can wait: to spin would take a core from the servers.
+static void waitFor(int64_t us) {
+  struct pollfd ready = {.fd = pollable(), .events = POLLIN};
+  struct timespec time = {.tv_nsec = us * 1000};
+  if (us > 0) ppoll(&ready, 1, &time, NULL);
 }
 
 void runPush(const char *line) {
@@ -54,7 +63,8 @@ void runPush(const char *line) {
       continue;
     }
     int64_t wait = gap && pushing.sent < pushing.count ? start + pushing.sent * gap - t : 100000;
-    turn(wait < 1000 ? 0 : (int)(wait / 1000));
+    if (wait < 1000) waitFor(wait);
+    turn((int)(wait / 1000));
     while (finished < pushing.sent && pushing.arrived >= (finished + 1) * pushing.expect &&
            pushing.responses >= (finished + 1) * controls) {
       end = now();
@@ -73,6 +83,9 @@ void runPush(const char *line) {
     quantile(.5), quantile(.99), quantile(1),
     job.done, (job.end - job.start) / 1000.0);
   for (int i = 0; i < finished; i++) printf(i ? ",%.3f" : "%.3f", lasts[i] / 1000.0);
+  printf("],\"each\":[");
+  if (samples <= (size_t)finished * pushing.per)
+    for (size_t i = 0; i < samples; i++) printf(i ? ",%.3f" : "%.3f", sampled(i) / 1000.0);
   puts("]}");
   free(pushing.sentAt);
   free(lasts);

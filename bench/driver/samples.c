@@ -17,4 +17,6 @@ static int ascending(const void *a, const void *b) {
 
 void sortSamples(void) { qsort(list, samples, sizeof *list, ascending); }
 
+uint32_t sampled(size_t index) { return list[index]; }
+
 double quantile(double q) { return samples ? list[(size_t)(q * (samples - 1) + 0.5)] / 1000.0 : 0; }

@@ -14,6 +14,9 @@ export const PORT: number = Number(Deno.env.get("PORT"));
 /** The option `frame` of the app's stream in ms; its default where left out. */
 export const FRAME: number | undefined = numberOf(Deno.env.get("FRAME"));
 
+/** The Redis that is shared with other processes; none where left out. */
+export const REDIS: string | undefined = Deno.env.get("REDIS");
+
 const [before, after] = (Deno.env.get("MESSAGE") ?? "").split("########");
 
 /** The next message, as one who has no templates makes it. */

@@ -6,13 +6,15 @@
 import { getConnInfo } from "hono/deno";
 import { createApp } from "../../main.ts";
 import { append, replace, type Stream } from "../../turbo/mod.ts";
+import { redis } from "../../turbo/redis.ts";
 import { box } from "./box.ts";
 import { nextTick } from "./burst.mjs";
 import { serve } from "./serve.ts";
-import { FRAME } from "./settings.ts";
+import { FRAME, REDIS } from "./settings.ts";
 
-const { hono, turbo } = createApp({
+const { hono, turbo, join } = createApp({
   interval: 86_400,
+  ...(REDIS !== undefined && { engine: redis({ url: REDIS }) }),
   turbo: { ...(FRAME !== undefined && { frame: FRAME }) },
 });
 
@@ -26,6 +28,7 @@ const KINDS: Record<string, (tick: string, padding: number) => Stream> = {
   },
 };
 
+await join();
 serve({
   pusher(query) {
     const make = KINDS[query.get("kind") ?? "replace"]!;

@@ -174,9 +174,29 @@ export const MUTANTS: readonly Mutant[] = [
   ["nobody is told that it goes on", "      this.shell.resumed();\n", ""],
   [
     "messages are rendered into what is fetched",
-    "    if (this.isFetching) return;\n    this.queue",
-    "    this.queue",
+    "if (this.isFetching || !this.#follow(messages)) return;",
+    "if (!this.#follow(messages)) return;",
   ],
+  [
+    "what comes under another name is not followed",
+    "if (this.isFetching || !this.#follow(messages)) return;",
+    "if (this.isFetching) return;",
+  ],
+  [
+    "another log is followed",
+    "!== undefined || html === REFRESH) return true;",
+    "!== undefined) return true;",
+  ],
+  ["what waits keeps its name", "message.isAnswer ? message : {", "message ? message : {"],
+  ["a batch keeps its name", "    this.#recall();\n    if (!shown.rename", "    if (!shown.rename"],
+  [
+    "a part that is ahead is renamed",
+    "=> !isAfter(this.cursor, at))) return",
+    "=> !at)) return",
+  ],
+  ["a part keeps its name", "this.parts.set(part, renamed(at));", "this.parts.set(part, at);"],
+  ["the history keeps its names", "({ cursor: renamed(cursor), html }));", "({ cursor, html }));"],
+  ["the history begins under its name", "this.historyStart = renamed(this.historyStart);", ""],
   [
     "the queue has no bounds",
     "if (this.queue.length > MAX_QUEUE) this.ask();\n    else this",

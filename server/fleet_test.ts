@@ -1,20 +1,25 @@
 import assert from "node:assert/strict";
-import type { LoadReport } from "../loadavg.ts";
 import { Hub } from "../tests/hub.ts";
 import { pause, until } from "../tests/kit.ts";
-import { html, Turbo } from "../turbo/mod.ts";
-import { Fleet } from "./fleet.ts";
-import type { FleetReport } from "./rows.ts";
+import { html, replace, Turbo } from "../turbo/mod.ts";
+import { Fleet, machineName } from "./fleet.ts";
 
 const INTERVAL = 10_000;
 
-const reading = (one: number, failure?: string): LoadReport => {
-  const latest = { averages: [one, 2, 3] as const, simulated: false, at: 7, monotonicAt: 0 };
-  return { latest, history: [latest], failure, age: 0 };
-};
+interface Row {
+  readonly name: string;
+  readonly load: number;
+  readonly age: number;
+}
 
-const namesOf = (load: LoadReport | FleetReport) =>
-  "rows" in load ? load.rows.map(({ name }) => name).join(" ") : "alone";
+function rowOf(value: unknown): Row | undefined {
+  const { name, load, age } = Object(value);
+  return typeof name === "string" ? { name, load, age } : undefined;
+}
+
+const rowsOf = ({ fleet }: Node) => [...fleet.rows()].map(([, row]) => row);
+const namesOf = (node: Node) => rowsOf(node).map(({ name }) => name).sort().join(" ");
+const rowIn = (node: Node, name: string) => rowsOf(node).find((row) => row.name === name)!;
 
 /** A hub whose nodes have one clock. */
 function start() {
@@ -28,16 +33,16 @@ function start() {
     add(name: string, { waits = false } = {}) {
       const engine = hub.engine();
       const turbo = new Turbo({ engine, onShared: (change) => fleet.changed(change) });
-      const fleet: Fleet = new Fleet(turbo, {
-        name,
+      const fleet: Fleet<Row> = new Fleet(turbo, {
         interval: INTERVAL,
-        target: "load",
-        box: (load) => html`<p>${namesOf(load)}</p>`,
+        rowOf,
+        push: () => turbo.push(() => replace("box", html`<p>${namesOf(node)}</p>`)),
         monotonicNow: () => clock.now,
       });
-      const node = { engine, turbo, fleet };
+      const share = (load: number, age = 0) => fleet.share({ name, load, age });
+      const node = { engine, turbo, fleet, share };
       nodes.push(node);
-      if (!waits) fleet.share(reading(1));
+      if (!waits) share(1);
       return node;
     },
     /** Waits until all nodes know all. */
@@ -59,8 +64,10 @@ function start() {
 }
 
 interface Node {
-  fleet: Fleet;
+  fleet: Fleet<Row>;
   turbo: Turbo;
+  /** Shares a reading of this age. */
+  share: (load: number, age?: number) => void;
   engine: ReturnType<Hub["engine"]>;
 }
 
@@ -75,37 +82,50 @@ async function startThree() {
   return Object.assign(all, { nodes });
 }
 
-Deno.test("Fleet.report has the rows of all nodes on each of them, in the order of their names", async () => {
+Deno.test("Fleet.rows() has its own row and then those of the others, in one order on all nodes", async () => {
   await using all = await startThree();
-  for (const { fleet } of all.nodes) assert.equal(namesOf(fleet.report), "db web2 web10");
-  const [{ fleet }] = all.nodes as [Node];
-  assert.equal((fleet.report as FleetReport).renderer, "web10");
+  const keys = all.nodes.map(({ fleet }) => [...fleet.rows()].map(([node]) => node).join(" "));
+  assert.deepEqual(keys, ["n1 n2 n3", "n2 n1 n3", "n3 n1 n2"]);
+  for (const node of all.nodes) assert.equal(namesOf(node), "db web10 web2");
+});
+
+Deno.test("Fleet.rows() reads no row that nobody takes", async () => {
+  await using all = start();
+  const { turbo } = all.add("web");
+  for (let n = 0; n < 3; n++) all.add("other");
+  await all.settle();
+  let reads = 0;
+  const counted = (value: unknown) => (reads++, rowOf(value));
+  const fleet = new Fleet<Row>(turbo, { interval: INTERVAL, rowOf: counted, push() {} });
+  assert.equal([...fleet.rows().take(2)].length, 2);
+  assert.equal(reads, 2);
 });
 
 Deno.test("Fleet.share() shows on every node, and its own row at once", async () => {
   await using all = await startThree();
   const [one, two] = all.nodes as [Node, Node];
-  const loadOn = ({ fleet }: Node) => (fleet.report as FleetReport).rows[2]!.averages![0];
-  one.fleet.share(reading(5));
-  assert.deepEqual([loadOn(one), loadOn(two)], [5, 1]);
+  const shown = () => [one, two].map((node) => rowIn(node, "web10").load);
+  one.share(5);
+  assert.deepEqual(shown(), [5, 1]);
   await all.settle();
-  assert.equal(loadOn(two), 5);
+  assert.deepEqual(shown(), [5, 5]);
+  assert.equal(one.fleet.own?.load, 5);
 });
 
 Deno.test("Fleet.share() of the first node that is due pushes the box, and of the others less than half an interval later does not", async () => {
   await using all = await startThree();
   const [one, two, three] = all.nodes as [Node, Node, Node];
-  one.fleet.share(reading(2));
+  one.share(2);
   await all.settle();
-  assert.deepEqual(all.boxes(), ["n1: db web2 web10"]);
+  assert.deepEqual(all.boxes(), ["n1: db web10 web2"]);
   all.clock.now += INTERVAL / 2 - 1;
-  two.fleet.share(reading(2));
+  two.share(2);
   await all.settle();
   assert.deepEqual(all.boxes(), []);
   all.clock.now += 1;
-  three.fleet.share(reading(2));
+  three.share(2);
   await all.settle();
-  assert.deepEqual(all.boxes(), ["n3: db web2 web10"]);
+  assert.deepEqual(all.boxes(), ["n3: db web10 web2"]);
 });
 
 Deno.test("A fleet of eight sends one or two boxes in each interval", async () => {
@@ -116,9 +136,9 @@ Deno.test("A fleet of eight sends one or two boxes in each interval", async () =
   const counts = [];
   for (let n = 0; n < 6; n++) {
     all.boxes();
-    for (const { fleet } of nodes) {
+    for (const { share } of nodes) {
       all.clock.now += INTERVAL / nodes.length;
-      fleet.share(reading(n));
+      share(n);
       await all.settle();
     }
     counts.push(all.boxes().length);
@@ -131,29 +151,29 @@ Deno.test("A node that joins pushes one box with all in it, and the others none"
   all.add("cache");
   await until(() => all.hub.pushed.length > 0, "it has pushed");
   await all.settle();
-  assert.deepEqual(all.boxes(), ["n4: cache db web2 web10"]);
-  for (const { fleet } of all.nodes) assert.equal(namesOf(fleet.report), "cache db web2 web10");
+  assert.deepEqual(all.boxes(), ["n4: cache db web10 web2"]);
+  for (const node of all.nodes) assert.equal(namesOf(node), "cache db web10 web2");
 });
 
 Deno.test("A node that joins knows how old the others' readings are", async () => {
   await using all = await startThree();
-  const { fleet } = all.add("cache");
+  const late = all.add("cache");
   await all.settle();
-  const [own, other] = (fleet.report as FleetReport).rows;
-  assert.equal(own!.age, 0);
-  assert(other!.age >= INTERVAL && other!.age < INTERVAL + 5_000, `${other!.age} ms`);
+  assert.equal(rowIn(late, "cache").age, 0);
+  const { age } = rowIn(late, "db");
+  assert(age >= INTERVAL && age < INTERVAL + 5_000, `${age} ms`);
 });
 
 Deno.test("What is said again to a node that joins counts for no box", async () => {
   await using all = await startThree();
   const [one] = all.nodes as [Node];
-  one.fleet.share(reading(2)); // says that a box comes with it
+  one.share(2); // says that a box comes with it
   await all.settle();
   const late = all.add("cache");
   await until(() => all.hub.pushed.length > 1, "it has pushed");
   await all.settle();
   all.boxes();
-  late.fleet.share(reading(3)); // nobody has pushed since it is here
+  late.share(3); // nobody has pushed since it is here
   assert.equal(all.boxes().length, 1);
 });
 
@@ -161,12 +181,12 @@ Deno.test("Fleet.leave() takes the node off its own pages at once, and it tells 
   await using all = await startThree();
   const [one, two, three] = all.nodes as [Node, Node, Node];
   const left = two.fleet.leave(() => two.turbo.close({ deadline: 0 }));
-  assert.equal(namesOf(two.fleet.report), "db web10");
-  two.fleet.share(reading(9));
+  assert.equal(namesOf(two), "db web10");
+  two.share(9);
   await left;
   await all.settle();
   assert.deepEqual(all.boxes(), ["n2: db web10"]);
-  for (const { fleet } of [one, three]) assert.equal(namesOf(fleet.report), "db web10");
+  for (const node of [one, three]) assert.equal(namesOf(node), "db web10");
 });
 
 Deno.test("A node that leaves, or has not shared yet, pushes nothing for one that joins", async () => {
@@ -178,36 +198,25 @@ Deno.test("A node that leaves, or has not shared yet, pushes nothing for one tha
   const left = leaving.fleet.leave(() => closing.promise); // it goes on to hear the others
   all.boxes();
   all.add("c");
-  await until(() => all.hub.pushed.length >= 2, "the two others have pushed");
+  await until(() => all.hub.pushed.some(({ node }) => node === "n4"), "the new one has pushed");
   await pause(150); // a timer that was set when they joined has fired by now
   await all.settle();
-  assert.deepEqual(all.boxes(), ["n2: a b c", "n4: a b c"]);
-  assert.equal(namesOf(joined.fleet.report), "a b c");
+  assert.deepEqual(all.boxes().filter((box) => /^n[13]/.test(box)), []);
+  assert.equal(namesOf(joined), "a b c");
   closing.resolve();
   await left;
 });
 
-Deno.test("Fleet.report lets the rows of the others grow old while nothing is heard of them", async () => {
+Deno.test("Fleet.rows() lets the rows of the others grow old while nothing is heard of them", async () => {
   await using all = await startThree();
-  const [{ fleet }] = all.nodes as [Node];
-  const age = () => (fleet.report as FleetReport).rows[1]!.age;
+  const [one, two] = all.nodes as [Node, Node];
+  two.share(1, 60_000);
+  await all.settle();
+  const age = () => rowIn(one, "web2").age;
   const before = age();
+  assert(before >= 60_000, `${before} ms`);
   await pause(50);
   assert(age() >= before + 49, `${before} ms, then ${age()} ms`);
-});
-
-Deno.test("Fleet.share() keeps 60 loads, and is of no age before the first reading", async () => {
-  await using all = start();
-  const [one, two] = [all.add("one"), all.add("two")];
-  for (let n = 0; n < 70; n++) one.fleet.share(reading(n));
-  two.fleet.share({ latest: undefined, history: [], failure: "broken", age: Infinity });
-  await all.settle();
-  for (const { fleet } of [one, two]) {
-    const [first, second] = (fleet.report as FleetReport).rows;
-    assert.deepEqual([first!.history.length, first!.history.at(-1)], [60, 69]);
-    assert.deepEqual([second!.averages, second!.failure], [undefined, "broken"]);
-    assert(Number.isFinite(second!.age), `${second!.age} ms`);
-  }
 });
 
 Deno.test("Of a node that is gone without a word, the one that tells so pushes one box", async () => {
@@ -216,7 +225,7 @@ Deno.test("Of a node that is gone without a word, the one that tells so pushes o
   all.hub.lose(two.engine, three.engine);
   await all.settle();
   assert.deepEqual(all.boxes(), ["n3: db web10"]);
-  for (const { fleet } of [one, three]) assert.equal(namesOf(fleet.report), "db web10");
+  for (const node of [one, three]) assert.equal(namesOf(node), "db web10");
 });
 
 Deno.test("A node that hears only now of one that was here pushes a box", async () => {
@@ -224,77 +233,52 @@ Deno.test("A node that hears only now of one that was here pushes a box", async 
   const [one, two, three] = all.nodes as [Node, Node, Node];
   one.engine.push({ leave: true }); // it was taken for gone
   await all.settle();
-  assert.equal(namesOf(two.fleet.report), "db web2");
+  assert.equal(namesOf(two), "db web2");
   all.boxes();
   all.clock.now += 1;
   one.turbo.share({ name: "web10", averages: [1, 2, 3] });
   await until(() => all.hub.pushed.length >= 2, "both have pushed");
   await all.settle();
-  assert.deepEqual(all.boxes().sort(), ["n2: db web2 web10", "n3: db web2 web10"]);
-  assert.equal(namesOf(three.fleet.report), "db web2 web10");
+  assert.deepEqual(all.boxes().sort(), ["n2: db web10 web2", "n3: db web10 web2"]);
+  assert.equal(namesOf(three), "db web10 web2");
 });
 
 Deno.test("What is no row is on no page, and does nothing else", async () => {
   await using all = await startThree();
   const [one, two] = all.nodes as [Node, Node];
   const stranger = new Turbo({ engine: all.hub.engine() });
-  for (const value of [null, 7, "web", [], { name: 7 }, { name: "x", averages: "high", box: 1 }]) {
+  for (const value of [null, 7, "web", [], { name: 7 }, { name: 7, box: 1 }]) {
     stranger.share(value);
     await all.settle();
-    assert.equal(namesOf(one.fleet.report), "db web2 web10", JSON.stringify(value));
+    assert.equal(namesOf(one), "db web10 web2", JSON.stringify(value));
   }
-  one.fleet.share(reading(2));
+  one.share(2);
   await all.settle();
-  assert.equal(namesOf(two.fleet.report), "db web2 web10");
+  assert.equal(namesOf(two), "db web10 web2");
   await stranger.close({ deadline: 0 });
 });
 
-Deno.test("A node without others is shown as a machine, and pushes nothing where nobody reads", async () => {
+Deno.test("A node without others pushes nothing where nobody reads, and shows itself also when it leaves", async () => {
   await using all = start();
-  const { fleet } = all.add("web1");
-  fleet.share(reading(2));
-  fleet.share(reading(3));
+  const one = all.add("web1");
+  one.share(2);
+  one.share(3);
   await all.settle();
-  const { latest, history } = fleet.report as LoadReport;
-  assert.deepEqual(latest?.averages, [3, 2, 3]);
-  assert.deepEqual(history.map(({ averages }) => averages[0]), [1, 2, 3]);
+  assert.equal(rowIn(one, "web1").load, 3);
+  await one.fleet.leave(() => Promise.resolve());
+  assert.equal(rowIn(one, "web1").load, 3);
   assert.deepEqual(all.boxes(), []);
 });
 
-Deno.test("Fleet.report has two nodes of one name, each with a number of its own", async () => {
-  await using all = start();
-  const { fleet } = all.add("web1");
-  const other = all.add("web1");
-  await all.settle();
-  other.fleet.share(reading(2));
-  await all.settle();
-  for (const { report } of [fleet, other.fleet]) {
-    const { rows } = report as FleetReport;
-    assert.deepEqual(
-      rows.map(({ name, averages }) => [name, averages?.[0]]),
-      [["web1", 1], ["web1 (2)", 2]],
-      "in one order on both",
-    );
-  }
-});
-
-Deno.test("Fleet.share() of a reading that failed leaves a hole, and the last numbers grow old", async () => {
-  await using all = await startThree();
-  const [{ fleet }, other] = all.nodes as [Node, Node];
-  fleet.share({ ...reading(5, "broken"), age: 60_000 });
-  await all.settle();
-  for (const { report } of [fleet, other.fleet]) {
-    const row = (report as FleetReport).rows[2]!;
-    assert.deepEqual([row.history, row.failure], [[1, null], "broken"]);
-    assert(row.age >= 60_000, `${row.age} ms`);
-  }
-});
-
-Deno.test("Fleet.report says that it hears nothing of the others while the engine is away", async () => {
-  await using all = await startThree();
-  const [{ fleet, engine }] = all.nodes as [Node];
-  engine.away = "no answer";
-  assert.equal((fleet.report as FleetReport).isAlone, true);
-  engine.away = undefined;
-  assert.equal((fleet.report as FleetReport).isAlone, false);
+Deno.test("machineName() is the host's, or says that it may not be known", () => {
+  assert.equal(machineName(() => "web1"), "web1");
+  assert.equal(machineName(() => ""), "unnamed");
+  const refused = () => {
+    throw new Deno.errors.NotCapable("Requires sys access");
+  };
+  assert.equal(machineName(refused), "unnamed");
+  const broken = () => {
+    throw new TypeError("broken");
+  };
+  assert.throws(() => machineName(broken), /^TypeError: broken$/);
 });

@@ -1,0 +1,237 @@
+/**
+ * A real nginx with the files of deploy/.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { QUICK, until, within } from "./kit.ts";
+import { succeeds } from "./processes.ts";
+import { request } from "./raw.ts";
+import { freePort } from "./redis_server.ts";
+
+const canRun = !QUICK && Deno.build.os === "linux" && await succeeds("nginx", "-v") &&
+  await succeeds("openssl", "version");
+if (!canRun && !QUICK) {
+  console.log("NOTICE: nginx or openssl is not installed, its tests are skipped");
+}
+
+/** Options of a test with an nginx. */
+export const WITH_NGINX: Pick<Deno.TestDefinition, "ignore"> = { ignore: !canRun };
+
+/** What another nginx may have, with a site of its own behind ours. */
+const OTHER_NGINX = `error_log /var/log/nginx/error.log;
+pid /run/nginx.pid;
+worker_processes auto;
+events { worker_connections 30000; }
+http {
+  access_log /var/log/nginx/access.log;
+  client_body_temp_path /var/lib/nginx/body;
+  proxy_temp_path /var/lib/nginx/proxy;
+  include nginx-site.conf;
+  server { listen 80; listen 443 ssl http2; server_name other.example;
+    ssl_certificate /etc/ssl/turbo-deno/fullchain.pem;
+    ssl_certificate_key /etc/ssl/turbo-deno/privkey.pem;
+    return 200 other; }
+}`;
+
+/** The text of nginx.conf and nginx-site.conf. */
+export async function filesOfDeploy(): Promise<{ main: string; site: string }> {
+  const read = (name: string) => Deno.readTextFile(new URL(`../deploy/${name}`, import.meta.url));
+  return { main: await read("nginx.conf"), site: await read("nginx-site.conf") };
+}
+
+/**
+ * A real nginx with the files of deploy/, on free ports and with files of its own. `changes` are made
+ * in their text, and each must be there to be made. Of several apps each is a server of the upstream. A
+ * header says what address a client has.
+ */
+export async function startNginx(
+  app: { url: string } | readonly { url: string }[],
+  changes: Readonly<Record<string, string>> = {},
+  form: "whole" | "snippet" = "whole",
+) {
+  await using made = new AsyncDisposableStack();
+  const directory = await Deno.makeTempDir({ prefix: "turbo-deno-nginx-" });
+  made.defer(() => Deno.remove(directory, { recursive: true }));
+  const [tls, plain] = [freePort(), freePort()];
+  const isCertified = await succeeds(
+    "openssl",
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+    "-days",
+    "2",
+    "-subj",
+    "/CN=localhost",
+    "-addext",
+    "subjectAltName=DNS:localhost",
+    "-addext",
+    "basicConstraints=critical,CA:FALSE",
+    "-keyout",
+    `${directory}/privkey.pem`,
+    "-out",
+    `${directory}/fullchain.pem`,
+  );
+  assert(isCertified, "openssl makes no certificate");
+  const { main, site } = await filesOfDeploy();
+  const servers = [app].flat().map(({ url }) => `server ${new URL(url).host};`).join("\n");
+  const files: Record<string, string> = {
+    "nginx.conf": form === "whole" ? main : OTHER_NGINX,
+    "nginx-site.conf": site,
+  };
+  const unused = new Set(Object.keys(changes));
+  for (const [name, text] of Object.entries(files)) {
+    let conf = text
+      .replace(/^worker_processes .*$/m, "worker_processes 1;\nuser root;")
+      .replace(/^worker_rlimit_nofile .*$/m, "worker_rlimit_nofile 8192;")
+      .replace("worker_connections 30000", "worker_connections 4000")
+      .replaceAll(/listen \[::\]:.*\n/g, "\n")
+      .replaceAll("listen 80;", `listen 127.0.0.1:${plain};`)
+      .replaceAll("listen 443 ", `listen 127.0.0.1:${tls} `)
+      .replace(/^ *server 127\.0\.0\.1:8000;$/m, servers)
+      .replace("server_name example.org;", "server_name localhost;")
+      .replaceAll(
+        /\/etc\/ssl\/turbo-deno|\/var\/log\/nginx|\/var\/lib\/nginx|\/run(?=\/nginx)/g,
+        directory,
+      )
+      .replace(
+        "http {",
+        `http {\nset_real_ip_from 127.0.0.1; real_ip_header X-Test-Address;\n${
+          ["fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${directory}/${name};`)
+            .join("\n")
+        }`,
+      );
+    for (const [old, next] of Object.entries(changes)) {
+      if (!conf.includes(old)) continue;
+      conf = conf.replaceAll(old, next);
+      unused.delete(old);
+    }
+    await Deno.writeTextFile(`${directory}/${name}`, conf);
+  }
+  assert.deepEqual([...unused], [], "changes that were not to be made");
+  const cert = await Deno.readTextFile(`${directory}/fullchain.pem`);
+  made.defer(stop);
+  let child: Deno.ChildProcess | undefined;
+  await run();
+
+  async function run() {
+    child = new Deno.Command("nginx", {
+      args: [
+        "-p",
+        directory,
+        "-c",
+        `${directory}/nginx.conf`,
+        "-e",
+        `${directory}/error.log`,
+        "-g",
+        "daemon off;",
+      ],
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    await until(async () => {
+      try {
+        (await Deno.connect({ hostname: "127.0.0.1", port: tls })).close();
+        return true;
+      } catch (error) {
+        if (error instanceof Deno.errors.ConnectionRefused) return false;
+        throw error;
+      }
+    }, "nginx listens");
+  }
+  async function stop() {
+    child?.kill("SIGTERM");
+    await within(Promise.resolve(child?.status), "nginx to end");
+    child = undefined;
+  }
+  async function connect(): Promise<Deno.TlsConn> {
+    const conn = await Deno.connectTls({ hostname: "localhost", port: tls, caCerts: [cert] });
+    await conn.handshake(); // else what is written first may wait for it
+    return conn;
+  }
+  async function ask(text: string, open: () => Promise<Deno.Conn> = connect): Promise<string> {
+    using conn = await within(open(), "a connection");
+    await conn.write(encode(text));
+    let answer = "";
+    const chunk = new Uint8Array(65_536);
+    while (!answer.startsWith("HTTP/1.1 101") || !answer.includes("\r\n\r\n")) {
+      const read = await within(conn.read(chunk), "an answer").catch((error) => {
+        if (!isReset(error)) throw error;
+        return null;
+      });
+      if (read === null) break;
+      answer += new TextDecoder().decode(chunk.subarray(0, read));
+      if (/^HTTP\/1\.1 [345]/.test(answer)) break;
+    }
+    return answer;
+  }
+  async function postSlowly(headers: Record<string, string> = {}) {
+    const conn = await connect();
+    const more = { "Content-Length": "2", "Expect": "100-continue", ...headers };
+    await conn.write(encode(get("POST /slow HTTP/1.1", more)));
+    const chunk = new Uint8Array(1024);
+    const read = await within(conn.read(chunk), "nginx to want the body");
+    assert.match(new TextDecoder().decode(chunk.subarray(0, read ?? 0)), /^HTTP\/1\.1 100 /);
+    await conn.write(encode("x"));
+    let isOpen = true;
+    function close() {
+      if (isOpen) conn.close();
+      isOpen = false;
+    }
+    return {
+      async finish() {
+        await conn.write(encode("x"));
+        await within(conn.read(chunk), "an answer");
+        close();
+      },
+      [Symbol.dispose]: close,
+    };
+  }
+  const all = made.move();
+  return {
+    url: `https://localhost:${tls}/`,
+    connect,
+    /** Posts all of a body but its last byte, and returns when nginx wants the body. */
+    postSlowly,
+    ask: (text: string) => ask(text),
+    /** The same without TLS. */
+    askPlain: (text: string) =>
+      ask(text, () => Deno.connect({ hostname: "127.0.0.1", port: plain })),
+    /** All that it has logged. */
+    logs: () =>
+      [...Deno.readDirSync(directory)].filter(({ name }) => name.endsWith(".log"))
+        .map(({ name }) => Deno.readTextFileSync(`${directory}/${name}`)).join(""),
+    status: async (text: string) => Number((await ask(text)).slice(9, 12)),
+    async restart(meanwhile: () => Promise<void>) {
+      await stop();
+      await meanwhile();
+      await run();
+    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+/** A request for the site. */
+export function get(line: string, headers: Record<string, string> = {}): string {
+  return request(line, { Host: "localhost", Connection: "close", ...headers });
+}
+
+/** The header by which a client says what address it has. */
+export function from(address: string): Record<string, string> {
+  return { "X-Test-Address": address };
+}
+
+/** Bytes of a text. */
+export function encode(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
+
+/** Whether an error says that the other side has ended a connection. */
+export function isReset(error: unknown): boolean {
+  return error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.UnexpectedEof;
+}
