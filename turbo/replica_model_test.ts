@@ -38,6 +38,8 @@ const SHORT = plans("short", 40);
 const OUTAGES = outages(12);
 const RETURNS = outages(20, { isSlow: true });
 const LOSSES = losses(8);
+/** Nothing is trimmed. */
+const LARGE = { kept: 1_000, loaded: 1_000, read: 4 };
 const REFUSALS = refusals(40);
 
 function keepsAll(world: World, plan: readonly Step[]): void {
@@ -86,7 +88,7 @@ Deno.test(`Replica keeps all pages as the database is while it gets back slowly 
 });
 
 Deno.test(`Replica keeps all pages as the database is where the newest entries are lost (${SOME} lists of steps)`, () => {
-  check(LOSSES, keepsAll, { runs: SOME, nodes: 2 });
+  check(LOSSES, keepsAll, { runs: SOME, nodes: 2, limits: LARGE });
 });
 
 Deno.test(`Replica keeps all pages as the database is where some pushes are refused (${SOME} lists of steps)`, () => {
@@ -181,7 +183,7 @@ Deno.test("Replica that was stopped while thousands of entries were written catc
 function finds(more: { Replica?: typeof Replica; readsFirst?: boolean }, runs: number): boolean {
   try {
     check(RETURNS, keepsAll, { ...more, runs });
-    check(LOSSES, keepsAll, { ...more, runs, nodes: 2 });
+    check(LOSSES, keepsAll, { ...more, runs, nodes: 2, limits: LARGE });
     check(REFUSALS, keepsAll, { ...more, runs });
     check(ANY, keepsAll, { ...more, runs });
     check(SHORT, costsNothing, { ...more, runs: Math.ceil(runs / 3) });

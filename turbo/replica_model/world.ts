@@ -56,6 +56,13 @@ export class World {
   readonly #lives = new Map<string, Life>();
   readonly #life = new WeakMap<ModelNode, Life>();
   readonly #partial = new Set<ModelNode>();
+  /** Nodes that have read what was lost, and in which life. */
+  readonly #witnesses = new Map<ModelNode, string>();
+  /**
+   * Whether one of them came back so late that its place was trimmed: nobody can find the loss then, and a
+   * page that had its cursor from there may miss something.
+   */
+  #isUnwitnessed = false;
   #started = 0;
 
   /** A world in which nothing has happened. */
@@ -188,6 +195,7 @@ export class World {
       this.#checkShares(node);
       this.#checkBans(node);
     }
+    if (this.#isUnwitnessed) return;
     this.pages.forEach((page, index) =>
       this.#checkPage(page, `page ${index} at ${page.node.name}`)
     );
@@ -228,6 +236,8 @@ export class World {
     switch (effect.type) {
       case "reset":
         this.#life.set(node, this.#lifeOf(effect.epoch));
+        if (this.#witnesses.get(node) === effect.epoch) this.#isUnwitnessed = true;
+        this.#witnesses.delete(node);
         if (effect.position > 0) this.#partial.add(node);
         else this.#partial.delete(node);
         for (const { name, nodes, at } of this.bans) {
@@ -291,6 +301,7 @@ export class World {
       for (const node of this.nodes) {
         if (this.#life.get(node)?.epoch !== epoch) continue;
         const hasRead = node.log.position > end;
+        if (hasRead) this.#witnesses.set(node, epoch);
         this.#life.set(node, hasRead ? ALONE : life);
       }
       this.#lives.set(epoch, life);
