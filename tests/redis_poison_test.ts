@@ -58,29 +58,33 @@ for (const [what, fieldsOf] of Object.entries(POISONS)) {
   });
 }
 
-Deno.test(
-  "A page learns what a node has pushed alone that ended before the server was back",
-  WITH_REDIS,
-  async () => {
-    await using redis = await startRedis();
-    await using nodes = await startNodes(redis.port, {
-      count: 2,
-      engine: { hold: 300, interval: 1_000 },
-    });
-    const [one, two] = [nodes.all[0]!, nodes.all[1]!];
-    await using pages = new AsyncDisposableStack();
-    const page = pages.adopt(new NodePage(two, nodes.database), close);
-    await page.open();
-    for (const { proxy } of nodes.all) proxy.stalled = true;
-    await until(() => nodes.all.every(({ turbo }) => turbo.away !== undefined), "both are alone");
-    nodes.push(one, { box: "a" });
-    await one.turbo.close({ window: 0, deadline: 1_000 });
-    assert.match(one.notices.at(-1)!, /has not taken all that this node has pushed/);
-    for (const { proxy } of nodes.all) proxy.stalled = false;
-    await until(() => page.problems().length === 0, "the page is current");
-    assert.equal(page.refreshes, 1);
-  },
-);
+for (const isCutOff of [false, true]) {
+  const when = isCutOff ? "was cut off" : "could not reach the server, as no other could,";
+  Deno.test(
+    `A page learns what a node has pushed alone that ${when} and has ended`,
+    WITH_REDIS,
+    async () => {
+      await using redis = await startRedis();
+      await using nodes = await startNodes(redis.port, {
+        count: 2,
+        engine: { hold: 300, interval: 500 },
+      });
+      const [one, two] = [nodes.all[0]!, nodes.all[1]!];
+      await using pages = new AsyncDisposableStack();
+      const page = pages.adopt(new NodePage(two, nodes.database), close);
+      await page.open();
+      const cut = isCutOff ? [one] : nodes.all;
+      for (const { proxy } of cut) proxy.stalled = true;
+      await until(() => cut.every(({ turbo }) => turbo.away !== undefined), "it is alone");
+      nodes.push(one, { box: "a" });
+      await one.turbo.close({ window: 0, deadline: 1_000 });
+      assert.match(one.notices.at(-1)!, /has not taken all that this node has pushed/);
+      for (const { proxy } of cut) proxy.stalled = false;
+      await until(() => page.problems().length === 0, "the page is current");
+      assert.equal(page.refreshes, 1);
+    },
+  );
+}
 
 async function close(page: NodePage): Promise<void> {
   await page.close();

@@ -24,6 +24,8 @@ interface Peer {
   interval: number | undefined;
   /** How many of its intervals it may be silent for before this node tells that it is gone. */
   patience: number;
+  /** Until when it may come back, where it was told gone by another. */
+  lostUntil: number | undefined;
 }
 
 /**
@@ -32,6 +34,9 @@ interface Peer {
  */
 const PATIENCE = 2.25;
 const SPREAD = 0.25;
+/** Intervals, and milliseconds at least, in which one that was told gone may come back. */
+const RETURN = 4;
+const MIN_RETURN = 2_000;
 /** Milliseconds for which the number of one that only pushes is remembered. */
 const MEMORY = 60_000;
 
@@ -53,6 +58,7 @@ export class Peers {
     if (node === "") return false;
     const peer = this.#peer(node);
     peer.heardAt = this.#time;
+    peer.lostUntil = undefined;
     const isTwice = n > 0 && n <= peer.highest;
     peer.highest = Math.max(peer.highest, n);
     return isTwice;
@@ -74,6 +80,25 @@ export class Peers {
     if (peer) peer.interval = undefined;
   }
 
+  /** Another node has told that one is gone, which has not said so itself. */
+  lost(node: string): void {
+    const peer = this.#peers.get(node);
+    if (peer?.interval === undefined) return;
+    peer.lostUntil = this.#time + Math.max(RETURN * peer.interval, MIN_RETURN);
+    peer.interval = undefined;
+  }
+
+  /** Whether one that was told gone is not coming back, as is told once. */
+  takeLost(): boolean {
+    let isAny = false;
+    for (const peer of this.#peers.values()) {
+      if (peer.lostUntil === undefined || peer.lostUntil > this.#time) continue;
+      peer.lostUntil = undefined;
+      isAny = true;
+    }
+    return isAny;
+  }
+
   /** Time passes; `listens` while the nodes can be heard. Returns those that are silent for too long. */
   tick(now: number, listens: boolean): string[] {
     const elapsed = now - (this.#tickedAt ?? now);
@@ -86,18 +111,30 @@ export class Peers {
       if (peer.interval !== undefined && silence > peer.interval * peer.patience) {
         silent.push(node);
         peer.heardAt = this.#time; // until it is told again
-      } else if (peer.interval === undefined && silence > MEMORY && node !== this.#options.node) {
+      } else if (this.#isOver(node, peer, silence)) {
         this.#peers.delete(node);
       }
     }
     return silent;
   }
 
+  /** Whether nothing more is to be expected of one, nor of its number. */
+  #isOver(node: string, { interval, lostUntil }: Peer, silence: number): boolean {
+    const isExpected = interval !== undefined || lostUntil !== undefined;
+    return !isExpected && silence > MEMORY && node !== this.#options.node;
+  }
+
   #peer(node: string): Peer {
     let peer = this.#peers.get(node);
     if (!peer) {
       const patience = PATIENCE + SPREAD * this.#options.random();
-      peer = { highest: 0, heardAt: this.#time, interval: undefined, patience };
+      peer = {
+        highest: 0,
+        heardAt: this.#time,
+        interval: undefined,
+        patience,
+        lostUntil: undefined,
+      };
       this.#peers.set(node, peer);
     }
     return peer;

@@ -83,3 +83,24 @@ Deno.test("Peers keeps the number of a node that is gone", () => {
   peers.left("a");
   assert(peers.heard(tag("a", 3)));
 });
+
+for (const [interval, until] of [[1_000, 4_000], [100, 2_000]] as const) {
+  Deno.test(`Peers.takeLost() tells once of one that was told gone and is not back in ${until} ms, at an interval of ${interval} ms`, () => {
+    const peers = new Peers({ node: "me", interval, random: () => 0 });
+    peers.tick(0, true);
+    for (const node of ["other", "back", "leaving", "writer"]) {
+      peers.heard({ node, n: 1, attempt: 1 });
+      if (node !== "writer") peers.met(node, interval);
+    }
+    peers.left("leaving");
+    for (const node of ["other", "back", "writer", "stranger"]) peers.lost(node);
+    peers.tick(until / 2, true);
+    peers.heard({ node: "back", n: 2, attempt: 2 });
+    peers.tick(until - 1, true);
+    assert.equal(peers.takeLost(), false);
+    peers.tick(until + 1, false); // nobody could be heard
+    assert.equal(peers.takeLost(), false);
+    peers.tick(until + 3, true);
+    assert.deepEqual([peers.takeLost(), peers.takeLost()], [true, false]);
+  });
+}

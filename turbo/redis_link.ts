@@ -68,10 +68,12 @@ export class Link {
     answer.catch(() => {}); // waited for in its turn
     this.#answers[way] = this.#answers[way].then(async () => {
       const reply = await answer;
-      // What was there before another life of the stream is gone, and so may be the secret.
+      // With another life of the stream, what was there is gone, and so may be the secret; and somebody
+      // may have deleted that alone, so that a new node would make another.
       const isReborn = reply.kind === "read" &&
         reply.entries.some(({ position }) => position === 0);
-      if (isReborn && this.#commands) await this.#keepSecret(this.#commands);
+      const mayBeGone = isReborn || reply.kind === "look";
+      if (mayBeGone && this.#commands) await this.#keepSecret(this.#commands);
       if (!this.#isOver) this.#events.reply(reply);
     }).catch((error) => this.#lose(error));
   }

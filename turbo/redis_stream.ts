@@ -21,8 +21,11 @@ export interface StreamOptions {
 
 /** Entries that a node loads of a stream that it has not followed. */
 const LOADED = 1_000;
+/** And their markup, about: so much as a log keeps by default. */
+const LOADED_SIZE = 4 * 1024 * 1024;
+const LOADED_AT_A_TIME = 101;
 /** Entries that are read at a time. */
-const READ = 500;
+const READ = 100;
 /** Milliseconds for which the server keeps a read that finds nothing. */
 const BLOCK = 1_000;
 
@@ -70,8 +73,7 @@ export async function ask(
       return { kind: "birth", epoch: Number(await command(["EVAL", BIRTH, "1", key, ...args])) };
     }
     case "load": {
-      const newest = await command(["XREVRANGE", key, "+", "-", "COUNT", String(LOADED)]);
-      const entries = entriesOf(newest, key).reverse();
+      const entries = await newestOf({ command }, key);
       // Ids are those of others, too: one of a clock, such as 1735689600000-0, looks like a birth.
       if (entries.length > 0 && entries.every(({ node }) => node === "")) {
         notOurs(idOf(entries[0]!), key);
@@ -87,6 +89,26 @@ export async function ask(
     case "add":
       return { kind: "add", id: asked.id, ...await add({ command }, asked, options) };
   }
+}
+
+/** The newest entries, oldest first: read in parts, because each may be as large as a log. */
+async function newestOf(
+  { command }: Pick<Connection, "command">,
+  key: string,
+): Promise<StreamEntry[]> {
+  const entries: StreamEntry[] = [];
+  let size = 0;
+  for (let end = "+"; entries.length < LOADED && size < LOADED_SIZE;) {
+    const part = await command(["XREVRANGE", key, end, "-", "COUNT", String(LOADED_AT_A_TIME)]);
+    const [first, ...rest] = entriesOf(part, key);
+    // The last one of the part before, which the server cannot leave out before 6.2.
+    const added = end === "+" && first ? [first, ...rest] : rest;
+    if (added.length === 0) break;
+    entries.push(...added);
+    for (const { content } of added) size += content.kind === "streams" ? content.html.length : 0;
+    end = idOf(added.at(-1)!);
+  }
+  return entries.reverse();
 }
 
 /**

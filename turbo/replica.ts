@@ -118,8 +118,6 @@ const MAX_WAITING = 20_000;
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** The share of its interval after which a node says that it is there. */
 const BEAT_AFTER = 0.8;
-/** Intervals after the server was back in which a node that has ended meanwhile is found to be gone. */
-const AFTERMATH = 6;
 /** Names of readers that are to be sent away on the other nodes too, when the server is back. */
 const MAX_OWED = 10_000;
 
@@ -182,8 +180,6 @@ export class Replica {
   /** Readers that this node alone has sent away; and what tells the others so, which it has done. */
   readonly #sentAway = new Set<string>();
   readonly #owed = new WeakSet<Item>();
-  /** When the server was back. */
-  #backAt = -Infinity;
 
   /** A node that has not connected yet. It does so at the first tick. */
   constructor(options: ReplicaOptions) {
@@ -439,10 +435,9 @@ export class Replica {
         this.#peers.met(node, interval);
         break;
       case "left":
-        this.#peers.left(content.node);
+        if (node === content.node || !deliver) this.#peers.left(content.node);
+        else this.#peers.lost(content.node);
         this.#do({ type: "left", node: content.node, isOwn });
-        // What a node has pushed alone that did not come back itself is in the data, and in no log.
-        if (node !== content.node && deliver && this.#wasAway) this.#do({ type: "restart" });
         // One that was taken for gone, as after a stop, says that it is there.
         if (content.node === this.#options.node && deliver) this.#mustSayAll = true;
     }
@@ -556,6 +551,8 @@ export class Replica {
     const isHeard = this.#isCurrent && this.#silence.ofRead(this.#now) <= MAX_QUIET;
     const listens = this.#isLocal || isHeard;
     for (const node of this.#peers.tick(this.#now, listens)) this.#tellGone(node);
+    // What it has changed last, or pushed alone while it was cut off, is in the data and in no log.
+    if (this.#peers.takeLost() && this.#isCurrent) this.#do({ type: "restart" });
     if (this.#isCurrent && !this.#isLeaving) {
       const beatAfter = this.#options.interval * BEAT_AFTER;
       if (this.#now - this.#saidAt >= beatAfter) this.#add({ kind: "beat" });
@@ -628,15 +625,8 @@ export class Replica {
     return this.#options.hold * (isStarting ? PATIENCE : 1);
   }
 
-  /** Whether the server was away not long ago: a node that was there before may not have come back. */
-  get #wasAway(): boolean {
-    const isSoon = this.#now - this.#backAt < AFTERMATH * this.#options.interval;
-    return this.#away !== undefined || isSoon;
-  }
-
   #noteAway(reason: string | undefined): void {
     if (reason === undefined && this.#away !== undefined) this.#notice("is back");
-    if (reason === undefined && this.#away !== undefined) this.#backAt = this.#now;
     if (reason !== undefined && this.#away === undefined) {
       this.#notice(`is away: ${reason}. Pages follow this node alone until it is back`);
     }
@@ -680,12 +670,7 @@ export class Replica {
         this.#do({ type: "revoke", name: content.name, position: undefined, deliver: true });
         break;
       case "disconnect":
-        if (this.#sentAway.size === MAX_OWED) {
-          this.#notice(
-            "will not be told of all readers who were sent away meanwhile: they are many",
-          );
-        }
-        if (this.#sentAway.size <= MAX_OWED) this.#sentAway.add(content.name);
+        this.#oweTo(content.name);
         if (!this.#owed.has(item)) this.#do({ type: "send away", name: content.name });
         break;
       case "say":
@@ -695,6 +680,14 @@ export class Replica {
       case "left":
         this.#do({ type: "left", node, isOwn: true });
     }
+  }
+
+  /** The other nodes are to send a reader away, too. */
+  #oweTo(name: string): void {
+    if (this.#sentAway.size === MAX_OWED) return;
+    this.#sentAway.add(name);
+    if (this.#sentAway.size < MAX_OWED) return;
+    this.#notice("will not be told of all readers who were sent away meanwhile: they are many");
   }
 
   /** Says to the others what they may not have heard. */
