@@ -95,7 +95,7 @@ export interface LoadSource {
 /** Samples kept for a plot, this machine's or that of a row. */
 export const MAX_HISTORY = 60;
 /** The longest name of a machine that is shown. */
-export const MAX_NAME = 64;
+export const MAX_NAME = 80;
 /** Rows on a page: any program that reaches the engine can share as many as it likes. */
 export const MAX_ROWS = 200;
 /** The longest reason that is shown. */

@@ -383,7 +383,7 @@ Deno.test("parseSettings() allows what can be used, and says so", () => {
     ["--state=", /--state is "": the path of a file/],
     ["--redis=http://a.example", /--redis is wrong: a URL such as redis:/],
     ["--redis-key=", /--redis-key is "": a name of 1 to 200 characters/],
-    ["--node= ", /--node is " ": a name of 1 to 64 characters/],
+    ["--node= ", /--node is " ": a name of 1 to 80 characters/],
   ];
   for (const [arg, message] of cases) assert.throws(() => parseSettings([arg], none), message);
   for (const arg of ["--port=0", "--interval=.05", "--max-memory=0", "--drain=0"]) {
