@@ -614,6 +614,18 @@ Deno.test("Replica says that it is there after four fifths of its interval", () 
   assert.equal(beats(it.idle(200)), 1);
 });
 
+Deno.test("Replica has all pages fetched again where a node is told gone and does not come back", () => {
+  const restarts = (by: string, isBack = false) => {
+    const it = new Driven().follow().read(say(1));
+    it.read(entry(2, { kind: "left", node: "other" }, { node: by })).clear().idle(2_000);
+    if (isBack) it.read(entry(3, { kind: "beat" }, { node: "other", n: 0 }));
+    return it.idle(6_000).of("restart").length;
+  };
+  assert.equal(restarts("third"), 1);
+  assert.equal(restarts("third", true), 0, "it is back");
+  assert.equal(restarts("other"), 0, "it has left in order");
+});
+
 Deno.test("Replica tells once that another node is gone, unless another one does", () => {
   const isGone = ({ content }: StreamEntry) => content.kind === "left";
   const it = new Driven().follow().read(say(1)).idle(2_500);

@@ -357,7 +357,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: "a ban of the time alone reaches no other",
     file: "replica",
-    from: "if (this.#sentAway.size <= MAX_OWED) this.#sentAway.add(content.name);",
+    from: "this.#oweTo(content.name);",
     to: "",
   },
   {
@@ -399,8 +399,21 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: "a node that is gone stays",
     file: "replica",
-    from: "        this.#peers.left(content.node);\n",
+    from: "if (node === content.node || !deliver) this.#peers.left(content.node);\n" +
+      "        else this.#peers.lost(content.node);\n",
     to: "",
+  },
+  {
+    what: "a node that is lost for good costs nothing",
+    file: "replica",
+    from: "if (this.#peers.takeLost() && this.#isCurrent)",
+    to: "if (false)",
+  },
+  {
+    what: "one that has left in order is lost",
+    file: "replica",
+    from: "node === content.node || !deliver",
+    to: "!deliver",
   },
   {
     what: "nobody says that it is there",
@@ -573,8 +586,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: "a node is met where it only pushes",
     file: "peers",
-    from: "interval: undefined, patience };",
-    to: "interval: 1_000, patience };",
+    from: "interval: undefined,\n",
+    to: "interval: 1_000,\n",
   },
   {
     what: "this node is one of the others",
@@ -603,8 +616,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: "this node's numbers are forgotten",
     file: "peers",
-    from: " && node !== this.#options.node) {",
-    to: ") {",
+    from: " && node !== this.#options.node;",
+    to: ";",
   },
   {
     what: "a node that is gone has its numbers forgotten",
