@@ -86,6 +86,20 @@ function startNode({ url }: TestRedis): Promise<TestServerProcess> {
   return startServer("apps/node_app.ts", [JSON.stringify(options)]);
 }
 
+/** Three nodes, and readers that are spread over them. */
+async function startApp(redis: TestRedis, { readers: count }: { readers: number }) {
+  await using made = new AsyncDisposableStack();
+  const nodes = await Promise.all(
+    Array.from({ length: NODES }, async () => made.use(await startNode(redis))),
+  );
+  const start = await cursorOf(nodes[0]!);
+  const readers = Array.from({ length: count }, () => new Reader(start));
+  made.defer(() => readers.forEach((reader) => reader.close()));
+  readers.forEach((reader, index) => reader.connect(nodes, index));
+  const all = made.move();
+  return { nodes, readers, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
+
 async function reportOf(node: TestServerProcess): Promise<NodeReport> {
   const from = node.lines.length;
   await node.tell("report");
@@ -110,13 +124,8 @@ Deno.test(
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();
-    await using stack = new AsyncDisposableStack();
-    const nodes = await Promise.all(Array.from({ length: NODES }, () => startNode(redis)));
-    for (const node of nodes) stack.use(node);
-    const start = await cursorOf(nodes[0]!);
-    const readers = Array.from({ length: READERS + HOPPERS }, () => new Reader(start));
-    stack.defer(() => readers.forEach((reader) => reader.close()));
-    readers.forEach((reader, index) => reader.connect(nodes, index));
+    await using app = await startApp(redis, { readers: READERS + HOPPERS });
+    const { nodes, readers } = app;
     await until(async () => {
       const reports = await Promise.all(nodes.map(reportOf));
       return reports.reduce((sum, { size }) => sum + size, 0) === readers.length;
@@ -159,13 +168,8 @@ Deno.test(
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();
-    await using stack = new AsyncDisposableStack();
-    const nodes = await Promise.all(Array.from({ length: NODES }, () => startNode(redis)));
-    for (const node of nodes) stack.use(node);
-    const start = await cursorOf(nodes[0]!);
-    const readers = Array.from({ length: 60 }, () => new Reader(start));
-    stack.defer(() => readers.forEach((reader) => reader.close()));
-    readers.forEach((reader, index) => reader.connect(nodes, index));
+    await using app = await startApp(redis, { readers: 60 });
+    const { nodes, readers } = app;
     const [first, second, third] = nodes as [
       TestServerProcess,
       TestServerProcess,

@@ -67,8 +67,8 @@ const CLOSE_TIMEOUT = 1_000;
 /**
  * The order of all processes that name the same server and key: what one of them pushes reaches the pages
  * of all, in one order. While the server is away each goes on alone, and its pages fetch themselves when
- * the server is back. Needs `--allow-net=HOST:PORT`, and Redis 5 (better 7) or Valkey. Each `Turbo` needs one
- * of its own.
+ * the server is back. Needs `--allow-net=HOST:PORT`, and Valkey or Redis 7 (6.2 costs more). Each `Turbo`
+ * needs one of its own.
  *
  * @throws {TypeError | RangeError} when an option is wrong or unknown
  */

@@ -6,9 +6,9 @@
 import type { Place, StreamEntry, Tag } from "./stream_entry.ts";
 
 /**
- * Whether the stream is the one that was followed, by the first entry at the place of the copy or after it:
- * the newest entry of the copy is where it was, by whom it was. "hole": it is gone, with all before it, and later ones are there. "other": it was lost, and maybe
- * something else stands in its place.
+ * Whether the stream is the one that was followed, by the first entry at the place of the copy or after
+ * it: the newest entry of the copy is where it was, by whom it was. "hole": it is gone, with all before
+ * it, and later ones are there. "other": it was lost, and maybe something else stands in its place.
  */
 export function verdict(
   { place, tag }: { readonly place: Place; readonly tag: Tag },

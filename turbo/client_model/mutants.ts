@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { importsOfProject } from "./import_map.ts";
+
 /** What is wrong then, the text that is replaced, and what takes its place. */
 export type Mutant = readonly [what: string, from: string, to: string];
 
@@ -330,14 +332,7 @@ export async function survivorsOf(mutants: readonly Mutant[]): Promise<string[]>
   const core = new URL("../client_core.js", import.meta.url);
   const source = await Deno.readTextFile(core);
   const directory = await Deno.makeTempDir();
-  const { imports } = JSON.parse(
-    await Deno.readTextFile(new URL("../../deno.json", import.meta.url)),
-  );
-  // An import map does not know the paths within a package, as the imports of deno.json do.
-  for (const path of ["hono/html", "@hotwired/turbo/dist/turbo.es2017-esm.js"]) {
-    const name = Object.keys(imports).find((name) => path.startsWith(`${name}/`))!;
-    imports[path] = path.replace(name, imports[name]);
-  }
+  const imports = await importsOfProject();
   await Deno.writeTextFile(`${directory}/as_is.json`, JSON.stringify({ imports }));
   if (!await passes(`${directory}/as_is.json`)) throw new Error("The tests fail without a change");
   const survivors: string[] = [];

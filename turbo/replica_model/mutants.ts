@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { importsOfProject } from "../client_model/import_map.ts";
 import type { Replica } from "../replica.ts";
 
 /** What is wrong then, and where which text is replaced by which. */
@@ -44,14 +45,7 @@ async function changed(file: Mutant["file"], mutants: readonly Mutant[]): Promis
 /** Those that the tests of the replica do not notice. */
 export async function survivorsOf(mutants: readonly Mutant[], runs: number): Promise<string[]> {
   const directory = await Deno.makeTempDir();
-  const { imports } = JSON.parse(
-    await Deno.readTextFile(new URL("../../deno.json", import.meta.url)),
-  );
-  // An import map does not know the paths within a package, as the imports of deno.json do.
-  for (const path of ["hono/html", "@hotwired/turbo/dist/turbo.es2017-esm.js"]) {
-    const name = Object.keys(imports).find((name) => path.startsWith(`${name}/`))!;
-    imports[path] = path.replace(name, imports[name]);
-  }
+  const imports = await importsOfProject();
   const survivors: string[] = [];
   try {
     for (const [index, mutant] of [undefined, ...mutants].entries()) {
