@@ -29,6 +29,7 @@ function parseGif(bytes: Uint8Array): Gif {
   let [frames, duration, isEndless] = [0, 0, false];
   let at = 13 + colorTable(bytes[10]!);
   while (bytes[at] !== 0x3b) {
+    assert(at < bytes.length, `it ends after ${bytes.length} bytes, in the middle`);
     if (bytes[at] === 0x21) {
       if (bytes[at + 1] === 0xf9) duration += 10 * view.getUint16(at + 4, true);
       if (ascii(at + 3, 11) === "NETSCAPE2.0") isEndless = view.getUint16(at + 16, true) === 0;
@@ -38,7 +39,7 @@ function parseGif(bytes: Uint8Array): Gif {
       frames++;
       at += 11 + colorTable(bytes[at + 9]!);
     }
-    while (bytes[at] !== 0) at += 1 + bytes[at]!;
+    while (bytes[at]! > 0) at += 1 + bytes[at]!;
     at++;
   }
   assert.equal(at, bytes.length - 1, "nothing stands after the end");
