@@ -132,7 +132,8 @@ for (const [what, answer, hasCursor, cache] of ANSWERS) {
     const app = new Hono();
     app.use(turbo.middleware());
     app.get("/", answer);
-    const { headers } = await app.request("/");
+    const { headers, body } = await app.request("/");
+    await body?.cancel();
     assert.equal(headers.get("Turbo-Cursor"), hasCursor ? turbo.cursor : null);
     assert.equal(headers.get("Cache-Control"), cache);
   });
