@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { BUNDLES } from "./bundle.ts";
+import { CLIENT } from "../turbo/script_texts.ts";
 import { pause, within } from "./kit.ts";
 
 // Without what it imports: there are no forms in these pages.
-const CLIENT = (await Deno.readTextFile(BUNDLES.get("client")!))
+const PROGRAM = CLIENT
   .replace(
     /import\{([^}]*)\}from"[^"]*";/,
     (_, names: string) =>
@@ -206,7 +206,7 @@ export function openPage(
     clearInterval: clock.clear,
     ...sources,
   };
-  new Function(...Object.keys(browser), CLIENT)(...Object.values(browser));
+  new Function(...Object.keys(browser), PROGRAM)(...Object.values(browser));
   return {
     get shown() {
       return shown;
