@@ -38,7 +38,7 @@ export function importRedis(): Promise<typeof import("npm:@redis/client@6.3.1")>
 /** Its licence, which the package itself does not carry, and where its types are. */
 const REDIS_BANNER = `/*! @redis/client 6.3.1
 MIT License, Copyright (c) 2022-2023, Redis, inc.: see deploy/licenses.txt */
-/* @ts-self-types="./redis_client.d.ts" */`;
+/* @ts-self-types="./redis_client.min.d.ts" */`;
 
 /** What the classes of the client have under such a name, ... */
 const OWN = /^(is|has|was|history|events|webSocket|part)[A-Z]/;
