@@ -5,6 +5,7 @@
  * @module
  */
 import config from "../deno.json" with { type: "json" };
+import { outputOf } from "./processes.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
@@ -23,34 +24,18 @@ export async function pack(folder: string): Promise<string> {
   const directory = await Deno.makeTempDir();
   try {
     const archive = `${directory}/deno.tgz`;
-    await run(Deno.execPath(), ["pack", "--allow-dirty", "--no-source-maps", "-o", archive], ROOT);
-    await run("tar", ["-xzf", archive], directory);
+    const denoPack = ["pack", "--allow-dirty", "--no-source-maps", "--output", archive];
+    await outputOf([Deno.execPath(), ...denoPack], { cwd: ROOT });
+    await outputOf(["tar", "-xzf", archive], { cwd: directory });
     const path = `${directory}/package/package.json`;
     const manifest = { ...JSON.parse(await Deno.readTextFile(path)), ...MANIFEST };
     await Deno.writeTextFile(path, JSON.stringify(manifest, undefined, 2));
     await Deno.mkdir(folder, { recursive: true });
-    const name = await run(
-      "npm",
-      ["pack", "--silent", "--pack-destination", folder],
-      `${directory}/package`,
-    );
-    return `${folder}/${name}`;
+    const npmPack = ["npm", "pack", "--silent", "--pack-destination", folder];
+    return `${folder}/${await outputOf(npmPack, { cwd: `${directory}/package` })}`;
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
-}
-
-async function run(program: string, args: readonly string[], cwd: string): Promise<string> {
-  const command = new Deno.Command(program, {
-    args: [...args],
-    cwd,
-    stdout: "piped",
-    stderr: "piped",
-  });
-  const { success, stdout, stderr } = await command.output();
-  const [output, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
-  if (!success) throw new Error(`${program} ${args.join(" ")} failed:\n${errors}`);
-  return output!;
 }
 
 if (import.meta.main) console.log(await pack(`${ROOT}dist`));

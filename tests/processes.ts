@@ -48,7 +48,19 @@ export function startProcess(
   args: readonly string[] = [],
   options: StartOptions = {},
 ): TestProcess {
-  const child = spawn(program, args, options);
+  return follow(spawn(program, args, options), program);
+}
+
+/** Starts any program, Deno or another, with its arguments. */
+export function startCommand(
+  command: readonly string[],
+  { env = {}, cwd = Deno.cwd() }: Pick<StartOptions, "env" | "cwd"> = {},
+): TestProcess {
+  assertNotQuick("WITH_PROCESS");
+  return follow(spawnCommand(command, { env, cwd }), command[0]!);
+}
+
+function follow(child: Deno.ChildProcess, program: string): TestProcess {
   const lines: string[] = [];
   let errors = "";
   const reading = Promise.all([
@@ -177,7 +189,13 @@ function spawn(
 ): Deno.ChildProcess {
   assertNotQuick("WITH_PROCESS");
   const path = new URL(program, import.meta.url).pathname;
-  const [first = "", ...rest] = [...command, Deno.execPath(), "run", ...flags, path, ...args];
+  return spawnCommand([...command, Deno.execPath(), "run", ...flags, path, ...args], { env, cwd });
+}
+
+function spawnCommand(
+  [first = "", ...rest]: readonly string[],
+  { env, cwd }: Required<Pick<StartOptions, "env" | "cwd">>,
+): Deno.ChildProcess {
   return new Deno.Command(first, {
     args: rest,
     env: { NO_COLOR: "1", ...env },
@@ -186,6 +204,18 @@ function spawn(
     stdout: "piped",
     stderr: "piped",
   }).spawn();
+}
+
+/** Runs a program to its end, and returns what it writes to standard output; throws where it fails. */
+export async function outputOf(
+  [program = "", ...args]: readonly string[],
+  options: Pick<StartOptions, "env" | "cwd"> = {},
+): Promise<string> {
+  const command = new Deno.Command(program, { args, stdin: "null", ...options });
+  const { success, stdout, stderr } = await within(command.output(), program, 120_000);
+  const [output, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
+  if (!success) throw new Error(`${[program, ...args].join(" ")} failed: ${output}\n${errors}`);
+  return output!;
 }
 
 /** Whether a program is there and ends well with these arguments. */
