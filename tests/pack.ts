@@ -14,10 +14,17 @@ const MANIFEST = {
   description: config.description,
   keywords: ["hono", "turbo", "turbo-streams", "hotwire", "websocket", "sse", "server-sent-events"],
   engines: { node: ">=22", deno: ">=2.5", bun: ">=1.3" },
+  bin: { "turbo-push": "./bin/turbo-push.js" },
   // The app's own: of two copies, neither would know the other's context.
   dependencies: undefined,
   peerDependencies: { hono: config.imports.hono.replace("npm:hono@", "^") },
 };
+
+const PUSH = `#!/usr/bin/env node
+import { main } from "../turbo/push.js";
+
+await main();
+`;
 
 /** Makes the archive in a folder, and returns its path. */
 export async function pack(folder: string): Promise<string> {
@@ -30,6 +37,8 @@ export async function pack(folder: string): Promise<string> {
     const path = `${directory}/package/package.json`;
     const manifest = { ...JSON.parse(await Deno.readTextFile(path)), ...MANIFEST };
     await Deno.writeTextFile(path, JSON.stringify(manifest, undefined, 2));
+    await Deno.mkdir(`${directory}/package/bin`);
+    await Deno.writeTextFile(`${directory}/package/bin/turbo-push.js`, PUSH);
     await Deno.mkdir(folder, { recursive: true });
     const npmPack = ["npm", "pack", "--silent", "--pack-destination", folder];
     return `${folder}/${await outputOf(npmPack, { cwd: `${directory}/package` })}`;
