@@ -30,7 +30,7 @@ import type { Attendance, Present } from "./roster.ts";
 import { scriptsUnder } from "./scripts.ts";
 import { joinStreams, type Streams } from "./streams.ts";
 import { Signer } from "./token.ts";
-import { openWebSocket } from "./websocket.ts";
+import { openWebSocket, type StreamContext } from "./websocket.ts";
 
 /**
  * The open pages of one application, and the log of what was pushed to them.
@@ -288,11 +288,14 @@ export class Turbo {
   /**
    * Answers a request for the stream: a WebSocket, server-sent events, or the error that tells what
    * is wrong with the request (400, 403, 404, 421, 426, 429, 503). Register it in front of middleware
-   * that sets headers, because those of a WebSocket answer cannot be changed.
+   * that sets headers, because those of a WebSocket answer cannot be changed. It takes the request, or
+   * Hono's context, which the adapters for Node and Bun need.
    *
    * @throws {TypeError | RangeError} when an option is wrong or unknown
    */
-  connect(request: Request, options: ConnectOptions = {}): Response {
+  connect(given: Request | StreamContext, options: ConnectOptions = {}): Response {
+    const context = "req" in given ? given : undefined;
+    const request = "req" in given ? given.req.raw : given;
     const visitor = this.#admission.admit(request, options);
     if (visitor instanceof Response) return visitor;
     const readers = this.#readers;
@@ -300,7 +303,7 @@ export class Turbo {
     const report = this.#report;
     try {
       return visitor.transport === "websocket"
-        ? openWebSocket(request, visitor, { readers, upgrade, idleTimeout, report })
+        ? openWebSocket(request, visitor, { readers, upgrade, idleTimeout, context, report })
         : openEventStream(visitor, { readers, highWaterMark: behindAfter, lifetime });
     } catch (error) {
       visitor.release();
