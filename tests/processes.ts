@@ -30,6 +30,8 @@ export interface StartOptions {
   command?: readonly string[];
   /** The flags of `deno run`. Default `-A`. */
   flags?: readonly string[];
+  /** What runs the program in place of Deno, such as `["node"]`. */
+  runtime?: readonly string[];
   /** Variables beside those of this process. */
   env?: Readonly<Record<string, string>>;
   /** The folder that it runs in. Default: that of this process. */
@@ -173,11 +175,12 @@ export async function endApp(
 function spawn(
   program: string,
   args: readonly string[],
-  { command = [], flags = ["-A"], env = {}, cwd = Deno.cwd() }: StartOptions,
+  { command = [], flags = ["-A"], runtime, env = {}, cwd = Deno.cwd() }: StartOptions,
 ): Deno.ChildProcess {
   assertNotQuick("WITH_PROCESS");
   const path = new URL(program, import.meta.url).pathname;
-  const [first = "", ...rest] = [...command, Deno.execPath(), "run", ...flags, path, ...args];
+  const running = runtime ?? [Deno.execPath(), "run", ...flags];
+  const [first = "", ...rest] = [...command, ...running, path, ...args];
   return new Deno.Command(first, {
     args: rest,
     env: { NO_COLOR: "1", ...env },

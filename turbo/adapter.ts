@@ -57,14 +57,14 @@ import { MAX_MESSAGE } from "./protocol.ts";
 import type { ServerSocket, Upgrade, UpgradeOptions } from "./websocket.ts";
 
 /** What {@linkcode adaptNode} is made of. */
-export interface NodeParts<Server> {
+export interface NodeParts {
   /** That of `@hono/node-server`, version 2. */
   upgradeWebSocket: (
     context: never,
     events: { onOpen(event: unknown, socket: { readonly raw?: unknown }): void },
   ) => unknown;
   /** That of `ws`, version 8. */
-  WebSocketServer: new (options: NodeServerOptions) => Server;
+  WebSocketServer: new (options: NodeServerOptions) => object;
   /**
    * Bytes of a message that a client sends, at most; a larger one ends its connection (1009). More than
    * 4 KiB is for other WebSockets of the app: `Turbo` has its own limit. Default 4,096.
@@ -83,13 +83,15 @@ export interface NodeServerOptions {
 }
 
 /** Turbo on Node. */
-export interface NodeAdapter<Server> {
+export interface NodeAdapter {
   /** The option `upgrade` of `Turbo`. */
   readonly upgrade: Upgrade;
   /** Goes into what `serve` is given. */
   readonly options: {
-    readonly websocket: { readonly server: Server };
-    readonly serverOptions: { shouldUpgradeCallback(request: NodeRequest): boolean };
+    // The types of `ws`, where there are any, are not those that @hono/node-server wants of it.
+    // deno-lint-ignore no-explicit-any
+    readonly websocket: { readonly server: any };
+    readonly serverOptions: object;
   };
 }
 
@@ -177,7 +179,7 @@ const NODE_RULES = {
   upgradeWebSocket: { ...callback, allowed: "that of @hono/node-server 2" },
   WebSocketServer: { ...callback, allowed: "that of ws" },
   maxPayload: integer(1, 2 ** 30),
-} satisfies Record<keyof NodeParts<unknown>, Rule>;
+} satisfies Record<keyof NodeParts, Rule>;
 
 const BUN_RULES = {
   websocket: {
@@ -191,7 +193,7 @@ const BUN_RULES = {
  *
  * @throws {TypeError | RangeError} where a part is missing or wrong
  */
-export function adaptNode<Server>(parts: NodeParts<Server>): NodeAdapter<Server> {
+export function adaptNode(parts: NodeParts): NodeAdapter {
   const given = checkOptions("adaptNode()", parts, NODE_RULES);
   checkPresent(given);
   const { upgradeWebSocket, WebSocketServer, maxPayload = MAX_MESSAGE } = given;
@@ -221,7 +223,7 @@ export function adaptNode<Server>(parts: NodeParts<Server>): NodeAdapter<Server>
       websocket: { server },
       // Else Node has whoever asks for HTTP/2 or for anything else in place of HTTP wait for ever.
       serverOptions: {
-        shouldUpgradeCallback: ({ headers }) =>
+        shouldUpgradeCallback: ({ headers }: NodeRequest) =>
           String(headers.upgrade).toLowerCase() === "websocket",
       },
     },
@@ -315,7 +317,7 @@ class AdaptedSocket implements ServerSocket {
     if (this.#line.send(text) === 0) throw new Error("Bun has dropped a message");
   }
 
-  close(code: number, reason: string): void {
+  close(code: number, reason = ""): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#line?.close(code, reason);
@@ -374,7 +376,7 @@ class BunLine implements Line {
     this.#raw.ping();
   }
 
-  close(code: number, reason: string): void {
+  close(code: number, reason = ""): void {
     this.#close = () => this.#raw.close(code, reason);
     if (this.#raw.getBufferedAmount() === 0) return this.#close();
     this.#giveUp = setTimeout(() => this.#raw.terminate(), CLOSE_TIMEOUT);
@@ -420,7 +422,7 @@ function bunServerOf(env: unknown): BunServer {
 }
 
 /** Whether the parts that have no default are there: a missing import of JavaScript is `undefined`. */
-function checkPresent(parts: Partial<NodeParts<unknown>>): void {
+function checkPresent(parts: Partial<NodeParts>): void {
   for (const name of ["upgradeWebSocket", "WebSocketServer"] as const) {
     if (parts[name] !== undefined) continue;
     throw new TypeError(`Cannot adapt Node without ${name}: ${NODE_RULES[name].allowed} is needed`);

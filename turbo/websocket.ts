@@ -30,7 +30,7 @@ export interface ServerSocket {
   /** Sends a text. Does nothing where it is closing. */
   send(text: string): void;
   /** Closes it. */
-  close(code: number, reason: string): void;
+  close(code: number, reason?: string): void;
   /** Called when it has opened, after `upgrade` has returned. */
   onopen: ((event: Event) => void) | null;
   /** Called with what the client sends: a text, or something else. */
