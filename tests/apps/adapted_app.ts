@@ -2,8 +2,8 @@
  * A page with a list on Node or Bun, whose items and log outlive the process, for tests of the adapters.
  * It is bundled and run there: see runtimes.ts.
  *
- * Usage: adapted_app DIRECTORY [PORT [OPTIONS [bare]]], with options of Turbo as JSON, and without an adapter where it
- * is bare. `POST /items` appends an
+ * Usage: adapted_app DIRECTORY [PORT [OPTIONS [bare|plain]]], with options of Turbo as JSON, without an adapter where it
+ * is bare, and without the middleware where it is plain. `POST /items` appends an
  * item, `POST /fill?count=N` pushes N large ones that are in no page, `GET /report` says how it is. It ends
  * at SIGTERM.
  *
@@ -89,19 +89,21 @@ async function main(): Promise<void> {
   const items = readList();
   const item = (text: string) => html`<li>${text}</li>`;
   const app = new Hono();
-  app.get("/turbo-stream", (c) => turbo.connect(c));
-  app.get("/assets/*", (c) => turbo.asset(c.req.raw) ?? c.notFound());
+  const isPlain = how === "plain";
+  if (isPlain) app.get("/turbo-stream", (c) => turbo.connect(c));
+  if (isPlain) app.get("/bare-request", (c) => turbo.connect(c.req.raw));
+  else app.use(turbo.middleware());
   app.get("/", (c) => {
-    const cursor = turbo.cursor;
-    c.header("Turbo-Cursor", cursor);
-    c.header("Cache-Control", "no-cache");
+    const { cursor } = turbo;
+    if (isPlain) c.header("Turbo-Cursor", cursor);
     return c.html(html`
       <!DOCTYPE html>
       <html>
-        <head><title>List</title><link rel="icon" href="data:,">${turbo.head({ cursor })}</head>
-        <body>
-          <ul id="list">${items.map(item)}</ul>
-        </body>
+        <head>
+          <title>List</title><link rel="icon" href="data:,">
+          ${isPlain ? turbo.head({ cursor }) : turbo.head(c)}
+        </head>
+        <body><ul id="list">${items.map(item)}</ul></body>
       </html>
     `);
   });
