@@ -7,24 +7,23 @@ import { connect, directory, parseFrame, PROTOCOL, type TestClient, until, withi
 import { WITH_BROWSER, WITH_PROCESS } from "./kit.ts";
 import { startServer, type TestServerProcess } from "./processes.ts";
 import { frame, HANDSHAKE, RawSocket, request, statusOf } from "./raw.ts";
-import { bundleFor, HAS_RUNTIMES, pathOf, type Runtime } from "./runtimes.ts";
+import { bundled, HAS_RUNTIMES, pathOf, type Runtime } from "./runtimes.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 
 const MiB = 1024 * 1024;
-const BUNDLE = "../.cache/adapted_app.mjs";
 
-let bundled: Promise<void> | undefined;
+let app: Promise<string> | undefined;
 
-/** Starts the app; its data is in a folder that a test makes. */
+/** Starts the app; it and its data are in a folder that a test makes. */
 async function start(
   runtime: Runtime,
-  at: { readonly path: string },
+  { path }: { readonly path: string },
   { options = {}, port = 0, how = "" }: { options?: object; port?: number; how?: string } = {},
 ): Promise<TestServerProcess> {
-  bundled ??= bundleFor("apps/adapted_app.ts", new URL(BUNDLE, import.meta.url).pathname);
-  await bundled;
-  const args = [at.path, String(port), JSON.stringify(options), how];
-  return await startServer(BUNDLE, args, { runtime: [await pathOf(runtime)] });
+  const program = `${path}/app.mjs`;
+  await Deno.writeTextFile(program, await (app ??= bundled("apps/adapted_app.ts")));
+  const args = [path, String(port), JSON.stringify(options), how];
+  return await startServer(program, args, { runtime: [await pathOf(runtime)] });
 }
 
 async function post(app: TestServerProcess, path: string, body = ""): Promise<string> {
@@ -93,6 +92,20 @@ for (const runtime of ["node", "bun"] as const) {
       await using again = await follow(app, cursor);
       assert.deepEqual(await itemsOf(again), ["milk", "bread", "salt"]);
       assert.equal(troubleOf(app), "");
+    },
+  );
+
+  Deno.test(
+    `${named} needs the context of a route that connects, and says so`,
+    { ignore },
+    async () => {
+      using at = directory();
+      await using app = await start(runtime, at, { how: "plain" });
+      await using client = await follow(app, await cursorOf(app));
+      await post(app, "/items", "milk");
+      assert.deepEqual(await itemsOf(client), ["milk"]);
+      assert.equal(await statusOf(app.port, request("GET /bare-request HTTP/1.1", HANDSHAKE)), 400);
+      assert.match(troubleOf(app), /^Cannot open a connection: .*turbo\.connect\(c\)/);
     },
   );
 
@@ -199,10 +212,13 @@ for (const runtime of ["node", "bun"] as const) {
     const cursor = await post(app, "/fill?count=300");
     await until(async () => (await reportOf(app)).buffered > 4 * MiB, "much waits");
     await post(app, "/items", "last");
-    let pushes = 0;
-    for (let text = ""; !text.includes("last");) {
-      text = new TextDecoder().decode((await slow.frame())?.payload);
-      pushes += text.split("<p>").length - 1;
+    let [pushes, rest] = [0, ""];
+    while (!rest.includes("last")) {
+      const chunk = await slow.take();
+      assert(chunk !== undefined, `it was ended after ${pushes} pushes`);
+      const parts = (rest + chunk).split("</p>");
+      pushes += parts.length - 1;
+      rest = parts.at(-1)!.slice(-100);
     }
     assert.equal(pushes, 300, cursor);
   });
@@ -254,7 +270,7 @@ for (const runtime of ["node", "bun"] as const) {
     }
     assert.equal(await within(app.ended, "the app to end"), 0);
     assert.equal(troubleOf(app), "");
-    assert.deepEqual(at.files(), ["state"]);
+    assert.deepEqual(at.files(), ["app.mjs", "state"]);
   });
 
   Deno.test(`Without ${named} Turbo names it, and pages are reached by server-sent events`, {

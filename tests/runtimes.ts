@@ -36,15 +36,15 @@ export async function pathOf(runtime: Runtime): Promise<string> {
 }
 
 /**
- * Bundles a program, whose path is as seen from this folder, with all that it imports into one file that
+ * Bundles a program, whose path is as seen from this folder, with all that it imports into one module that
  * Node and Bun run.
  */
-export async function bundleFor(program: string, outfile: string): Promise<void> {
+export async function bundled(program: string): Promise<string> {
   try {
-    await build({
+    const { outputFiles } = await build({
       entryPoints: [new URL(program, import.meta.url).pathname],
-      outfile,
       bundle: true,
+      write: false,
       platform: "node",
       format: "esm",
       target: "node20",
@@ -57,6 +57,7 @@ export async function bundleFor(program: string, outfile: string): Promise<void>
       logLevel: "error",
       plugins: [PINNED],
     });
+    return outputFiles![0]!.text;
   } finally {
     await stop();
   }

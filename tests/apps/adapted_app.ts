@@ -103,7 +103,9 @@ async function main(): Promise<void> {
           <title>List</title><link rel="icon" href="data:,">
           ${isPlain ? turbo.head({ cursor }) : turbo.head(c)}
         </head>
-        <body><ul id="list">${items.map(item)}</ul></body>
+        <body>
+          <ul id="list">${items.map(item)}</ul>
+        </body>
       </html>
     `);
   });
