@@ -8,7 +8,7 @@ import { serveRegistry } from "./npm_registry.ts";
 import { pack } from "./pack.ts";
 import { outputOf, startCommand } from "./processes.ts";
 import { freePort } from "./redis_server.ts";
-import { pathOf } from "./runtimes.ts";
+import { HAS_RUNTIMES, pathOf, VERSIONS } from "./runtimes.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
@@ -174,7 +174,8 @@ const TYPESCRIPT = "typescript@7.0.2";
 
 async function runtimes(): Promise<Record<string, Runtime>> {
   const [node, bun] = [await pathOf("node"), await pathOf("bun")];
-  const onNode = ["@turbo-deno/turbo", "hono", "@hono/node-server@2.1.9", "ws@8.23.0", TYPESCRIPT];
+  const { ws = "", "@hono/node-server": nodeServer = "" } = VERSIONS;
+  const onNode = ["@turbo-deno/turbo", "hono", nodeServer, ws, TYPESCRIPT];
   return {
     Deno: {
       program: CLOCK,

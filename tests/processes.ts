@@ -30,6 +30,8 @@ export interface StartOptions {
   command?: readonly string[];
   /** The flags of `deno run`. Default `-A`. */
   flags?: readonly string[];
+  /** What runs the program in place of Deno, such as `["node"]`. */
+  runtime?: readonly string[];
   /** Variables beside those of this process. */
   env?: Readonly<Record<string, string>>;
   /** The folder that it runs in. Default: that of this process. */
@@ -185,11 +187,12 @@ export async function endApp(
 function spawn(
   program: string,
   args: readonly string[],
-  { command = [], flags = ["-A"], env = {}, cwd = Deno.cwd() }: StartOptions,
+  { command = [], flags = ["-A"], runtime, env = {}, cwd = Deno.cwd() }: StartOptions,
 ): Deno.ChildProcess {
   assertNotQuick("WITH_PROCESS");
   const path = new URL(program, import.meta.url).pathname;
-  return spawnCommand([...command, Deno.execPath(), "run", ...flags, path, ...args], { env, cwd });
+  const running = runtime ?? [Deno.execPath(), "run", ...flags];
+  return spawnCommand([...command, ...running, path, ...args], { env, cwd });
 }
 
 function spawnCommand(

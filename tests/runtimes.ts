@@ -4,6 +4,7 @@
  * @module
  */
 import { build, type Plugin, stop } from "npm:esbuild@0.25.12";
+import { outputOf } from "./processes.ts";
 
 /** The runtimes beside Deno that there are tests for. */
 export type Runtime = "node" | "bun";
@@ -26,25 +27,21 @@ export async function pathOf(runtime: Runtime): Promise<string> {
   const path = `${prefix}/node_modules/${program}`;
   if (await isThere(path)) return path;
   await Deno.mkdir(prefix, { recursive: true });
-  const { success, stderr } = await new Deno.Command("npm", {
-    args: ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", prefix, spec],
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  if (!success) throw new Error(`Cannot install ${spec}: ${new TextDecoder().decode(stderr)}`);
+  const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefix", prefix];
+  await outputOf(["npm", "install", ...flags, spec]);
   return path;
 }
 
 /**
- * Bundles a program, whose path is as seen from this folder, with all that it imports into one file that
+ * Bundles a program, whose path is as seen from this folder, with all that it imports into one module that
  * Node and Bun run.
  */
-export async function bundleFor(program: string, outfile: string): Promise<void> {
+export async function bundled(program: string): Promise<string> {
   try {
-    await build({
+    const { outputFiles } = await build({
       entryPoints: [new URL(program, import.meta.url).pathname],
-      outfile,
       bundle: true,
+      write: false,
       platform: "node",
       format: "esm",
       target: "node20",
@@ -57,6 +54,7 @@ export async function bundleFor(program: string, outfile: string): Promise<void>
       logLevel: "error",
       plugins: [PINNED],
     });
+    return outputFiles![0]!.text;
   } finally {
     await stop();
   }
@@ -75,7 +73,8 @@ const PINNED: Plugin = {
   },
 };
 
-const VERSIONS: Readonly<Record<string, string>> = {
+/** The packages that programs for Node import. */
+export const VERSIONS: Readonly<Record<string, string>> = {
   "hono": "hono@4.13.19",
   "ws": "ws@8.23.0",
   "@hono/node-server": "@hono/node-server@2.1.9",

@@ -17,6 +17,7 @@ import {
   requestedFrame,
 } from "./request.ts";
 import { STREAM_TYPE } from "./streams.ts";
+import type { StreamContext } from "./websocket.ts";
 
 /** The reader of a request, by a name or names; nobody where there is none. */
 export type ReaderNames = string | readonly string[] | null | undefined;
@@ -67,7 +68,7 @@ export interface Served {
   readonly visits: WeakMap<object, Visit>;
   /** Answers a request for the stream under a base. */
   connect(
-    request: Request,
+    context: StreamContext,
     options: { as: readonly string[]; address: string | undefined },
     base: string,
   ): Response;
@@ -128,7 +129,7 @@ export function middlewareOf<C extends HonoContext>(
     if (isStream && !isGet) return methodNotAllowed();
     const { cursor } = served;
     const as = await namesOf(given);
-    if (isStream) return served.connect(request, { as, address: addressOf?.(given) }, base);
+    if (isStream) return served.connect(c, { as, address: addressOf?.(given) }, base);
     visits.set(c, { cursor, base, as, namesReaders: readerOf !== undefined });
 
     // Hono merges what is set on the context into a response made beside it only where it has one.

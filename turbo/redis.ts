@@ -16,6 +16,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { checkOptions, checkValue, integer, milliseconds, type Rule } from "./checks.ts";
 import type { Copy, Engine, Push } from "./engine.ts";
 import { type Server, serverOf } from "./redis_client.ts";
@@ -285,5 +286,5 @@ class Redis implements Engine {
 
 /** What signs the topics of all nodes, where no other has come before. */
 function randomSecret(): string {
-  return crypto.getRandomValues(new Uint8Array(32)).toHex();
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
 }
