@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser, type TestBrowser } from "./browser.ts";
-import { directory, until, WITH_BROWSER, WITH_PROCESS } from "./kit.ts";
+import { directory, QUICK, until, WITH_BROWSER, WITH_PROCESS } from "./kit.ts";
 import { serveRegistry } from "./npm_registry.ts";
 import { pack } from "./pack.ts";
 import { outputOf, startCommand } from "./processes.ts";
@@ -174,8 +174,7 @@ const TYPESCRIPT = "typescript@7.0.2";
 
 async function runtimes(): Promise<Record<string, Runtime>> {
   const [node, bun] = [await pathOf("node"), await pathOf("bun")];
-  const { ws = "", "@hono/node-server": nodeServer = "" } = VERSIONS;
-  const onNode = ["@turbo-deno/turbo", "hono", nodeServer, ws, TYPESCRIPT];
+  const onNode = ["@turbo-deno/turbo", ...Object.values(VERSIONS), TYPESCRIPT];
   return {
     Deno: {
       program: CLOCK,
@@ -203,7 +202,7 @@ async function runtimes(): Promise<Record<string, Runtime>> {
 
 Deno.test(
   "An empty folder, the command that installs, the README's program, and a page that follows it",
-  WITH_BROWSER,
+  { ...WITH_BROWSER, ignore: QUICK || !HAS_RUNTIMES },
   async (t) => {
     using folder = directory();
     await using registry = await serveRegistry(await pack(folder.path));
