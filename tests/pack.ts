@@ -21,7 +21,7 @@ const MANIFEST = {
 };
 
 const PUSH = `#!/usr/bin/env node
-import { main } from "../turbo/push.js";
+import { main } from "@turbo-deno/turbo/push";
 
 await main();
 `;
