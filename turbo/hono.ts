@@ -4,7 +4,6 @@
  * @module
  */
 import type { Context } from "hono";
-import { basePath } from "hono/route";
 import { checkReaders } from "./audience.ts";
 import { callback, checkOptions, type Rule } from "./checks.ts";
 import { refuse } from "./handshake.ts";
@@ -224,7 +223,9 @@ function methodNotAllowed(): Response {
  * taken off the path, which only the app can say.
  */
 function pathOf(c: Context, outer: string): { path: string; base: string } {
-  const routed = basePath(c).replace(/\/+$/, "");
+  // Of the app's own copy of Hono: hono/route of another one does not know its requests.
+  const { matchedRoutes, routeIndex } = c.req;
+  const routed = (matchedRoutes[routeIndex]?.basePath ?? "").replace(/\/+$/, "");
   // Of the URL and not of Hono's path, which is decoded: a backslash would name another host.
   const segments = new URL(c.req.url).pathname.split("/");
   const depth = routed.split("/").length;
