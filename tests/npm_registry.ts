@@ -10,13 +10,13 @@ import { serve, type TestServer } from "./kit.ts";
 import { outputOf } from "./processes.ts";
 
 /** A registry. */
-export interface TestRegistry extends TestServer {
+export interface TestNpmRegistry extends TestServer {
   /** What a folder's `.npmrc` must hold. npm, Deno and Bun read it. */
   readonly npmrc: string;
 }
 
 /** Serves a package, from its archive. */
-export async function serveRegistry(archive: string): Promise<TestRegistry> {
+export async function serveNpmRegistry(archive: string): Promise<TestNpmRegistry> {
   const bytes = await Deno.readFile(archive);
   const manifest = JSON.parse(await outputOf(["tar", "-xzOf", archive, "package/package.json"]));
   const { name, version }: { name: string; version: string } = manifest;

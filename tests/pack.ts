@@ -9,15 +9,18 @@ import { outputOf } from "./processes.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
+/** The oldest version of Hono that works. */
+export const OLDEST_HONO = "4.8.0";
+
 /** What npm is told beside what `deno pack` takes from deno.json. */
 const MANIFEST = {
   description: config.description,
   keywords: ["hono", "turbo", "turbo-streams", "hotwire", "websocket", "sse", "server-sent-events"],
   engines: { node: ">=22", deno: ">=2.5", bun: ">=1.3" },
   bin: { "turbo-push": "./bin/turbo-push.js" },
-  // The app's own: of two copies, neither would know the other's context.
+  // The app's own, from the first version that says where a route is mounted.
   dependencies: undefined,
-  peerDependencies: { hono: config.imports.hono.replace("npm:hono@", "^") },
+  peerDependencies: { hono: `^${OLDEST_HONO}` },
 };
 
 const PUSH = `#!/usr/bin/env node

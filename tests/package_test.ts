@@ -4,8 +4,9 @@ import config from "../deno.json" with { type: "json" };
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser, type TestBrowser } from "./browser.ts";
 import { directory, QUICK, until, WITH_BROWSER, WITH_PROCESS } from "./kit.ts";
-import { serveRegistry } from "./npm_registry.ts";
-import { pack } from "./pack.ts";
+import { serveJsrRegistry, type TestJsrRegistry } from "./jsr_registry.ts";
+import { serveNpmRegistry, type TestNpmRegistry } from "./npm_registry.ts";
+import { OLDEST_HONO, pack } from "./pack.ts";
 import { outputOf, startCommand } from "./processes.ts";
 import { freePort } from "./redis_server.ts";
 import { HAS_RUNTIMES, pathOf, VERSIONS } from "./runtimes.ts";
@@ -22,7 +23,10 @@ Deno.test(
   WITH_PROCESS,
   async () => {
     const modules = (await modulesOfEntries()).map(({ specifier }) => specifier);
-    assert.deepEqual(await publishedFiles(), [...modules, ...TEXTS, "deno.json"].sort());
+    const files = [...modules, ...TEXTS, "deno.json"].sort();
+    assert.deepEqual(await publishedFiles(), files);
+    await using jsr = await serveJsrRegistry(ROOT);
+    assert.deepEqual([...jsr.files.keys()].sort(), files);
   },
 );
 
@@ -59,7 +63,7 @@ Deno.test(
     const { dependencies, peerDependencies, license, type } = manifest;
     assert.deepEqual({ dependencies, peerDependencies, license, type }, {
       dependencies: undefined,
-      peerDependencies: { hono: `^${config.imports.hono.split("@").at(-1)}` },
+      peerDependencies: { hono: `^${OLDEST_HONO}` },
       license: "MIT",
       type: "module",
     });
@@ -103,10 +107,13 @@ async function modulesOfEntries(): Promise<Module[]> {
   return [...modules.values()];
 }
 
-/** The program of the README. */
-const [, CLOCK = ""] = /^## Use it\n[^]*?^```ts.*\n([^]*?)^```$/m.exec(
-  Deno.readTextFileSync(`${ROOT}README.md`),
-) ?? [];
+/** What the README says of a first app: a command that installs, a program, and one that runs it. */
+const [USE_IT = ""] = /^## Use it$[^]*?(?=^## )/m.exec(Deno.readTextFileSync(`${ROOT}README.md`)) ??
+  [];
+const [, CLOCK = ""] = /^```ts.*\n([^]*?)^```$/m.exec(USE_IT) ?? [];
+const [INSTALL = [], RUN = []] = [...USE_IT.matchAll(/^deno ([^#\n]*)/gm)].map(([, args]) =>
+  args!.trim().split(" ")
+);
 
 /** The same for Node and for Bun, which need an adapter. */
 const CLOCK_ON_NODE = changed({
@@ -176,11 +183,17 @@ async function runtimes(): Promise<Record<string, Runtime>> {
   const [node, bun] = [await pathOf("node"), await pathOf("bun")];
   const onNode = ["@turbo-deno/turbo", ...Object.values(VERSIONS), TYPESCRIPT];
   return {
-    Deno: {
+    "Deno, from JSR": {
+      program: CLOCK,
+      install: [DENO, ...INSTALL],
+      checks: [[DENO, "check", "clock.ts", "user.ts"]],
+      run: [DENO, ...RUN],
+    },
+    "Deno, from npm": {
       program: CLOCK,
       install: [DENO, "add", "npm:@turbo-deno/turbo", "npm:hono"],
-      checks: [[DENO, "check", "clock.ts", "user.ts"]],
-      run: [DENO, "run", "--no-prompt", "--allow-net", "clock.ts"],
+      checks: [],
+      run: [DENO, ...RUN],
     },
     Node: {
       program: CLOCK_ON_NODE,
@@ -193,7 +206,7 @@ async function runtimes(): Promise<Record<string, Runtime>> {
     },
     Bun: {
       program: CLOCK_ON_BUN,
-      install: [bun, "add", "@turbo-deno/turbo", "hono"],
+      install: [bun, "add", "@turbo-deno/turbo", `hono@${OLDEST_HONO}`],
       checks: [],
       run: [bun, "run", "clock.ts"],
     },
@@ -205,10 +218,11 @@ Deno.test(
   { ...WITH_BROWSER, ignore: QUICK || !HAS_RUNTIMES },
   async (t) => {
     using folder = directory();
-    await using registry = await serveRegistry(await pack(folder.path));
+    await using npm = await serveNpmRegistry(await pack(folder.path));
+    await using jsr = await serveJsrRegistry(ROOT);
     await using browser = await startBrowser();
     for (const [name, runtime] of Object.entries(await runtimes())) {
-      await t.step(name, () => use(runtime, `${folder.path}/${name}`, registry.npmrc, browser));
+      await t.step(name, () => use(runtime, `${folder.path}/${name}`, { npm, jsr }, browser));
     }
   },
 );
@@ -216,18 +230,19 @@ Deno.test(
 async function use(
   { program, install, checks, run }: Runtime,
   cwd: string,
-  npmrc: string,
+  { npm, jsr }: { npm: TestNpmRegistry; jsr: TestJsrRegistry },
   browser: TestBrowser,
 ): Promise<void> {
   const port = freePort();
   const caches = ["DENO_DIR", "npm_config_cache", "BUN_INSTALL_CACHE_DIR"];
   const env = {
     ...Object.fromEntries(caches.map((name) => [name, `${cwd}/.cache`])),
+    ...jsr.env,
     DENO_SERVE_ADDRESS: `tcp:127.0.0.1:${port}`,
     NO_COLOR: "1",
   };
   const files = {
-    ".npmrc": npmrc,
+    ".npmrc": npm.npmrc,
     "clock.ts": program.replace("port: 8000", `port: ${port}`),
     "user.ts": USER,
     "tsconfig.json": JSON.stringify(TSCONFIG),
