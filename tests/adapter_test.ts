@@ -162,6 +162,7 @@ for (const runtime of ["node", "bun"] as const) {
       assert.equal(await ask({ "Sec-WebSocket-Version": "8" }), 426);
       assert.equal(await ask({ "Sec-WebSocket-Key": "x" }), 400);
       assert.equal(await ask({ "Upgrade": "h2c" }), 426);
+      assert([101, 400].includes(await ask({ "Upgrade": "websocket, foo" })));
       assert.equal(await ask({ "Upgrade": undefined, "Connection": "close" }), 426);
       assert.match(troubleOf(app), /^Refused a page of the origin "https:\/\/evil.example".*\n$/);
     },
@@ -203,6 +204,19 @@ for (const runtime of ["node", "bun"] as const) {
       await untilReport(app, { size: 1, zombies: 0, buffered: 0 }, "nothing is left of it");
     },
   );
+
+  Deno.test(`${named} ends a client that pings and takes no answer`, { ignore }, async () => {
+    using at = directory();
+    await using app = await start(runtime, at);
+    await using socket = await RawSocket.upgrade(app.port);
+    const ping = frame("x".repeat(125), { opcode: 9 });
+    const pings = new Uint8Array(1_000 * ping.length);
+    for (let n = 0; n < 1_000; n++) pings.set(ping, n * ping.length);
+    let sent = 0;
+    while (sent < 400 && await socket.write(pings)) sent++;
+    assert(sent < 400, "it is still there");
+    await untilReport(app, { size: 0, zombies: 0, buffered: 0 }, "nothing is left of it");
+  });
 
   Deno.test(`${named} loses nothing however much may wait`, { ignore }, async () => {
     using at = directory();
