@@ -115,15 +115,17 @@ for (const runtime of ["node", "bun"] as const) {
     async () => {
       using at = directory();
       await using app = await start(runtime, at);
-      const protocol = `another, ${PROTOCOL}`;
-      await using socket = await RawSocket.open(app.port);
-      const headers = { ...HANDSHAKE, "Sec-WebSocket-Protocol": protocol };
-      await socket.write(request("GET /turbo-stream HTTP/1.1", headers));
-      const answer = await socket.answer();
-      assert.deepEqual([answer.status, answer.headers.get("sec-websocket-protocol")], [
-        101,
-        PROTOCOL,
-      ]);
+      const answerTo = async (offered: string) => {
+        await using socket = await RawSocket.open(app.port);
+        const headers = { ...HANDSHAKE, "Sec-WebSocket-Protocol": offered };
+        await socket.write(request("GET /turbo-stream HTTP/1.1", headers));
+        const { status, headers: answered } = await socket.answer();
+        return [status, answered.get("sec-websocket-protocol")];
+      };
+      assert.deepEqual(await answerTo(`another, ${PROTOCOL}`), [101, PROTOCOL]);
+      // Bun answers with the first by itself, where it is told nothing.
+      const first = runtime === "bun" ? "another" : undefined;
+      assert.deepEqual(await answerTo("another"), [101, first]);
     },
   );
 
@@ -223,7 +225,7 @@ for (const runtime of ["node", "bun"] as const) {
     const options = { behindAfter: 64 * MiB, maxBuffered: 64 * MiB, log: { maxBytes: 64 * MiB } };
     await using app = await start(runtime, at, { options });
     await using slow = await RawSocket.upgrade(app.port);
-    const cursor = await post(app, "/fill?count=300");
+    const cursor = await post(app, "/fill?count=400");
     await until(async () => (await reportOf(app)).buffered > 4 * MiB, "much waits");
     await post(app, "/items", "last");
     let [pushes, rest] = [0, ""];
@@ -234,7 +236,7 @@ for (const runtime of ["node", "bun"] as const) {
       pushes += parts.length - 1;
       rest = parts.at(-1)!.slice(-100);
     }
-    assert.equal(pushes, 300, cursor);
+    assert.equal(pushes, 400, cursor);
   });
 
   Deno.test(`${named} closes what is too long or binary, and a broken client ends nothing`, {
