@@ -108,7 +108,7 @@ export interface BunAdapter {
   /** Goes into what `Bun.serve`, or the default export, is given. */
   readonly options: {
     readonly websocket: BunHandlers;
-    /** Seconds of silence after which an answer is cut off: more than between two heartbeats. */
+    /** Seconds of silence after which an answer is cut off: more than are between two heartbeats. */
     readonly idleTimeout: number;
   };
 }
@@ -147,9 +147,8 @@ export interface BunSocket {
 
 /** A WebSocket of `ws`, as far as it is used here. */
 interface NodeSocket extends Line {
-  readonly bufferedAmount: number;
   on(event: "message", listener: (data: unknown, isBinary: boolean) => void): void;
-  on(event: "pong" | "close" | "error", listener: () => void): void;
+  on(event: "ping" | "pong" | "close" | "error", listener: () => void): void;
 }
 
 /** A request of Node, as far as it is used here. */
@@ -164,16 +163,24 @@ interface BunServer {
 
 /** What carries an open WebSocket. */
 interface Line {
+  /** Bytes given to it and not yet taken by the system. */
+  readonly bufferedAmount: number;
   send(text: string): unknown;
   ping(): unknown;
   close(code: number, reason: string): void;
   terminate(): void;
+  /** It takes more. */
+  drained?(): void;
+  /** It is gone. */
+  ended?(): void;
 }
 
 /** Milliseconds that a client has to take what waits for it and to answer a close. */
 const CLOSE_TIMEOUT = 10_000;
-/** Seconds; a heartbeat is sent after 15 at most. */
-const ANSWER_TIMEOUT = 30;
+/** Answers to its pings that may wait for a client while it takes nothing. */
+const MAX_UNREAD_PONGS = 1_000;
+/** Seconds of silence after which Bun ends a connection; a heartbeat is sent after 15 at most. */
+const IDLE_TIMEOUT = 30;
 
 const NODE_RULES = {
   upgradeWebSocket: { ...callback, allowed: "that of @hono/node-server 2" },
@@ -201,6 +208,7 @@ export function adaptNode(parts: NodeParts): NodeAdapter {
 
   function upgrade(_: Request, { protocol, idleTimeout, context }: UpgradeOptions) {
     const env = envOf(context) as { wss?: unknown; incoming?: NodeRequest } | undefined;
+    if (env?.incoming && !isForWebSocket(env.incoming)) return refused();
     if (!env?.incoming || env.wss !== server) {
       throw new Error(
         "Cannot upgrade: serve() of @hono/node-server needs the options of adaptNode()",
@@ -223,8 +231,7 @@ export function adaptNode(parts: NodeParts): NodeAdapter {
       websocket: { server },
       // Else Node has whoever asks for HTTP/2 or for anything else in place of HTTP wait for ever.
       serverOptions: {
-        shouldUpgradeCallback: ({ headers }: NodeRequest) =>
-          String(headers.upgrade).toLowerCase() === "websocket",
+        shouldUpgradeCallback: isForWebSocket,
       },
     },
   };
@@ -237,7 +244,6 @@ export function adaptNode(parts: NodeParts): NodeAdapter {
  */
 export function adaptBun(parts: BunParts = {}): BunAdapter {
   const { websocket: others = {} } = checkOptions("adaptBun()", parts, BUN_RULES);
-  const lines = new WeakMap<AdaptedSocket, BunLine>();
 
   function upgrade(request: Request, { protocol, idleTimeout, context }: UpgradeOptions) {
     const server = bunServerOf(envOf(context));
@@ -246,9 +252,7 @@ export function adaptBun(parts: BunParts = {}): BunAdapter {
       data: socket,
       ...(protocol !== undefined && { headers: { "Sec-WebSocket-Protocol": protocol } }),
     });
-    if (isUpgraded) return { socket, response: new Response(null) };
-    queueMicrotask(() => socket.ended());
-    return { socket, response: new Response("Bad request\n", { status: 400 }) };
+    return isUpgraded ? { socket, response: new Response(null) } : refused();
   }
 
   /** A handler for our sockets, and that of the others for theirs. */
@@ -266,24 +270,19 @@ export function adaptBun(parts: BunParts = {}): BunAdapter {
   return {
     upgrade,
     options: {
-      idleTimeout: ANSWER_TIMEOUT,
+      idleTimeout: IDLE_TIMEOUT,
       websocket: {
         maxPayloadLength: MAX_MESSAGE,
+        // Also the seconds for which Bun keeps a closed connection that the client does not end.
+        idleTimeout: IDLE_TIMEOUT,
         // Beyond it Bun drops messages. How much may wait is for `Turbo` to say.
         backpressureLimit: 2 ** 30,
         ...others,
-        open: handler("open", (socket, raw) => {
-          const line = new BunLine(raw);
-          lines.set(socket, line);
-          socket.opened(line, () => raw.getBufferedAmount());
-        }),
+        open: handler("open", (socket, raw) => socket.opened(new BunLine(raw))),
         message: handler("message", (socket, _, message: unknown) => socket.received(message)),
-        close: handler("close", (socket, _, _code: number, _reason: string) => {
-          lines.get(socket)?.ended();
-          socket.ended();
-        }),
-        drain: handler("drain", (socket) => lines.get(socket)?.drained()),
-        ping: handler("ping", (socket, _, _payload: unknown) => socket.heard()),
+        close: handler("close", (socket, _, _code: number, _reason: string) => socket.ended()),
+        drain: handler("drain", (socket) => socket.drained()),
+        ping: handler("ping", (socket, _, _payload: unknown) => socket.pinged()),
         pong: handler("pong", (socket, _, _payload: unknown) => socket.heard()),
       } as BunHandlers,
     },
@@ -298,18 +297,18 @@ class AdaptedSocket implements ServerSocket {
   onerror: ServerSocket["onerror"] = null;
   readonly #pingInterval: number;
   #line: Line | undefined;
-  #readBuffer = (): number => 0;
   #pinging: ReturnType<typeof setInterval> | undefined;
   /** Whether anything has come of it since it was pinged. */
   #isHeard = true;
   #isClosing = false;
+  #unreadPongs = 0;
 
   constructor(idleTimeout: number) {
     this.#pingInterval = idleTimeout * 500;
   }
 
   get bufferedAmount(): number {
-    return this.#line ? this.#readBuffer() : 0;
+    return this.#line?.bufferedAmount ?? 0;
   }
 
   send(text: string): void {
@@ -324,9 +323,8 @@ class AdaptedSocket implements ServerSocket {
   }
 
   // Bun calls it while it upgrades, when nobody listens yet.
-  opened(line: Line, readBuffer: () => number): void {
+  opened(line: Line): void {
     this.#line = line;
-    this.#readBuffer = readBuffer;
     this.#pinging = setInterval(() => this.#ping(), this.#pingInterval);
     queueMicrotask(() => this.onopen?.(eventOf(this, new Event("open"))));
   }
@@ -336,12 +334,24 @@ class AdaptedSocket implements ServerSocket {
     this.onmessage?.(new MessageEvent("message", { data }));
   }
 
+  drained(): void {
+    this.#line?.drained?.();
+  }
+
+  // The runtime has answered, and keeps the answer until the client takes it.
+  pinged(): void {
+    this.heard();
+    this.#unreadPongs = this.bufferedAmount === 0 ? 0 : this.#unreadPongs + 1;
+    if (this.#unreadPongs > MAX_UNREAD_PONGS) this.#line?.terminate();
+  }
+
   heard(): void {
     this.#isHeard = true;
   }
 
   ended(): void {
     clearInterval(this.#pinging);
+    this.#line?.ended?.();
     this.#line = undefined;
     this.onclose?.(eventOf(this, new Event("close")) as CloseEvent);
   }
@@ -368,6 +378,10 @@ class BunLine implements Line {
     this.#raw = raw;
   }
 
+  get bufferedAmount(): number {
+    return this.#raw.getBufferedAmount();
+  }
+
   send(text: string): number {
     return this.#raw.send(text);
   }
@@ -378,7 +392,7 @@ class BunLine implements Line {
 
   close(code: number, reason = ""): void {
     this.#close = () => this.#raw.close(code, reason);
-    if (this.#raw.getBufferedAmount() === 0) return this.#close();
+    if (this.bufferedAmount === 0) return this.#close();
     this.#giveUp = setTimeout(() => this.#raw.terminate(), CLOSE_TIMEOUT);
   }
 
@@ -387,7 +401,7 @@ class BunLine implements Line {
   }
 
   drained(): void {
-    if (this.#raw.getBufferedAmount() === 0) this.#close?.();
+    if (this.bufferedAmount === 0) this.#close?.();
   }
 
   ended(): void {
@@ -395,12 +409,25 @@ class BunLine implements Line {
   }
 }
 
+/** As @hono/node-server has it, which answers nothing to whoever asks for more. */
+function isForWebSocket({ headers }: NodeRequest): boolean {
+  return String(headers.upgrade).toLowerCase() === "websocket";
+}
+
+/** A handshake that the server does not take. */
+function refused(): ReturnType<Upgrade> {
+  const socket = new AdaptedSocket(1);
+  queueMicrotask(() => socket.ended());
+  return { socket, response: new Response("Bad request\n", { status: 400 }) };
+}
+
 function openOnNode(socket: AdaptedSocket, raw: NodeSocket): void {
   raw.on("message", (data, isBinary) => socket.received(isBinary ? data : String(data)));
+  raw.on("ping", () => socket.pinged());
   raw.on("pong", () => socket.heard());
   raw.on("close", () => socket.ended());
   raw.on("error", () => {}); // a client has broken the protocol, and "close" follows
-  socket.opened(raw, () => raw.bufferedAmount);
+  socket.opened(raw);
 }
 
 function envOf(context: UpgradeOptions["context"]): unknown {
