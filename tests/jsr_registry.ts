@@ -45,7 +45,7 @@ export async function serveJsrRegistry(root: string): Promise<TestJsrRegistry> {
 
   const env = { JSR_URL: `${server.url}/` };
   // The token is nobody's.
-  const command = ["publish", "--allow-dirty", "--no-check", "--token", "none"];
+  const command = ["publish", "--allow-dirty", "--no-check", "--no-provenance", "--token", "none"];
   await outputOf([Deno.execPath(), ...command], { cwd: root, env });
   return { ...server, env, files };
 }
