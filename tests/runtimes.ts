@@ -33,13 +33,17 @@ export async function pathOf(runtime: Runtime): Promise<string> {
 }
 
 /**
- * Bundles a program, whose path is as seen from this folder, with all that it imports into one module that
- * Node and Bun run.
+ * Bundles a program of this folder with all that it imports into one module that Node and Bun run. It may
+ * import this package by its name.
  */
 export async function bundled(program: string): Promise<string> {
   try {
     const { outputFiles } = await build({
-      entryPoints: [new URL(program, import.meta.url).pathname],
+      stdin: {
+        contents: program,
+        loader: "ts",
+        resolveDir: new URL(".", import.meta.url).pathname,
+      },
       bundle: true,
       write: false,
       platform: "node",
@@ -69,6 +73,9 @@ const PINNED: Plugin = {
         path,
       )!;
       return { path: new URL(import.meta.resolve(`npm:${VERSIONS[name]}${subpath}`)).pathname };
+    });
+    build.onResolve({ filter: /^@turbo-deno\/turbo/ }, ({ path }) => {
+      return { path: new URL(import.meta.resolve(path)).pathname };
     });
   },
 };

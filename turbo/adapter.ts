@@ -10,6 +10,11 @@
  * With the request alone, which is enough on Deno, nothing can be upgraded here. Keep `c.req.raw` as it
  * is in front of it.
  *
+ * What is different from Deno: Bun forgets a connection when it is closed, so its place is free although
+ * a client that does not end it may hold the file descriptor for 30 s more; and headers that middleware
+ * sets are not in Bun's answer that opens a WebSocket. On Node before 22.21 `@hono/node-server` never
+ * answers a request for HTTP/2 (`Upgrade: h2c`).
+ *
  * @example Node 22, with `npm install @hono/node-server ws`
  * ```ts ignore
  * import { serve, upgradeWebSocket } from "@hono/node-server";
@@ -148,7 +153,7 @@ export interface BunSocket {
 /** A WebSocket of `ws`, as far as it is used here. */
 interface NodeSocket extends Line {
   on(event: "message", listener: (data: unknown, isBinary: boolean) => void): void;
-  on(event: "ping" | "pong" | "close" | "error", listener: () => void): void;
+  on(event: "ping" | "pong" | "close", listener: () => void): void;
 }
 
 /** A request of Node, as far as it is used here. */
@@ -330,7 +335,6 @@ class AdaptedSocket implements ServerSocket {
   }
 
   received(data: unknown): void {
-    this.heard();
     this.onmessage?.(new MessageEvent("message", { data }));
   }
 
@@ -426,7 +430,6 @@ function openOnNode(socket: AdaptedSocket, raw: NodeSocket): void {
   raw.on("ping", () => socket.pinged());
   raw.on("pong", () => socket.heard());
   raw.on("close", () => socket.ended());
-  raw.on("error", () => {}); // a client has broken the protocol, and "close" follows
   socket.opened(raw);
 }
 

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { until } from "../tests/kit.ts";
 import { HANDSHAKE } from "../tests/raw.ts";
 import { adaptBun, adaptNode, type BunSocket, type NodeParts } from "./adapter.ts";
 import { html } from "./html.ts";
+import { HEARTBEAT } from "./protocol.ts";
 import { append } from "./streams.ts";
 import { Turbo } from "./turbo.ts";
 
@@ -99,25 +101,29 @@ Deno.test("adaptBun() leaves the app's other WebSockets to their own handlers", 
   assert.deepEqual(calls, [[websocket, other, "hello"]]);
   const { idleTimeout, maxPayloadLength } = options.websocket as unknown as Record<string, number>;
   assert.deepEqual([idleTimeout, maxPayloadLength], [120, 4_096]);
+  assert(options.idleTimeout * 1_000 > HEARTBEAT, "else Bun cuts off streams of events");
   assert.throws(() => adaptBun({ websocket: null as unknown as object }), TypeError);
 });
 
-/** A socket of Bun that is open: what Turbo does to it. */
-function bunSocket(): {
-  turbo: Turbo;
-  raw: { waiting: number; isFull: boolean; sent: string[]; ends: unknown[] };
-  options: ReturnType<typeof adaptBun>["options"];
-  socket: BunSocket;
-} {
+/** What a test sets and sees of a socket of Bun. */
+interface FakeRaw {
+  waiting: number;
+  isFull: boolean;
+  reads: number;
+  readonly sent: string[];
+  readonly ends: unknown[];
+}
+
+/** A socket of Bun, and what opens it as Bun does: before it returns. */
+function fakeBun() {
   const { upgrade, options } = adaptBun();
-  const turbo = new Turbo({ upgrade, onError() {} });
-  const raw = { waiting: 0, isFull: false, sent: [] as string[], ends: [] as unknown[] };
+  const raw: FakeRaw = { waiting: 0, isFull: false, reads: 0, sent: [], ends: [] };
   let socket!: BunSocket;
   function open(_: Request, { data }: { data: unknown }): boolean {
     socket = {
       data,
       send: (text) => (raw.sent.push(text), raw.isFull ? 0 : text.length),
-      getBufferedAmount: () => raw.waiting,
+      getBufferedAmount: () => (raw.reads++, raw.waiting),
       ping() {},
       close(code, reason) {
         raw.ends.push(code);
@@ -128,11 +134,19 @@ function bunSocket(): {
         options.websocket.close(socket, 1006, "");
       },
     };
-    options.websocket.open(socket); // as Bun does, before it returns
+    options.websocket.open(socket);
     return true;
   }
-  turbo.connect({ req: { raw: handshake() }, env: { server: { upgrade: open } } }, { as: "ann" });
-  return { turbo, raw, options, socket };
+  const context = { req: { raw: handshake() }, env: { server: { upgrade: open } } };
+  return { upgrade, options, raw, context, socket: () => socket };
+}
+
+/** A connection of Turbo over a socket of Bun. */
+function bunSocket() {
+  const { upgrade, options, raw, context, socket } = fakeBun();
+  const turbo = new Turbo({ upgrade, onError() {} });
+  turbo.connect(context, { as: "ann" });
+  return { turbo, raw, options, socket: socket() };
 }
 
 Deno.test("A WebSocket of Bun opens, though Bun says so before anybody listens", async () => {
@@ -164,4 +178,28 @@ Deno.test("A message that Bun drops costs its reader the connection, and is not 
   turbo.push(append("list", html`<li>1</li>`));
   await Promise.resolve(); // the flush
   assert.deepEqual([turbo.size, raw.sent.length, raw.ends], [0, 1, [1011]]);
+});
+
+Deno.test("A WebSocket of Bun that is closed takes nothing more, and is closed once", async () => {
+  const { upgrade, options, raw, context, socket: bun } = fakeBun();
+  const { socket } = upgrade(context.req.raw, { idleTimeout: 30, context });
+  raw.waiting = 1_000;
+  socket.close(1001, "first");
+  socket.close(1013, "second");
+  socket.send("late");
+  raw.waiting = 0;
+  options.websocket.drain(bun());
+  assert.deepEqual([raw.ends, raw.sent], [[1001], []]);
+  await Promise.resolve();
+});
+
+Deno.test("A reader that is behind is not taken for dead, because the ping waits too", async () => {
+  const { upgrade, raw, context } = fakeBun();
+  upgrade(context.req.raw, { idleTimeout: 0.02, context });
+  raw.waiting = 1_000;
+  await until(() => raw.reads >= 4, "it was to be pinged four times");
+  assert.deepEqual(raw.ends, []);
+  raw.waiting = 0;
+  await until(() => raw.ends.length > 0, "it is pinged, and does not answer");
+  assert.deepEqual(raw.ends, ["terminated"]);
 });
