@@ -592,7 +592,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: "silence is told again and again",
     file: "peers",
-    from: "peer.heardAt = this.#time; // until it is told again",
+    from: "peer.heardAt = this.#time; // reported again only after as long a silence",
     to: "",
   },
   {
