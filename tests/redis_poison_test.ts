@@ -78,7 +78,7 @@ for (const isCutOff of [false, true]) {
       await until(() => cut.every(({ turbo }) => turbo.away !== undefined), "it is alone");
       nodes.push(one, { box: "a" });
       await one.turbo.close({ window: 0, deadline: 1_000 });
-      assert.match(one.notices.at(-1)!, /has not taken all that this node has pushed/);
+      assert.match(one.notices.at(-1)!, /has not stored everything that this node has pushed/);
       for (const { proxy } of cut) proxy.stalled = false;
       await until(() => page.problems().length === 0, "the page is current");
       assert.equal(page.refreshes, 1);

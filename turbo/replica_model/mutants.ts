@@ -165,7 +165,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: "a look of before a load counts",
     file: "replica",
-    from: 'if (this.#phase === "loading") return; // it is of the time before\n',
+    from: 'if (this.#phase === "loading") return; // the reply to a look that was sent before\n',
     to: "",
   },
   {
@@ -502,8 +502,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: "a node goes alone with its connections",
     file: "replica",
-    from: "      this.#reconnect(reason);\n      // One",
-    to: "      // One",
+    from: "      this.#reconnect(reason);\n      // A server",
+    to: "      // A server",
   },
   {
     what: "what nodes say waits while the server is away",
