@@ -119,6 +119,8 @@ export function openEventStream(
     headers: {
       "Content-Type": "text/event-stream",
       "Cache-Control": "no-store",
+      // Hono's etag() would read an answer without an ETag to its end.
+      "ETag": 'W/"stream"',
       "X-Accel-Buffering": "no",
       ...(visitor.origin !== undefined && corsFor(visitor.origin)),
     },

@@ -75,7 +75,7 @@ export const MAX_TOKEN: number = MAX_MESSAGE - "since".length - 3 - 64 - 64;
 export const HEARTBEAT = 15_000;
 
 /** The answer to a cursor from which the log cannot continue: it makes the page fetch itself. */
-export const REFRESH: string = refresh();
+export const REFRESH: string = String(refresh());
 
 /**
  * Formats messages as one WebSocket message of the sub-protocol: a JSON array of `[CURSOR, HTML]`, oldest
