@@ -82,14 +82,14 @@ async function startThree() {
   return Object.assign(all, { nodes });
 }
 
-Deno.test("Fleet.rows() has its own row and then those of the others, in one order on all nodes", async () => {
+Deno.test("Fleet.rows() has its own row and then those of the others, in the same order on all nodes", async () => {
   await using all = await startThree();
   const keys = all.nodes.map(({ fleet }) => [...fleet.rows()].map(([node]) => node).join(" "));
   assert.deepEqual(keys, ["n1 n2 n3", "n2 n1 n3", "n3 n1 n2"]);
   for (const node of all.nodes) assert.equal(namesOf(node), "db web10 web2");
 });
 
-Deno.test("Fleet.rows() reads no row that nobody takes", async () => {
+Deno.test("Fleet.rows() reads rows only as they are taken", async () => {
   await using all = start();
   const { turbo } = all.add("web");
   for (let n = 0; n < 3; n++) all.add("other");
@@ -101,7 +101,7 @@ Deno.test("Fleet.rows() reads no row that nobody takes", async () => {
   assert.equal(reads, 2);
 });
 
-Deno.test("Fleet.share() shows on every node, and its own row at once", async () => {
+Deno.test("Fleet.share() shows the row on every node, and on its own at once", async () => {
   await using all = await startThree();
   const [one, two] = all.nodes as [Node, Node];
   const shown = () => [one, two].map((node) => rowIn(node, "web10").load);
@@ -112,7 +112,7 @@ Deno.test("Fleet.share() shows on every node, and its own row at once", async ()
   assert.equal(one.fleet.own?.load, 5);
 });
 
-Deno.test("Fleet.share() of the first node that is due pushes the box, and of the others less than half an interval later does not", async () => {
+Deno.test("Fleet.share() of the first node that is due pushes the box, and those within half an interval do not", async () => {
   await using all = await startThree();
   const [one, two, three] = all.nodes as [Node, Node, Node];
   one.share(2);
@@ -164,7 +164,7 @@ Deno.test("A node that joins knows how old the others' readings are", async () =
   assert(age >= INTERVAL && age < INTERVAL + 5_000, `${age} ms`);
 });
 
-Deno.test("What is said again to a node that joins counts for no box", async () => {
+Deno.test("A value that is sent again to a node that joins announces no box", async () => {
   await using all = await startThree();
   const [one] = all.nodes as [Node];
   one.share(2); // says that a box comes with it
@@ -177,7 +177,7 @@ Deno.test("What is said again to a node that joins counts for no box", async () 
   assert.equal(all.boxes().length, 1);
 });
 
-Deno.test("Fleet.leave() takes the node off its own pages at once, and it tells the others by one box", async () => {
+Deno.test("Fleet.leave() takes the node off its own pages at once, and off the others by one box", async () => {
   await using all = await startThree();
   const [one, two, three] = all.nodes as [Node, Node, Node];
   const left = two.fleet.leave(() => two.turbo.close({ deadline: 0 }));
@@ -207,7 +207,7 @@ Deno.test("A node that leaves, or has not shared yet, pushes nothing for one tha
   await left;
 });
 
-Deno.test("Fleet.rows() lets the rows of the others grow old while nothing is heard of them", async () => {
+Deno.test("Fleet.rows() lets the rows of silent nodes grow old", async () => {
   await using all = await startThree();
   const [one, two] = all.nodes as [Node, Node];
   two.share(1, 60_000);
@@ -219,7 +219,7 @@ Deno.test("Fleet.rows() lets the rows of the others grow old while nothing is he
   assert(age() >= before + 49, `${before} ms, then ${age()} ms`);
 });
 
-Deno.test("Of a node that is gone without a word, the one that tells so pushes one box", async () => {
+Deno.test("The node that reports a lost node pushes one box", async () => {
   await using all = await startThree();
   const [one, two, three] = all.nodes as [Node, Node, Node];
   all.hub.lose(two.engine, three.engine);
@@ -228,7 +228,7 @@ Deno.test("Of a node that is gone without a word, the one that tells so pushes o
   for (const node of [one, three]) assert.equal(namesOf(node), "db web10");
 });
 
-Deno.test("A node that hears only now of one that was here pushes a box", async () => {
+Deno.test("A node that first receives the value of an older node pushes a box", async () => {
   await using all = await startThree();
   const [one, two, three] = all.nodes as [Node, Node, Node];
   one.engine.push({ leave: true }); // it was taken for gone
@@ -243,7 +243,7 @@ Deno.test("A node that hears only now of one that was here pushes a box", async 
   assert.equal(namesOf(three), "db web10 web2");
 });
 
-Deno.test("What is no row is on no page, and does nothing else", async () => {
+Deno.test("A value that is not a row is on no page, and does nothing else", async () => {
   await using all = await startThree();
   const [one, two] = all.nodes as [Node, Node];
   const stranger = new Turbo({ engine: all.hub.engine() });
@@ -258,7 +258,7 @@ Deno.test("What is no row is on no page, and does nothing else", async () => {
   await stranger.close({ deadline: 0 });
 });
 
-Deno.test("A node without others pushes nothing where nobody reads, and shows itself also when it leaves", async () => {
+Deno.test("A node without others pushes nothing to nobody, and shows itself even when it leaves", async () => {
   await using all = start();
   const one = all.add("web1");
   one.share(2);
@@ -270,7 +270,7 @@ Deno.test("A node without others pushes nothing where nobody reads, and shows it
   assert.deepEqual(all.boxes(), []);
 });
 
-Deno.test("machineName() is the host's, or says that it may not be known", () => {
+Deno.test("machineName() is the host name, or unnamed where it may not be read", () => {
   assert.equal(machineName(() => "web1"), "web1");
   assert.equal(machineName(() => ""), "unnamed");
   const refused = () => {

@@ -17,7 +17,7 @@ for (
     ["the log and the connections of the server", RealServer, RUNS / 5],
   ] as const
 ) {
-  Deno.test(`Follower keeps pages as the server has them, whatever happens (${runs} lists of steps with ${name}; SEED=n takes others)`, () => {
+  Deno.test(`Follower keeps pages as the server has them, through any steps (${runs} lists of steps with ${name}; SEED=n takes others)`, () => {
     const property = fc.property(kinds, plans(60), fc.boolean(), (kinds, plan, isApart) => {
       const world = new World({ server, kinds });
       try {
