@@ -21,7 +21,7 @@ const rowsOf = ({ fleet }: Node) => [...fleet.rows()].map(([, row]) => row);
 const namesOf = (node: Node) => rowsOf(node).map(({ name }) => name).sort().join(" ");
 const rowIn = (node: Node, name: string) => rowsOf(node).find((row) => row.name === name)!;
 
-/** A hub whose nodes have one clock. */
+/** A hub whose nodes share one clock. */
 function start() {
   const hub = new Hub();
   const clock = { now: 0 };
@@ -29,7 +29,7 @@ function start() {
   return {
     hub,
     clock,
-    /** A node that has joined, as an app does, unless it `waits`. */
+    /** A node that joins as an app does, or later if it `waits`. */
     add(name: string, { waits = false } = {}) {
       const engine = hub.engine();
       const turbo = new Turbo({ engine, onShared: (change) => fleet.changed(change) });
@@ -45,11 +45,11 @@ function start() {
       if (!waits) share(1);
       return node;
     },
-    /** Waits until all nodes know all. */
+    /** Waits until all nodes have received everything. */
     async settle() {
       for (let n = 0; n < 3; n++) await Promise.all(nodes.map(({ engine }) => engine.flush()));
     },
-    /** What was pushed since this was asked last: which node, and the names in the box. */
+    /** The boxes pushed since the last call: the node, and the names in the box. */
     boxes() {
       return hub.pushed.splice(0).map(({ node, html }) =>
         `${node}: ${/<p>(.*?)<\/p>/.exec(html)![1]}`
@@ -66,12 +66,12 @@ function start() {
 interface Node {
   fleet: Fleet<Row>;
   turbo: Turbo;
-  /** Shares a reading of this age. */
+  /** Shares a reading with this age. */
   share: (load: number, age?: number) => void;
   engine: ReturnType<Hub["engine"]>;
 }
 
-/** Three nodes of which all know all, and whose boxes of the beginning are over. */
+/** Three nodes that know each other and have pushed their first boxes. */
 async function startThree() {
   const all = start();
   const nodes = [all.add("web10"), all.add("web2"), all.add("db")];
@@ -167,13 +167,13 @@ Deno.test("A node that joins knows how old the others' readings are", async () =
 Deno.test("A value that is sent again to a node that joins announces no box", async () => {
   await using all = await startThree();
   const [one] = all.nodes as [Node];
-  one.share(2); // says that a box comes with it
+  one.share(2); // announces a box
   await all.settle();
   const late = all.add("cache");
   await until(() => all.hub.pushed.length > 1, "it has pushed");
   await all.settle();
   all.boxes();
-  late.share(3); // nobody has pushed since it is here
+  late.share(3); // nobody has pushed since it joined
   assert.equal(all.boxes().length, 1);
 });
 
@@ -195,11 +195,11 @@ Deno.test("A node that leaves, or has not shared yet, pushes nothing for one tha
   all.add("waiting", { waits: true });
   await all.settle();
   const closing = Promise.withResolvers<void>();
-  const left = leaving.fleet.leave(() => closing.promise); // it goes on to hear the others
+  const left = leaving.fleet.leave(() => closing.promise); // it continues to receive the others' values
   all.boxes();
   all.add("c");
   await until(() => all.hub.pushed.some(({ node }) => node === "n4"), "the new one has pushed");
-  await pause(150); // a timer that was set when they joined has fired by now
+  await pause(150); // the timers that joining sets have fired by now
   await all.settle();
   assert.deepEqual(all.boxes().filter((box) => /^n[13]/.test(box)), []);
   assert.equal(namesOf(joined), "a b c");
@@ -231,7 +231,7 @@ Deno.test("The node that reports a lost node pushes one box", async () => {
 Deno.test("A node that first receives the value of an older node pushes a box", async () => {
   await using all = await startThree();
   const [one, two, three] = all.nodes as [Node, Node, Node];
-  one.engine.push({ leave: true }); // it was taken for gone
+  one.engine.push({ leave: true }); // it was reported as lost
   await all.settle();
   assert.equal(namesOf(two), "db web2");
   all.boxes();

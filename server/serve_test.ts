@@ -4,7 +4,7 @@ import { serve, type ServeOptions } from "./serve.ts";
 
 type Listen = NonNullable<ServeOptions["listen"]>;
 
-/** Options with which a test sees what is said and sends signals, on a free port. */
+/** Options with which a test reads the log and sends signals, on a free port. */
 function observed() {
   const said: string[] = [];
   const listeners = new Map<string, () => void>();
@@ -217,7 +217,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
     listeners.get(signal)!();
     assert.equal(await within(server.finished, "it to finish"), 7);
     drained.resolve();
-    await shutdown.promise; // the rest goes on, where the process does
+    await shutdown.promise; // the shutdown continues if the process does
   });
 }
 
@@ -272,8 +272,8 @@ Deno.test("Server.stop() ends within the deadline though the drain and a connect
     drain: never,
   });
   const events: string[] = [];
-  // Timers of one process: a busy machine makes both late. Were drain and shutdown given a deadline
-  // each, it would be at 1,200 ms.
+  // Both timers are of one process, so a busy machine delays both. If drain and shutdown had a deadline
+  // of their own each, the end would be at 1,200 ms.
   const timer = setTimeout(() => events.push("late"), 1_100);
   const stopped = server.stop({ deadline: 600 }).then(() => events.push("stopped"));
   await within(stopped, "it to stop", 30_000);
@@ -283,7 +283,7 @@ Deno.test("Server.stop() ends within the deadline though the drain and a connect
 
 Deno.test({
   name: "Server.stop() ends though a real connection is stuck",
-  sanitizeResources: false, // that connection
+  sanitizeResources: false, // of that connection
   async fn() {
     const { options } = observed();
     const asked = Promise.withResolvers<void>();
@@ -314,7 +314,7 @@ Deno.test("serve() stops with code 3 within 2 s when the memory is above maxMemo
     memory: () => readings.shift() ?? 200 * MIB,
     async drain(milliseconds) {
       given = milliseconds;
-      await pause(600); // until it would look again
+      await pause(600); // past the next reading
     },
   });
   assert.equal(await within(server.finished, "it to finish"), 3);

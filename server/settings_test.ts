@@ -242,7 +242,7 @@ Deno.test("helpText() offers --licenses where there are licences", () => {
   );
 });
 
-/** What {@linkcode settingsOrExit} does with a command line. */
+/** The effects of {@linkcode settingsOrExit} with a command line. */
 function run(args: string[], more: { licenses?: string } = {}) {
   const said: string[] = [];
   const program = {

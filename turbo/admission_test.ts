@@ -291,7 +291,7 @@ Deno.test("Admission answers 400 where the URL cannot be parsed, whatever the Ho
   const { admission } = start();
   const headers = new Headers({ Host: "localhost", Accept: "text/event-stream" });
   for (const url of ["http://[bad/turbo-stream", "http://a:99999/"]) {
-    const request = { url, method: "GET", headers } as Request; // as Deno makes one of such a line
+    const request = { url, method: "GET", headers } as Request; // as Deno makes one from such a request line
     assert.equal((admission.admit(request, {}, "/turbo-stream") as Response).status, 400);
   }
 });

@@ -5,7 +5,7 @@ import { append } from "./streams.ts";
 import { streamResponse } from "./request.ts";
 import { Turbo } from "./turbo.ts";
 
-/** What is wrong, for each option; the kinds of error are those of the built-in classes. */
+/** Wrong values for each option, with the built-in class of the error. */
 const WRONG: Record<string, readonly [error: ErrorConstructor, values: readonly unknown[]][]> = {
   path: [[TypeError, [42, {}, true]], [RangeError, [
     "stream",
@@ -231,7 +231,7 @@ for (const [what, act, kind] of CALLS) {
     });
     assert.deepEqual([turbo.cursor, turbo.size], [cursor, 0]);
     turbo.push(append("list", "for all"));
-    const answer = turbo.connect(eventRequest(cursor)); // as a page that resumes
+    const answer = turbo.connect(eventRequest(cursor)); // as a page does that resumes
     assert.equal(answer.status, 200);
     await turbo.close({ window: 0 });
     const text = await answer.text();

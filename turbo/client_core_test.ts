@@ -275,7 +275,7 @@ function start(cursor = "e.5") {
     shell,
     rendered,
     paint: () => given && follower.painted(given),
-    /** What the shell was told since. */
+    /** The calls of the shell since this was emptied. */
     take: () => calls.splice(0),
     connect() {
       follower.connecting(true);
@@ -394,7 +394,7 @@ Deno.test("Follower.receive() continues where the log continues under another ep
   assert.deepEqual([shown!.cursor, shown!.oldest, shown!.historyStart], ["f.9", "f.9", "f.5"]);
   assert.deepEqual(shown!.after("f.6").map(({ cursor }) => cursor), ["f.7", "f.8", "f.9"]);
   follower.disconnected();
-  connect(); // as of the new name
+  connect(); // with the new epoch
   follower.receive([message("g.10")]);
   paint();
   assert.deepEqual([rendered.at(-1), shown!.cursor], ["<g.10>", "g.10"]);
@@ -467,7 +467,7 @@ const SWALLOWED = { hasOpened: true, wasHeard: false, age: 10_000, wasCut: true 
 const KILLED = { hasOpened: true, wasHeard: true, age: 100, wasCut: true };
 const HELD = { hasOpened: true, wasHeard: true, age: 60_000, wasCut: true };
 
-/** The kinds that are used one after the other where WebSockets end in these ways. */
+/** The kinds that are used in turn when WebSockets end in these ways. */
 function kindsAfter(...ends: readonly (typeof REFUSED)[]): string[] {
   const transport = new Transport();
   return ends.map((end) => {

@@ -16,7 +16,7 @@ const box = (n: number) => replace("box", html`<b id="box">${n}</b>`);
 const item = (n: number) => append("list", html`<li>${n}</li>`);
 const ITEM_BYTES = item(0).length;
 
-/** A carrier whose reader takes what the test lets it take. */
+/** A carrier whose buffer the test sets. */
 class SlowCarrier implements Carrier {
   readonly endsLater = true;
   /** One list for each message. */
@@ -165,7 +165,7 @@ Deno.test("A page that is ahead fetches itself when the log continues under anot
   connection.resume("e.2");
   connection.flush(0);
   log.fork("f");
-  log.append(item(2)); // f.2 is not what e.2 was elsewhere
+  log.append(item(2)); // f.2 is another entry than e.2 of the other process
   log.append(item(3));
   assert.equal(connection.flush(50), "current");
   assert.deepEqual(carrier.sent.slice(1), [[REFRESH]]);
@@ -187,7 +187,7 @@ Deno.test("Connection.flush() drops a reader that takes nothing for dropAfter, b
   log.append(item(1));
   connection.position = 0;
   assert.equal(lookAt(connection, 0, 8_000), "blocked");
-  carrier.buffered = 400; // it has taken something
+  carrier.buffered = 400; // the reader has taken something
   assert.equal(lookAt(connection, 8_050, 17_050), "blocked");
   assert.equal(connection.flush(17_100), "stuck");
 });
@@ -224,11 +224,11 @@ Deno.test("Connection.flush() waits longer for a reader of a large message", () 
   connection.position = 0;
   const most = 0.9 * LIMITS.dropAfter * large.length / LIMITS.behindAfter;
   assert.equal(lookAt(connection, 0, most - 50), "blocked");
-  carrier.buffered = 0; // at last it is taken in one
+  carrier.buffered = 0; // at last it is taken as a whole
   assert.equal(connection.flush(most), "current");
   for (let n = 2; n < 6; n++) log.append(item(n));
   connection.position = 2;
-  assert.equal(connection.flush(most), "blocked"); // the large message is not among what waits
+  assert.equal(connection.flush(most), "blocked"); // the large message has been taken
   assert.equal(carrier.sent.length, 3);
   assert.equal(lookAt(connection, most, most + 0.9 * LIMITS.dropAfter), "blocked");
   assert.equal(connection.flush(most + 0.9 * LIMITS.dropAfter + 50), "stuck");
@@ -249,12 +249,12 @@ Deno.test("Connection.mayAsk() counts what waits besides the largest message, re
   assert.deepEqual(ask(400), [true, 0], "nothing of it can be too much");
   assert.deepEqual(ask(600), [true, 0]);
   assert.deepEqual(ask(1), [false, 1], "now 1,001 bytes wait beside it");
-  carrier.buffered = large.length; // it has taken the others
+  carrier.buffered = large.length; // the reader has taken the others
   assert.deepEqual([connection.mayAsk(), connection.mayAsk()], [true, true]);
   assert.deepEqual(ask(400), [true, 0]);
 });
 
-/** Flushes every 50 ms, as `Readers` does. How the last flush ended, or the first that was not blocked. */
+/** Flushes every 50 ms, as `Readers` does. Returns the last result, or the first that is not "blocked". */
 function lookAt(connection: Connection, from: number, to: number): Flushed {
   let flushed: Flushed = "blocked";
   for (let now = from; now <= to && flushed === "blocked"; now += 50) {

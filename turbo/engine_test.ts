@@ -67,13 +67,13 @@ Deno.test("memory() cannot start twice, because two Turbos would be sent each ot
   await one.close();
 });
 
-/** Where a state may be, in a directory that goes with the test. */
+/** The path of a state file, in a directory that is removed with the test. */
 function place() {
   const { path, ...rest } = directory();
   return { file: `${path}/state`, ...rest };
 }
 
-/** An application whose log is kept in a file, and what it said. */
+/** An application whose log is kept in a file, and its notices. */
 function start(file: string, options: TurboOptions = {}) {
   const said: string[] = [];
   const onNotice = (message: string) => said.push(message);
@@ -129,7 +129,7 @@ for (
     two.start(after);
     assert.deepEqual([after.log.cursor, after.log.size], [before.log.cursor, size]);
     assert.equal(after.log.after(0) === "gap", size === 0);
-    // And not younger than it was:
+    // The time of the stop counts towards the age:
     after.log.expire(performance.now() + 15 * 60 * 1000 + 1);
     assert.equal(after.log.size, 0);
   });
@@ -139,7 +139,7 @@ Deno.test("memory({ file }) starts empty after a stop that was not clean", async
   using at = place();
   const one = start(at.file);
   await one.close();
-  const two = start(at.file); // and is never closed
+  const two = start(at.file); // it is never closed
   const three = start(at.file);
   assert.notEqual(three.cursor.split(".")[0], two.cursor.split(".")[0]);
   assert.match(three.said.join(), /there is none/);
@@ -176,7 +176,7 @@ for (
 }
 
 Deno.test("memory({ file }) does not load the state of another user, nor its key", {
-  ignore: Deno.build.os === "windows" || Deno.uid() !== 0, // to give a file away
+  ignore: Deno.build.os === "windows" || Deno.uid() !== 0, // to change the owner of a file
 }, () => {
   using at = place();
   const owner = 65_534;
@@ -195,7 +195,7 @@ Deno.test("memory({ file }) fails at the start where no state could be written",
   using at = place();
   Deno.writeTextFileSync(at.file, "");
   assert.throws(() => start(`${at.file}/below`), /Cannot keep the state in .+state\/below: /);
-  // Where there is none to be read, and none can be written.
+  // The directory has no state to load, and none can be written.
   const nowhere = "/proc/nothing/state";
   if (Deno.build.os === "linux") {
     assert.throws(() => start(nowhere), /Cannot keep the state in \/proc/);
@@ -284,7 +284,7 @@ Deno.test("memory({ file }) reports when the state cannot be written at the end"
   assert.match(one.said.at(-1)!, /Cannot leave the state in /);
 });
 
-/** An order that comes from elsewhere, some time after the push. */
+/** An engine whose order comes from elsewhere, some time after the push. */
 class Elsewhere implements Engine {
   copy!: Copy;
   closes = 0;

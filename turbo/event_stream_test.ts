@@ -170,7 +170,7 @@ Deno.test("SSE ends after about its lifetime, and continues by Last-Event-ID wit
     const text = await stream.until("event: again\ndata:\n\n");
     numbers.push(...[...text.matchAll(/<li>(\d+)</g)].map(([, number]) => number!));
     cursor = [...text.matchAll(/^id: (\S+)$/gm)].at(-1)![1]!;
-    turbo.push(item(pushed++)); // while it is away
+    turbo.push(item(pushed++)); // while the reader is away
   }
   assert.deepEqual(numbers, ["0", "1", "2"]);
   await until(() => turbo.size === 0, "both are forgotten");

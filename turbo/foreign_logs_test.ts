@@ -83,7 +83,7 @@ Deno.test("ForeignLogs reports another log of this process at once, but not a cl
   ]);
 });
 
-/** A Turbo on a server, whose notices are kept. */
+/** A Turbo on a server, and its notices. */
 function serveTurbo(epoch: string) {
   const notices: string[] = [];
   const turbo = new Turbo({ log: { epoch }, onNotice: (text) => notices.push(text) });
@@ -106,7 +106,7 @@ Deno.test("Turbo reports pages of another process, by either transport", async (
   await client.next();
   client.socket.send(sinceOf({ cursor: "elsewhere.1", page: "p" }));
   client.socket.send(sinceOf({ cursor: "own.0", page: "p2" }));
-  client.socket.send(sinceOf({ cursor: "own.1", page: "p3" })); // of this log, and ahead of it
+  client.socket.send(sinceOf({ cursor: "own.1", page: "p3" })); // of this log, but ahead of it
   await until(() => client.messages.length >= 5, "the answers");
   assert.deepEqual(asked.notices, []);
   const events = await fetch(asked.url + path, { headers: { Accept: "text/event-stream" } });

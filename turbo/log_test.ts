@@ -90,7 +90,7 @@ Deno.test("Log.append() of more than the log holds is a gap only for its audienc
   assert.deepEqual(htmlOf(log.after(0, new Set(["y"]))), [append("a", "small")]);
 });
 
-/** Who a push is for (`*`: everyone), so often, in a log of this many entries. */
+/** Whom pushes are for (`*`: everyone), how many there are, and how many entries the log keeps. */
 type Pushes = [to: string, times: number][];
 const gapCases: {
   name: string;
@@ -147,7 +147,7 @@ for (const { name, maxEntries, pushes, gaps } of gapCases) {
 Deno.test("Log.after() still has a gap for a name that was forgotten", () => {
   const log = new Log({ maxEntries: 10 });
   for (let n = 0; n < 100; n++) log.append(append("a", String(n)), { to: [`n${n}`] });
-  // n50 is forgotten: it was dropped when n60 came. Who was there after it has no gap of it.
+  // n50 was forgotten when n60 was added. A reader that has had its entries has no gap because of it.
   assert.equal(log.after(50, new Set(["n50"])), "gap");
   assert.notEqual(log.after(90, new Set(["n50"])), "gap");
   assert(JSON.stringify(log.save().gone).length < 500, "a bounded number of names is kept");
@@ -296,7 +296,7 @@ Deno.test("Log.load() knows the earlier epochs", () => {
 Deno.test("Log.after() stays a gap when an older entry is dropped later", () => {
   const log = new Log({ maxBytes: 200, maxEntries: 2 });
   log.append(append("a", "1"));
-  log.append(append("a", "x".repeat(200))); // is not kept
+  log.append(append("a", "x".repeat(200))); // too large to keep
   for (const n of [3, 4]) log.append(append("a", String(n)));
   assert.equal(log.after(1), "gap");
   assert.notEqual(log.after(2), "gap");
@@ -344,7 +344,7 @@ Deno.test("Log.after() has a gap where entries are too old", () => {
   assert.equal(log.after(0, x), "gap");
   assert.deepEqual(htmlOf(log.after(0, y)), [append("a", "2")]);
   assert.deepEqual(htmlOf(log.after(1, x)), [append("a", "2")]);
-  now += 600; // and nothing was appended since
+  now += 600; // nothing was appended since
   assert.equal(log.after(1, y), "gap");
   assert.deepEqual(log.after(2, x), { entries: [], position: 2, isForAll: true });
   assert.deepEqual([log.size, log.bytes, log.position], [0, 0, 2]);
@@ -439,7 +439,7 @@ Deno.test("Log.revoke() moves on by one, and invalidates what was signed before"
     false,
   ]);
   assert(revoked(1, "other", "room"));
-  log.revoke("room", 7); // where the order comes from elsewhere
+  log.revoke("room", 7); // an engine gives the position
   assert.deepEqual([log.position, revoked(6, "room"), revoked(7, "room")], [7, true, false]);
   assert.throws(() => log.revoke("room", 7), RangeError);
 });
@@ -484,7 +484,7 @@ Deno.test("Log.isSilent() tells whether something was said to names between two 
     [silent(0, 4), silent(0, 4, "other"), silent(0, 2, "z"), silent(0, 3, "other", "z")],
     [true, true, true, false],
   );
-  for (const n of [5, 6, 7]) log.append(append("a", String(n))); // the first three are gone
+  for (const n of [5, 6, 7]) log.append(append("a", String(n))); // the first three are dropped
   assert.deepEqual([silent(1, 7, "x"), silent(2, 7, "x"), silent(0, 7, "other")], [
     false,
     true,
@@ -510,7 +510,7 @@ Deno.test("Log.cursor has the documented form, and each log has an epoch of its 
   assert.notEqual(one.beat(), one.beat());
 });
 
-// A page as the log sees it: boxes with an outside and an inside, and a list.
+// A page in the simplest form: boxes with an outside and an inside, and a list.
 type State = { outer: Record<string, number>; inner: Record<string, number>; list: number[] };
 type Push = { kind: "replace" | "update" | "append" | "both"; id: string; to: string | undefined };
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Nodes, type SharedChange } from "./nodes.ts";
 
-/** Nodes, their clock, and the changes that were told. */
+/** Nodes, their clock, and the changes that were reported. */
 function start() {
   const changes: SharedChange[] = [];
   const clock = { now: 1_000 };

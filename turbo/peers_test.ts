@@ -98,7 +98,7 @@ for (const [interval, until] of [[1_000, 4_000], [100, 2_000]] as const) {
     peers.heard({ node: "back", n: 2, attempt: 2 });
     peers.tick(until - 1, true);
     assert.equal(peers.takeLost(), false);
-    peers.tick(until + 1, false); // nobody could be heard
+    peers.tick(until + 1, false); // nothing could be heard
     assert.equal(peers.takeLost(), false);
     peers.tick(until + 3, true);
     assert.deepEqual([peers.takeLost(), peers.takeLost()], [true, false]);

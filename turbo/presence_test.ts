@@ -6,17 +6,17 @@ import { Presence } from "./presence.ts";
 import { EVERYONE, type Present } from "./roster.ts";
 
 const GRACE = 5_000;
-/** After which everything has been told, also where nobody but a node that was no reader's tells it. */
+/** Milliseconds after which everything was stated, even by a node without readers. */
 const SETTLED = 3 * GRACE;
 const ROOM = "#room";
 
-/** What orders the statements of all nodes: each hears them when it is given them. */
+/** Orders the statements of all nodes. Each node receives them when the test says so. */
 class Hub {
   readonly clock = new TestClock();
   readonly nodes: Node[] = [];
-  /** All that was said, in its order. */
+  /** All statements, in order. */
   readonly order: Event[] = [];
-  /** Whether nodes hear at once. */
+  /** Whether nodes receive statements at once. */
   isLive = true;
 
   join(options: { isWatched?: boolean; grace?: number } = {}): Node {
@@ -30,14 +30,14 @@ class Hub {
     if (this.isLive) { for (const node of this.nodes) node.catchUp(); }
   }
 
-  /** A node is lost, as its first that is left tells. */
+  /** Loses a node, which the first remaining node reports. */
   lose(lost: Node): void {
     lost.isLost = true;
     lost.presence.close();
     this.add({ left: lost.name });
   }
 
-  /** The statements, as they would be sent. */
+  /** The statements, in the form in which they are sent. */
   get said(): string[] {
     return this.order.flatMap((event) => "text" in event ? [event.text] : []);
   }
@@ -45,7 +45,7 @@ class Hub {
 
 type Event = { readonly node: string; readonly text: string } | { readonly left: string };
 
-/** A node of many: its readers' pages are made of names. */
+/** One of many nodes. Its pages are lists of names. */
 class Node {
   readonly presence: Presence;
   readonly announced: string[][] = [];
@@ -77,7 +77,7 @@ class Node {
     this.say({ all: true, ...(present && { present }) });
   }
 
-  /** Hears what it has not heard, or so many of that. */
+  /** Receives the statements that it has not received yet, or some of them. */
   catchUp(count = Infinity): void {
     for (; count > 0 && this.#heard < this.#hub.order.length && !this.isLost; count--) {
       const event = this.#hub.order[this.#heard++]!;
@@ -89,7 +89,7 @@ class Node {
     }
   }
 
-  /** Opens a page; the first name is the reader's, topics begin with #. */
+  /** Opens a page. The first name is the reader's; topics begin with #. */
   open(...names: string[]): Page {
     const page = new Page(this.presence, names.find((name) => name.startsWith("@")));
     page.listen(...names);
@@ -122,7 +122,7 @@ class Page {
   }
 }
 
-/** One node, and what it says of everyone and of the room. */
+/** One node, and who is present on it, in all and in the room. */
 function alone(options: { isWatched?: boolean; grace?: number } = {}) {
   const hub = new Hub();
   const node = hub.join(options);
@@ -222,7 +222,7 @@ Deno.test("Presence lets a connection without a name replace one that has just l
   await clock.advance(1_000);
   second.close();
   await clock.advance(100);
-  node.open(ROOM); // the second again, rather than the first
+  node.open(ROOM); // replaces the second one, not the first
   assert.deepEqual([node.of(ROOM), hub.said.length], [[3], said]);
   await clock.advance(GRACE - 1_100);
   assert.deepEqual(node.of(ROOM), [2], "the first, in its time");
@@ -247,7 +247,7 @@ Deno.test("Presence counts the grace period from the last departure", async () =
   const ann = node.open("@ann");
   await wait(1_000);
   ann.close(); // at 2,000
-  await wait(GRACE - 2_000); // the first without a name is gone at 5,000
+  await wait(GRACE - 2_000); // the first one without a name leaves at 5,000
   const nameless = node.open(); // the second is back
   await wait(250);
   nameless.close(); // at 5,250
@@ -371,7 +371,7 @@ Deno.test("Presence counts the readers of a lost node until one node tells all t
   c.open("@bob", ROOM);
   const old = c.open("@bob", "#old");
   await clock.advance(1_000);
-  old.listen("@bob"); // nothing of that is left to be announced
+  old.listen("@bob"); // so nothing is left to report
   c.open(ROOM);
   c.open(ROOM);
   await clock.advance(SETTLED);
@@ -383,7 +383,7 @@ Deno.test("Presence counts the readers of a lost node until one node tells all t
   const said = hub.said.length;
   hub.lose(c);
   await clock.advance(1_000);
-  b.open("@ann", ROOM); // she has come over, and so has one without a name
+  b.open("@ann", ROOM); // ann has moved here, and so has one without a name
   b.open(ROOM);
   await clock.advance(GRACE - 1_001);
   for (const node of [a, b]) assert.deepEqual(node.of(ROOM), [4, "ann", "bob"]);
@@ -409,7 +409,7 @@ Deno.test("Presence does not call onChange when the last reader of a node moves 
   const { a, b, hub, clock } = await two();
   const c = hub.join();
   const page = c.open("@ann", ROOM);
-  hub.add({ left: c.name }); // it was taken for gone, and says all again
+  hub.add({ left: c.name }); // it was reported as lost, and states everything again
   await clock.advance(1_000);
   for (const node of hub.nodes) node.announced.length = 0;
   page.close();
@@ -442,7 +442,7 @@ Deno.test("Presence tells all to forget a node once, and again with a complete s
   assert.equal(forgets(), 1);
   await clock.advance(GRACE);
   assert.equal(forgets(), 1);
-  hub.order.splice(-1); // it was lost
+  hub.order.splice(-1); // the statement was lost
   hub.isLive = true;
   for (const node of [a, b]) node.sayAll();
   await clock.advance(250);
@@ -523,7 +523,7 @@ Deno.test("Presence agrees on all nodes after the order was lost and each has st
   a.open("@ann");
   b.open("@bob", ROOM);
   await clock.advance(1_000);
-  hub.order.splice(-2); // what both have said is lost
+  hub.order.splice(-2); // both statements are lost
   hub.isLive = true;
   for (const node of hub.nodes) node.sayAll();
   for (const node of hub.nodes) {
@@ -676,7 +676,7 @@ Deno.test("After any arrivals and departures all nodes agree with the truth", as
             pages = pages.filter(({ node }) => node !== lost);
             const fresh = hub.join({ isWatched });
             nodes = nodes.map((node) => node === lost ? fresh : node);
-            for (const node of nodes) node.sayAll(); // as the fresh one asks them to
+            for (const node of nodes) node.sayAll(); // as the new node asks them to
           } else if ("page" in one && pages.length > 0) {
             const index = one.page % pages.length;
             const page = pages[index]!;
@@ -721,7 +721,7 @@ Deno.test("Exactly one node announces each change, and what it then shows is nev
       const nodes = [0, 1, 2].map(() => hub.join());
       const stay = nodes.map((node, n) => node.open(`@stays-${n}`));
       await hub.clock.advance(1_000);
-      // What the pages of a room show: what was rendered at the last announcement about it.
+      // What the pages of a room show: the rendering of the last change in it.
       const shown = new Map<string, string>();
       const names = ["#0", "#1", "#2"];
       const see = () => {

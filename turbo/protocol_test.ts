@@ -131,7 +131,7 @@ Deno.test("eventsOf() makes one event of each message, and a named event of a cu
   );
 });
 
-// The client is JavaScript, and holds these once more.
+// The client, which is JavaScript, repeats these constants.
 Deno.test("client.js speaks the protocol of protocol.ts", () => {
   const constant = (name: string) => {
     const [, value] = new RegExp(`^const ${name} = (.+);$`, "m").exec(clientJs + coreJs) ?? [];

@@ -50,7 +50,7 @@ Deno.test("AddressBuckets remember 10,000 addresses at most", () => {
 Deno.test("AddressBuckets forget the least recent address first", () => {
   const buckets = new AddressBuckets({ burst: 2, perSecond: 1 }, new TestClock());
   for (let n = 0; n < 10_000; n++) buckets.take(`${n}`);
-  buckets.take("0"); // its second time, and the last that it may
+  buckets.take("0"); // its second and last token
   buckets.take("new");
   assert.equal(buckets.take("0"), false, "it is still known");
 });

@@ -13,10 +13,10 @@ import { append, replace, type Stream, update } from "../tests/stream_texts.ts";
 const box = (id: string, n: number) => replace(id, html`<b id="${id}">${n}</b>`);
 const item = (n: number) => append("list", html`<li>${n}</li>`);
 
-/** A carrier whose reader takes everything at once, unless it has been stopped. */
+/** A carrier whose reader takes everything at once, unless the test stops it. */
 class TestCarrier implements Carrier {
   endsLater = true;
-  /** What its reader has got, one list a message. */
+  /** What its reader has received, one list for each message. */
   readonly received: string[][] = [];
   readonly waiting: (readonly Message[])[] = [];
   isStopped = false;
@@ -46,7 +46,7 @@ class TestCarrier implements Carrier {
   }
 
   close(close: Close): void {
-    this.closed ??= close; // a socket that is closing is not closed again
+    this.closed ??= close; // a closing socket is not closed again
   }
 }
 
@@ -208,7 +208,7 @@ Deno.test("A connection that opens between a push and its flush receives it once
   const { cursor } = log;
   const early = join();
   push(item(1));
-  const naked = join(); // from its moment on
+  const naked = join(); // from the connection on
   const resumed = join([], { since: cursor });
   const current = join([], { since: log.cursor });
   await turn();
@@ -263,7 +263,7 @@ Deno.test("Readers.close() sends what is owed before it closes", async () => {
   const one = join();
   push(item(1));
   await turn();
-  push(item(2)); // within the frame
+  push(item(2)); // within the frame of the first
   await readers.close({ code: 1001, reason: "x" }, 0);
   assert.deepEqual(one.received, [[item(1)], [item(2)]]);
   assert.equal(one.closed?.code, 1001);
@@ -346,7 +346,7 @@ Deno.test("Readers.restart() makes each page fetch itself once, after half a sec
   await turn();
   await clock.advance(400);
   log.reset("third", 9);
-  readers.restart(); // as where several nodes come back, each with a new order
+  readers.restart(); // as when several nodes come back, each with a new order
   await clock.advance(499);
   assert.equal(count(), 0, "none yet: there may come more");
   await clock.advance(251);
@@ -373,7 +373,7 @@ Deno.test("Readers.restart() spreads the pages of a busy app too", async () => {
   const all = Array.from({ length: 50 }, () => join());
   push(item(1));
   await turn();
-  push(item(2)); // all are in a frame now
+  push(item(2)); // all connections are in a frame now
   log.reset("other", 7);
   readers.restart();
   push(item(3));
@@ -390,7 +390,7 @@ Deno.test("An answer to a since starts a frame of its own", async () => {
   const { cursor } = log;
   push(item(1));
   await turn();
-  push(item(2)); // would leave 16 ms after the first
+  push(item(2)); // due 16 ms after the first
   await clock.advance(14);
   readers.resume(one.connection, { cursor });
   push(item(3));
@@ -627,7 +627,7 @@ interface Pushed {
 
 const NAMES = ["x", "y", "z"];
 
-/** The server's data and pushes, kept in the simplest way, and what each page must show of them. */
+/** The server's data and pushes in the simplest form, and what each page must show of them. */
 class Model {
   readonly pushes: Pushed[] = [];
   #held: Pushed[] = [];
@@ -673,7 +673,7 @@ function positionOf(cursor: string): number {
   return Number(cursor.split(".")[1]);
 }
 
-/** A page as client.js keeps it: a cursor, and markers that it waits for. */
+/** A page as client.js keeps it: a cursor, and the markers that it expects. */
 class Page {
   readonly #world: World;
   carrier = new TestCarrier();
@@ -692,7 +692,7 @@ class Page {
     this.render();
   }
 
-  /** The server renders it: the cursor first. */
+  /** The server renders the page, taking the cursor first. */
   render(): void {
     this.cursor = this.#world.log.cursor;
     this.id = `page${this.#world.ids++}`;
@@ -702,7 +702,7 @@ class Page {
   connect(): void {
     if (this.connection) return;
     this.carrier = new TestCarrier();
-    this.carrier.isStopped = true; // what is sent is under way until `deliver`
+    this.carrier.isStopped = true; // what is sent is in transit until `deliver`
     this.carrier.receive = (messages) => this.receive(messages);
     this.awaited = [this.cursor];
     const names = () => new Set(this.names);
@@ -783,7 +783,7 @@ class World {
     this.readers.owe(entry);
   }
 
-  /** What is under way arrives, and whoever was dropped learns of it. */
+  /** Delivers what is in transit, and tells dropped pages that their connection has ended. */
   deliver(): void {
     for (const page of this.pages) {
       while (!page.isStopped && page.carrier.waiting.length > 0) page.carrier.take(1);
@@ -878,7 +878,7 @@ Deno.test("After any interleaving each page shows what the server has: nothing m
           assert(world.log.size <= maxEntries, "memory is bounded");
         }
         for (const page of world.pages) page.isStopped = false;
-        for (let n = 0; n < 20; n++) { // 50 ms is how long a look takes, and a message is small
+        for (let n = 0; n < 20; n++) { // looks are 50 ms apart, and a message is small
           world.deliver();
           for (const page of world.pages) page.connect();
           await world.clock.advance(50);

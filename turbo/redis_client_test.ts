@@ -6,7 +6,7 @@ import { failureOf } from "./redis_errors.ts";
 
 const forever = new AbortController().signal;
 
-/** Opens a connection, or says what whoever runs this is told. */
+/** Opens a connection, or returns the message for the operator. */
 async function attempt(url: string): Promise<Connection | string> {
   const server = serverOf(url)!;
   try {

@@ -9,7 +9,7 @@ import { fieldsOf, placeOf } from "./stream_entry.ts";
 const KEY = "a key";
 const NODE = "somebody";
 
-/** A connection to a server, and what is answered on it. */
+/** A connection to a server, and the replies on it. */
 async function open({ url }: Pick<TestRedis, "url">, options: Partial<StreamOptions> = {}) {
   const server = serverOf(url)!;
   const { command, close } = await within(
@@ -130,7 +130,7 @@ for (const isScripted of [false, true]) {
       const kept = await ids(stream);
       assert(kept.length >= 200 && kept.length < 400, `${kept.length} entries`);
       assert.equal(kept.at(-1), "5-1000");
-      // The first one after a place that is gone tells so.
+      // The first entry after a trimmed place shows that it is gone.
       const look = await stream.ask({ kind: "look", at: { epoch: 5, position: 1 } });
       assert(look.kind === "look");
       assert.deepEqual(look.first?.position, placeOf(kept[0]!)?.position);

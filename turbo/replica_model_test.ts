@@ -8,15 +8,15 @@ import type { ModelNode } from "./replica_model/node.ts";
 import { World, type WorldOptions } from "./replica_model/world.ts";
 
 const SEED = Number(Deno.env.get("SEED") ?? 1);
-/** Lists of steps; fewer where there is little time, and for each mutant. */
+/** How many lists of steps to try. There are fewer in a quick run and for each mutant. */
 const RUNS = Number(Deno.env.get("RUNS") ?? (QUICK ? 500 : 3_000));
 
-/** Of the narrower properties. */
+/** The same for the narrower properties. */
 const SOME = Math.ceil(RUNS / 3);
 
 const worlds = fc.record({ nodes: fc.integer({ min: 2, max: 4 }), seed: fc.nat() });
 
-/** A property of worlds in which some steps were done. */
+/** A property of worlds after some steps. */
 function check(
   plan: fc.Arbitrary<Step[]>,
   act: (world: World, plan: readonly Step[]) => void,
@@ -38,7 +38,7 @@ const SHORT = plans("short", 40);
 const OUTAGES = outages(12);
 const RETURNS = outages(20, { isSlow: true });
 const LOSSES = losses(8);
-/** Nothing is trimmed. */
+/** Limits with which nothing is trimmed. */
 const LARGE = { kept: 1_000, loaded: 1_000, read: 4 };
 const REFUSALS = refusals(40);
 
@@ -216,19 +216,19 @@ const mutant = (what: string) => MUTANTS.filter((mutant) => mutant.what === what
 
 const CONTROLS: [what: string, mutants: Mutant[]][] = [
   [
-    "does not look by whom the entry is that stands where its copy ends",
+    "does not compare the writer of the newest entry of its copy",
     mutant("the tag of the newest entry is not compared"),
   ],
   [
-    "does not look by which attempt that entry was written",
+    "does not compare the attempt of the newest entry of its copy",
     mutant("the attempt of the newest entry is not compared"),
   ],
   [
-    "does not see that a push has come back before an earlier one that was refused",
+    "does not notice that a push was read back before an earlier one that was refused",
     mutant("nobody notices what was overtaken"),
   ],
-  ["sends what an outage has left", RETURN],
-  ["delivers alone until the load", [{
+  ["sends after an outage what was pushed alone", RETURN],
+  ["continues to deliver alone until it has loaded", [{
     what: "",
     file: "replica",
     from: "if (isClosed && (this.#isLocal || this.#isDown)) return this.#reason;",
@@ -251,7 +251,7 @@ for (const [what, mutants] of CONTROLS) {
   });
 }
 
-// Each takes a process; the file of the mutants does all of them when it is run.
+// Each needs a process; running the file of the mutants tests all of them.
 Deno.test({
   name: "The tests of Replica notice each of 10 changes of it",
   ignore: QUICK || Deno.env.has("RUNS"),

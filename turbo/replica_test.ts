@@ -22,14 +22,14 @@ const birth = (epoch = EPOCH): StreamEntry => ({
   attempt: 0,
 });
 
-/** What was written for an earlier life, and stands where a later one should begin. */
+/** An entry that was written for an earlier epoch, at the position where a later one should start. */
 const late = (epoch: number): StreamEntry => ({ ...birth(epoch), n: 4, attempt: 5 });
 
-/** A replica that a test drives by hand. */
+/** A replica that a test drives step by step. */
 class Driven {
   readonly replica: Replica;
   now = 0;
-  /** What it had done since this was emptied. */
+  /** Its effects since this was emptied. */
   effects: Effect[] = [];
   constructor({ wallClock = () => 0 as number, interval = 5_000 } = {}) {
     this.replica = new Replica({
@@ -47,7 +47,7 @@ class Driven {
     return this;
   }
 
-  /** Time passes, with a tick every 100 ms. */
+  /** Lets time pass, with a tick every 100 ms. */
   wait(milliseconds: number): this {
     const end = this.now + milliseconds;
     while (this.now < end) {
@@ -79,7 +79,7 @@ class Driven {
     return this.happen({ type: "reply", reply: { kind: "read", entries } });
   }
 
-  /** Time passes in which the server answers, and has nothing to say. */
+  /** Lets time pass in which the server answers reads without entries. */
   idle(milliseconds: number): this {
     const answered = new Set<number>();
     for (let n = 0; n < milliseconds; n += 100) {
@@ -90,7 +90,7 @@ class Driven {
     return this;
   }
 
-  /** It follows a stream of these entries, and has said what it says at first. */
+  /** Makes it follow a stream of these entries, and handles its first statements. */
   follow(...entries: StreamEntry[]): this {
     const all = [birth(), ...entries];
     this.connect().look(all.at(-1)).load(...all);
@@ -115,7 +115,7 @@ class Driven {
       .filter((command): command is Command & { kind: K } => command.kind === kind);
   }
 
-  /** What it has written, as others read it. */
+  /** The entries that it has written, as others read them. */
   get written(): StreamEntry[] {
     return this.sent("add").map(({ fields }) => entryOf(`${EPOCH}-1`, fields)!);
   }
@@ -583,7 +583,7 @@ Deno.test("Replica disconnects a reader at once while the server is away, and te
   assert.deepEqual(it.of("send away"), [], "not once more, where the reader may be welcome again");
 });
 
-// ---- What nodes say
+// ---- Statements of nodes
 
 const say = (position: number, more: Partial<StreamEntry> = {}, asks = false) =>
   entry(position, { kind: "say", text: "{}", asks }, { interval: 1_000, ...more });

@@ -10,7 +10,7 @@ Deno.test("reasonOf() describes whatever was thrown in one line", () => {
   assert.deepEqual(reasons, ["a", "text", "undefined", "42", unknown, unknown]);
 });
 
-/** What a callback may do wrong. */
+/** The ways in which a callback can fail. */
 const FAULTS: Record<string, () => unknown> = {
   throws: () => {
     throw new Error("wrong");

@@ -38,7 +38,7 @@ const entry: fc.Arbitrary<StreamEntry> = fc.record({
   content,
 }, PLAIN);
 
-/** An entry of the middle of a stream with these fields. */
+/** An entry with these fields, in the middle of a stream. */
 const read = (...fields: string[]) => entryOf("7-1", ["b", "x", "n", "1", ...fields]);
 
 Deno.test("entryOf() is the inverse of fieldsOf()", () => {
@@ -60,8 +60,8 @@ Deno.test("entryOf() never reads a malformed audience as everyone", () => {
       const { content } = read("h", "<b>1</b>", "t", t)!;
       if (content.kind === "unknown") return;
       assert.equal(content.kind, "streams");
-      const [to, except] = JSON.parse(t); // so it was well-formed, ...
-      assert.deepEqual([content.to ?? null, content.except ?? null], [to, except]); // ... and is it
+      const [to, except] = JSON.parse(t); // the audience was well-formed, ...
+      assert.deepEqual([content.to ?? null, content.except ?? null], [to, except]); // ... and is read as it was
     }),
     RUNS,
   );

@@ -21,10 +21,10 @@ import { parseStreams, type StreamElement } from "./testing.ts";
 const item = (id: string) => html`<li id="${id}"></li>`;
 const X = item("x");
 
-/** What is pushed, in order: streams, or streams and whom they are for. */
+/** Pushes in order: streams, or streams with their audience. */
 type Pushes = readonly (Streams | { of: Streams; to?: string[]; except?: string })[];
 
-/** The numbers of the pushes that are left in the log, and whether who missed others has a gap. */
+/** The indexes of the pushes left in the log, and whether missing the others is a gap. */
 function left(pushes: Pushes): [left: number[], hasGap: boolean] {
   const log = new Log();
   for (const push of pushes) {
@@ -91,7 +91,7 @@ const cases: { name: string; pushes: Pushes; left: number[]; gap?: boolean }[] =
     left: [1],
   },
   { name: "no later entry", pushes: [remove("x"), append("list", X)], left: [0, 1] },
-  // What is missed by those who have not had it.
+  // Cases with a gap for those who missed the entry.
   {
     name: "a list, as a gap",
     pushes: [[append("list", X), update("n", "1")], remove("x")],
@@ -311,7 +311,7 @@ Deno.test("No index of the log keeps entries alive that have gone", async () => 
     return { html, entry: new WeakRef(log.append(html, { to: ["ann"] })) };
   });
   log.append(append("other", "1"));
-  await new Promise((resolve) => setTimeout(resolve)); // what a WeakRef has given out lives for a turn
+  await new Promise((resolve) => setTimeout(resolve)); // a dereferenced WeakRef keeps its target for a turn
   collect();
   for (const { html, entry } of gone) assert.equal(entry.deref(), undefined, html);
 });
@@ -328,7 +328,7 @@ Deno.test("Log.reset() forgets which entries were about which element", () => {
 
 // ---- Any interleaving, against a page in the simplest form
 
-/** The elements that a stream inserts first, or changes; none where the log cannot tell. */
+/** The elements that a stream inserts first or changes; none where the log cannot know. */
 function shownBy({ action, target, targets, content }: StreamElement): string[] {
   const [, first] = /^<i id="(\w+)">/.exec(content) ?? [];
   if (targets !== undefined || !/^(append|prepend|before|after|replace|update)$/.test(action)) {
@@ -351,15 +351,15 @@ interface Element {
   parent?: Element | undefined;
 }
 
-/** A page: elements in elements, on which streams act as Turbo's do. */
+/** A page: a tree of elements, on which streams act as in Turbo. */
 class Page {
   readonly root: Element;
-  /** Elements that went because one around them did. */
+  /** Elements that were removed with one around them. */
   readonly #lost: Set<string>;
   /**
-   * Whether something was done that the log does not promise to follow: an id was that of two
-   * elements, or one of those that were lost came back or was acted on. The entry by which it was lost
-   * may be gone by then, and so a page that was away still has it for a while.
+   * Whether something happened for which the log makes no promise: two elements had the same id,
+   * or an element removed with another came back or was changed. The entry that removed it may be
+   * gone by then, so a page that was away may still have it for a while.
    */
   isBeyond = false;
 
@@ -428,7 +428,7 @@ class Page {
   }
 }
 
-/** Others in place of an element. */
+/** Replaces an element with others. */
 function put(one: Element, ...others: Element[]): void {
   one.parent!.kids.splice(one.parent!.kids.indexOf(one), 1, ...others);
   adopt(one.parent!);
@@ -615,6 +615,6 @@ for (
     const start = performance.now();
     meaningOf(joinStreams(append("list", raw(markup))));
     const took = performance.now() - start;
-    assert(took < 2_000, `${took} ms`); // 6 s, 22 s and a RangeError where each is tried from each
+    assert(took < 2_000, `${took} ms`); // a quadratic expression takes 6 s, 22 s and throws a RangeError
   });
 }

@@ -132,7 +132,7 @@ Deno.test("A since of 1 MB is refused, on the connection and in the URL", async 
   const long = await fetch(`${server.url}/turbo-stream?since=${"a".repeat(60_000)}`, {
     headers: { accept: "text/event-stream" },
   }).catch((error) => error as Error);
-  // The platform itself cuts off a request line that is longer than it reads.
+  // Deno itself closes a connection whose request line is too long.
   if (long instanceof Response) {
     assert([400, 414, 431].includes(long.status));
     await long.body?.cancel();
@@ -162,7 +162,7 @@ Deno.test("A heartbeat is a cursor without HTML that cannot be confused with a m
   turbo.push(item(2));
   const [[beat]] = [beats[0]!];
   client.socket.send(`since ${beat}`);
-  while ((await next(client))[0]![0] !== beat); // its push, and perhaps further heartbeats
+  while ((await next(client))[0]![0] !== beat); // skips its push, and perhaps further heartbeats
   let pair: [string, string];
   do [pair] = await next(client) as [[string, string]]; while (pair[1] === "");
   assert.deepEqual(pair, [turbo.cursor, item(2)]);
@@ -191,7 +191,7 @@ Deno.test("push({ except }) leaves out the page but moves its cursor on", async 
   assert.deepEqual(await next(other), [[turbo.cursor, item(1)]]);
   const [[cursor, html]] = await next(me) as [[string, string]];
   assert(cursor.startsWith(turbo.cursor) && html === "", `${cursor} ${html}`);
-  // Another page in the same tab has not had it.
+  // The next page in the same tab has not received it.
   me.socket.send(`since ${turbo.cursor.replace(/\d+$/, "0")} - another`);
   await me.next();
   assert.deepEqual(await next(me), [[turbo.cursor, item(1)]]);
@@ -207,7 +207,7 @@ Deno.test("A plain client gets plain HTML, from the connection on, and no heartb
   await using client = await connect(server.url);
   await using other = await follow(server.url, turbo.cursor);
   await until(() => turbo.size === 2, "both are connected");
-  for (let beats = 0; beats < 4; beats++) await other.next(); // there were heartbeats meanwhile
+  for (let beats = 0; beats < 4; beats++) await other.next(); // there were heartbeats in the meantime
   turbo.push(item(2));
   assert.equal(await client.next(), item(2));
   assert.deepEqual(client.messages, [item(2)]);
@@ -253,7 +253,7 @@ Deno.test("A binary message is refused with 1003", async () => {
   assert.equal((await within(client.closed, "the close")).code, 1003);
 });
 
-/** A socket that a test opens and ends, of the only place that there is. */
+/** A socket that the test opens and ends, on a server with a single place. */
 function fakeSocket(headers: Record<string, string> = {}) {
   const sent: unknown[] = [];
   const { promise: closed, resolve } = Promise.withResolvers<number>();
@@ -331,7 +331,7 @@ Deno.test("A page that asks while too much waits is closed with 1013, and not an
   fake.onopen!(new Event("open"));
   assert.equal(sent.length, 1, "the first cursor");
   fake.onmessage!(new MessageEvent("message", { data: sinceOf({ cursor: turbo.cursor }) }));
-  // At once, not when it is seen to take nothing.
+  // At once, without waiting to see that it takes nothing.
   assert.deepEqual([turbo.size, turbo.zombies, sent.length], [0, 1, 1]);
   assert.equal(await within(closed, "the server to close it"), 1013);
 });
@@ -444,12 +444,12 @@ Deno.test("20 clients that connect, leave and ask at random get each of 2,000 pu
 Deno.test("A page may ask 20 times at once; one that continues is closed with 1008", async () => {
   await using server = serveStream();
   const { turbo } = server;
-  const path = `/turbo-stream?since=${turbo.cursor}`; // which does not count
+  const path = `/turbo-stream?since=${turbo.cursor}`; // this since does not count
   await using client = await connect(server.url, { path, protocol: PROTOCOL });
   const ask = () => client.socket.send(sinceOf({ cursor: turbo.cursor }));
   for (let n = 0; n < 20; n++) ask();
   await until(() => client.messages.length === 21, "each is answered");
-  for (let n = 0; n < 100; n++) ask(); // far more than come back meanwhile
+  for (let n = 0; n < 100; n++) ask(); // far more than tokens are refilled meanwhile
   const { code, reason } = await within(client.closed, "the close");
   assert.deepEqual([code, reason], [1008, "Too many messages"]);
 });
