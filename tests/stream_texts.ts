@@ -4,13 +4,14 @@
  *
  * @module
  */
-import * as streams from "../turbo/streams.ts";
-import type { Stream } from "../turbo/streams.ts";
+import * as streams from "../turbo/mod.ts";
+import type { Stream } from "../turbo/mod.ts";
 
 export type { Stream };
 
 function asText<Given extends unknown[]>(build: (...given: Given) => Stream) {
-  return (...given: Given): Stream => String(build(...given)) as Stream;
+  const text = (...given: Given): Stream => String(build(...given)) as Stream;
+  return Object.defineProperty(text, "name", { value: build.name });
 }
 
 export const action = asText(streams.action);
