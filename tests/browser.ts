@@ -16,7 +16,7 @@ import { assertNotQuick, DEADLINE } from "./kit.ts";
 
 export type { Page };
 
-/** A browser for one test; it ends with the test. */
+/** A browser for one test, which ends with the test. */
 export interface TestBrowser extends AsyncDisposable {
   /** The browser itself. */
   readonly browser: Browser;
@@ -24,7 +24,7 @@ export interface TestBrowser extends AsyncDisposable {
   open(url: string, options?: Parameters<Browser["newContext"]>[0]): Promise<TestPage>;
 }
 
-/** A page and what went wrong in it. */
+/** A page and its errors. */
 export interface TestPage {
   /** The page. */
   readonly page: Page;
@@ -32,7 +32,7 @@ export interface TestPage {
   readonly context: BrowserContext;
   /** Console errors, uncaught exceptions and violations of the security policy. */
   readonly errors: string[];
-  /** The addresses of all requests. */
+  /** The URLs of all requests. */
   readonly requests: string[];
 }
 
@@ -60,7 +60,7 @@ export async function startBrowser(options: LaunchOptions = {}): Promise<TestBro
   };
 }
 
-/** Collects what goes wrong in a page. */
+/** Collects the errors of a page. */
 export function watch(page: Page): { errors: string[]; requests: string[] } {
   const errors: string[] = [];
   const requests: string[] = [];
@@ -75,7 +75,7 @@ export function watch(page: Page): { errors: string[]; requests: string[] } {
 const CACHE = new URL("../.cache/chromium/", import.meta.url).pathname;
 
 // The package unpacks into the directory for temporary files; here it is kept between runs. On a
-// machine without the libraries that it needs it brings its own, when it thinks it runs on Lambda.
+// machine without the libraries that it needs, it uses its own if it believes that it runs on Lambda.
 async function executable(): Promise<string> {
   await Deno.mkdir(`${CACHE}type`, { recursive: true });
   Deno.env.set("TMPDIR", CACHE);
@@ -85,7 +85,7 @@ async function executable(): Promise<string> {
   return await packaged.executablePath();
 }
 
-// A bare machine has no fonts, and a page would be shown without its text.
+// A bare machine has no fonts, and would show pages without text.
 async function fontconfig(): Promise<string> {
   await Deno.writeFile(`${CACHE}type/regular.ttf`, regular);
   await Deno.writeFile(`${CACHE}type/semibold.ttf`, semibold);

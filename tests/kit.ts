@@ -1,11 +1,11 @@
 /**
- * Servers, clients and deadlines for tests. All end with the test, and nothing waits for ever.
+ * Servers, clients and deadlines for tests. All end with the test, and nothing waits forever.
  *
- * Where a test stands: beside a file is its unit test; in `tests/` is what needs the whole program, a
- * browser or a second process. The tests of an example stand beside it, because an example is a whole
- * program; those of `loadavg.ts` are here, because the root has no room.
+ * Where tests are: the unit test of a file is beside it. A test that needs the whole program, a
+ * browser or a second process is in `tests/`. The tests of an example are beside it, because it is a whole
+ * program. Those of `loadavg.ts` are in `tests/`, to keep the root small.
  *
- * A test that needs a browser or a second process says so by {@linkcode WITH_BROWSER} or
+ * A test that needs a browser or a second process has the options {@linkcode WITH_BROWSER} or
  * {@linkcode WITH_PROCESS}; `deno task test:quick` runs all others.
  *
  * @module
@@ -15,7 +15,7 @@ import { Turbo, type TurboOptions } from "../turbo/mod.ts";
 
 export { parseFrame, PROTOCOL, sinceOf } from "../turbo/testing.ts";
 
-/** Whether only the tests run that need neither a browser nor a second process. */
+/** Whether to run only the tests that need neither a browser nor a second process. */
 export const QUICK: boolean = Deno.env.get("TEST_QUICK") !== undefined;
 
 /** Options of a test with a second process. */
@@ -27,14 +27,14 @@ export const WITH_BROWSER: Pick<
   "ignore" | "sanitizeOps" | "sanitizeResources"
 > = { ignore: QUICK, sanitizeOps: false, sanitizeResources: false };
 
-/** Throws where a test has not said that it needs what it uses. */
+/** Throws when a test uses what its options do not declare. */
 export function assertNotQuick(options: "WITH_BROWSER" | "WITH_PROCESS"): void {
   if (QUICK) throw new Error(`This test needs the options ${options}`);
 }
 
 /**
- * What all deadlines are multiplied by: TEST_DEADLINE_FACTOR, or how many processes want each
- * processor of this machine. A deadline only ends what hangs, so a large one costs a good test nothing.
+ * The factor of all deadlines: TEST_DEADLINE_FACTOR, or how many processes compete for each
+ * processor of this machine. A deadline only ends what hangs, so a long one does not slow down a good test.
  */
 const FACTOR = Number(
   Deno.env.get("TEST_DEADLINE_FACTOR") ??
@@ -46,7 +46,7 @@ const USUAL = 30_000;
 export const DEADLINE: number = scaled(USUAL);
 
 /**
- * Resolves as `promise` does; rejects with what it waited for after the deadline. It is given in
+ * Resolves as `promise` does, or rejects after the deadline with what it waited for. The deadline is in
  * milliseconds of an idle machine.
  */
 export function within<T>(
@@ -57,7 +57,7 @@ export function within<T>(
   return beforeDeadline(promise, `for ${what}`, milliseconds);
 }
 
-/** Waits until a condition holds, looking every few milliseconds. The deadline is as of `within`. */
+/** Waits until a condition holds, polling every few milliseconds. The deadline is as for `within`. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
@@ -92,7 +92,7 @@ async function beforeDeadline<T>(
   }
 }
 
-/** Waits until pages are connected: one, or as many and with the name that is asked for. */
+/** Waits until pages are connected: one, or the given number with the given name. */
 export function connected(
   turbo: Turbo,
   options: Omit<ConnectedOptions, "deadline"> = {},
@@ -101,8 +101,8 @@ export function connected(
 }
 
 /**
- * For what has no event to wait for. A timer of this process that was set before with a shorter time
- * has fired when this one has, however busy the machine is.
+ * Waits where there is no event to wait for. A timer of this process that was set before, with a shorter time,
+ * has fired by then, however busy the machine is.
  */
 export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -129,7 +129,7 @@ export function serve(
   };
 }
 
-/** A stream alone, on a server in this process that answers every path with it. */
+/** Only a stream, on a server in this process that answers every path with it. */
 export function serveStream(
   options: TurboOptions = {},
 ): { readonly turbo: Turbo; readonly url: string } & AsyncDisposable {
@@ -151,9 +151,9 @@ export interface TestClient extends AsyncDisposable {
   readonly socket: WebSocket;
   /** All messages so far. */
   readonly messages: string[];
-  /** The first message that has not been taken yet. */
+  /** Resolves to the next message. */
   next(): Promise<string>;
-  /** How it was closed. */
+  /** Resolves to the close event. */
   readonly closed: Promise<CloseEvent>;
 }
 
@@ -166,7 +166,7 @@ export async function connect(
     headers?: Record<string, string>;
   } = {},
 ): Promise<TestClient> {
-  // Deno's socket takes headers, a browser's does not; the types here are those of a browser.
+  // Unlike a browser's, Deno's WebSocket accepts headers; the types here are those of a browser.
   const options = { ...(protocol !== undefined && { protocols: [protocol] }), headers };
   const socket = new WebSocket(url.replace(/^http/, "ws") + path, options as never);
   const messages: string[] = [];
@@ -212,7 +212,7 @@ function scaled(milliseconds: number): number {
   return Math.round(milliseconds * FACTOR);
 }
 
-/** A new directory, which goes with the test. */
+/** Makes a directory that is removed with the test. */
 export function directory(): { readonly path: string; files(): string[] } & Disposable {
   const path = Deno.makeTempDirSync();
   return {

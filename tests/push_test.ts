@@ -6,7 +6,7 @@ import { until, WITH_PROCESS, within } from "./kit.ts";
 import { startProxy } from "./proxy.ts";
 import { startRedis, type TestRedis, WITH_REDIS } from "./redis_server.ts";
 
-/** A node, and what one reader of it has had. */
+/** A node, and what one of its readers has received. */
 async function startNode({ url }: TestRedis, as: string) {
   const turbo = new Turbo({ engine: redisEngine({ url }), onNotice() {} });
   await turbo.ready;
@@ -22,7 +22,7 @@ async function startNode({ url }: TestRedis, as: string) {
 }
 
 Deno.test(
-  "Pusher.push() reaches the pages of every node, in its order, or those it names",
+  "Pusher.push() reaches the pages of every node in order, or those that it names",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();
@@ -41,7 +41,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Pusher.push() is refused before it is sent where something is wrong with it",
+  "Pusher.push() rejects wrong arguments before it sends anything",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();
@@ -54,7 +54,7 @@ Deno.test(
   },
 );
 
-Deno.test("new Pusher() names what is wrong with an option, but no password", () => {
+Deno.test("new Pusher() names a wrong option, but shows no password", () => {
   const wrong = (options: unknown) => {
     try {
       new Pusher(options as never);
@@ -71,7 +71,7 @@ Deno.test("new Pusher() names what is wrong with an option, but no password", ()
 });
 
 Deno.test(
-  "Pusher.push() says that there is no app, and keeps nothing for one",
+  "Pusher.push() reports that there is no app, and stores nothing",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();
@@ -85,7 +85,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Pusher.push() goes on with the stream that follows one that was lost",
+  "Pusher.push() continues with the stream that replaces a lost one",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();
@@ -101,7 +101,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Pusher.push() sends again what was not answered, and it comes once",
+  "Pusher.push() sends again what was not answered, and pages receive it once",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();
@@ -124,7 +124,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Pusher.push() says at once what will never be right, and in time what is not there",
+  "Pusher.push() rejects at once for a permanent error, and in time for a missing server",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis({ args: ["--requirepass", "right"] });
@@ -181,12 +181,12 @@ for (
     [["remove", "a", "--two", "b"], /--two/],
   ] as const
 ) {
-  Deno.test(`parseCommand() says what is wrong with ${JSON.stringify(args)}`, () => {
+  Deno.test(`parseCommand() reports what is wrong with ${JSON.stringify(args)}`, () => {
     assert.throws(() => parseCommand(args, "redis://a"), message);
   });
 }
 
-Deno.test("parseCommand() wants a server", () => {
+Deno.test("parseCommand() requires a server", () => {
   assert.throws(() => parseCommand(["refresh"], undefined), /--redis URL is needed/);
 });
 
@@ -211,7 +211,7 @@ async function run(
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-Deno.test("push.ts pushes what stands on its command line or its input", WITH_REDIS, async () => {
+Deno.test("push.ts pushes the content from its command line or its input", WITH_REDIS, async () => {
   await using redis = await startRedis();
   await using node = await startNode(redis, "ann");
   const to = ["--redis", redis.url, "--to", "ann"];
@@ -225,7 +225,7 @@ Deno.test("push.ts pushes what stands on its command line or its input", WITH_RE
   assert.match(node.text, /<template><i>1<\/i><\/template>.*[^]*<template><i>2<\/i><\/template>/);
 });
 
-Deno.test("push.ts says what is wrong by its code and one line", WITH_PROCESS, async () => {
+Deno.test("push.ts reports errors by its exit code and one line", WITH_PROCESS, async () => {
   const help = await run(["--help"]);
   assert.equal(help.code, 0);
   assert.match(help.stdout, /ACTION is append, .*--redis URL/s);
