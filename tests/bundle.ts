@@ -1,16 +1,17 @@
 /**
- * Makes of the browser's side the two files that pages load, and of the npm package that speaks with
- * Redis the one file of it: `deno task bundle`. They are kept with the source, so that nothing has to be
+ * Makes of the browser's side the two files that pages load, and of npm packages the two files that
+ * stand for them: `deno task bundle`. They are kept with the source, so that nothing has to be
  * built where the app runs or is published; a test says when they are out of date.
  *
  * @module
  */
 import { isBuiltin } from "node:module";
 import { build, type BuildOptions, type Plugin, stop } from "npm:esbuild@0.25.12";
+import { bundleDom } from "./bundle_dom.ts";
 
 /** The files that are made, by the module that each is made of. */
 export const BUNDLES: ReadonlyMap<string, URL> = new Map(
-  ["client", "client_keep", "redis_client"].map((
+  ["client", "client_keep", "redis_client", "testing_dom"].map((
     name,
   ) => [name, new URL(`../turbo/${name}.min.js`, import.meta.url)]),
 );
@@ -37,6 +38,7 @@ const OTHERS =
 
 /** A module with those that only it imports, minified. */
 export async function bundle(name: string): Promise<string> {
+  if (name === "testing_dom") return await bundleDom();
   try {
     const { outputFiles } = await build({
       ...(name === "redis_client" ? redisOptions() : clientOptions(name)),
