@@ -32,6 +32,16 @@ import { joinStreams, type Streams } from "./streams.ts";
 import type { Turbo } from "./turbo.ts";
 
 export { type Message, parseFrame, PROTOCOL, type Since, sinceOf } from "./protocol.ts";
+export {
+  type ClickTarget,
+  type Fields,
+  openPage,
+  type OpenPageOptions,
+  type PageState,
+  type ShowsOptions,
+  type TestApp,
+  type TestPage,
+} from "./testing_page.ts";
 
 /** Selects the root of a page whose line is open, as for Playwright's `page.waitForSelector`. */
 export const OPEN_PAGE = 'html[data-turbo-stream="open"]';
