@@ -100,6 +100,11 @@ export class Requests {
   }
 }
 
+/** What an answer says that it is, without parameters. */
+export function typeOf({ headers }: Response): string {
+  return (headers.get("Content-Type") ?? "").split(";")[0]!.trim().toLowerCase();
+}
+
 /** Path and query of an address. */
 export function pathOf({ pathname, search }: URL): string {
   return pathname + search;
