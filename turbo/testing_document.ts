@@ -4,7 +4,7 @@
  * @module
  */
 import { quote } from "./checks.ts";
-import type { Adapter, DomElement, DomNode, DomParent } from "./testing_dom.d.ts";
+import type { Adapter, DomElement, DomNode, DomParent } from "./testing_dom.min.js";
 
 export type { DomElement, DomNode, DomParent };
 
