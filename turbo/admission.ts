@@ -148,11 +148,11 @@ export class Admission {
   }
 
   /**
-   * Admits a visitor, or answers what is wrong (400, 403, 404, 421, 426, 429, 503).
+   * Admits a visitor to the stream of this path, or answers what is wrong (400, 403, 404, 421, 426, 429, 503).
    *
    * @throws {TypeError | RangeError} when `as` is no name, or an option is unknown or wrong
    */
-  admit(request: Request, options: ConnectOptions): Visitor | Response {
+  admit(request: Request, options: ConnectOptions, path: string): Visitor | Response {
     const { as: names = [], address: given } = checkOptions("connect()", options, CONNECT_RULES);
     const address = given && networkOf(given);
     const as = checkReaders("connect()", names).map(readerName);
@@ -184,7 +184,8 @@ export class Admission {
     if (this.#closing) return refuse(503, this.#closing.reason, retryAfter(5));
     const place = this.#places.take(address);
     if (!place) return refuse(503, "Too many connections", retryAfter(5));
-    return this.#visitor({ transport, as, page, since, token, origin }, { place, address });
+    const said = { transport, as, page, since, token, origin };
+    return this.#visitor(said, { place, address, path });
   }
 
   /** Gives up all that have not opened yet. */
@@ -194,7 +195,7 @@ export class Admission {
 
   #visitor(
     said: Omit<Visitor, "opened" | "grant" | "release">,
-    { place, address }: { place: () => void; address: string | undefined },
+    { place, address, path }: { place: () => void; address: string | undefined; path: string },
   ): Visitor {
     let release: (() => void) | undefined = place;
     const giveBack = () => {
@@ -203,7 +204,7 @@ export class Admission {
     };
     const visitor: Visitor = {
       ...said,
-      grant: (token) => this.#grant(said.as, token),
+      grant: (token) => this.#grant(said.as, token, path),
       opened: () => {
         const waiting = this.#opening.get(visitor)?.close ?? this.#closing;
         this.#forget(visitor);
@@ -253,9 +254,9 @@ export class Admission {
     visitor.onLate?.();
   }
 
-  #grant(as: readonly string[], token: string | undefined): Grant | undefined {
+  #grant(as: readonly string[], token: string | undefined, path: string): Grant | undefined {
     if (token === undefined) return { names: namesOf(as), topics: NO_NAMES, from: undefined };
-    const claims = this.#options.signer.verify(token);
+    const claims = this.#options.signer.verify(token, path);
     if (!claims) return undefined;
     const { reader, from } = claims;
     if (reader !== undefined && !as.includes(readerName(reader))) return undefined;

@@ -15,7 +15,6 @@ function start(options: Partial<AdmissionOptions> = {}) {
   const told: string[] = [];
   const signer = new Signer({
     secret: "a secret of this test",
-    path: "/turbo-stream",
     lifetime: 60_000,
     onNotice() {},
   });
@@ -36,6 +35,7 @@ function start(options: Partial<AdmissionOptions> = {}) {
     admission.admit(
       new Request("http://localhost/", { headers: { Accept: "text/event-stream", ...headers } }),
       connect,
+      "/turbo-stream",
     );
   const refused = (as: string) => ask({}, { as });
   const admit = (as: string) => refused(as) as Visitor;
@@ -85,11 +85,13 @@ Deno.test("A visitor listens to its own names and to the topics that were signed
     const grant = ann.grant(token);
     return grant && [...grant.names];
   };
-  const sign = (reader?: string) => signer.sign({ topics: ["room"], reader, from: "e.1" });
+  const sign = (reader?: string, path = "/turbo-stream") =>
+    signer.sign({ path, topics: ["room"], reader, from: "e.1" });
   assert.deepEqual(names(), ["@ann"]);
   assert.deepEqual(names(sign()), ["@ann", "#room"]);
   assert.deepEqual(names(sign("ann")), ["@ann", "#room"]);
   assert.equal(names(sign("bob")), undefined);
+  assert.equal(names(sign("ann", "/other")), undefined);
   assert.equal(names("a.b"), undefined);
   assert.equal(ann.grant(sign())?.from, "e.1");
 });
@@ -290,6 +292,6 @@ Deno.test("Admission answers 400 where the URL cannot be parsed, whatever the Ho
   const headers = new Headers({ Host: "localhost", Accept: "text/event-stream" });
   for (const url of ["http://[bad/turbo-stream", "http://a:99999/"]) {
     const request = { url, method: "GET", headers } as Request; // as Deno makes one of such a line
-    assert.equal((admission.admit(request, {}) as Response).status, 400);
+    assert.equal((admission.admit(request, {}, "/turbo-stream") as Response).status, 400);
   }
 });

@@ -10,7 +10,7 @@ import {
 import { html } from "./html.ts";
 import { Log } from "./log.ts";
 import { type Message, REFRESH } from "./protocol.ts";
-import { append, replace } from "./streams.ts";
+import { append, replace } from "../tests/stream_texts.ts";
 
 const box = (n: number) => replace("box", html`<b id="box">${n}</b>`);
 const item = (n: number) => append("list", html`<li>${n}</li>`);

@@ -4,7 +4,7 @@ import { type Copy, type Engine, memory, type Push } from "./engine.ts";
 import { html } from "./html.ts";
 import { type Entry, Log } from "./log.ts";
 import { leaveState, takeState } from "./state_file.ts";
-import { append, replace, type Stream } from "./streams.ts";
+import { append, replace, type Stream } from "../tests/stream_texts.ts";
 import type { TurboOptions } from "./options.ts";
 import { Turbo } from "./turbo.ts";
 

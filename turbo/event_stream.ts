@@ -118,6 +118,8 @@ export function openEventStream(
     headers: {
       "Content-Type": "text/event-stream",
       "Cache-Control": "no-store",
+      // Hono's etag() would read an answer that has none to its end.
+      "ETag": 'W/"stream"',
       "X-Accel-Buffering": "no",
       ...(visitor.origin !== undefined && corsFor(visitor.origin)),
     },

@@ -1,21 +1,154 @@
 /**
- * What Turbo's forms need of a Hono app.
+ * What a Hono app needs for pages with Turbo: its middleware.
  *
  * @module
  */
-import { acceptsStream, requestedFrame } from "./request.ts";
+import type { Context, Env, MiddlewareHandler } from "hono";
+import { basePath } from "hono/route";
+import { checkReaders } from "./audience.ts";
+import { callback, checkOptions, type Rule } from "./checks.ts";
+import { refuse } from "./handshake.ts";
+import {
+  acceptsStream,
+  CURSOR_HEADER,
+  hasValidHost,
+  isAllowedHost,
+  requestedFrame,
+} from "./request.ts";
+import { STREAM_TYPE } from "./streams.ts";
 
-/** Middleware of Hono, as far as it is used here. */
-export type Middleware = (
-  context: { readonly req: { readonly raw: Request }; res: Response },
-  next: () => Promise<void>,
-) => Promise<void>;
+/** The reader of a request, by a name or names; nobody where there is none. */
+export type ReaderNames = string | readonly string[] | null | undefined;
+
+/** Options of {@linkcode Turbo.middleware}. */
+export interface MiddlewareOptions<E extends Env = Env> {
+  /**
+   * Who sends a request: the name or names of the reader, such as a user id, as whatever stands in front of
+   * this middleware has put it into the context. Called for each request but those for scripts.
+   */
+  as?: (c: Context<E>) => ReaderNames | Promise<ReaderNames>;
+  /**
+   * The reader's own network address, which `maxConnectionsPerAddress` and `handshakeRate` count by; not
+   * that of a proxy, which all readers share.
+   */
+  address?: (c: Context<E>) => string | undefined;
+}
+
+/** What is known of a request while it is answered. */
+export interface Visit {
+  /** The cursor before any data was read. */
+  readonly cursor: string;
+  /** What stands in front of the paths of the stream and the scripts, as the browser sees them. */
+  readonly base: string;
+  /** The reader's names. */
+  readonly as: readonly string[];
+  /** Whether the app says who its readers are. */
+  readonly namesReaders: boolean;
+}
+
+/** What the middleware serves. */
+export interface Served {
+  /** The newest cursor. */
+  readonly cursor: string;
+  /** The path of the stream; `null` where there is none. */
+  readonly path: string | null;
+  /** What the app says stands in front of its paths. */
+  readonly base: string;
+  /** The hosts that the app is known by; any where there are none. */
+  readonly allowedHosts: readonly string[];
+  /** Where `head` finds what is known of a request. */
+  readonly visits: WeakMap<object, Visit>;
+  /** Answers a request for the stream under a base. */
+  connect(
+    request: Request,
+    options: { as: readonly string[]; address: string | undefined },
+    base: string,
+  ): Response;
+  /** Answers a request for a script by its path, without what stands in front. */
+  asset(path: string, request: Request): Response | undefined;
+  /** Tells whoever runs this. */
+  notice(message: string): void;
+}
+
+const RULES = { as: callback, address: callback } satisfies Record<keyof MiddlewareOptions, Rule>;
+
+/** `Cache-Control` of an answer that is for one reader (RFC 9111, section 5.2.2). */
+const PERSONAL = "private, no-store";
+
+/** The middleware of a `Turbo`: see {@linkcode Turbo.middleware}. */
+export function middlewareOf<E extends Env>(
+  served: Served,
+  options: MiddlewareOptions<E>,
+): MiddlewareHandler<E> {
+  const { as: readerOf, address: addressOf } = checkOptions("middleware()", options, RULES);
+  const { visits } = served;
+  let isTold = false;
+
+  async function namesOf(c: Context<E>): Promise<readonly string[]> {
+    const names = await readerOf?.(c);
+    return names === undefined || names === null ? [] : checkReaders("middleware()", names);
+  }
+
+  /** A reader who is known only after the routes: the stream, which has none, would not know it. */
+  function tellOrder(c: Context<E>): void {
+    const { status, headers } = c.res;
+    const isNew = headers.has("Set-Cookie"); // it is known from its next request on
+    if (isTold || isNew || c.req.method !== "GET" || status !== 200) return;
+    isTold = true;
+    served.notice(
+      `The option as of middleware() names nobody for ${
+        JSON.stringify(c.req.path)
+      } before the routes, ` +
+        "and somebody after them: register turbo.middleware() after the middleware that says who the " +
+        "reader is, else its pages are sent nothing that is pushed to them by name",
+    );
+  }
+
+  return async function turbo(c, next) {
+    const request = c.req.raw;
+    if (visits.has(c)) return await next(); // it is registered twice
+    // What follows parses the URL, and some request lines and Hosts make one that cannot be parsed.
+    if (!hasValidHost(request)) return refuse(400, "The Host or the URL is malformed");
+    if (!isAllowedHost(request, served.allowedHosts)) {
+      return refuse(421, "This host is not served here");
+    }
+    const { base, path } = pathOf(c, served.base);
+    const isGet = request.method === "GET" || request.method === "HEAD";
+    const script = served.asset(path, request);
+    if (script) return isGet ? script : methodNotAllowed();
+    const isStream = path === served.path;
+    if (isStream && !isGet) return methodNotAllowed();
+    const { cursor } = served;
+    const as = await namesOf(c);
+    if (isStream) return served.connect(request, { as, address: addressOf?.(c) }, base);
+    visits.set(c, { cursor, base, as, namesReaders: readerOf !== undefined });
+
+    // Hono merges what is set on the context into a response made beside it only where it has one.
+    if (acceptsStream(request)) void c.res;
+    await next();
+
+    finishForm(c);
+    const type = c.res.headers.get("Content-Type") ?? "";
+    const isStreams = isOfType(type, STREAM_TYPE);
+    if (!isStreams && !isOfType(type, "text/html")) return;
+    if (!c.res.headers.has(CURSOR_HEADER)) c.header(CURSOR_HEADER, cursor);
+    if (isStreams && !/\baccept\b(?!-)/i.test(c.res.headers.get("Vary") ?? "")) {
+      c.header("Vary", "Accept", { append: true }); // what the context has takes its place
+    }
+    const isLate = as.length === 0 && (await namesOf(c)).length > 0;
+    if (isLate) tellOrder(c);
+    if (!c.res.headers.has("Cache-Control")) {
+      const isPersonal = as.length > 0 || isLate || c.res.headers.has("Set-Cookie");
+      c.header("Cache-Control", isPersonal ? PERSONAL : "no-cache");
+    }
+  };
+}
 
 /**
  * Middleware that gives the answers to Turbo's forms the status that Turbo asks for (Turbo handbook,
  * "Redirecting After a Form Submission"): a page that is shown again with status 200 becomes 422, a
  * redirect with 301 or 302 becomes 303. All else stays as it is: other requests, other answers, and
- * the 200 that fills a `<turbo-frame>`, which Turbo takes.
+ * the 200 that fills a `<turbo-frame>`, which Turbo takes. `turbo.middleware()` does it, too.
  *
  * @example
  * ```ts
@@ -32,20 +165,54 @@ export type Middleware = (
  * assert.equal((await app.request("/names", { method: "POST" })).status, 200);
  * ```
  */
-export function turboForms(): Middleware {
+export function turboForms(): MiddlewareHandler {
   return async function turboForms(c, next) {
     await next();
-    const request = c.req.raw;
-    if (/^(GET|HEAD|OPTIONS)$/.test(request.method) || !acceptsStream(request)) return;
-    const status = statusFor(c.res, requestedFrame(request) !== undefined);
-    if (status !== c.res.status) {
-      c.res = new Response(c.res.body, { status, headers: c.res.headers });
-    }
+    finishForm(c);
   };
 }
 
-function statusFor({ status, headers }: Response, framed: boolean): number {
+/** Gives the answer to one of Turbo's forms the status that Turbo, or the context, asks for. */
+function finishForm(c: Context): void {
+  const request = c.req.raw;
+  if (/^(GET|HEAD|OPTIONS)$/.test(request.method) || !acceptsStream(request)) return;
+  const status = statusFor(c, requestedFrame(request) !== undefined);
+  if (status !== c.res.status) c.res = new Response(c.res.body, { status, headers: c.res.headers });
+}
+
+function statusFor(c: Context, framed: boolean): number {
+  const { status, headers } = c.res;
   if (status === 301 || status === 302) return 303;
-  const isPage = /^text\/html\s*(;|$)/i.test(headers.get("Content-Type") ?? "");
-  return status === 200 && isPage && !framed ? 422 : status;
+  const type = headers.get("Content-Type") ?? "";
+  if (status !== 200) return status;
+  // A response that was made beside the context has not the status that was set on that.
+  if (isOfType(type, STREAM_TYPE)) return c.body(null).status;
+  return isOfType(type, "text/html") && !framed ? 422 : status;
+}
+
+function isOfType(header: string, type: string): boolean {
+  return header.split(";", 1)[0]!.trim().toLowerCase() === type;
+}
+
+function methodNotAllowed(): Response {
+  return refuse(405, "Method not allowed", { Allow: "GET, HEAD" });
+}
+
+/**
+ * A request's path below whatever stands in front of the app, and what does, as the browser sees it: the
+ * base of the route that the middleware is registered at, and in front of that what a proxy or a mount has
+ * taken off the path, which only the app can say.
+ */
+function pathOf(c: Context, outer: string): { path: string; base: string } {
+  const routed = basePath(c).replace(/\/+$/, "");
+  // Of the URL and not of Hono's path, which is decoded: a backslash would name another host.
+  const segments = new URL(c.req.url).pathname.split("/");
+  const depth = routed.split("/").length;
+  const own = segments.slice(0, depth).join("/").replace(/^\/+/, "/");
+  const path = `/${segments.slice(depth).join("/")}`;
+  const isWhole = own === outer || own.startsWith(`${outer}/`);
+  return {
+    base: isWhole ? own : outer + own,
+    path: outer !== "" && path.startsWith(`${outer}/`) ? path.slice(outer.length) : path,
+  };
 }

@@ -4,16 +4,20 @@
  * @module
  */
 import { html as template, raw as trusted } from "hono/html";
+import { unquotedAttribute } from "./quotes.ts";
 
 /** Escaped markup: what `html` and `raw` make, and what a page, a stream and `c.html()` take. */
 export type Markup = string & { readonly isEscaped: true };
 
 /**
  * Makes markup; what stands in a hole is escaped unless it is markup itself. Safe in text and in
- * quoted attributes, not in unquoted attributes, in URLs or inside `<script>`.
+ * quoted attributes, not in URLs or inside `<script>`. Other markup is that of Hono's own `html` and JSX,
+ * and a stream.
  *
  * @throws {TypeError} when a hole holds a promise: await it first, so that what is read and the
  * cursor of the page stay together
+ * @throws {SyntaxError} when a hole is an attribute's value without quotes: a space in it would begin
+ * another attribute
  *
  * @example
  * ```ts
@@ -24,10 +28,14 @@ export type Markup = string & { readonly isEscaped: true };
  * ```
  */
 export function html(strings: TemplateStringsArray, ...holes: unknown[]): Markup {
+  checkQuotes(strings);
   const markup = template(strings, ...holes);
   if (markup instanceof Promise) {
     markup.catch(() => {}); // the caller gets the TypeError below instead
-    throw new TypeError("Cannot make markup of a promise: await it before it goes into html`…`");
+    throw new TypeError(
+      "Cannot make markup of a promise: await it before it goes into html`…` (an async component of " +
+        "JSX makes one, too: await its data first)",
+    );
   }
   return markup;
 }
@@ -35,4 +43,19 @@ export function html(strings: TemplateStringsArray, ...holes: unknown[]): Markup
 /** Takes text for markup, as it is. Each use should say what makes the text safe. */
 export function raw(text: string): Markup {
   return trusted(text);
+}
+
+/** The templates that are known to quote their attributes. */
+const quoted = new WeakSet<TemplateStringsArray>();
+
+function checkQuotes(strings: TemplateStringsArray): void {
+  if (quoted.has(strings)) return;
+  const attribute = unquotedAttribute(strings);
+  if (attribute !== undefined) {
+    throw new SyntaxError(
+      `Cannot make markup of ${attribute}=\${…} without quotes: write ${attribute}="\${…}", because a ` +
+        "space in the value would begin another attribute",
+    );
+  }
+  quoted.add(strings);
 }

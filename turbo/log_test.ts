@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { html } from "./html.ts";
 import { type Batch, Log } from "./log.ts";
-import { append, joinStreams, refresh, replace, type Stream, update } from "./streams.ts";
+import { append, refresh, replace, type Stream, update } from "../tests/stream_texts.ts";
+import { joinStreams } from "./streams.ts";
 
 const box = (id: string, n: number) => replace(id, html`<b id="${id}">${n}</b>`);
 const htmlOf = (batch: Batch | "gap") =>

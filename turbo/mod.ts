@@ -15,14 +15,13 @@
  *
  * const turbo = new Turbo();
  * const app = new Hono();
- * app.get("/turbo-stream", (c) => turbo.connect(c.req.raw));
- * app.get("/assets/*", (c) => turbo.asset(c.req.raw) ?? c.notFound());
- * app.get("/", (c) => {
- *   const cursor = turbo.cursor; // before the data is read
- *   return c.html(html`<!DOCTYPE html>
- *     <head><title>Count</title>${turbo.head({ cursor })}</head>
- *     <body>${counter()}</body>`);
- * });
+ * app.use(turbo.middleware());
+ * app.get("/", (c) =>
+ *   c.html(html`<!DOCTYPE html>
+ *     <html>
+ *       <head><title>Count</title>${turbo.head(c)}</head>
+ *       <body>${counter()}</body>
+ *     </html>`));
  *
  * count++;
  * assert.equal(turbo.push(replace("count", counter())), 0); // nobody is connected yet
@@ -37,7 +36,7 @@ export type { PushOptions, Whom } from "./audience.ts";
 export type { ConnectionLimits } from "./connection.ts";
 export { type Copy, type Engine, memory, type MemoryOptions } from "./engine.ts";
 export type { Push, Said } from "./engine.ts";
-export { type Middleware, turboForms } from "./hono.ts";
+export { type MiddlewareOptions, type ReaderNames, turboForms } from "./hono.ts";
 export { html, type Markup, raw } from "./html.ts";
 export type { Audience, Batch, Entry, Log, LogOptions, LogState } from "./log.ts";
 export type { Shared, SharedChange } from "./nodes.ts";
@@ -75,7 +74,13 @@ export {
   type Target,
   update,
 } from "./streams.ts";
-export type { CloseOptions, HeadOptions, TurboOptions } from "./options.ts";
+export type { CloseOptions, HeadOptions, PageOptions, TurboOptions } from "./options.ts";
+export {
+  type PagePolicy,
+  pagePolicy,
+  type PolicyDirectives,
+  type PolicySources,
+} from "./policy.ts";
 export type { Rate } from "./rate.ts";
 export { Turbo } from "./turbo.ts";
 export type { WatermarksState } from "./watermarks.ts";

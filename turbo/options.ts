@@ -33,8 +33,14 @@ import type { Upgrade } from "./websocket.ts";
 export interface TurboOptions extends Partial<ConnectionLimits> {
   /** Path of the stream; `null` switches it off, and pages do not connect. Default `/turbo-stream`. */
   path?: string | null;
-  /** Path under which the two scripts are. Default `/assets`. */
+  /** Path under which the scripts are. Default `/assets`. */
   assetsPath?: string;
+  /**
+   * What stands in front of both paths as the browser sees them, such as `/live`, where the app does not:
+   * behind a proxy that strips it, or in an app that is mounted in another one. The routes of Hono's
+   * `route` and `basePath` are known to the middleware. Default nothing.
+   */
+  base?: string;
   /** URL of another turbo.js to load instead of the one that is served. Default: none. */
   turboUrl?: string;
   /**
@@ -126,17 +132,22 @@ export interface TurboOptions extends Partial<ConnectionLimits> {
   onNotice?: (message: string) => unknown;
 }
 
-/** What goes into a page's `<head>`. */
-export interface HeadOptions {
-  /** The cursor taken before the page's data was read. Default: the newest now. */
-  cursor?: string;
+/** What goes into a page's `<head>` beside what the middleware knows. */
+export interface PageOptions {
   /** Topics that the page listens to. They are signed, so a reader cannot choose others. */
   topics?: readonly string[];
   /**
-   * The reader (a name given to `connect` as `as`) that alone may use the topics; anyone who has the
-   * page where it is left out, but not where it is `undefined`.
+   * The reader (one of the names that the option `as` of the middleware or of `connect` gives) that alone
+   * may use the topics. Where it is left out: the first name that the middleware knows, else anyone who
+   * has the page. It must not be `undefined`.
    */
   as?: string;
+}
+
+/** What goes into a page's `<head>` without the middleware. */
+export interface HeadOptions extends PageOptions {
+  /** The cursor taken before the page's data was read. Default: the newest now. */
+  cursor?: string;
 }
 
 /** How {@linkcode Turbo.close} ends. */
@@ -198,6 +209,7 @@ const RATE_RULES = {
 const RULES = {
   path: orNull(path),
   assetsPath: folder,
+  base: { ...folder, problem: (value) => value === "" ? undefined : folder.problem(value) },
   turboUrl: address,
   secret: SECRET_RULE,
   tokenLifetime: milliseconds(1_000, 366 * DAY),
@@ -225,10 +237,14 @@ const RULES = {
   onNotice: callback,
 } satisfies Record<keyof TurboOptions, Rule>;
 
-const HEAD_RULES = {
-  cursor: CURSOR_RULE,
+const PAGE_RULES = {
   topics: anything, // see checkTopics
   as: anything, // see checkReader
+} satisfies Record<keyof PageOptions, Rule>;
+
+const HEAD_RULES = {
+  cursor: CURSOR_RULE,
+  ...PAGE_RULES,
 } satisfies Record<keyof HeadOptions, Rule>;
 
 const CLOSE_RULES = {
@@ -249,6 +265,7 @@ export function resolveOptions(options: TurboOptions): ResolvedOptions {
   const defaults: Defaults = {
     path: "/turbo-stream",
     assetsPath: "/assets",
+    base: "",
     tokenLifetime: DAY,
     allowedHosts: [],
     allowedOrigins: [],
@@ -273,7 +290,12 @@ export function resolveOptions(options: TurboOptions): ResolvedOptions {
   return { ...defaults, ...given(checked), handshakeRate: defaults.handshakeRate };
 }
 
-/** Checks what `head` is given. @throws {TypeError | RangeError} where it is wrong */
+/** Checks what `head(c)` is given. @throws {TypeError | RangeError} where it is wrong */
+export function checkPageOptions(options: PageOptions): PageOptions {
+  return checkOptions("head()", options, PAGE_RULES);
+}
+
+/** Checks what `head` is given without a context. @throws {TypeError | RangeError} where it is wrong */
 export function checkHeadOptions(options: HeadOptions): HeadOptions {
   return checkOptions("head()", options, HEAD_RULES);
 }

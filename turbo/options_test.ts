@@ -10,6 +10,7 @@ Deno.test("resolveOptions() has the documented defaults", () => {
   assert.deepEqual(others, {
     path: "/turbo-stream",
     assetsPath: "/assets",
+    base: "",
     tokenLifetime: DAY,
     allowedHosts: [],
     allowedOrigins: [],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Outbox } from "./outbox.ts";
 import type { Content } from "./stream_entry.ts";
-import { append, refresh, replace } from "./streams.ts";
+import { append, refresh, replace } from "../tests/stream_texts.ts";
 
 type Streams = Content & { readonly kind: "streams" };
 

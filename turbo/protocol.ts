@@ -75,7 +75,7 @@ export const MAX_TOKEN: number = MAX_MESSAGE - "since".length - 3 - 64 - 64;
 export const HEARTBEAT = 15_000;
 
 /** What answers a cursor that the log cannot continue from: the page fetches itself again. */
-export const REFRESH: string = refresh();
+export const REFRESH: string = String(refresh());
 
 /**
  * The frame of the sub-protocol: a JSON array of `[CURSOR, HTML]`, oldest first.

@@ -8,7 +8,7 @@ import { type Audience, Log } from "./log.ts";
 import { type Close, type Message, REFRESH } from "./protocol.ts";
 import type { Clock } from "./pace.ts";
 import { Readers, type ReadersOptions } from "./readers.ts";
-import { append, replace, type Stream, update } from "./streams.ts";
+import { append, replace, type Stream, update } from "../tests/stream_texts.ts";
 
 const box = (id: string, n: number) => replace(id, html`<b id="${id}">${n}</b>`);
 const item = (n: number) => append("list", html`<li>${n}</li>`);

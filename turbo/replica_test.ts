@@ -3,7 +3,7 @@ import type { Push } from "./engine.ts";
 import { type Effect, type Event, Replica } from "./replica.ts";
 import type { Command } from "./stream_commands.ts";
 import { type Content, entryOf, type StreamEntry } from "./stream_entry.ts";
-import { replace } from "./streams.ts";
+import { replace } from "../tests/stream_texts.ts";
 
 const EPOCH = 7_000;
 const box = (n: number, id = "box") => replace(id, `<b id="${id}">${n}</b>`);

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { checkValue } from "./checks.ts";
 import { CURSOR_RULE, isPageId } from "./protocol.ts";
 import { joinStreams, STREAM_TYPE, type Streams } from "./streams.ts";
@@ -57,23 +59,55 @@ export function connectionId(request: Request): string | undefined {
 }
 
 /**
- * An answer that consists of streams, for a request that {@linkcode acceptsStream}.
+ * An answer that consists of streams, for a request that {@linkcode acceptsStream}. With Hono's context in
+ * front it has what was set on that: the status, headers and cookies.
  *
  * @throws {TypeError} when one of them is no stream
  * @throws {RangeError} when the cursor is none
+ *
+ * @example With a cookie
+ * ```ts
+ * import { Hono } from "hono";
+ * import { setCookie } from "hono/cookie";
+ * import { remove, streamResponse } from "./mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const app = new Hono();
+ * app.post("/hint/close", (c) => {
+ *   setCookie(c, "hint", "seen");
+ *   return streamResponse(c, remove("hint"));
+ * });
+ *
+ * const response = await app.request("/hint/close", { method: "POST" });
+ * assert.equal(response.headers.get("Set-Cookie"), "hint=seen; Path=/");
+ * ```
  */
+export function streamResponse(c: Context, streams: Streams, init?: StreamResponseInit): Response;
+export function streamResponse(streams: Streams, init?: StreamResponseInit): Response;
 export function streamResponse(
-  streams: Streams,
-  init: StreamResponseInit = {},
+  ...given: WithContext | [Streams, init?: StreamResponseInit | undefined]
 ): Response {
+  const [c, streams, init = {}] = isWithContext(given) ? given : [undefined, ...given];
   const body = joinStreams(streams, "answer with"); // first, as it may be a promise that rejects
-  const { cursor, ...rest } = init;
+  const { cursor, headers: own, ...rest } = init;
   if (cursor !== undefined) checkValue("streamResponse()", "cursor", cursor, CURSOR_RULE);
-  const headers = new Headers(rest.headers);
+  const headers = new Headers(own);
   headers.set("Content-Type", `${STREAM_TYPE}; charset=utf-8`);
   headers.append("Vary", "Accept");
   if (cursor !== undefined) headers.set(CURSOR_HEADER, cursor);
-  return new Response(body, { ...rest, headers });
+  if (!c) return new Response(body, { ...rest, headers });
+  for (const [name, value] of headers) {
+    // Hono lets what is set on the context take the place of what an answer has.
+    c.header(name, value, { append: /^(set-cookie|vary)$/.test(name) });
+  }
+  return c.newResponse(body, rest as { status?: ContentfulStatusCode });
+}
+
+type WithContext = [c: Context, streams: Streams, init?: StreamResponseInit | undefined];
+
+function isWithContext(given: readonly unknown[]): given is WithContext {
+  const [first] = given;
+  return typeof first === "object" && first !== null && "req" in first;
 }
 
 /**

@@ -5,11 +5,14 @@
  * @module
  */
 import { anything, checkOptions, oneOf, quote, type Rule, text } from "./checks.ts";
-import { html } from "./html.ts";
+import { html, type Markup, raw } from "./html.ts";
 import { isThenable, silencePromises } from "./report.ts";
 
-/** One `<turbo-stream>` element as text, with nothing before or after it. */
-export type Stream = string & { readonly isTurboStream: true };
+/**
+ * One `<turbo-stream>` element as markup, with nothing before or after it: in a page's `html` or JSX it
+ * stays an element. As all markup it is a `String` object, so compare `String(stream)`.
+ */
+export type Stream = Markup & { readonly isTurboStream: true };
 
 /** One stream, or several that are one message. */
 export type Streams = Stream | readonly Stream[];
@@ -17,8 +20,13 @@ export type Streams = Stream | readonly Stream[];
 /** What a stream acts on: the id of one element, without `#`, or all that a CSS selector finds. */
 export type Target = string | { all: string };
 
-/** Markup of `html` or `raw`, taken as it is; any other string is text and is escaped. */
-export type Content = string;
+/**
+ * What a stream holds. Markup is taken as it is: that of `html` and `raw`, Hono's own `html`, and Hono
+ * JSX. A string or a number is text, and is escaped. A list is all of its items, one after the other. The
+ * types let a promise pass, because that of JSX is one; a real promise, as an async component makes
+ * it, throws a `TypeError`.
+ */
+export type Content = string | number | Promise<Markup> | readonly Content[];
 
 /** Options of the actions that can change what is there instead of replacing it. */
 export interface MorphOptions {
@@ -110,7 +118,7 @@ export function after(target: Target, content: Content): Stream {
  * import assert from "node:assert/strict";
  *
  * assert.equal(
- *   replace("load", html`<p id="load">${0.42}</p>`),
+ *   String(replace("load", html`<p id="load">${0.42}</p>`)),
  *   '<turbo-stream action="replace" target="load"><template><p id="load">0.42</p></template></turbo-stream>',
  * );
  * ```
@@ -178,7 +186,7 @@ export function action(name: string, parts: ActionParts = {}): Stream {
 export function joinStreams(streams: Streams, verb = "push"): string {
   const list: readonly unknown[] = Array.isArray(streams) ? streams : [streams];
   for (const stream of list) {
-    if (typeof stream === "string" && STREAM.test(stream)) continue;
+    if (isStream(stream)) continue;
     if (silencePromises(streams)) throw new TypeError(`Cannot ${verb} a promise: await it first`);
     throw new TypeError(`Cannot ${verb} ${describe(stream)}: ${NEEDED}`);
   }
@@ -190,7 +198,14 @@ export function joinStreams(streams: Streams, verb = "push"): string {
 function element(action: string, attributes: Record<string, string>, template = ""): Stream {
   let tag = `<turbo-stream action="${escapeText(action)}"`;
   for (const [name, value] of Object.entries(attributes)) tag += ` ${name}="${escapeText(value)}"`;
-  return `${tag}>${template}</turbo-stream>` as Stream;
+  const stream = raw(`${tag}>${template}</turbo-stream>`); // its parts are escaped, or markup
+  return Object.assign(stream, { isTurboStream: true } as const);
+}
+
+/** Whether something is a stream, or the text of one. */
+function isStream(value: unknown): boolean {
+  const isOurs = value instanceof String && (value as Partial<Stream>).isTurboStream === true;
+  return isOurs || (typeof value === "string" && STREAM.test(value));
 }
 
 function targetOf(target: Target): Record<string, string> {
@@ -248,17 +263,29 @@ function templateOf(content: unknown): string {
 
 function markupOf(content: unknown): string {
   if (typeof content === "string" || typeof content === "number") return escapeText(`${content}`);
+  if (Array.isArray(content)) return markupOfAll(content);
   const isMarkup = (content as { isEscaped?: boolean } | null | undefined)?.isEscaped === true;
-  const markup: unknown = isMarkup ? (content as Content).toString() : content;
-  // Markup too can be one: JSX with an async component.
+  const markup: unknown = isMarkup ? (content as { toString(): unknown }).toString() : content;
   if (silencePromises(markup)) {
-    throw new TypeError("Cannot build a stream from a promise: await the content first");
+    // JSX is markup, and makes a promise where one of its components is async.
+    const remedy = isMarkup
+      ? "await its data first, and make its components without async"
+      : "await the content first";
+    throw new TypeError(`Cannot build a stream from a promise: ${remedy}`);
   }
   if (isMarkup) return String(markup).trim();
-  const needed = Array.isArray(content) && content.length > 0
-    ? "html`${list}` makes markup of a list"
-    : "markup or text is needed";
-  throw new TypeError(`Cannot build a stream from content ${describe(content)}: ${needed}`);
+  throw new TypeError(
+    `Cannot build a stream from content ${describe(content)}: markup or text is needed`,
+  );
+}
+
+function markupOfAll(list: readonly unknown[]): string {
+  try {
+    return Array.from(list, markupOf).join("");
+  } catch (error) {
+    silencePromises(list); // one that rejects later, and that nobody would wait for, ends the process
+    throw error;
+  }
 }
 
 // A parser makes CR into LF and drops NUL: CR is kept by a reference, NUL becomes U+FFFD, as the

@@ -9,13 +9,12 @@ import {
   after,
   append,
   before,
-  joinStreams,
   prepend,
   remove,
   replace,
-  type Streams,
   update,
-} from "./streams.ts";
+} from "../tests/stream_texts.ts";
+import { joinStreams, type Streams } from "./streams.ts";
 import { meaningOf, soleElementId } from "./subject.ts";
 import { parseStreams, type StreamElement } from "./testing.ts";
 

@@ -223,8 +223,8 @@ export function assertStream(
 ): StreamElement {
   checkOptions("assertStream()", expected, EXPECTED_RULES);
   checkPresent("assertStream()", expected, EXPECTED_RULES);
-  const all = typeof actual === "string"
-    ? parseStreams(actual).map((stream) => ({ stream, to: undefined, topic: undefined }))
+  const all = typeof actual === "string" || actual instanceof String
+    ? parseStreams(String(actual)).map((stream) => ({ stream, to: undefined, topic: undefined }))
     : actual.flatMap(({ streams, to, topic }) => streams.map((stream) => ({ stream, to, topic })));
   const found = all.find(({ stream, to, topic }) => {
     const { action, target, content } = expected;

@@ -35,7 +35,6 @@ export const SECRET_RULE: Rule = {
 
 /** Signs topics for the pages of one application, and reads what they send back. */
 export class Signer {
-  readonly #path: string;
   readonly #lifetime: number;
   readonly #onNotice: (message: string) => void;
   /** Used where no secret is set: one that outlives this process, as an engine can keep it. */
@@ -51,24 +50,23 @@ export class Signer {
    */
   constructor(options: {
     secret: string | undefined;
-    path: string;
     lifetime: number;
     onNotice: (message: string) => void;
   }) {
     this.#secret = options.secret ?? readSecret();
-    this.#path = options.path;
     this.#lifetime = options.lifetime;
     this.#onNotice = options.onNotice;
   }
 
   /**
-   * A token for these topics, for a page at this cursor and, where given, for this reader alone.
+   * A token for these topics on the stream of this path, for a page at this cursor and, where given, for
+   * this reader alone.
    *
    * @throws {RangeError} when it is longer than a page can send back
    */
-  sign({ topics, reader, from }: Pick<Claims, "topics" | "reader" | "from">): string {
+  sign({ path, topics, reader, from }: Omit<Claims, "expires">): string {
     const expires = Date.now() + this.#lifetime;
-    const token = sign({ path: this.#path, topics, reader, from, expires }, this.#key());
+    const token = sign({ path, topics, reader, from, expires }, this.#key());
     if (token.length > MAX_TOKEN) {
       throw new RangeError(
         `Cannot sign ${topics.length} topics: the token has ${token.length} characters, ` +
@@ -85,10 +83,10 @@ export class Signer {
     return token;
   }
 
-  /** What a token claims, or `undefined` where it does not hold. */
-  verify(token: string): Claims | undefined {
+  /** What a token claims on the stream of this path, or `undefined` where it does not hold. */
+  verify(token: string, path: string): Claims | undefined {
     const claims = verify(token, this.#key());
-    return claims?.path === this.#path ? claims : undefined;
+    return claims?.path === path ? claims : undefined;
   }
 
   #key(): string {

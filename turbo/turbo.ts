@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Context, Env, MiddlewareHandler } from "hono";
 import { Admission, type ConnectOptions } from "./admission.ts";
 import type { Asset } from "./assets.ts";
 import { audienceOf, checkReader, checkTopics, nameOf } from "./audience.ts";
@@ -10,13 +11,16 @@ import { type PushOptions, readerName, type Whom, whomOf } from "./audience.ts";
 import { type Copy, type Engine, memory } from "./engine.ts";
 import { openEventStream } from "./event_stream.ts";
 import { ForeignLogs } from "./foreign_logs.ts";
+import { middlewareOf, type MiddlewareOptions, type Visit } from "./hono.ts";
 import { html, type Markup } from "./html.ts";
 import { Log } from "./log.ts";
 import { Nodes, type Shared, type Statement } from "./nodes.ts";
 import { quote } from "./checks.ts";
-import { checkCloseOptions, checkHeadOptions, type CloseOptions } from "./options.ts";
+import { checkCloseOptions, checkHeadOptions, checkPageOptions } from "./options.ts";
 import {
+  type CloseOptions,
   type HeadOptions,
+  type PageOptions,
   type ResolvedOptions,
   resolveOptions,
   type TurboOptions,
@@ -37,22 +41,39 @@ import { openWebSocket } from "./websocket.ts";
  *
  * @example A page whose clock is pushed
  * ```ts
+ * import { Hono } from "hono";
  * import { html, replace, Turbo } from "./mod.ts";
  *
  * const turbo = new Turbo();
  * const clock = () => html`<time id="clock">${new Date().toISOString()}</time>`;
  *
+ * const app = new Hono();
+ * app.use(turbo.middleware());
+ * app.get("/", (c) =>
+ *   c.html(html`<!DOCTYPE html>
+ *     <html><head><title>Clock</title>${turbo.head(c)}</head><body>${clock()}</body></html>`));
+ *
+ * if (import.meta.main) Deno.serve(app.fetch);
+ * turbo.push(replace("clock", clock()));
+ * ```
+ *
+ * @example The same without Hono
+ * ```ts
+ * import { html, Turbo } from "./mod.ts";
+ *
+ * const turbo = new Turbo();
+ *
  * function handle(request: Request): Response {
  *   if (new URL(request.url).pathname === "/turbo-stream") return turbo.connect(request);
  *   const asset = turbo.asset(request);
  *   if (asset) return asset;
- *   const cursor = turbo.cursor;
- *   const page = html`<!DOCTYPE html><title>Clock</title>${turbo.head({ cursor })}${clock()}`;
- *   return new Response(String(page), { headers: { "Content-Type": "text/html" } });
+ *   const cursor = turbo.cursor; // before the data is read
+ *   const page = html`<!DOCTYPE html><html><head>${turbo.head({ cursor })}</head></html>`;
+ *   const headers = { "Content-Type": "text/html", "Turbo-Cursor": cursor, "Cache-Control": "no-cache" };
+ *   return new Response(String(page), { headers });
  * }
  *
  * if (import.meta.main) Deno.serve(handle);
- * turbo.push(replace("clock", clock()));
  * ```
  */
 export class Turbo {
@@ -67,10 +88,9 @@ export class Turbo {
   readonly #readers: Readers;
   readonly #signer: Signer;
   readonly #admission: Admission;
-  readonly #assets: readonly Asset[];
-  readonly #scriptUrls: readonly string[];
-  /** What the scripts import. */
-  readonly #preloaded: readonly string[];
+  readonly #assets: readonly [turbo: Asset, client: Asset, keep: Asset, hints: Asset];
+  /** What is known of the requests that are being answered, by their context. */
+  readonly #visits = new WeakMap<object, Visit>();
   readonly #notice: (message: string) => void;
   // Called from callbacks and timers, where a throw would end the process. One for all connections.
   readonly #report: (message: string, error: unknown) => void;
@@ -85,7 +105,7 @@ export class Turbo {
    */
   constructor(options: TurboOptions = {}) {
     const resolved = resolveOptions(options);
-    const { path, assetsPath, tokenLifetime, turboUrl, secret, log, engine = memory() } = resolved;
+    const { path, assetsPath, tokenLifetime, secret, log, engine = memory() } = resolved;
     const { onError, onNotice, onChange, onShared, onPresence, presenceGrace: grace } = resolved;
     const report = (message: string, error: unknown): void =>
       reporting(onError, (failure) => {
@@ -109,7 +129,6 @@ export class Turbo {
     this.#foreignLogs = new ForeignLogs(this.#log, this.#notice, { isShared });
     this.#signer = new Signer({
       secret,
-      path: path ?? "",
       lifetime: tokenLifetime,
       onNotice: this.#notice,
     });
@@ -130,8 +149,6 @@ export class Turbo {
     });
     const { turbo, client, keep, hints } = scriptsUnder(assetsPath);
     this.#assets = [turbo, client, keep, hints];
-    this.#preloaded = path === null ? [] : [keep.path];
-    this.#scriptUrls = [turboUrl ?? turbo.path, ...(path === null ? [] : [client.path])];
     this.#engine = engine;
     this.#watch(engine.start(this.#copy()));
   }
@@ -293,7 +310,11 @@ export class Turbo {
    * @throws {TypeError | RangeError} when an option is wrong or unknown
    */
   connect(request: Request, options: ConnectOptions = {}): Response {
-    const visitor = this.#admission.admit(request, options);
+    return this.#connect(request, options, this.#options.base);
+  }
+
+  #connect(request: Request, options: ConnectOptions, base: string): Response {
+    const visitor = this.#admission.admit(request, options, base + this.#options.path);
     if (visitor instanceof Response) return visitor;
     const readers = this.#readers;
     const { upgrade, idleTimeout, behindAfter, eventStreamLifetime: lifetime } = this.#options;
@@ -310,27 +331,135 @@ export class Turbo {
   }
 
   /**
-   * Markup for a page's `<head>`: the scripts, the same on every page, and the page's cursor.
+   * Middleware for a Hono app, in front of its routes. It answers requests for the stream and the scripts,
+   * takes the cursor before a route reads any data, so that {@linkcode head} can write it into the page,
+   * and sees to the answers:
+   *
+   * - HTML and streams get the header `Turbo-Cursor`, and where they have no `Cache-Control` one of
+   *   `no-cache`, or of `private, no-store` where `as` names the reader or a cookie is set;
+   * - to Turbo's forms they get the status that Turbo asks for, as by {@linkcode turboForms};
+   * - what was set on the context (`c.status`, `setCookie`, `c.header`) reaches an answer by
+   *   {@linkcode streamResponse} too.
+   *
+   * A request whose host is malformed gets 400, and one for a host that is not of `allowedHosts` 421.
+   *
+   * Register it after the middleware that says who the reader is. Hono's own middleware works in front of
+   * it and behind it: `secureHeaders`, `cors`, `compress`, `logger`, `csrf`, `timeout`, and `etag`, which
+   * reads an answer to its end to number it and so would hold back a stream of server-sent events for
+   * ever; that has an `ETag` of its own, which `etag` takes for granted.
    *
    * @throws {TypeError} when an option is wrong or unknown
+   *
+   * @example Readers with names
+   * ```ts
+   * import { Hono } from "hono";
+   * import { Turbo } from "./mod.ts";
+   * import assert from "node:assert/strict";
+   *
+   * const turbo = new Turbo();
+   * const app = new Hono<{ Variables: { user: string | undefined } }>();
+   * app.use(async (c, next) => {
+   *   c.set("user", c.req.header("X-User")); // from a session, in earnest
+   *   await next();
+   * });
+   * app.use(turbo.middleware({ as: (c) => c.get("user") }));
+   * app.get("/", (c) => c.html(`<html><head>${turbo.head(c)}</head></html>`));
+   *
+   * const page = await app.request("/", { headers: { "X-User": "ann" } });
+   * assert.equal(page.headers.get("Turbo-Cursor"), turbo.cursor);
+   * assert.equal(page.headers.get("Cache-Control"), "private, no-store");
+   * ```
+   */
+  // deno-lint-ignore no-explicit-any -- as Hono's own: an app with any variables may use it
+  middleware<E extends Env = any>(options: MiddlewareOptions<E> = {}): MiddlewareHandler<E> {
+    const { path, base, allowedHosts } = this.#options;
+    const cursor = () => this.cursor;
+    return middlewareOf({
+      get cursor() {
+        return cursor();
+      },
+      path,
+      base,
+      allowedHosts,
+      visits: this.#visits,
+      connect: (request, options, base) => this.#connect(request, options, base),
+      asset: (path, request) => this.#assetAt(path)?.respond(request),
+      notice: this.#notice,
+    }, options);
+  }
+
+  /**
+   * Markup for a page's `<head>`: the scripts, the same on every page, the page's cursor, as the middleware
+   * took it when the request came in, and a nonce where Hono's `secureHeaders` made one. Without Hono give
+   * it the cursor that was taken before the page's data was read.
+   *
+   * @throws {TypeError} when an option is wrong or unknown, or the middleware did not run for the request
    * @throws {RangeError} when there are too many topics, one is too long, or they are more than a page
    * can send back in one message
    */
-  head(options: HeadOptions = {}): Markup {
-    const given = checkHeadOptions(options);
-    const { cursor = this.cursor, topics = [] } = given;
+  head(c: Context, options?: PageOptions): Markup;
+  head(options?: HeadOptions): Markup;
+  head(first: Context | HeadOptions = {}, options: PageOptions = {}): Markup {
+    if (!isContext(first)) {
+      const { cursor = this.cursor, ...given } = checkHeadOptions(first);
+      return this.#head({ cursor, base: this.#options.base, ...this.#topicsOf(given) });
+    }
+    const visit = this.#visits.get(first);
+    if (!visit) {
+      throw new TypeError(
+        `Cannot write the head of ${
+          JSON.stringify(first.req.path)
+        }: turbo.middleware() did not run for ` +
+          "it; register app.use(turbo.middleware()) before the routes, on the same Turbo",
+      );
+    }
+    const { topics, reader } = this.#topicsOf(checkPageOptions(options));
+    if (reader !== undefined && !visit.as.includes(reader)) {
+      throw new TypeError(
+        `Cannot take ${quote(reader)} as "as" of head(): ` +
+          (visit.namesReaders
+            ? "it is none of the names that the option as of middleware() gave for this request"
+            : "give middleware() the option as, which names the readers of the stream"),
+      );
+    }
+    const nonce: unknown = first.get("secureHeadersNonce");
+    return this.#head({
+      cursor: visit.cursor,
+      base: visit.base,
+      topics,
+      reader: reader ?? visit.as[0],
+      ...(typeof nonce === "string" && { nonce }),
+    });
+  }
+
+  #topicsOf(options: PageOptions): { topics: readonly string[]; reader: string | undefined } {
+    const { topics = [] } = options;
     checkTopics("head()", topics);
-    const reader = "as" in given ? checkReader("head()", "as", given.as as string) : undefined;
-    const { path } = this.#options;
-    const scripts = this.#scriptUrls.map((url) =>
-      html`<script type="module" src="${url}" data-turbo-track="reload"></script>`
-    );
-    if (path === null) return html`${scripts}`;
-    const token = topics.length === 0 ? "" : this.#signer.sign({ topics, reader, from: cursor });
-    const modules = this.#preloaded.map((url) => html`<link rel="modulepreload" href="${url}">`);
+    const reader = "as" in options ? checkReader("head()", "as", options.as as string) : undefined;
+    return { topics, reader };
+  }
+
+  #head({ cursor, base, topics, reader, nonce }: {
+    cursor: string;
+    base: string;
+    topics: readonly string[];
+    reader: string | undefined;
+    nonce?: string;
+  }): Markup {
+    const { path, turboUrl } = this.#options;
+    const [turbo, client, keep] = this.#assets;
+    const script = (url: string) =>
+      html`<script type="module" src="${url}" data-turbo-track="reload"></script>`;
+    const policy = nonce === undefined ? "" : html`<meta name="csp-nonce" content="${nonce}">`;
+    const first = html`${policy}${script(turboUrl ?? base + turbo.path)}`;
+    if (path === null) return first;
+    const stream = base + path;
+    const token = topics.length === 0
+      ? ""
+      : this.#signer.sign({ path: stream, topics, reader, from: cursor });
     return html`
-      ${modules}${scripts}<meta name="turbo-cursor" content="${cursor}" data-stream="${path}"
-        data-token="${token}">
+      <link rel="modulepreload" href="${base + keep.path}">${first}${script(base + client.path)}
+      <meta name="turbo-cursor" content="${cursor}" data-stream="${stream}" data-token="${token}">
     `;
   }
 
@@ -340,7 +469,13 @@ export class Turbo {
       return undefined;
     }
     const { pathname } = new URL(request.url);
-    return this.#assets.find(({ path }) => path === pathname)?.respond(request);
+    const { base } = this.#options;
+    const isBelow = base !== "" && pathname.startsWith(`${base}/`);
+    return this.#assetAt(isBelow ? pathname.slice(base.length) : pathname)?.respond(request);
+  }
+
+  #assetAt(path: string): Asset | undefined {
+    return this.#assets.find((asset) => asset.path === path);
   }
 
   /**
@@ -423,6 +558,11 @@ export class Turbo {
       notice: this.#notice,
     };
   }
+}
+
+/** Whether it is Hono's context, and no options. */
+function isContext(value: Context | HeadOptions): value is Context {
+  return typeof value === "object" && value !== null && "req" in value;
 }
 
 /** What a text says; `undefined` where it says nothing, as that of a later version may. */

@@ -5,7 +5,7 @@ import { connect, serve, until, within } from "../tests/kit.ts";
 import type { Whom } from "./audience.ts";
 import { html } from "./html.ts";
 import { memory } from "./engine.ts";
-import { append, replace, type Stream } from "./streams.ts";
+import { append, replace, type Stream } from "../tests/stream_texts.ts";
 import { verify } from "./token.ts";
 import { Turbo } from "./turbo.ts";
 

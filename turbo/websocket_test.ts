@@ -3,7 +3,7 @@ import { HANDSHAKE } from "../tests/raw.ts";
 import { connect, serve, serveStream, type TestClient, until, within } from "../tests/kit.ts";
 import { html } from "./html.ts";
 import { parseFrame, PROTOCOL, REFRESH, sinceOf } from "./protocol.ts";
-import { append, replace } from "./streams.ts";
+import { append, replace } from "../tests/stream_texts.ts";
 import { Turbo } from "./turbo.ts";
 import { WebSocketCarrier } from "./websocket.ts";
 

@@ -256,7 +256,7 @@ export class World implements Outside {
   #push(streams: Stream[], except?: string): string {
     const html = joinStreams(streams);
     for (const server of this.servers.slice(FIRST, OTHER)) server.append(html, except);
-    this.servers[OTHER]!.append(remove("nowhere"));
+    this.servers[OTHER]!.append(String(remove("nowhere")));
     return html;
   }
 

@@ -1,0 +1,24 @@
+/**
+ * The builders of streams, for tests of what carries streams: those give the texts that the log and the
+ * wire have of them, where the builders of `turbo/streams.ts` give `String` objects.
+ *
+ * @module
+ */
+import * as streams from "../turbo/streams.ts";
+import type { Stream } from "../turbo/streams.ts";
+
+export type { Stream };
+
+function asText<Given extends unknown[]>(build: (...given: Given) => Stream) {
+  return (...given: Given): Stream => String(build(...given)) as Stream;
+}
+
+export const action = asText(streams.action);
+export const after = asText(streams.after);
+export const append = asText(streams.append);
+export const before = asText(streams.before);
+export const prepend = asText(streams.prepend);
+export const refresh = asText(streams.refresh);
+export const remove = asText(streams.remove);
+export const replace = asText(streams.replace);
+export const update = asText(streams.update);
