@@ -44,7 +44,7 @@ const ACTIONS: Record<string, (target: DomElement, content: DomParent) => void> 
     detach(target);
   },
   update(target, content) {
-    for (const child of [...target.childNodes]) detach(child);
+    for (const child of [...(target.content ?? target).childNodes]) detach(child);
     insert(target, copiesIn(content));
   },
   remove: (target) => detach(target),
@@ -55,11 +55,9 @@ export function streamsOf(document: PageDocument, html: string): DomElement[] {
   return childrenOf(document.fragment(html)).filter(({ tagName }) => tagName === "turbo-stream");
 }
 
-/** The streams that stand in the document itself, which a browser renders once, and takes out. */
-export function takeEmbedded(document: PageDocument): DomElement[] {
-  const found = [...elementsIn(document.root)].filter(({ tagName }) => tagName === "turbo-stream");
-  for (const element of found) detach(element);
-  return found;
+/** The streams that stand in the document itself, which a browser renders once, and then takes out. */
+export function embeddedIn(document: PageDocument): DomElement[] {
+  return [...elementsIn(document.root)].filter(({ tagName }) => tagName === "turbo-stream");
 }
 
 /** Whether a stream asks for the page to be fetched again, and has the id of which request. */
@@ -70,7 +68,7 @@ export function refreshOf(stream: DomElement): { requestId: string | undefined }
 
 /** Renders a stream into all of its targets. */
 export function perform(scene: Scene, stream: DomElement): void {
-  performOn(scene, stream, targetsOf(scene, stream));
+  performOn(scene, stream, () => targetsOf(scene, stream));
 }
 
 /**
@@ -103,7 +101,7 @@ export function performStep(
   const childrenIn = () => [...places].flatMap((place) => place ? childrenOf(place) : []);
   const before = new Set(childrenIn());
   const partsInside = due.flatMap(partsIn);
-  performOn(scene, stream, due);
+  performOn(scene, stream, () => due);
   const changed = childrenIn().filter((child) => !before.has(child));
   if (isWhole) {
     for (const part of partsInside) shown.parts.delete(part);
@@ -125,7 +123,12 @@ export function partAround(
   return undefined;
 }
 
-function performOn({ problem }: Scene, stream: DomElement, targets: readonly DomElement[]): void {
+// Turbo looks for the targets again after it has taken out what gives way.
+function performOn(
+  { problem }: Scene,
+  stream: DomElement,
+  targets: () => readonly DomElement[],
+): void {
   const name = attribute(stream, "action") ?? "";
   const action = ACTIONS[name];
   if (!action) return problem(`no action is called ${quote(name)} here`);
@@ -135,20 +138,20 @@ function performOn({ problem }: Scene, stream: DomElement, targets: readonly Dom
   }
   const content = template?.content ?? { nodeName: "#document-fragment", childNodes: [] };
   removeDuplicates(name, targets, content);
-  for (const target of targets) action(target, content);
+  for (const target of targets()) action(target, content);
 }
 
 /** What is inserted takes the place of what has the same id there. */
 function removeDuplicates(
   action: string,
-  targets: readonly DomElement[],
+  targets: () => readonly DomElement[],
   content: DomParent,
 ): void {
   const isInside = action === "append" || action === "prepend";
   if (!isInside && action !== "before" && action !== "after") return;
   const idOf = (element: DomElement) => attribute(element, "id");
   const ids = new Set(childrenOf(content).map(idOf).filter(Boolean));
-  for (const target of targets) {
+  for (const target of targets()) {
     const place = isInside ? target : parentOf(target);
     for (const child of place ? childrenOf(place) : []) if (ids.has(idOf(child))) detach(child);
   }

@@ -10,13 +10,13 @@ import { type Batch, Follower, isAfter, Refetch, Shown, type Step } from "./clie
 import { CONNECTION_HEADER, CURSOR_HEADER } from "./request.ts";
 import { STREAM_TYPE } from "./streams.ts";
 import {
+  embeddedIn,
   partAround,
   perform,
   performStep,
   refreshOf,
   type Scene,
   streamsOf,
-  takeEmbedded,
 } from "./testing_actions.ts";
 import {
   attribute,
@@ -76,6 +76,8 @@ export class TestTab {
   /** Forms that are being sent. */
   #sending = 0;
   readonly #requestIds = new Set<string>();
+  /** Streams that stood in what was rendered: they follow with the next paint. */
+  readonly #embedded = new Set<DomElement>();
   readonly #background = new Set<Promise<void>>();
 
   /** An empty one. */
@@ -93,7 +95,10 @@ export class TestTab {
         this.#stream.reconnect();
         return true;
       },
-      give: (batch: Batch<DomElement>) => this.#follower.painted(batch),
+      give: (batch: Batch<DomElement>) => {
+        this.#follower.painted(batch);
+        this.#performEmbedded();
+      },
       cancel() {},
       run: (step: Step, shown: Shown<DomElement>) => this.#render(step, shown),
       around: (part: DomElement) => partAround(this.#follower.shown, parentOf(part)),
@@ -225,7 +230,10 @@ export class TestTab {
     const cursor = response.headers.get(CURSOR_HEADER);
     const body = await response.text();
     if (cursor) this.#follower.answer(cursor, body);
-    else this.#performAll(streamsOf(this.document, body));
+    else {
+      for (const stream of streamsOf(this.document, body)) this.#perform(stream);
+      this.#performEmbedded();
+    }
     await this.#loadFrames();
   }
 
@@ -266,6 +274,7 @@ export class TestTab {
     this.#isPosted = isPosted;
     this.#isAway = false;
     this.problems.clear();
+    this.#embedded.clear();
     this.#run = undefined;
     const { cursor, path, token = "" } = metaIn(document) ?? {};
     const shown = cursor && path
@@ -274,7 +283,8 @@ export class TestTab {
     this.#follower.show(shown);
     if (shown) this.#stream.connect();
     else this.#stream.rest();
-    this.#performAll(takeEmbedded(document));
+    this.#noteEmbedded();
+    this.#performEmbedded();
     const own = this.#own;
     this.#own = undefined;
     if (own && shown && isAfter(own, shown.cursor)) this.#follower.refetch(own, "answer");
@@ -349,17 +359,29 @@ export class TestTab {
       const refresh = refreshOf(stream);
       if (!refresh) performStep(this.#scene, stream, step, shown);
       else hasRefresh ||= !this.#isOwn(refresh);
+      this.#noteEmbedded();
     }
-    this.#performAll(takeEmbedded(this.document));
     return hasRefresh;
   }
 
-  #performAll(streams: readonly DomElement[]): void {
-    for (const stream of streams) {
-      const refresh = refreshOf(stream);
-      if (!refresh) perform(this.#scene, stream);
-      else if (!this.#isOwn(refresh)) this.#refetchLater();
+  #perform(stream: DomElement): void {
+    const refresh = refreshOf(stream);
+    if (!refresh) perform(this.#scene, stream);
+    else if (!this.#isOwn(refresh)) this.#refetchLater();
+    this.#noteEmbedded();
+  }
+
+  /** They stand where they are until they are rendered, and count among the children there. */
+  #noteEmbedded(): void {
+    for (const stream of embeddedIn(this.document)) this.#embedded.add(stream);
+  }
+
+  #performEmbedded(): void {
+    for (const stream of this.#embedded) { // those that are added meanwhile, too
+      this.#perform(stream);
+      detach(stream);
     }
+    this.#embedded.clear();
   }
 
   #isOwn({ requestId }: { requestId: string | undefined }): boolean {
