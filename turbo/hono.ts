@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Context, Env, MiddlewareHandler } from "hono";
+import type { Context } from "hono";
 import { basePath } from "hono/route";
 import { checkReaders } from "./audience.ts";
 import { callback, checkOptions, type Rule } from "./checks.ts";
@@ -12,6 +12,7 @@ import {
   acceptsStream,
   CURSOR_HEADER,
   hasValidHost,
+  type HonoContext,
   isAllowedHost,
   requestedFrame,
 } from "./request.ts";
@@ -20,18 +21,24 @@ import { STREAM_TYPE } from "./streams.ts";
 /** The reader of a request, by a name or names; nobody where there is none. */
 export type ReaderNames = string | readonly string[] | null | undefined;
 
-/** Options of {@linkcode Turbo.middleware}. */
-export interface MiddlewareOptions<E extends Env = Env> {
+/** Middleware of Hono, for the context of an app. */
+export type Middleware<C extends HonoContext> = (
+  c: C,
+  next: () => Promise<void>,
+) => Promise<Response | void>;
+
+/** Options of {@linkcode Turbo.middleware}, with the context of the app. */
+export interface MiddlewareOptions<C extends HonoContext = HonoContext> {
   /**
    * Who sends a request: the name or names of the reader, such as a user id, as whatever stands in front of
    * this middleware has put it into the context. Called for each request but those for scripts.
    */
-  as?: (c: Context<E>) => ReaderNames | Promise<ReaderNames>;
+  as?: (c: C) => ReaderNames | Promise<ReaderNames>;
   /**
    * The reader's own network address, which `maxConnectionsPerAddress` and `handshakeRate` count by; not
    * that of a proxy, which all readers share.
    */
-  address?: (c: Context<E>) => string | undefined;
+  address?: (c: C) => string | undefined;
 }
 
 /** What is known of a request while it is answered. */
@@ -76,21 +83,21 @@ const RULES = { as: callback, address: callback } satisfies Record<keyof Middlew
 const PERSONAL = "private, no-store";
 
 /** The middleware of a `Turbo`: see {@linkcode Turbo.middleware}. */
-export function middlewareOf<E extends Env>(
+export function middlewareOf<C extends HonoContext>(
   served: Served,
-  options: MiddlewareOptions<E>,
-): MiddlewareHandler<E> {
+  options: MiddlewareOptions<C>,
+): Middleware<C> {
   const { as: readerOf, address: addressOf } = checkOptions("middleware()", options, RULES);
   const { visits } = served;
   let isTold = false;
 
-  async function namesOf(c: Context<E>): Promise<readonly string[]> {
+  async function namesOf(c: C): Promise<readonly string[]> {
     const names = await readerOf?.(c);
     return names === undefined || names === null ? [] : checkReaders("middleware()", names);
   }
 
   /** A reader who is known only after the routes: the stream, which has none, would not know it. */
-  function tellOrder(c: Context<E>): void {
+  function tellOrder(c: Context): void {
     const { status, headers } = c.res;
     const isNew = headers.has("Set-Cookie"); // it is known from its next request on
     if (isTold || isNew || c.req.method !== "GET" || status !== 200) return;
@@ -104,7 +111,8 @@ export function middlewareOf<E extends Env>(
     );
   }
 
-  return async function turbo(c, next) {
+  return async function turbo(given, next) {
+    const c = given as unknown as Context;
     const request = c.req.raw;
     if (visits.has(c)) return await next(); // it is registered twice
     // What follows parses the URL, and some request lines and Hosts make one that cannot be parsed.
@@ -119,8 +127,8 @@ export function middlewareOf<E extends Env>(
     const isStream = path === served.path;
     if (isStream && !isGet) return methodNotAllowed();
     const { cursor } = served;
-    const as = await namesOf(c);
-    if (isStream) return served.connect(request, { as, address: addressOf?.(c) }, base);
+    const as = await namesOf(given);
+    if (isStream) return served.connect(request, { as, address: addressOf?.(given) }, base);
     visits.set(c, { cursor, base, as, namesReaders: readerOf !== undefined });
 
     // Hono merges what is set on the context into a response made beside it only where it has one.
@@ -135,7 +143,7 @@ export function middlewareOf<E extends Env>(
     if (isStreams && !/\baccept\b(?!-)/i.test(c.res.headers.get("Vary") ?? "")) {
       c.header("Vary", "Accept", { append: true }); // what the context has takes its place
     }
-    const isLate = as.length === 0 && (await namesOf(c)).length > 0;
+    const isLate = as.length === 0 && (await namesOf(given)).length > 0;
     if (isLate) tellOrder(c);
     if (!c.res.headers.has("Cache-Control")) {
       const isPersonal = as.length > 0 || isLate || c.res.headers.has("Set-Cookie");
@@ -165,10 +173,10 @@ export function middlewareOf<E extends Env>(
  * assert.equal((await app.request("/names", { method: "POST" })).status, 200);
  * ```
  */
-export function turboForms(): MiddlewareHandler {
+export function turboForms(): Middleware<HonoContext> {
   return async function turboForms(c, next) {
     await next();
-    finishForm(c);
+    finishForm(c as unknown as Context);
   };
 }
 

@@ -36,7 +36,7 @@ export type { PushOptions, Whom } from "./audience.ts";
 export type { ConnectionLimits } from "./connection.ts";
 export { type Copy, type Engine, memory, type MemoryOptions } from "./engine.ts";
 export type { Push, Said } from "./engine.ts";
-export { type MiddlewareOptions, type ReaderNames, turboForms } from "./hono.ts";
+export { type Middleware, type MiddlewareOptions, type ReaderNames, turboForms } from "./hono.ts";
 export { html, type Markup, raw } from "./html.ts";
 export type { Audience, Batch, Entry, Log, LogOptions, LogState } from "./log.ts";
 export type { Shared, SharedChange } from "./nodes.ts";
@@ -48,6 +48,7 @@ export {
   connectionId,
   CURSOR_HEADER,
   hasValidHost,
+  type HonoContext,
   isAllowedHost,
   isOwnOrigin,
   isSecure,

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { Context } from "hono";
 import { NONCE } from "hono/secure-headers";
 
-/** What one directive allows: sources, or functions that make one for a request. */
-export type PolicySources = (string | ((c: Context, directive: string) => string))[];
+/** What one directive allows: sources, or functions of Hono's context that make one, such as `NONCE`. */
+// deno-lint-ignore no-explicit-any -- a type of Hono's in ours is none that `deno doc` knows
+export type PolicySources = (string | ((c: any, directive: string) => string))[];
 
 /** The directives of a policy by Hono's names of them, such as `imgSrc`. */
 export interface PolicyDirectives {

@@ -9,6 +9,17 @@ import { checkValue } from "./checks.ts";
 import { CURSOR_RULE, isPageId } from "./protocol.ts";
 import { joinStreams, STREAM_TYPE, type Streams } from "./streams.ts";
 
+/** Hono's `Context`, as far as its type matters here. */
+export interface HonoContext {
+  /** The request. */
+  readonly req: {
+    /** As the server was given it. */
+    readonly raw: Request;
+  };
+  /** The answer. */
+  res: Response;
+}
+
 /** Options of {@linkcode streamResponse}: those of a `Response`, and the cursor. */
 export interface StreamResponseInit extends ResponseInit {
   /**
@@ -82,12 +93,17 @@ export function connectionId(request: Request): string | undefined {
  * assert.equal(response.headers.get("Set-Cookie"), "hint=seen; Path=/");
  * ```
  */
-export function streamResponse(c: Context, streams: Streams, init?: StreamResponseInit): Response;
+export function streamResponse(
+  c: HonoContext,
+  streams: Streams,
+  init?: StreamResponseInit,
+): Response;
+/** The same without Hono: an answer that has nothing of a context. */
 export function streamResponse(streams: Streams, init?: StreamResponseInit): Response;
 export function streamResponse(
   ...given: WithContext | [Streams, init?: StreamResponseInit | undefined]
 ): Response {
-  const [c, streams, init = {}] = isWithContext(given) ? given : [undefined, ...given];
+  const [context, streams, init = {}] = isWithContext(given) ? given : [undefined, ...given];
   const body = joinStreams(streams, "answer with"); // first, as it may be a promise that rejects
   const { cursor, headers: own, ...rest } = init;
   if (cursor !== undefined) checkValue("streamResponse()", "cursor", cursor, CURSOR_RULE);
@@ -95,7 +111,8 @@ export function streamResponse(
   headers.set("Content-Type", `${STREAM_TYPE}; charset=utf-8`);
   headers.append("Vary", "Accept");
   if (cursor !== undefined) headers.set(CURSOR_HEADER, cursor);
-  if (!c) return new Response(body, { ...rest, headers });
+  if (!context) return new Response(body, { ...rest, headers });
+  const c = context as unknown as Context;
   for (const [name, value] of headers) {
     // Hono lets what is set on the context take the place of what an answer has.
     c.header(name, value, { append: /^(set-cookie|vary)$/.test(name) });
@@ -103,7 +120,7 @@ export function streamResponse(
   return c.newResponse(body, rest as { status?: ContentfulStatusCode });
 }
 
-type WithContext = [c: Context, streams: Streams, init?: StreamResponseInit | undefined];
+type WithContext = [c: HonoContext, streams: Streams, init?: StreamResponseInit | undefined];
 
 function isWithContext(given: readonly unknown[]): given is WithContext {
   const [first] = given;

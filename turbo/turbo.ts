@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Context, Env, MiddlewareHandler } from "hono";
+import type { Context } from "hono";
 import { Admission, type ConnectOptions } from "./admission.ts";
 import type { Asset } from "./assets.ts";
 import { audienceOf, checkReader, checkTopics, nameOf } from "./audience.ts";
@@ -11,7 +11,7 @@ import { type PushOptions, readerName, type Whom, whomOf } from "./audience.ts";
 import { type Copy, type Engine, memory } from "./engine.ts";
 import { openEventStream } from "./event_stream.ts";
 import { ForeignLogs } from "./foreign_logs.ts";
-import { middlewareOf, type MiddlewareOptions, type Visit } from "./hono.ts";
+import { type Middleware, middlewareOf, type MiddlewareOptions, type Visit } from "./hono.ts";
 import { html, type Markup } from "./html.ts";
 import { Log } from "./log.ts";
 import { Nodes, type Shared, type Statement } from "./nodes.ts";
@@ -29,7 +29,7 @@ import { Presence } from "./presence.ts";
 import { CLOSE } from "./protocol.ts";
 import { Readers } from "./readers.ts";
 import { isThenable, reasonOf, reporting } from "./report.ts";
-import { hasValidHost, isAllowedHost } from "./request.ts";
+import { hasValidHost, type HonoContext, isAllowedHost } from "./request.ts";
 import type { Attendance, Present } from "./roster.ts";
 import { scriptsUnder } from "./scripts.ts";
 import { joinStreams, type Streams } from "./streams.ts";
@@ -370,8 +370,8 @@ export class Turbo {
    * assert.equal(page.headers.get("Cache-Control"), "private, no-store");
    * ```
    */
-  // deno-lint-ignore no-explicit-any -- as Hono's own: an app with any variables may use it
-  middleware<E extends Env = any>(options: MiddlewareOptions<E> = {}): MiddlewareHandler<E> {
+  // deno-lint-ignore no-explicit-any -- as of Hono's own middleware: an app with any variables may use it
+  middleware<C extends HonoContext = any>(options: MiddlewareOptions<C> = {}): Middleware<C> {
     const { path, base, allowedHosts } = this.#options;
     const cursor = () => this.cursor;
     return middlewareOf({
@@ -397,9 +397,10 @@ export class Turbo {
    * @throws {RangeError} when there are too many topics, one is too long, or they are more than a page
    * can send back in one message
    */
-  head(c: Context, options?: PageOptions): Markup;
+  head(c: HonoContext, options?: PageOptions): Markup;
+  /** The same without Hono: with the cursor that was taken before the page's data was read. */
   head(options?: HeadOptions): Markup;
-  head(first: Context | HeadOptions = {}, options: PageOptions = {}): Markup {
+  head(first: HonoContext | HeadOptions = {}, options: PageOptions = {}): Markup {
     if (!isContext(first)) {
       const { cursor = this.cursor, ...given } = checkHeadOptions(first);
       return this.#head({ cursor, base: this.#options.base, ...this.#topicsOf(given) });
@@ -408,7 +409,7 @@ export class Turbo {
     if (!visit) {
       throw new TypeError(
         `Cannot write the head of ${
-          JSON.stringify(first.req.path)
+          JSON.stringify(new URL(first.req.raw.url).pathname)
         }: turbo.middleware() did not run for ` +
           "it; register app.use(turbo.middleware()) before the routes, on the same Turbo",
       );
@@ -422,7 +423,7 @@ export class Turbo {
             : "give middleware() the option as, which names the readers of the stream"),
       );
     }
-    const nonce: unknown = first.get("secureHeadersNonce");
+    const nonce: unknown = (first as unknown as Context).get("secureHeadersNonce");
     return this.#head({
       cursor: visit.cursor,
       base: visit.base,
@@ -561,7 +562,7 @@ export class Turbo {
 }
 
 /** Whether it is Hono's context, and no options. */
-function isContext(value: Context | HeadOptions): value is Context {
+function isContext(value: HonoContext | HeadOptions): value is HonoContext {
   return typeof value === "object" && value !== null && "req" in value;
 }
 
