@@ -116,7 +116,7 @@ export class TestTab {
       follower: this.#follower,
       address: () => this.url,
       received: () => this.#inBackground(this.#loadFrames().catch((error) => this.#note(error))),
-      sentAway: () => this.#giveUp("the server has sent it away"),
+      sentAway: () => this.#rest("the server has sent it away"),
       lost: (problem) => this.problems.add(problem),
     });
   }
@@ -437,8 +437,13 @@ export class TestTab {
   }
 
   #giveUp(problem: string): void {
-    this.problems.add(problem);
     this.#run = undefined;
+    this.#rest(problem);
+  }
+
+  /** No longer follows the stream; what is being fetched still comes. */
+  #rest(problem: string): void {
+    this.problems.add(problem);
     this.#isAway = true;
     this.#stream.rest();
   }
