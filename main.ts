@@ -5,7 +5,7 @@
  */
 import { type Context, Hono } from "hono";
 import { getConnInfo } from "hono/deno";
-import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
+import { secureHeaders } from "hono/secure-headers";
 import config from "./deno.json" with { type: "json" };
 import licenses from "./deploy/licenses.txt" with { type: "text" };
 import { type FleetReport, type LoadReport, LoadSampler, MAX_NAME } from "./loadavg.ts";
@@ -29,19 +29,8 @@ import {
 } from "./server/settings.ts";
 import { LOAD_ID, loadBox, mainPage, notFoundPage, type PageContext } from "./templates.ts";
 import { secondPage, STYLES } from "./templates.ts";
-import {
-  asset,
-  CURSOR_HEADER,
-  type Engine,
-  hasValidHost,
-  isAllowedHost,
-  type Markup,
-  memory,
-  replace,
-  type SharedChange,
-  Turbo,
-  type TurboOptions,
-} from "./turbo/mod.ts";
+import { asset, type Engine, type Markup, memory, pagePolicy } from "./turbo/mod.ts";
+import { replace, type SharedChange, Turbo, type TurboOptions } from "./turbo/mod.ts";
 
 /** What can be set from outside, on the command line or in the environment. */
 export const OPTIONS = {
@@ -182,7 +171,7 @@ export interface AppOptions {
 /** The app, and how to stop it. */
 export interface App {
   /** The routes. */
-  readonly hono: Hono<{ Variables: SecureHeadersVariables }>;
+  readonly hono: Hono;
   /** The open pages. */
   readonly turbo: Turbo;
   /**
@@ -195,8 +184,6 @@ export interface App {
   /** Closes the stream and ends the timer, in `deadline` milliseconds at most. */
   close(deadline: number): Promise<void>;
 }
-
-type AppContext = Context<{ Variables: SecureHeadersVariables }>;
 
 /**
  * Wires the app together. Starts nothing: the timer runs while a page is open or, with an engine, from
@@ -216,9 +203,9 @@ export function createApp(options: AppOptions = {}): App {
     // In this form, because others change what it shows: see Turbo.push().
     push: () => turbo.push(() => replace(LOAD_ID, loadBox(reportOfAll()))),
   });
-  const { allowedHosts = [], maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
+  const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
   const stylesheet = asset("/assets/app.css", STYLES, "text/css");
-  const hono = new Hono<{ Variables: SecureHeadersVariables }>();
+  const hono = new Hono();
   let timer: ReturnType<typeof setInterval> | undefined;
   let hasJoined = false;
   let isReading = false;
@@ -262,58 +249,21 @@ export function createApp(options: AppOptions = {}): App {
     return reportOf(fleet!.rows(), { renderer: name, isAlone: turbo.away !== undefined });
   }
 
-  async function render(
-    c: AppContext,
-    page: (context: PageContext) => Markup,
-  ): Promise<Response> {
+  async function render(c: Context, page: (context: PageContext) => Markup): Promise<Response> {
     if (fleet && !fleet.own) await showFirst();
-    const cursor = turbo.cursor; // before the sample is read, or a push in between would be missed
     const load = fleet ? reportOfAll() : await sampler.report(interval * 1000);
-    const response = await c.html(page({
-      head: turbo.head({ cursor }),
-      stylesheet: stylesheet.path,
-      nonce: c.get("secureHeadersNonce") ?? "",
-      load,
-    }));
-    // Afterwards, for Deno makes a response with several headers ready to send, and there come more.
-    response.headers.set(CURSOR_HEADER, cursor);
-    response.headers.set("Cache-Control", "no-cache");
-    return response;
+    return c.html(page({ head: turbo.head(c), stylesheet: stylesheet.path, load }));
   }
 
-  const setHeaders = secureHeaders({
-    contentSecurityPolicy: {
-      defaultSrc: ["'none'"],
-      scriptSrc: ["'self'"],
-      styleSrc: ["'self'", NONCE],
-      imgSrc: ["'self'", "data:"],
-      connectSrc: ["'self'"],
-      formAction: ["'self'"],
-      baseUri: ["'none'"],
-      frameAncestors: ["'none'"],
-    },
-    referrerPolicy: "strict-origin-when-cross-origin", // Turbo's forms need the Origin
+  // Behind a proxy all readers share its address, so it counts only where somebody says that it is the
+  // readers' own.
+  const countsAddresses = maxConnectionsPerAddress !== undefined || handshakeRate !== undefined;
+
+  hono.use(secureHeaders({
+    ...pagePolicy(),
     strictTransportSecurity: false, // for whoever terminates TLS to say; deploy/nginx-site.conf does
     xFrameOptions: "DENY",
-  });
-
-  // In front of the middleware: the headers of a WebSocket's answer cannot be changed.
-  hono.get("/turbo-stream", async (c) => {
-    // Behind a proxy all readers share its address, so it counts only where somebody says that it is
-    // the readers' own.
-    const countsAddresses = maxConnectionsPerAddress !== undefined || handshakeRate !== undefined;
-    const address = countsAddresses && c.env ? getConnInfo(c).remote.address : undefined;
-    const response = turbo.connect(c.req.raw, { address });
-    if (response.status === 101) return response;
-    await setHeaders(c, () => Promise.resolve(void (c.res = response)));
-    return c.res;
-  });
-
-  hono.use(setHeaders);
-  hono.use(async (c, next) => {
-    if (!hasValidHost(c.req.raw)) return c.text("The Host is malformed\n", 400);
-    await next();
-  });
+  }));
   hono.get("/healthz", (c) => c.text("ok"));
   hono.get("/readyz", (c) => {
     const { size: connections, zombies, maxConnections } = turbo;
@@ -328,20 +278,17 @@ export function createApp(options: AppOptions = {}): App {
     }
     return c.json({ status: "ready", connections, zombies });
   });
-  // Not of those above: whoever watches over a process may ask by its address.
-  hono.use(async (c, next) => {
-    if (!isAllowedHost(c.req.raw, allowedHosts)) {
-      return c.text("This host is not served here\n", 421);
-    }
-    await next();
-  });
+  // Behind the routes above, because whoever watches over a process may ask by its address, which is
+  // none of the allowed hosts.
+  hono.use(turbo.middleware({
+    address: (c) => countsAddresses && c.env ? getConnInfo(c).remote.address : undefined,
+  }));
   hono.get("/", (c) => render(c, mainPage));
   hono.get("/page2", (c) => render(c, secondPage));
   hono.get("/assets/*", (c) => {
-    if (c.req.path === stylesheet.path) return stylesheet.respond(c.req.raw);
-    return turbo.asset(c.req.raw) ?? c.notFound();
+    return c.req.path === stylesheet.path ? stylesheet.respond(c.req.raw) : c.notFound();
   });
-  for (const path of ["/", "/page2", "/turbo-stream", "/assets/*", "/healthz", "/readyz"]) {
+  for (const path of ["/", "/page2", "/assets/*", "/healthz", "/readyz"]) {
     hono.all(path, (c) => c.text("Method not allowed\n", 405, { Allow: "GET, HEAD" }));
   }
   hono.notFound((c) => {

@@ -11,12 +11,10 @@ export const LOAD_ID = "load";
 
 /** What every page needs besides its content. */
 export interface PageContext {
-  /** What `turbo.head()` returned. */
+  /** What `turbo.head(c)` returned. */
   head: Markup;
   /** Path of the stylesheet. */
   stylesheet: string;
-  /** Nonce for the one style that Turbo inserts, its progress bar. */
-  nonce: string;
   /** What the box shows: this machine, or the fleet that it is one of. */
   load: LoadReport | FleetReport;
 }
@@ -191,7 +189,6 @@ function layout(title: string, context: PageContext, content: Markup): Markup {
             <title>${title} – Load averages</title>
             <meta name="viewport" content="width=device-width, initial-scale=1">
             <meta name="color-scheme" content="light dark">
-            <meta name="csp-nonce" content="${context.nonce}">
             <link rel="stylesheet" href="${context.stylesheet}" data-turbo-track="reload">
             <link rel="icon" href="data:,">
             ${context.head}

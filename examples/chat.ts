@@ -6,11 +6,11 @@
  */
 import { type Context, Hono } from "hono";
 import { getSignedCookie, setSignedCookie } from "hono/cookie";
-import { acceptsStream, append, connectionId, html, type Markup } from "../turbo/mod.ts";
-import { remove, replace, streamResponse, type Streams, Turbo } from "../turbo/mod.ts";
-import type { TurboOptions } from "../turbo/mod.ts";
-import { assets, cookieOptions, errorHandler, type Example, type ExampleEnv } from "./layout.ts";
-import { field, guards, layout, type PageContext, reporter, respond } from "./layout.ts";
+import { acceptsStream, append, connectionId, html, type Markup } from "@turbo-deno/turbo";
+import { remove, replace, streamResponse, type Streams, Turbo } from "@turbo-deno/turbo";
+import type { TurboOptions } from "@turbo-deno/turbo";
+import { cookieOptions, errorHandler, type Example } from "./layout.ts";
+import { field, frontOf, layout, reporter } from "./layout.ts";
 
 /** Something said. */
 export interface Line {
@@ -92,16 +92,11 @@ export function createApp(
     const topic = topicOf(room);
     return [topic, new Pace(() => turbo.push(() => showHere(room), { topic }), clock)];
   }));
-  const hono = new Hono<ExampleEnv>();
+  const hono = new Hono();
   let lastId = 0;
 
-  hono.get( // in front of what sets headers
-    "/turbo-stream",
-    async (c) => turbo.connect(c.req.raw, { as: await readerOf(c) }),
-  );
   hono.onError(errorHandler(reporter(options)));
-  hono.use(...guards(options));
-  hono.get("/assets/*", assets(turbo));
+  hono.use(...frontOf(turbo, { as: readerOf }));
   hono.get("/", (c) => c.redirect(pathOf(rooms[0]!), 303));
 
   hono.get("/rooms/:slug", (c) => {
@@ -117,13 +112,13 @@ export function createApp(
     if (error !== undefined) {
       if (!acceptsStream(c.req.raw)) return page(c, room, { ...draft, error });
       const form = replace(FORM_ID, sayForm(room, { ...draft, error }));
-      return streamResponse(form, { cursor: turbo.cursor, status: 422 });
+      return streamResponse(c, form, { status: 422 });
     }
     say(room, draft, connectionId(c.req.raw));
     if (!acceptsStream(c.req.raw)) return c.redirect(pathOf(room), 303);
     // Its own page gets all lines, with the cursor taken after the push: what others said at the
     // same time may still be on the way to it, and stands above.
-    return streamResponse([
+    return streamResponse(c, [
       replace(LINES_ID, lineList(room.lines), { morph: true }),
       replace(FORM_ID, sayForm(room, { name: draft.name, text: "" })),
     ], { cursor: turbo.cursor });
@@ -158,19 +153,13 @@ export function createApp(
     return rooms.find(({ slug }) => slug === c.req.param("slug"));
   }
 
-  async function page(c: Context<ExampleEnv>, room: Room, draft?: Draft): Promise<Response> {
-    const isNew = await readerOf(c) === undefined;
-    if (isNew) {
+  async function page(c: Context, room: Room, draft?: Draft): Promise<Response> {
+    if (await readerOf(c) === undefined) {
       await setSignedCookie(c, COOKIE, crypto.randomUUID(), cookieKey, cookieOptions(c));
     }
-    const { cursor } = turbo; // before the lines are read
+    const head = turbo.head(c, { topics: [topicOf(room)] });
     const here = countIn(room);
-    return respond(c, (context) => chatPage(context, { room, rooms, here, draft }), {
-      head: turbo.head({ cursor, topics: [topicOf(room)] }),
-      cursor,
-      status: draft ? 422 : 200,
-      isPersonal: isNew, // its cookie is for this browser alone
-    });
+    return c.html(chatPage(head, { room, rooms, here, draft }), draft ? 422 : 200);
   }
 
   return { hono, turbo };
@@ -227,7 +216,7 @@ function problemWith({ name, text }: Draft): string | undefined {
 
 /** A room's page. */
 export function chatPage(
-  context: Omit<PageContext, "title">,
+  head: Markup,
   { room, rooms, here, draft }: {
     room: Room;
     rooms: readonly Room[];
@@ -236,7 +225,7 @@ export function chatPage(
   },
 ): Markup {
   return layout(
-    { ...context, title: room.title },
+    { head, title: room.title },
     html`
       <nav aria-label="Rooms">
         ${rooms.map((other) =>

@@ -125,7 +125,7 @@ Deno.test("chat counts a browser once, however many tabs it has, and sets its co
   assert.match(one.set!, /^chat-reader=[^;]+; Path=\/; HttpOnly; SameSite=Lax$/);
   assert.equal(one.cacheControl, "private, no-store");
   const again = await room.browser(one.cookie);
-  assert.deepEqual([again.set, again.cacheControl], [null, "no-cache"]);
+  assert.deepEqual([again.set, again.cacheControl], [null, "private, no-store"]);
   const forged = await room.browser("chat-reader=me.abc");
   assert.notEqual(forged.set, null, "who is not signed by us is nobody");
   const pushed = await capture(room.app.turbo, async () => {

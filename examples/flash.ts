@@ -5,11 +5,11 @@
  */
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
-import { acceptsStream, connectionId, html, type Markup, replace } from "../turbo/mod.ts";
-import { type Stream, STREAM_TYPE, streamResponse, Turbo } from "../turbo/mod.ts";
-import { type TurboOptions, update } from "../turbo/mod.ts";
-import { assets, cookieOptions, errorHandler, type Example, type ExampleEnv } from "./layout.ts";
-import { field, guards, layout, type PageContext, reporter, respond } from "./layout.ts";
+import { acceptsStream, connectionId, html, type Markup, replace } from "@turbo-deno/turbo";
+import { type Stream, STREAM_TYPE, streamResponse, Turbo } from "@turbo-deno/turbo";
+import { type TurboOptions, update } from "@turbo-deno/turbo";
+import { cookieOptions, errorHandler, type Example } from "./layout.ts";
+import { field, frontOf, layout, PERSONAL, reporter } from "./layout.ts";
 
 /** What is in the form. */
 export interface Draft {
@@ -20,9 +20,9 @@ export interface Draft {
 }
 
 /** A context in which a route can leave a notice. */
-export interface FlashEnv extends ExampleEnv {
+export interface FlashEnv {
   /** Hono's name for it. */
-  Variables: ExampleEnv["Variables"] & { notice?: string };
+  Variables: { notice?: string };
 }
 
 const NOTICE_ID = "notice";
@@ -36,11 +36,9 @@ export function createApp(options: TurboOptions = {}): Example<FlashEnv> {
   const hono = new Hono<FlashEnv>();
   let count = 0;
 
-  hono.get("/turbo-stream", (c) => turbo.connect(c.req.raw)); // in front of what sets headers
   hono.onError(errorHandler(reporter(options)));
-  hono.use(...guards(options));
+  hono.use(...frontOf(turbo));
   hono.use(flash());
-  hono.get("/assets/*", assets(turbo));
   hono.get("/", (c) => page(c));
 
   hono.post("/greetings", async (c) => {
@@ -50,8 +48,7 @@ export function createApp(options: TurboOptions = {}): Example<FlashEnv> {
       c.set("notice", "Nobody was greeted");
       const draft = { name, error };
       if (!acceptsStream(c.req.raw)) return page(c, draft);
-      const { cursor } = turbo;
-      return streamResponse(replace(FORM_ID, greetForm(draft)), { cursor, status: 422 });
+      return streamResponse(c, replace(FORM_ID, greetForm(draft)), { status: 422 });
     }
     c.set("notice", `Hello, ${name.trim()}!`);
     return counted(c, count + 1, replace(FORM_ID, greetForm()));
@@ -67,18 +64,13 @@ export function createApp(options: TurboOptions = {}): Example<FlashEnv> {
     const box = replace(COUNT_ID, countBox(count));
     turbo.push(box, { except: connectionId(c.req.raw) });
     if (!acceptsStream(c.req.raw)) return c.redirect("/", 303);
-    return streamResponse([box, ...more], { cursor: turbo.cursor }); // after the push
+    return streamResponse(c, [box, ...more], { cursor: turbo.cursor }); // after the push
   }
 
   function page(c: Context<FlashEnv>, draft?: Draft): Response | Promise<Response> {
-    const { cursor } = turbo; // before the count is read
     const notice = c.get("notice") ?? takeNotice(c);
-    return respond(c, (context) => flashPage(context, { count, notice, draft }), {
-      head: turbo.head({ cursor }),
-      cursor,
-      status: draft ? 422 : 200,
-      isPersonal: true, // the notice is for one reader
-    });
+    c.header("Cache-Control", PERSONAL); // the notice is for one reader
+    return c.html(flashPage(turbo.head(c), { count, notice, draft }), draft ? 422 : 200);
   }
 
   return { hono, turbo };
@@ -112,7 +104,7 @@ function problemWith(name: string): string | undefined {
 
 /** The page. */
 export function flashPage(
-  context: Omit<PageContext, "title">,
+  head: Markup,
   { count, notice, draft }: {
     count: number;
     notice?: string | undefined;
@@ -120,7 +112,7 @@ export function flashPage(
   },
 ): Markup {
   return layout(
-    { ...context, title: "Greetings" },
+    { head, title: "Greetings" },
     html`
       <div id="${NOTICE_ID}" role="status">${notice === undefined ? "" : noticeBox(notice)}</div>
       ${greetForm(draft)} ${countBox(count)}

@@ -4,26 +4,20 @@
  *
  * @module
  */
-import type { Context, ErrorHandler, Hono, MiddlewareHandler } from "hono";
+import type { Context, Env, ErrorHandler, Hono, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { csrf } from "hono/csrf";
 import { HTTPException } from "hono/http-exception";
-import { NONCE, secureHeaders, type SecureHeadersVariables } from "hono/secure-headers";
+import { secureHeaders } from "hono/secure-headers";
 import type { CookieOptions } from "hono/utils/cookie";
-import { asset, CURSOR_HEADER, hasValidHost, html, isAllowedHost } from "../turbo/mod.ts";
-import { isOwnOrigin, isSecure, type Markup, type Turbo } from "../turbo/mod.ts";
-import type { TurboOptions } from "../turbo/mod.ts";
-
-/** What the middleware of every example leaves in the context. */
-export interface ExampleEnv {
-  /** Hono's name for it. */
-  Variables: SecureHeadersVariables;
-}
+import { asset, html, isOwnOrigin, isSecure, type Markup } from "@turbo-deno/turbo";
+import { type MiddlewareOptions, pagePolicy, type Turbo } from "@turbo-deno/turbo";
+import type { TurboOptions } from "@turbo-deno/turbo";
 
 /** An example: its routes and its open pages. */
-export interface Example<Env extends ExampleEnv = ExampleEnv> {
+export interface Example<E extends Env = Env> {
   /** The routes. */
-  readonly hono: Hono<Env>;
+  readonly hono: Hono<E>;
   /** The open pages. */
   readonly turbo: Turbo;
 }
@@ -32,46 +26,29 @@ export interface Example<Env extends ExampleEnv = ExampleEnv> {
 export interface PageContext {
   /** The page's heading. */
   title: string;
-  /** What `turbo.head()` returned. */
+  /** What `turbo.head(c)` returned. */
   head: Markup;
-  /** Nonce for the one style that Turbo inserts, its progress bar. */
-  nonce: string;
 }
 
 /** Bytes that a form may send. */
 const MAX_BODY = 64 * 1024;
 /** `Cache-Control` of an answer that is for one reader (RFC 9111, section 5.2.2). */
-const PERSONAL = "private, no-store";
+export const PERSONAL = "private, no-store";
 
 /**
- * Refuses requests for other hosts, forms of other sites and long ones, and lets pages load from their
- * own server alone.
+ * What stands in front of the routes of every example: the stream and the scripts, a policy that lets pages
+ * load from their own server alone, and what refuses forms of other sites and long ones.
  */
-export function guards(
-  { allowedHosts = [] }: Pick<TurboOptions, "allowedHosts"> = {},
-): MiddlewareHandler[] {
+export function frontOf(turbo: Turbo, options?: MiddlewareOptions): MiddlewareHandler[] {
   return [
     secureHeaders({
-      contentSecurityPolicy: {
-        defaultSrc: ["'none'"],
-        scriptSrc: ["'self'"],
-        styleSrc: ["'self'", NONCE],
-        imgSrc: ["'self'", "data:"],
-        connectSrc: ["'self'"],
-        formAction: ["'self'"],
-        baseUri: ["'none'"],
-        frameAncestors: ["'none'"],
-      },
-      referrerPolicy: "strict-origin-when-cross-origin", // csrf() needs the Origin
-      strictTransportSecurity: false, // for whoever ends the TLS to say
+      ...pagePolicy(),
+      strictTransportSecurity: false, // for whoever terminates TLS to say
       xFrameOptions: "DENY",
     }),
+    turbo.middleware(options),
     async (c, next) => {
-      // What follows parses the URL, which some request lines and Hosts make unparsable.
-      if (!hasValidHost(c.req.raw)) return c.text("The Host or the URL is malformed\n", 400);
-      if (!isAllowedHost(c.req.raw, allowedHosts)) {
-        return c.text("This host is not served here\n", 421);
-      }
+      if (c.req.path === STYLESHEET.path) return STYLESHEET.respond(c.req.raw);
       await next();
     },
     csrf({ origin: (origin, c) => isOwnOrigin(c.req.raw, origin) }),
@@ -116,40 +93,6 @@ export function errorHandler(report: Report): ErrorHandler {
   };
 }
 
-/** Answers with the stylesheet or one of the two scripts. */
-export function assets(turbo: Turbo): MiddlewareHandler {
-  return async (c, next) => {
-    const request = c.req.raw;
-    const found = c.req.path === STYLESHEET.path
-      ? STYLESHEET.respond(request)
-      : turbo.asset(request);
-    return found ?? await next();
-  };
-}
-
-/** How {@linkcode respond} answers. */
-export interface RespondOptions {
-  /** What `turbo.head()` returned. */
-  head: Markup;
-  /** The cursor taken before the page's data was read. */
-  cursor: string;
-  /** Default 200. */
-  status?: 200 | 404 | 422 | 503;
-  /** Whether it differs by reader, and nobody may keep it. Default: it is checked before each use. */
-  isPersonal?: boolean;
-}
-
-/** Answers with a page. */
-export function respond(
-  c: Context<ExampleEnv>,
-  page: (context: Omit<PageContext, "title">) => Markup,
-  { head, cursor, status = 200, isPersonal = false }: RespondOptions,
-): Response | Promise<Response> {
-  c.header(CURSOR_HEADER, cursor);
-  c.header("Cache-Control", isPersonal ? PERSONAL : "no-cache");
-  return c.html(page({ head, nonce: c.get("secureHeadersNonce") ?? "" }), status);
-}
-
 /** Attributes of a cookie that no script reads and, over TLS, nothing but TLS carries. */
 export function cookieOptions(c: Context): CookieOptions {
   // A proxy that terminates TLS says so. Whoever says so without TLS makes a cookie that their own
@@ -174,7 +117,7 @@ function unreadable(error?: unknown): never {
 }
 
 /** The page around an example. */
-export function layout({ title, head, nonce }: PageContext, content: Markup): Markup {
+export function layout({ title, head }: PageContext, content: Markup): Markup {
   return html`
     <!DOCTYPE html>
     <html lang="en">
@@ -183,7 +126,6 @@ export function layout({ title, head, nonce }: PageContext, content: Markup): Ma
         <title>${title}</title>
         <meta name="viewport" content="width=device-width, initial-scale=1">
         <meta name="color-scheme" content="light dark">
-        <meta name="csp-nonce" content="${nonce}">
         <link rel="stylesheet" href="${STYLESHEET.path}" data-turbo-track="reload">
         <link rel="icon" href="data:,">
         ${head}

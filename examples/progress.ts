@@ -5,10 +5,10 @@
  */
 import { type Context, Hono } from "hono";
 import { getSignedCookie, setSignedCookie } from "hono/cookie";
-import { acceptsStream, html, type Markup, replace } from "../turbo/mod.ts";
-import { streamResponse, Turbo, type TurboOptions } from "../turbo/mod.ts";
-import { assets, cookieOptions, errorHandler, type Example, type ExampleEnv } from "./layout.ts";
-import { field, guards, layout, type PageContext, reporter, respond } from "./layout.ts";
+import { acceptsStream, html, type Markup, replace } from "@turbo-deno/turbo";
+import { streamResponse, Turbo, type TurboOptions } from "@turbo-deno/turbo";
+import { cookieOptions, errorHandler, type Example } from "./layout.ts";
+import { field, frontOf, layout, PERSONAL, reporter } from "./layout.ts";
 
 /** A job and how far it is. */
 export interface Job {
@@ -52,15 +52,13 @@ export function createApp(
   // Keys of this process: the jobs are gone with it too.
   const turbo = new Turbo({ secret: crypto.randomUUID(), ...options });
   const cookieKey = crypto.getRandomValues(new Uint8Array(32));
-  const hono = new Hono<ExampleEnv>();
+  const hono = new Hono();
   const jobs = new Map<string, Job>();
   let running = 0;
   const report = reporter(options);
 
-  hono.get("/turbo-stream", (c) => turbo.connect(c.req.raw)); // in front of what sets headers
   hono.onError(errorHandler(report));
-  hono.use(...guards(options));
-  hono.get("/assets/*", assets(turbo));
+  hono.use(...frontOf(turbo));
   hono.get("/", async (c) => page(c, await welcome(c)));
 
   // One job for each reader: a form that is sent twice starts one.
@@ -77,33 +75,24 @@ export function createApp(
   });
 
   function refuse(
-    c: Context<ExampleEnv>,
+    c: Context,
     reader: string,
     fail: boolean,
   ): Response | Promise<Response> {
     const draft = { fail, error: `Too many jobs run now. Try again in ${RETRY_AFTER} seconds` };
-    const headers = { "Retry-After": String(RETRY_AFTER) };
-    if (acceptsStream(c.req.raw)) {
-      const { cursor } = turbo;
-      return streamResponse(replace(FORM_ID, startForm(draft)), { cursor, status: 503, headers });
-    }
-    c.header("Retry-After", headers["Retry-After"]);
-    return page(c, reader, draft);
+    c.header("Retry-After", String(RETRY_AFTER));
+    if (!acceptsStream(c.req.raw)) return page(c, reader, draft);
+    return streamResponse(c, replace(FORM_ID, startForm(draft)), { status: 503 });
   }
 
   function page(
-    c: Context<ExampleEnv>,
+    c: Context,
     reader: string,
     draft?: Draft,
   ): Response | Promise<Response> {
-    const { cursor } = turbo; // before the job is read
-    const job = jobs.get(reader);
-    return respond(c, (context) => progressPage(context, job, draft), {
-      head: turbo.head({ cursor, topics: [topicOf(reader)] }),
-      cursor,
-      status: draft ? 503 : 200,
-      isPersonal: true,
-    });
+    c.header("Cache-Control", PERSONAL);
+    const head = turbo.head(c, { topics: [topicOf(reader)] });
+    return c.html(progressPage(head, jobs.get(reader), draft), draft ? 503 : 200);
   }
 
   /** The reader's id: ours, because a cookie that this process has not signed counts as none. */
@@ -162,12 +151,12 @@ async function pretend(report: (percent: number) => void, { fail }: { fail: bool
 
 /** The page. */
 export function progressPage(
-  context: Omit<PageContext, "title">,
+  head: Markup,
   job?: Job,
   draft?: Draft,
 ): Markup {
   return layout(
-    { ...context, title: "A long job" },
+    { head, title: "A long job" },
     html`
       ${startForm(draft)} ${jobBox(job)}
       <p class="note">Only you see this: open it in another tab, and in another browser.

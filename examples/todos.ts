@@ -4,10 +4,10 @@
  * @module
  */
 import { type Context, Hono } from "hono";
-import { acceptsStream, html, type Markup, replace } from "../turbo/mod.ts";
-import { type Stream, streamResponse, Turbo, type TurboOptions } from "../turbo/mod.ts";
-import { assets, errorHandler, type Example, type ExampleEnv, field, guards } from "./layout.ts";
-import { layout, type PageContext, reporter, respond } from "./layout.ts";
+import { acceptsStream, html, type Markup, replace } from "@turbo-deno/turbo";
+import { type Stream, streamResponse, Turbo, type TurboOptions } from "@turbo-deno/turbo";
+import { errorHandler, type Example, field, frontOf } from "./layout.ts";
+import { layout, reporter } from "./layout.ts";
 
 /** Something to be done. */
 export interface Todo {
@@ -35,14 +35,12 @@ const MAX_LENGTH = 200;
 /** Wires the example together. Starts nothing. */
 export function createApp(options: TurboOptions = {}): Example {
   const turbo = new Turbo(options);
-  const hono = new Hono<ExampleEnv>();
+  const hono = new Hono();
   let todos: Todo[] = [];
   let lastId = 0;
 
-  hono.get("/turbo-stream", (c) => turbo.connect(c.req.raw)); // in front of what sets headers
   hono.onError(errorHandler(reporter(options)));
-  hono.use(...guards(options));
-  hono.get("/assets/*", assets(turbo));
+  hono.use(...frontOf(turbo));
   hono.get("/", (c) => page(c));
 
   hono.post("/todos", async (c) => {
@@ -51,8 +49,7 @@ export function createApp(options: TurboOptions = {}): Example {
     if (error !== undefined) {
       const draft = { text, error };
       if (!acceptsStream(c.req.raw)) return page(c, draft);
-      const { cursor } = turbo;
-      return streamResponse(replace(FORM_ID, addForm(draft)), { cursor, status: 422 });
+      return streamResponse(c, replace(FORM_ID, addForm(draft)), { status: 422 });
     }
     todos.push({ id: ++lastId, text: text.trim(), done: false });
     return changed(c, replace(FORM_ID, addForm()));
@@ -70,14 +67,8 @@ export function createApp(options: TurboOptions = {}): Example {
     return changed(c);
   });
 
-  function page(c: Context<ExampleEnv>, draft?: Draft): Response | Promise<Response> {
-    const { cursor } = turbo; // before the todos are read
-    const status = draft ? 422 : 200;
-    return respond(c, (context) => todosPage(context, todos, draft), {
-      head: turbo.head({ cursor }),
-      cursor,
-      status,
-    });
+  function page(c: Context, draft?: Draft): Response | Promise<Response> {
+    return c.html(todosPage(turbo.head(c), todos, draft), draft ? 422 : 200);
   }
 
   // The whole list: where two people change it at once, every page shows the same order. The answer
@@ -86,7 +77,7 @@ export function createApp(options: TurboOptions = {}): Example {
     const list = replace(LIST_ID, todoList(todos), { morph: true });
     turbo.push(list);
     if (!acceptsStream(c.req.raw)) return c.redirect("/", 303);
-    return streamResponse([list, ...more], { cursor: turbo.cursor });
+    return streamResponse(c, [list, ...more], { cursor: turbo.cursor });
   }
 
   function problemWith(text: string): string | undefined {
@@ -104,11 +95,11 @@ function isAt(c: Context, { id }: Todo): boolean {
 
 /** The page. */
 export function todosPage(
-  context: Omit<PageContext, "title">,
+  head: Markup,
   todos: readonly Todo[],
   draft?: Draft,
 ): Markup {
-  return layout({ ...context, title: "Todos" }, html`${addForm(draft)}${todoList(todos)}`);
+  return layout({ head, title: "Todos" }, html`${addForm(draft)}${todoList(todos)}`);
 }
 
 /** The form that adds one. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { chatPage, lineItem, lineList, presence, sayForm } from "../examples/chat.ts";
 import { countBox, flashPage, greetForm, noticeBox } from "../examples/flash.ts";
-import { layout, type PageContext } from "../examples/layout.ts";
+import { layout } from "../examples/layout.ts";
 import { jobBox, progressPage, startForm } from "../examples/progress.ts";
 import { addForm, todoList, todosPage } from "../examples/todos.ts";
 import type { FleetReport, LoadReport, Row } from "../loadavg.ts";
@@ -40,17 +40,14 @@ const HOSTILE = [
   "\ud800<b>",
 ];
 
-const context = (text: string): Omit<PageContext, "title"> => ({
-  // All else that `head` writes is checked before, or signed.
-  head: new Turbo({ turboUrl: `/${text}` }).head(),
-  nonce: text,
-});
+// All else that `head` writes is checked before, or signed.
+const head = (text: string): Markup => new Turbo({ turboUrl: `/${text}` }).head();
 
 const report = (failure: string): LoadReport => {
   const latest = { averages: [1, 2, 3], at: 0, monotonicAt: 0, simulated: true };
   return { latest, history: [latest], failure, age: 1_000 } as unknown as LoadReport;
 };
-const appPage = (text: string) => ({ ...context(text), stylesheet: text, load: report(text) });
+const appPage = (text: string) => ({ head: head(text), stylesheet: text, load: report(text) });
 const nothing = (failure: string) => ({ history: [], failure, age: 0 } as unknown as LoadReport);
 const fleet = (text: string): FleetReport => {
   const row: Row = {
@@ -80,12 +77,12 @@ const templates: Record<string, (text: string) => Markup> = {
   "app: loadBox without a reading": (text) => app.loadBox(nothing(text)),
   "app: loadBox of a fleet": (text) => app.loadBox(fleet(text)),
   "app: mainPage of a fleet": (text) => app.mainPage({ ...appPage(text), load: fleet(text) }),
-  "layout": (text) => layout({ ...context(text), title: text }, html`<p>${text}</p>`),
-  "todos: todosPage": (text) => todosPage(context(text), todos(text), { text, error: text }),
+  "layout": (text) => layout({ head: head(text), title: text }, html`<p>${text}</p>`),
+  "todos: todosPage": (text) => todosPage(head(text), todos(text), { text, error: text }),
   "todos: addForm": (text) => addForm({ text, error: text }),
   "todos: todoList": (text) => todoList(todos(text)),
   "chat: chatPage": (text) =>
-    chatPage(context(text), {
+    chatPage(head(text), {
       room: room(text),
       rooms: [room(text), room("other" + text)],
       here: 1,
@@ -96,14 +93,14 @@ const templates: Record<string, (text: string) => Markup> = {
   "chat: lineItem": (text) => lineItem(line(text)),
   "chat: sayForm": (text) => sayForm(room(text), { name: text, text, error: text }),
   "progress: progressPage": (text) =>
-    progressPage(context(text), { state: "failed", percent: 1, reason: text }, {
+    progressPage(head(text), { state: "failed", percent: 1, reason: text }, {
       fail: true,
       error: text,
     }),
   "progress: startForm": (text) => startForm({ fail: true, error: text }),
   "progress: jobBox": (text) => jobBox({ state: "failed", percent: 1, reason: text }),
   "flash: flashPage": (text) =>
-    flashPage(context(text), { count: 1, notice: text, draft: { name: text, error: text } }),
+    flashPage(head(text), { count: 1, notice: text, draft: { name: text, error: text } }),
   "flash: noticeBox": noticeBox,
   "flash: greetForm": (text) => greetForm({ name: text, error: text }),
   "flash: countBox": () => countBox(1),

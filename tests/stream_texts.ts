@@ -4,8 +4,8 @@
  *
  * @module
  */
-import * as streams from "../turbo/streams.ts";
-import type { Stream } from "../turbo/streams.ts";
+import * as streams from "../turbo/mod.ts";
+import type { Stream } from "../turbo/mod.ts";
 
 export type { Stream };
 

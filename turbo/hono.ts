@@ -28,7 +28,8 @@ export type Middleware<C extends HonoContext> = (
 ) => Promise<Response | void>;
 
 /** Options of {@linkcode Turbo.middleware}, with the context of the app. */
-export interface MiddlewareOptions<C extends HonoContext = HonoContext> {
+// deno-lint-ignore no-explicit-any -- as of Hono's own: a handler for any variables may be given
+export interface MiddlewareOptions<C extends HonoContext = any> {
   /**
    * Who sends a request: the name or names of the reader, such as a user id, as whatever stands in front of
    * this middleware has put it into the context. Called for each request but those for scripts.
@@ -139,15 +140,15 @@ export function middlewareOf<C extends HonoContext>(
     const type = c.res.headers.get("Content-Type") ?? "";
     const isStreams = isOfType(type, STREAM_TYPE);
     if (!isStreams && !isOfType(type, "text/html")) return;
-    if (!c.res.headers.has(CURSOR_HEADER)) c.header(CURSOR_HEADER, cursor);
+    if (!c.res.headers.has(CURSOR_HEADER)) setHeader(c, CURSOR_HEADER, cursor);
     if (isStreams && !/\baccept\b(?!-)/i.test(c.res.headers.get("Vary") ?? "")) {
-      c.header("Vary", "Accept", { append: true }); // what the context has takes its place
+      c.header("Vary", "Accept", { append: true }); // what the context has took its place
     }
     const isLate = as.length === 0 && (await namesOf(given)).length > 0;
     if (isLate) tellOrder(c);
     if (!c.res.headers.has("Cache-Control")) {
       const isPersonal = as.length > 0 || isLate || c.res.headers.has("Set-Cookie");
-      c.header("Cache-Control", isPersonal ? PERSONAL : "no-cache");
+      setHeader(c, "Cache-Control", isPersonal ? PERSONAL : "no-cache");
     }
   };
 }
@@ -196,6 +197,16 @@ function statusFor(c: Context, framed: boolean): number {
   // A response that was made beside the context has not the status that was set on that.
   if (isOfType(type, STREAM_TYPE)) return c.body(null).status;
   return isOfType(type, "text/html") && !framed ? 422 : status;
+}
+
+/** Sets a header of the answer, in place where that can be: Hono makes a copy of it each time. */
+function setHeader(c: Context, name: string, value: string): void {
+  try {
+    c.res.headers.set(name, value);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    c.header(name, value); // an answer of fetch() cannot be changed
+  }
 }
 
 function isOfType(header: string, type: string): boolean {

@@ -104,7 +104,8 @@ const ANSWERS: [what: string, answer: Page, cursor: boolean, cache: string | nul
   ["streams", () => streamResponse(append("a", "b")), true, "no-cache"],
   ["streams through the context", (c) => streamResponse(c, append("a", "b")), true, "no-cache"],
   ["an error page", (c) => c.html("<p>", 500), true, "no-cache"],
-  ["what nobody may change", () => Response.redirect("http://a/"), false, null],
+  ["a page that was fetched", () => fetch("data:text/html,page"), true, "no-cache"],
+  ["a redirect that nobody may change", () => Response.redirect("http://a/"), false, null],
   ["text", (c) => c.text("a"), false, null],
   ["JSON", (c) => c.json({}), false, null],
   ["nothing", (c) => c.body(null, 204), false, null],
@@ -131,7 +132,8 @@ for (const [what, answer, hasCursor, cache] of ANSWERS) {
     const app = new Hono();
     app.use(turbo.middleware());
     app.get("/", answer);
-    const { headers } = await app.request("/");
+    const { headers, body } = await app.request("/");
+    await body?.cancel();
     assert.equal(headers.get("Turbo-Cursor"), hasCursor ? turbo.cursor : null);
     assert.equal(headers.get("Cache-Control"), cache);
   });

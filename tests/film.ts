@@ -1,0 +1,219 @@
+/**
+ * Makes the README's moving picture: a page is open, its server is killed and started again, and the
+ * page goes on. Nothing in it is played: the page is the app's, in a real browser, and the ten seconds
+ * are those of a clock. Around it are drawn a window, what is typed, and what the server writes.
+ * Look at it before you commit it.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import mono from "npm:@expo-google-fonts/jetbrains-mono@0.4.1/400Regular/JetBrainsMono_400Regular.ttf" with {
+  type: "bytes",
+};
+import gifenc from "npm:gifenc@1.0.3";
+import { PNG } from "npm:pngjs@7.0.0";
+import { OPEN_PAGE } from "../turbo/testing.ts";
+import { type Page, startBrowser } from "./browser.ts";
+import { pause, within } from "./kit.ts";
+import { startApp } from "./processes.ts";
+
+/** How long the film is, in milliseconds. */
+const LENGTH = 10_000;
+/** Between two pictures. */
+const STEP = 100;
+/** When the server is killed, and when it is started again. */
+const KILL_AT = 2_200;
+const START_AT = 4_300;
+/** When the page is live again at the latest, because there must be time to see that it goes on. */
+const LIVE_BY = 7_300;
+/**
+ * How often it is tried: pages that have lost their server come back at random, spread over some eight
+ * seconds.
+ */
+const TAKES = 20;
+/** How long a command takes to type. */
+const TYPING = 900;
+/** How long the server runs before, so that there is a curve to see, in milliseconds. */
+const WARM_UP = Number(Deno.args[0] ?? 30) * 1000;
+
+const SIZE = { width: 720, height: 470 };
+const PAGE = { width: SIZE.width, height: 324 };
+const COLORS = 96;
+const PROMPT = "$ ";
+const OUT = new URL("../docs/restart.gif", import.meta.url);
+
+/** Around the page. */
+const STAGE = `<!DOCTYPE html>
+<style>
+@font-face { font-family: Mono; src: url(data:font/ttf;base64,${
+  Buffer.from(mono).toString("base64")
+}); }
+* { box-sizing: border-box; margin: 0; }
+body { width: ${SIZE.width}px; height: ${SIZE.height}px; background: #1c2229; font: 15px/1 system-ui; overflow: hidden; }
+#bar { display: flex; align-items: center; gap: 7px; height: 34px; padding: 0 12px; background: #dde1e6; }
+#bar i { width: 11px; height: 11px; border-radius: 50%; background: #aab2bb; }
+#bar span { flex: 1; margin-left: 8px; padding: 4px 12px; border-radius: 11px; background: #fff; color: #1d2530; font-size: 14px; }
+img { display: block; width: ${PAGE.width}px; height: ${PAGE.height}px; }
+#caption { height: 36px; padding: 0 20px; font-weight: 600; line-height: 36px; color: #fff; background: #1a7f37; }
+.off #caption { background: #b42318; }
+pre { padding: 9px 20px; font: 15px/20px Mono; font-variant-ligatures: none; color: #e4e8ec; white-space: pre; }
+</style>
+<body class="live">
+<div id="bar"><i></i><i></i><i></i><span></span></div>
+<img>
+<div id="caption"></div>
+<pre></pre>`;
+
+const env = { PORT: "8000", HOST: "localhost", INTERVAL: "1" };
+const start = () => startApp([], { env }); // as `deno task start` does
+
+await using stack = new AsyncDisposableStack();
+let app = await start();
+stack.defer(() => app[Symbol.asyncDispose]());
+const browser = stack.use(await startBrowser());
+const { page } = await browser.open(app.url, { viewport: PAGE, colorScheme: "light" });
+await page.waitForSelector(OPEN_PAGE);
+let take: Take | undefined;
+for (let n = 0; n < TAKES && !take; n++) {
+  await pause(WARM_UP);
+  take = await record(page);
+}
+if (!take) throw new Error(`In none of ${TAKES} takes was the page live again by ${LIVE_BY} ms`);
+const { page: stage } = await browser.open("", { viewport: SIZE });
+const gif = encode(await compose(stage, take));
+await Deno.writeFile(OUT, gif);
+console.log(`${OUT.pathname}: ${gif.length} bytes`);
+
+/** What is to be seen from a time on, in milliseconds from the start. */
+interface Take {
+  /** What stands in the address bar. */
+  readonly host: string;
+  /** The page, whenever it looked different. */
+  readonly page: { at: number; png: Buffer }[];
+  /** What is typed, from when on, and what the server writes. */
+  readonly terminal: { at: number; text: string; isTyped: boolean }[];
+  /** What happens, in words. */
+  readonly captions: { at: number; text: string; state: "live" | "off" }[];
+}
+
+/** Records ten seconds, or nothing where the page took its time to come back. */
+async function record(page: Page): Promise<Take | undefined> {
+  const begin = performance.now();
+  const now = () => performance.now() - begin;
+  const waitTill = (at: number) => pause(Math.max(0, at - now()));
+  const take: Take = { host: new URL(page.url()).host, page: [], terminal: [], captions: [] };
+  const looking = (async () => {
+    for (let at = now(); at < LENGTH; at = now()) {
+      const png = await page.screenshot({ caret: "initial" });
+      if (!take.page.at(-1)?.png.equals(png)) take.page.push({ at, png });
+      await waitTill(at + STEP);
+    }
+  })();
+
+  take.captions.push({
+    at: 0,
+    text: "A page is open. The server pushes the load into it every second.",
+    state: "live",
+  });
+  await waitTill(KILL_AT);
+  take.terminal.push({ at: now(), text: `kill -9 ${app.child.pid}`, isTyped: true });
+  app.child.kill("SIGKILL");
+  await within(app.ended, "the app to end");
+  await page.waitForSelector('html[data-turbo-stream="closed"]');
+  take.captions.push({
+    at: now(),
+    text: "The server is killed. The page says that it is offline.",
+    state: "off",
+  });
+
+  await waitTill(START_AT);
+  take.terminal.push({ at: now(), text: "deno task start", isTyped: true });
+  app = await start();
+  take.terminal.push({ at: now(), text: app.lines[0]!, isTyped: false });
+  await page.waitForSelector(OPEN_PAGE);
+  const liveAt = now();
+  take.captions.push({
+    at: liveAt,
+    text: "The server is back, and the page goes on. Nobody reloaded it.",
+    state: "live",
+  });
+  await looking;
+  console.log(`Live again after ${Math.round(liveAt - START_AT)} ms`);
+  return liveAt < LIVE_BY ? take : undefined;
+}
+
+/** Draws what is to be seen at each step, and how long: where nothing changes it is one picture. */
+async function compose(stage: Page, take: Take): Promise<{ png: Buffer; delay: number }[]> {
+  await stage.setContent(STAGE);
+  await stage.locator("#bar span").evaluate((bar, host) => bar.textContent = host, take.host);
+  await stage.evaluate(() => document.fonts.ready);
+  const pictures: { png: Buffer; delay: number }[] = [];
+  for (let at = 0; at < LENGTH; at += STEP) {
+    const { png: shown } = (take.page.findLast((shot) => shot.at <= at) ?? take.page[0])!;
+    const { text, state } = take.captions.findLast((caption) => caption.at <= at)!;
+    await stage.evaluate(async ({ page, caption, state, terminal }) => {
+      const image = document.querySelector("img")!;
+      if (image.src !== page) {
+        image.src = page;
+        await image.decode();
+      }
+      document.querySelector("#caption")!.textContent = caption;
+      document.body.className = state;
+      document.querySelector("pre")!.textContent = terminal;
+    }, {
+      page: `data:image/png;base64,${shown.toString("base64")}`,
+      caption: text,
+      state,
+      terminal: terminalAt(take, at),
+    });
+    const png = await stage.screenshot();
+    if (pictures.at(-1)?.png.equals(png)) pictures.at(-1)!.delay += STEP;
+    else pictures.push({ png, delay: STEP });
+  }
+  return pictures;
+}
+
+/** The terminal's lines. A command is typed before it takes effect. */
+function terminalAt({ terminal }: Take, at: number): string {
+  let text = PROMPT;
+  for (const line of terminal) {
+    if (line.isTyped) {
+      const typed = Math.floor(line.text.length * (at - line.at + TYPING) / TYPING);
+      text += line.text.slice(0, Math.max(0, typed));
+      if (at < line.at) return `${text}█`;
+      text += "\n";
+      if (line.text.startsWith("kill")) text += PROMPT;
+    } else if (at >= line.at) {
+      text += `${line.text}\n`;
+    }
+  }
+  return text.endsWith("\n") ? text : `${text}█`;
+}
+
+/** One palette for all pictures, in which what has not changed is transparent. */
+function encode(pictures: readonly { png: Buffer; delay: number }[]): Uint8Array {
+  const frames = pictures.map(({ png }) => new Uint8Array(PNG.sync.read(png).data));
+  const all = new Uint8Array(frames.reduce((sum, { length }) => sum + length, 0));
+  frames.reduce((offset, frame) => (all.set(frame, offset), offset + frame.length), 0);
+  const palette: number[][] = gifenc.quantize(all, COLORS);
+  const transparentIndex = palette.length;
+  const encoder = gifenc.GIFEncoder();
+  let before: Uint8Array | undefined;
+  for (const [index, frame] of frames.entries()) {
+    const indices: Uint8Array = gifenc.applyPalette(frame, palette);
+    const pixels = before
+      ? indices.map((color, at) => color === before![at] ? transparentIndex : color)
+      : indices;
+    encoder.writeFrame(pixels, SIZE.width, SIZE.height, {
+      palette: index === 0 ? [...palette, [0, 0, 0]] : undefined,
+      delay: pictures[index]!.delay,
+      repeat: 0,
+      transparent: index > 0,
+      transparentIndex,
+      dispose: 1,
+    });
+    before = indices;
+  }
+  encoder.finish();
+  return encoder.bytes();
+}
