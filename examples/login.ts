@@ -26,6 +26,7 @@ import {
 import { type LoginDraft, noteForm, noteId, noteItem, sessionList } from "./login_pages.tsx";
 import type { NoteDraft } from "./login_pages.tsx";
 import { CLOCK, type Clock, Guesses, type Session, Sessions } from "./login_sessions.ts";
+import { run } from "./run.ts";
 
 /** Options of the example. */
 export interface LoginOptions extends TurboOptions {
@@ -214,4 +215,6 @@ function problemWithNote({ to, text }: NoteDraft): string | undefined {
   if (text.trim().length > MAX_TEXT) return `That is longer than ${MAX_TEXT} characters`;
 }
 
-if (import.meta.main) Deno.serve(createApp().hono.fetch);
+if (import.meta.main) {
+  await run("login", "Members with a session, and notes for one of them.", createApp);
+}
