@@ -10,6 +10,7 @@
  */
 import { type Context, Hono } from "hono";
 import { deleteCookie, getSignedCookie, setSignedCookie } from "hono/cookie";
+import { createMiddleware } from "hono/factory";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { acceptsStream, append, type Markup, refresh, remove, replace } from "@turbo-deno/turbo";
 import { streamResponse, Turbo, type TurboOptions } from "@turbo-deno/turbo";
@@ -108,23 +109,23 @@ export function createApp(
     return c.redirect("/login?out", 303);
   });
 
-  // What follows is for members.
-  hono.use(async (c, next) => {
+  /** Stands in front of what is for members alone. */
+  const members = createMiddleware<LoginEnv>(async (c, next) => {
     if (c.get("session")) return await next();
     const hasHad = await getSignedCookie(c, cookieKey, COOKIE);
     return c.redirect(hasHad ? "/login?ended" : "/login", 303);
   });
 
-  hono.get("/", (c) => home(c));
+  hono.get("/", members, (c) => home(c));
 
-  hono.post("/sessions/end", async (c) => {
+  hono.post("/sessions/end", members, async (c) => {
     const key = await field(c, "session");
     const other = sessions.of(memberOf(c).user).find((session) => session.key === key);
     if (other) sessions.end(other.id);
     return c.redirect("/", 303);
   });
 
-  hono.post("/notes", async (c) => {
+  hono.post("/notes", members, async (c) => {
     const { user } = memberOf(c);
     const draft = { to: await field(c, "to"), text: await field(c, "text") };
     const error = problemWithNote(draft);
