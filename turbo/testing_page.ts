@@ -182,8 +182,8 @@ const EXPECTED: Rule = {
  *
  * const turbo = new Turbo();
  * const app = new Hono();
- * app.get("/turbo-stream", (c) => turbo.connect(c.req.raw));
- * app.get("/", (c) => c.html(html`<head>${turbo.head()}</head><ul id="list"></ul>`));
+ * app.use(turbo.middleware());
+ * app.get("/", (c) => c.html(html`<head>${turbo.head(c)}</head><ul id="list"></ul>`));
  *
  * await using page = await openPage(app, "/");
  * turbo.push(append("list", html`<li>milk</li>`));

@@ -209,16 +209,18 @@ export class TestTab {
       const { response, isRedirected } = answer;
       if (typeOf(response) === STREAM_TYPE) return await this.#takeStreams(response);
       if (frame) return await this.#fillFrame(frame, answer);
-      if (asking.method !== "GET" && response.status < 300 && !isRedirected) {
-        const body = await response.text();
-        if (body === "") return;
+      if (asking.method !== "GET" && response.status === 200 && !isRedirected) {
         throw new Error(
-          `Cannot take the answer of ${pathOf(url)} to a form, a page with status ` +
-            `${response.status}: Turbo needs a redirect with 303, an error such as 422, or streams`,
+          `Cannot take the answer of ${
+            pathOf(url)
+          } to a form, a page with status 200: Turbo needs a ` +
+            "redirect with 303, an error such as 422, or streams",
         );
       }
+      if (!isPage(response)) return; // nothing follows of it, as of a 204
       // Turbo shows a page that refuses a form where the form was.
-      await this.#open(isRedirected ? answer : { ...answer, url: this.url }, {
+      const isRefused = response.status >= 400;
+      await this.#open(isRefused ? { ...answer, url: this.url } : answer, {
         isPosted: !isRedirected,
       });
     } finally {
