@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { assertGuarded, assertNoErrors, assertStrict } from "../tests/example_kit.ts";
 import { PLAIN_FORM, post, stage, TURBO_FORM, untilText } from "../tests/example_kit.ts";
 import { watch } from "../tests/browser.ts";
-import { DEADLINE, until, WITH_BROWSER } from "../tests/kit.ts";
+import { connected, DEADLINE, WITH_BROWSER } from "../tests/kit.ts";
 import {
   assertNothingPushed,
   assertStream,
@@ -263,8 +263,10 @@ Deno.test("login keeps five sessions of a user, and ends the oldest", async () =
 Deno.test("login answers members with what nobody may keep, and sets a cookie that no script reads", async () => {
   await using app = start();
   const { Cookie } = await cookieFor(app, "ann");
-  const { headers } = await app.hono.request("/", { headers: { Cookie } });
+  const page = await app.hono.request("/", { headers: { Cookie } });
+  const { headers } = page;
   assert.equal(headers.get("Cache-Control"), "private, no-store");
+  assert.match(await page.text(), /<meta name="turbo-cache-control" content="no-cache">/);
   const response = await post(app, "/login", { fields: { name: "ann", password: "garden" } });
   assert.match(response.headers.getSetCookie()[0]!, /; Path=\/; HttpOnly; SameSite=Lax$/);
   const anywhere = await app.hono.request("/login?next=https://evil.example&out//evil.example", {});
@@ -291,6 +293,7 @@ Deno.test(
     const errors = watch(tab).errors;
     await tab.goto(at.url);
     await tab.waitForSelector(OPEN_PAGE);
+    await connected(app.turbo, { name: "ann", count: 2 });
     const headers = { ...PLAIN_FORM, ...await cookieFor(app, "ben") };
     await post(app, "/notes", { fields: { to: "ann", text: "Tea?" }, headers });
     for (const page of [first.page, tab]) await untilText(page, "#notes li", "ben: Tea?");
@@ -300,7 +303,8 @@ Deno.test(
     await tab.waitForURL("**/login");
     assert.equal(await tab.textContent("h1"), "Log in");
     await first.page.goBack();
-    await until(async () => await first.page.textContent("h1") === "Log in", "Back leads there");
+    await first.page.waitForURL(/\/login$/); // by way of the member's page
+    assert.equal(await first.page.textContent("h1"), "Log in");
     assert.equal(app.turbo.listeners("ann"), 0);
 
     await tab.fill("#name", "ben");

@@ -323,6 +323,16 @@ Deno.test("page.submit() refuses an answer that Turbo refuses", async () => {
   );
 });
 
+Deno.test("page.submit() notes an answer that a browser would show nowhere", async () => {
+  const { open } = formApp((c) => c.text("down", 503));
+  await using page = await open();
+  await page.submit("#add");
+  await assert.rejects(
+    page.shows("down", { deadline: 1 }),
+    /; \/add answered a form by 503, and no/,
+  );
+});
+
 Deno.test("page.submit() stays where it is after a 204", async () => {
   const { open, sent } = formApp((c) => c.body(null, 204));
   await using page = await open();

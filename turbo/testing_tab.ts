@@ -217,7 +217,13 @@ export class TestTab {
             "redirect with 303, an error such as 422, or streams",
         );
       }
-      if (!isPage(response)) return; // nothing follows of it, as of a 204
+      if (!isPage(response)) { // nothing follows of it, as of a 204
+        await response.body?.cancel();
+        if (!response.ok) {
+          this.problems.add(`${pathOf(url)} answered a form by ${response.status}, and no page`);
+        }
+        return;
+      }
       // Turbo shows a page that refuses a form where the form was.
       const isRefused = response.status >= 400;
       await this.#open(isRefused ? { ...answer, url: this.url } : answer, {
