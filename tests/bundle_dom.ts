@@ -7,7 +7,7 @@
  */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { build, type Plugin, stop } from "npm:esbuild@0.25.12";
+import { build, type Plugin } from "npm:esbuild@0.25.12";
 
 /**
  * The packages. They are no dependency of the app or of the published package. Nobody calls this: it is
@@ -34,28 +34,22 @@ export async function bundleDom(): Promise<string> {
   );
   const contents = `export { parse, parseFragment, serialize, serializeOuter } from ${parse5};
     export { is, selectAll } from ${select};`;
-  try {
-    const { outputFiles, metafile } = await build({
-      stdin: { contents, resolveDir: "/" },
-      bundle: true,
-      minify: true,
-      format: "esm",
-      target: "es2022",
-      charset: "utf8",
-      legalComments: "none",
-      write: false,
-      metafile: true,
-      plugins: [PACKAGES],
-    });
-    const [output] = Object.values(metafile.outputs);
-    const used = Object.entries(output!.inputs)
-      .filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([path]) => path);
-    return `${licensesOf(used)}\n/* @ts-self-types="./testing_dom.d.ts" */\n${
-      outputFiles[0]!.text
-    }`;
-  } finally {
-    await stop();
-  }
+  const { outputFiles, metafile } = await build({
+    stdin: { contents, resolveDir: "/" },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    charset: "utf8",
+    legalComments: "none",
+    write: false,
+    metafile: true,
+    plugins: [PACKAGES],
+  });
+  const [output] = Object.values(metafile.outputs);
+  const used = Object.entries(output!.inputs)
+    .filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([path]) => path);
+  return `${licensesOf(used)}\n/* @ts-self-types="./testing_dom.d.ts" */\n${outputFiles[0]!.text}`;
 }
 
 /** The licences of the packages that some files are of, each text once, as a comment. */

@@ -143,7 +143,7 @@ Deno.test("parseCommand() reads what is to be pushed, and for whom", () => {
     const command = parseCommand(["--redis", "redis://a", ...args], undefined);
     assert(command !== "help");
     const { content = "from stdin" } = command;
-    return [command.stream(content), command.options];
+    return [String(command.stream(content)), command.options];
   };
   const template = "<template><b>1</b></template></turbo-stream>";
   assert.deepEqual(of("--to", "ann", "replace", "load", "<b>1</b>"), [

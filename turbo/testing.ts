@@ -43,6 +43,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { inspect } from "node:util";
 import type { PushOptions, Whom } from "./audience.ts";
 import {
   checkOptions,
@@ -270,7 +271,7 @@ export function assertStream(
   });
   assert(
     found,
-    `No stream is ${Deno.inspect(expected)}; there were ${all.length}:\n${seen.join("\n")}`,
+    `No stream is ${inspect(expected)}; there were ${all.length}:\n${seen.join("\n")}`,
   );
   return found.stream;
 }
