@@ -1,6 +1,6 @@
 /**
- * Makes the module of the scripts that pages load, and of the npm package that speaks with Redis one
- * file: `deno task bundle`. Both are kept with the source, so that nothing has to be built where the app
+ * Makes the module of the scripts that pages load, of the npm package that speaks with Redis one file,
+ * and of those that read HTML another: `deno task bundle`. They are kept with the source, so that nothing has to be built where the app
  * runs or is published; a test fails when they are out of date. The scripts are strings in a module,
  * because JSR and other runtimes do not import text.
  *
@@ -8,10 +8,12 @@
  */
 import { createRequire, isBuiltin } from "node:module";
 import { build, type BuildOptions, type Plugin, stop } from "npm:esbuild@0.25.12";
+import { bundleDom } from "./bundle_dom.ts";
 
 const MAKERS = {
   "turbo/script_texts.ts": scriptTexts,
   "turbo/redis_client.min.js": () => bundle(redisOptions()),
+  "turbo/testing_dom.min.js": bundleDom,
 };
 
 /** The files that are made. */

@@ -7,8 +7,7 @@
 import { Turbo } from "../turbo/mod.ts";
 import { pause, within } from "./kit.ts";
 
-<<<<<<< HEAD
-// Without what it imports: there are no forms in these pages.
+// Without the import of client_keep.js, because these pages have no forms.
 const PROGRAM = (await client()).replace(
   /import\{([^}]*)\}from"[^"]*";/,
   (_, names: string) =>
@@ -21,15 +20,6 @@ async function client(): Promise<string> {
   const [, path] = / src="([^"]*\/turbo-stream-\w+\.js)"/.exec(String(turbo.head()))!;
   return await turbo.asset(new Request(`http://localhost${path}`))!.text();
 }
-=======
-// Without the import of client_keep.js, because these pages have no forms.
-const CLIENT = (await Deno.readTextFile(BUNDLES.get("client")!))
-  .replace(
-    /import\{([^}]*)\}from"[^"]*";/,
-    (_, names: string) =>
-      names.split(",").map((name) => `const ${name.split(" as ").at(-1)} = () => false;`).join(""),
-  );
->>>>>>> refs/heads/w-english
 
 /** A clock that stands still until it is told to advance. */
 export class PageClock {

@@ -161,11 +161,7 @@ Deno.test(
 
 // All packages in the lock file are installed when the first one is used.
 Deno.test(
-<<<<<<< HEAD
   "deno.lock is frozen and holds what is imported, and Turbo, of which scripts are made",
-=======
-  "deno.lock is frozen, and contains all imports and nothing that only tests need",
->>>>>>> refs/heads/w-english
   WITH_PROCESS,
   async () => {
     assert.equal(config.lock.frozen, true);

@@ -30,13 +30,9 @@ export interface StartOptions {
   command?: readonly string[];
   /** The flags of `deno run`. Default `-A`. */
   flags?: readonly string[];
-<<<<<<< HEAD
   /** What runs the program in place of Deno, such as `["node"]`. */
   runtime?: readonly string[];
-  /** Variables beside those of this process. */
-=======
   /** Additional environment variables. */
->>>>>>> refs/heads/w-english
   env?: Readonly<Record<string, string>>;
   /** The directory in which it runs. Default: that of this process. */
   cwd?: string;
@@ -213,7 +209,6 @@ function spawnCommand(
   }).spawn();
 }
 
-<<<<<<< HEAD
 /** Runs a program to its end, and returns what it writes to standard output; throws where it fails. */
 export async function outputOf(
   [program = "", ...args]: readonly string[],
@@ -226,10 +221,7 @@ export async function outputOf(
   return output!;
 }
 
-/** Whether a program is there and ends well with these arguments. */
-=======
 /** Whether a program exists and exits with 0 for these arguments. */
->>>>>>> refs/heads/w-english
 export async function succeeds(program: string, ...args: string[]): Promise<boolean> {
   try {
     const command = new Deno.Command(program, { args, stdout: "null", stderr: "null" });
