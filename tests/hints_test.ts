@@ -458,15 +458,17 @@ const PAGES: readonly PageCase[] = [
     "no route for the stream",
     { paths: { "/": () => BOX, "/turbo-stream": () => answer(html`<p>Not found</p>`, 404) } },
     none,
-    "/turbo-stream is the stream's path, and answers 404, so the page does not connect: put a route for " +
-    'it before the others, app.get("/turbo-stream", (c) => turbo.connect(c.req.raw))',
+    "/turbo-stream is the stream's path, and answers 404, so the page does not connect: put " +
+    "app.use(turbo.middleware()) before the routes; where a proxy or a mount strips a prefix of the " +
+    'path, new Turbo({ base: "/prefix" }) names it',
   ],
   [
     "a route that answers everything before that of the stream",
     { paths: { "/": () => BOX, "/turbo-stream": () => answer(html`<p>Welcome</p>`) } },
     none,
-    "/turbo-stream is the stream's path, and answers 200, so the page does not connect: put a route for " +
-    'it before the others, app.get("/turbo-stream", (c) => turbo.connect(c.req.raw))',
+    "/turbo-stream is the stream's path, and answers 200, so the page does not connect: put " +
+    "app.use(turbo.middleware()) before the routes; where a proxy or a mount strips a prefix of the " +
+    'path, new Turbo({ base: "/prefix" }) names it',
   ],
   [
     "a log-in before the stream",

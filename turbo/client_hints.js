@@ -390,8 +390,8 @@ function wrongWith({ status, redirected, ok }, path) {
   const refused = `${path} is the stream's path, and answers ${status}`;
   if (redirected) return `${path} is the stream's path, and is redirected: put its route first`;
   if (status === 404 || status === 405 || ok) {
-    return `${refused}, so the page does not connect: put a route for it before the others, ` +
-      `app.get(${quote(path)}, (c) => turbo.connect(c.req.raw))`;
+    return `${refused}, so the page does not connect: put app.use(turbo.middleware()) before the ` +
+      'routes; where a proxy or a mount strips a prefix of the path, new Turbo({ base: "/prefix" }) names it';
   }
   if (status === 421) return `${refused}: the option allowedHosts must have ${location.host}`;
   if (status === 401 || status === 403) return `${refused}: what stands before it refuses the page`;

@@ -1,0 +1,132 @@
+/**
+ * What an app gets wrong on the server: each mistake has a message that names the remedy. Those that only
+ * the page can see are in `hints_test.ts`.
+ *
+ * @module
+ */
+import { type Context, Hono } from "hono";
+import { setCookie } from "hono/cookie";
+import assert from "node:assert/strict";
+import { append, html, replace, streamResponse, Turbo } from "../turbo/mod.ts";
+import { WITH_PROCESS } from "./kit.ts";
+
+const box = html`<p id="box"></p>`;
+const late = (): Promise<string> => Promise.resolve("data");
+
+/** What an app throws for a request, as its own handler of errors has it. */
+async function errorOf(answer: (c: Context, turbo: Turbo) => Response | Promise<Response>) {
+  const turbo = new Turbo();
+  const app = new Hono();
+  app.onError((error, c) => c.text(error.message, 500));
+  app.use(turbo.middleware());
+  app.get("/", (c) => answer(c, turbo));
+  return await (await app.request("/")).text();
+}
+
+const MISTAKES: [what: string, act: () => unknown, message: RegExp][] = [
+  [
+    "an id with #",
+    () => replace("#box", box),
+    /an element id without # or \{ all: "css selector" \}/,
+  ],
+  [
+    "target and content swapped",
+    () => replace(box as never, "box" as never),
+    /for target the markup "<p id=\\"box\\"><\/p>": an element id without #/,
+  ],
+  [
+    "markup pushed without a builder",
+    () => new Turbo().push(box as never),
+    /Cannot push the markup .* from a builder such as replace\(\), or a list of them, is needed/,
+  ],
+  [
+    "an await forgotten in html",
+    () => html`<p>${late()}</p>`,
+    /Cannot make markup of a promise: await it before it goes into html`…`/,
+  ],
+  [
+    "an await forgotten in content",
+    () => append("list", late() as never),
+    /Cannot build a stream from a promise: await the content first/,
+  ],
+  [
+    "an await forgotten in a push",
+    () => new Turbo().push(late().then(() => replace("box", box)) as never),
+    /Cannot push a promise: await it first/,
+  ],
+  [
+    "an attribute without quotes",
+    () => html`<a title=${"a b"}></a>`,
+    /Cannot make markup of title=\$\{…\} without quotes: write title="\$\{…\}"/,
+  ],
+  [
+    "an option misspelt",
+    () => new Turbo({ alowedOrigins: [] } as never),
+    /Turbo has no option "alowedOrigins": there are .*allowedOrigins/,
+  ],
+  [
+    "an option of push misspelt",
+    () => new Turbo().push(replace("box", box), { too: "ann" } as never),
+    /push\(\) has no option "too": there are to, topic, except/,
+  ],
+  [
+    "a reader who is undefined",
+    () => new Turbo().push(replace("box", box), { to: undefined } as never),
+    /Cannot take undefined as "to" of push\(\): a name of 1 to 255 characters is needed/,
+  ],
+  [
+    "an option for append",
+    () => (append as (...all: unknown[]) => unknown)("list", box, { morph: true }),
+    /options are for replace\(\), update\(\) and refresh\(\)/,
+  ],
+];
+
+for (const [what, act, message] of MISTAKES) {
+  Deno.test(`${what} has a message that names the remedy`, () => {
+    assert.throws(act, { message });
+  });
+}
+
+Deno.test("the middleware behind the routes has a message that names the remedy", async () => {
+  const turbo = new Turbo();
+  const app = new Hono();
+  app.onError((error, c) => c.text(error.message, 500));
+  app.get("/", (c) => c.html(turbo.head(c)));
+  app.use(turbo.middleware());
+  assert.match(
+    await (await app.request("/")).text(),
+    /turbo\.middleware\(\) did not run for it; register app\.use\(turbo\.middleware\(\)\) before the routes/,
+  );
+});
+
+Deno.test("a handler whose promise is forgotten in the page has a message that names the remedy", async () => {
+  const message = await errorOf((c) => c.html(html`<p>${late()}</p>`));
+  assert.match(message, /await it before it goes into html/);
+});
+
+Deno.test("a cookie set before streams are answered reaches the reader", async () => {
+  const turbo = new Turbo();
+  const app = new Hono();
+  app.use(turbo.middleware());
+  app.post("/", (c) => {
+    setCookie(c, "hint", "seen");
+    return streamResponse(replace("box", box));
+  });
+  const headers = { Accept: "text/vnd.turbo-stream.html, text/html" };
+  const response = await app.request("/", { method: "POST", headers });
+  assert.deepEqual(response.headers.getSetCookie(), ["hint=seen; Path=/"]);
+});
+
+Deno.test(
+  "a permission that is missing has a message that names the flag",
+  WITH_PROCESS,
+  async () => {
+    const example = new URL("../examples/todos.ts", import.meta.url).pathname;
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", example],
+      env: { NO_COLOR: "1" },
+    }).output();
+    assert.equal(code, 1);
+    assert.match(new TextDecoder().decode(stderr), /Requires net access to .*--allow-net/);
+  },
+);
