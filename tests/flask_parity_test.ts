@@ -6,24 +6,19 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { acceptsStream, html, raw, requestedFrame, streamResponse } from "../turbo/mod.ts";
+import { Turbo, type TurboOptions } from "../turbo/mod.ts";
+import { connect, connected, serve, type TestClient, until } from "./kit.ts";
 import {
-  acceptsStream,
   after,
   append,
   before,
-  html,
   prepend,
-  raw,
   refresh,
   remove,
   replace,
-  requestedFrame,
-  streamResponse,
-  Turbo,
-  type TurboOptions,
   update,
-} from "../turbo/mod.ts";
-import { connect, connected, serve, type TestClient, until } from "./kit.ts";
+} from "./stream_texts.ts";
 
 const FOO = html`foo`;
 const LIST = [append("bar", FOO), remove("baz")];

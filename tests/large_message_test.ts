@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { append, html, refresh, replace, Turbo } from "../turbo/mod.ts";
+import { html, Turbo } from "../turbo/mod.ts";
 import { connect, parseFrame, pause, PROTOCOL, serve, serveStream, sinceOf, until } from "./kit.ts";
 import { frame, HANDSHAKE, RawSocket, request } from "./raw.ts";
+import { append, refresh, replace } from "./stream_texts.ts";
 
 const MiB = 1024 * 1024;
 const SENT_AWAY = /The reader (is too slow|asks and does not read)/;

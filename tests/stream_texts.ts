@@ -10,7 +10,8 @@ import type { Stream } from "../turbo/mod.ts";
 export type { Stream };
 
 function asText<Given extends unknown[]>(build: (...given: Given) => Stream) {
-  return (...given: Given): Stream => String(build(...given)) as Stream;
+  const text = (...given: Given): Stream => String(build(...given)) as Stream;
+  return Object.defineProperty(text, "name", { value: build.name });
 }
 
 export const action = asText(streams.action);
