@@ -153,7 +153,7 @@ Deno.test("docs/limits.md names each limit with the default that the code has", 
 Deno.test("docs/limits.md names options that there are, and each that is a limit", () => {
   const flags = Object.values(OPTIONS).map(({ flag }) => flag as string);
   const rules = /^const RULES = \{$([^]*?)^\} satisfies/m.exec(textOf("turbo/options.ts"))![1]!;
-  const ofTurbo = [...rules.matchAll(/^  (\w+): (.*)$/gm)];
+  const ofTurbo = [...rules.matchAll(/^ {2}(\w+): (.*)$/gm)];
   const others = ["hold", "maxEntries", "acceptTimeout"]; // of redis() and serve()
   const known = [...flags, ...ofTurbo.map(([, name]) => name!), ...others];
   const named = rows.flatMap(([, , set = ""]) =>
