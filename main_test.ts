@@ -408,11 +408,11 @@ for (const task of ["start", "dev", "compile"] as const) {
   });
 }
 
-Deno.test("README.md names each option, its variable and its default", async () => {
-  const readme = await Deno.readTextFile(new URL("README.md", import.meta.url));
+Deno.test("docs/running.md names each option, its variable and its default", async () => {
+  const page = await Deno.readTextFile(new URL("docs/running.md", import.meta.url));
   const row = /^\| `(--[^`]+)` +\| `([A-Z_]+)` +\| (?:`([^`]+)`|(none)) +\|/gm;
   assert.deepEqual(
-    [...readme.matchAll(row)].map(([, option, variable, code, none]) => [
+    [...page.matchAll(row)].map(([, option, variable, code, none]) => [
       option,
       variable,
       code ?? none,
