@@ -8,6 +8,9 @@
  * A test that needs a browser or a second process says so by {@linkcode WITH_BROWSER} or
  * {@linkcode WITH_PROCESS}; `deno task test:quick` runs all others.
  *
+ * Two files run at a time, as threads of one process: they share its id, its environment and the machine.
+ * What listens on the same port a second time takes it from {@linkcode freePort}.
+ *
  * @module
  */
 import { connected as isConnected, type ConnectedOptions } from "../turbo/testing.ts";
