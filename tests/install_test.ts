@@ -3,11 +3,10 @@ import assert from "node:assert/strict";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser, type TestBrowser } from "./browser.ts";
 import { serveJsrRegistry, type TestJsrRegistry } from "./jsr_registry.ts";
-import { directory, QUICK, until, WITH_BROWSER } from "./kit.ts";
+import { directory, freePort, QUICK, until, WITH_BROWSER } from "./kit.ts";
 import { serveNpmRegistry, type TestNpmRegistry } from "./npm_registry.ts";
 import { OLDEST_HONO, pack } from "./pack.ts";
 import { outputOf, startCommand } from "./processes.ts";
-import { freePort } from "./redis_server.ts";
 import { HAS_RUNTIMES, pathOf, VERSIONS } from "./runtimes.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
