@@ -20,8 +20,8 @@ export interface Option<T> {
   readonly flag: `--${string}`;
   /** The placeholder for its value in the text of `--help`. */
   readonly placeholder: string;
-  /** The name of its environment variable. */
-  readonly variable: string;
+  /** The name of its environment variable. Default: it has none. */
+  readonly variable?: string;
   /** Parses its value. */
   readonly parse: Parser<T>;
   /** The value where neither is set. */
@@ -101,8 +101,8 @@ export function parseSettings<O extends Options>(
     const { flag, variable, parse } = option;
     const value = given[flag.slice(2)];
     if (value !== undefined) return [name, parse(flag, String(value))];
-    const set = env(variable);
-    return [name, set === undefined || set === "" ? option.default : parse(variable, set)];
+    const set = variable === undefined ? undefined : env(variable);
+    return [name, set ? parse(variable!, set) : option.default];
   });
   return Object.fromEntries(settings) as SettingsOf<O>; // each value comes from its row's parser
 }
@@ -158,22 +158,25 @@ export function helpText(
 ): string {
   const rows = Object.values(options).map(({ flag, placeholder, variable, help, ...option }) => [
     `${flag} ${placeholder}`,
-    variable,
+    variable ?? "",
     `${help} (${showDefault(option.default)})`,
   ]);
   rows.push(["--help, -h", "", "Show this text"], ["--version, -V", "", "Show the version"]);
   if (licenses !== undefined) {
     rows.push(["--licenses", "", "Show the licences of all that this program carries"]);
   }
-  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]!.length)) + 2);
+  const widths = [0, 1].map((column) => {
+    const width = Math.max(...rows.map((row) => row[column]!.length));
+    return width === 0 ? 0 : width + 2;
+  });
   const indent = " ".repeat(2 + widths[0]! + widths[1]!);
   const lines = rows.map(([flag = "", variable = "", help = ""]) =>
     `  ${flag.padEnd(widths[0]!)}${variable.padEnd(widths[1]!)}${
       wrap(help, LINE_WIDTH - indent.length).join(`\n${indent}`)
     }\n`
   );
-  return `${summary}\n\nUsage: ${name} [options]\n\n` +
-    `Options, each also an environment variable; the option wins:\n${lines.join("")}`;
+  const note = widths[1] === 0 ? "" : ", each also an environment variable; the option wins";
+  return `${summary}\n\nUsage: ${name} [options]\n\nOptions${note}:\n${lines.join("")}`;
 }
 
 /** Formats a default for `--help` or a manual: `none` where there is no value. */

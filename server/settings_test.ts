@@ -233,6 +233,24 @@ Options, each also an environment variable; the option wins:
   );
 });
 
+Deno.test("an option without a variable is not looked for in the environment, and has none in the help", () => {
+  const { variable: _, ...port } = OPTIONS.port;
+  const settings = parseSettings({ port }, { args: [], env: () => assert.fail("asked") });
+  assert.deepEqual(settings, { port: 8000 });
+  assert.equal(
+    helpText({ port }, { name: "demo", summary: "A demonstration." }),
+    `A demonstration.
+
+Usage: demo [options]
+
+Options:
+  --port N       Port to listen on (8000)
+  --help, -h     Show this text
+  --version, -V  Show the version
+`,
+  );
+});
+
 Deno.test("helpText() offers --licenses where there are licences", () => {
   const program = { name: "demo", summary: "A demonstration." };
   assert.doesNotMatch(helpText(OPTIONS, program), /licen/);

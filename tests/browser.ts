@@ -76,8 +76,12 @@ const CACHE = new URL("../.cache/chromium/", import.meta.url).pathname;
 
 // The package unpacks into the directory for temporary files; here it is kept between runs. On a
 // machine without the libraries that it needs, it uses its own if it believes that it runs on Lambda.
+// The lock is for test files that run side by side: the package takes a file that is still being
+// unpacked for a complete one.
 async function executable(): Promise<string> {
   await Deno.mkdir(`${CACHE}type`, { recursive: true });
+  using lock = await Deno.open(`${CACHE}lock`, { create: true, write: true });
+  await lock.lock(true);
   Deno.env.set("TMPDIR", CACHE);
   Deno.env.set("AWS_EXECUTION_ENV", "AWS_Lambda_nodejs22.x");
   Deno.env.set("FONTCONFIG_FILE", await fontconfig());
@@ -87,12 +91,19 @@ async function executable(): Promise<string> {
 
 // A bare machine has no fonts, and would show pages without text.
 async function fontconfig(): Promise<string> {
-  await Deno.writeFile(`${CACHE}type/regular.ttf`, regular);
-  await Deno.writeFile(`${CACHE}type/semibold.ttf`, semibold);
+  await replaceFile(`${CACHE}type/regular.ttf`, regular);
+  await replaceFile(`${CACHE}type/semibold.ttf`, semibold);
   const file = `${CACHE}fonts.conf`;
-  await Deno.writeTextFile(
-    file,
-    `<?xml version="1.0"?><fontconfig><dir>${CACHE}type</dir><cachedir>${CACHE}type</cachedir></fontconfig>\n`,
-  );
+  const conf =
+    `<?xml version="1.0"?><fontconfig><dir>${CACHE}type</dir><cachedir>${CACHE}type</cachedir></fontconfig>\n`;
+  await replaceFile(file, new TextEncoder().encode(conf));
   return file;
+}
+
+// A browser that another test file has started has the fonts mapped into memory, and its pages crash when
+// such a file is shortened to be written again. What has its name is another file.
+async function replaceFile(path: string, content: Uint8Array): Promise<void> {
+  const made = `${CACHE}replacement`;
+  await Deno.writeFile(made, content);
+  await Deno.rename(made, path);
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { parseFrame, pause, PROTOCOL, within } from "./kit.ts";
+import { freePort, parseFrame, pause, PROTOCOL, within } from "./kit.ts";
 import { startApp, type StartOptions, type TestServerProcess } from "./processes.ts";
 
 /** Options of the processes of a cluster. */
@@ -27,7 +27,7 @@ export async function startCluster(
   { interval = 0.2, ...options }: ClusterOptions = {},
 ): Promise<Cluster> {
   await using made = new AsyncDisposableStack();
-  async function start(name: string, port = 0): Promise<TestServerProcess> {
+  async function start(name: string, port = freePort()): Promise<TestServerProcess> {
     const args = [`--port=${port}`, "--hostname=127.0.0.1", `--redis=${redis.url}`];
     const more = [`--node=${name}`, `--interval=${interval}`, "--drain=1"];
     return await startApp([...args, ...more], options);

@@ -3,9 +3,9 @@ import config from "../deno.json" with { type: "json" };
 import { append, html } from "../turbo/mod.ts";
 import { Pusher } from "../turbo/push.ts";
 import { Follower, namesOf, namesOn, startCluster } from "./cluster.ts";
-import { pause, serve, until, within } from "./kit.ts";
+import { freePort, pause, serve, until, within } from "./kit.ts";
 import { endApp, startApp } from "./processes.ts";
-import { freePort, startRedis, WITH_REDIS } from "./redis_server.ts";
+import { startRedis, WITH_REDIS } from "./redis_server.ts";
 
 const mark = (name: string) => append("marks", html`<i>${name}</i>`);
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Turbo } from "../turbo/mod.ts";
-import { connect, serve, until, WITH_PROCESS, within } from "./kit.ts";
+import { connect, freePort, serve, until, WITH_PROCESS, within } from "./kit.ts";
 import { startApp, startProcess } from "./processes.ts";
 
 const ARGS = ["--hostname=127.0.0.1", "--interval=0.2"];
@@ -83,14 +83,15 @@ Deno.test(
   "main.ts starts at once on the same port after kill -9, and 100 clients are current again",
   WITH_PROCESS,
   async () => {
-    await using first = await startApp(["--port=0", ...ARGS]);
+    const port = `--port=${freePort()}`;
+    await using first = await startApp([port, ...ARGS]);
     await using readers = startProcess("reader.ts", [first.url, "100"]);
     const marked = () => readers.lines.filter((line) => line.endsWith(" mark")).length;
     await until(() => marked() === 100, "all know where they are");
     first.child.kill("SIGKILL");
     await within(first.ended, "the app to end");
     const told = readers.lines.length;
-    await using _second = await startApp([`--port=${first.port}`, ...ARGS]);
+    await using _second = await startApp([port, ...ARGS]);
     // Their cursors are of another epoch, so the server cannot know what they missed.
     const count = (text: string) =>
       readers.lines.slice(told).filter((line) => line.endsWith(text)).length;

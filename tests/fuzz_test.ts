@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { createApp } from "../main.ts";
 import { connect, serve, type TestServer, until, within } from "./kit.ts";
-import { remove } from "../turbo/mod.ts";
 import { ask, RawSocket, request } from "./raw.ts";
+import { remove } from "./stream_texts.ts";
 
 const SEED = 20_260_000;
 const RUNS = 2_000;

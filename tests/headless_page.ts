@@ -4,16 +4,22 @@
  *
  * @module
  */
-import { BUNDLES } from "./bundle.ts";
+import { Turbo } from "../turbo/mod.ts";
 import { pause, within } from "./kit.ts";
 
 // Without the import of client_keep.js, because these pages have no forms.
-const CLIENT = (await Deno.readTextFile(BUNDLES.get("client")!))
-  .replace(
-    /import\{([^}]*)\}from"[^"]*";/,
-    (_, names: string) =>
-      names.split(",").map((name) => `const ${name.split(" as ").at(-1)} = () => false;`).join(""),
-  );
+const PROGRAM = (await client()).replace(
+  /import\{([^}]*)\}from"[^"]*";/,
+  (_, names: string) =>
+    names.split(",").map((name) => `const ${name.split(" as ").at(-1)} = () => false;`).join(""),
+);
+
+/** The browser's side, as it is served. */
+async function client(): Promise<string> {
+  const turbo = new Turbo();
+  const [, path] = / src="([^"]*\/turbo-stream-\w+\.js)"/.exec(String(turbo.head()))!;
+  return await turbo.asset(new Request(`http://localhost${path}`))!.text();
+}
 
 /** A clock that stands still until it is told to advance. */
 export class PageClock {
@@ -206,7 +212,7 @@ export function openPage(
     clearInterval: clock.clear,
     ...sources,
   };
-  new Function(...Object.keys(browser), CLIENT)(...Object.values(browser));
+  new Function(...Object.keys(browser), PROGRAM)(...Object.values(browser));
   return {
     get shown() {
       return shown;

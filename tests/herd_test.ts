@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { html, replace, Turbo } from "../turbo/mod.ts";
 import { Network, openPage, PageClock } from "./headless_page.ts";
-import { serve, until, WITH_PROCESS, within } from "./kit.ts";
+import { freePort, serve, until, WITH_PROCESS, within } from "./kit.ts";
 import { startApp } from "./processes.ts";
 
 /** A server whose only page shows "old" until it is changed; `opened` is called for each connection. */
-function start({ port = 0, opened = () => {} }: { port?: number; opened?: () => void } = {}) {
+function start(
+  { port = freePort(), opened = () => {} }: { port?: number; opened?: () => void } = {},
+) {
   const turbo = new Turbo();
   let state = "old";
   const server = serve((request) => {

@@ -56,7 +56,7 @@ Deno.test("turbo/ and server/ import nothing from outside, and not each other", 
 });
 
 Deno.test("Files outside turbo/ import only what deno.json exports", () => {
-  const faces = ["turbo/mod.ts", "turbo/redis.ts", "turbo/push.ts", "turbo/testing.ts"];
+  const faces = ["mod", "redis", "push", "adapter", "testing"].map((name) => `turbo/${name}.ts`);
   for (const [file, imports] of graph) {
     if (file.startsWith("turbo/")) continue;
     const past = imports.filter((imported) =>
@@ -64,6 +64,18 @@ Deno.test("Files outside turbo/ import only what deno.json exports", () => {
     );
     assert.deepEqual(past, [], `${file} imports ${past}`);
   }
+});
+
+Deno.test("Nothing of the adapters is in what an app on Deno imports", () => {
+  const imported = new Set<string>();
+  function visit(file: string): void {
+    if (imported.has(file)) return;
+    imported.add(file);
+    for (const other of graph.get(file) ?? []) visit(other);
+  }
+  for (const file of ["main.ts", "turbo/mod.ts", "turbo/redis.ts", "turbo/testing.ts"]) visit(file);
+  assert(imported.has("turbo/websocket.ts"));
+  assert(!imported.has("turbo/adapter.ts"));
 });
 
 Deno.test("The top level has the six files of the app, no other source, and only the known folders", () => {

@@ -37,8 +37,7 @@ Deno.test(
   async () => {
     const directory = await Deno.makeTempDir();
     try {
-      const { hono, "@hotwired/turbo": turbo } = config.imports;
-      const imports = { hono, "@hotwired/turbo": turbo };
+      const imports = { hono: config.imports.hono };
       await Deno.mkdir(`${directory}/turbo`);
       for await (const { name, isFile } of Deno.readDir(TURBO)) {
         if (!isFile || name.endsWith("_test.ts")) continue;

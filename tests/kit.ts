@@ -8,6 +8,9 @@
  * A test that needs a browser or a second process has the options {@linkcode WITH_BROWSER} or
  * {@linkcode WITH_PROCESS}; `deno task test:quick` runs all others.
  *
+ * Two files run at a time, as threads of one process: they share its id, its environment and the machine.
+ * What listens on the same port a second time takes it from {@linkcode freePort}.
+ *
  * @module
  */
 import { connected as isConnected, type ConnectedOptions } from "../turbo/testing.ts";
@@ -92,6 +95,26 @@ async function beforeDeadline<T>(
   }
 }
 
+/**
+ * Does the same with each of many, a few at a time, so that what they wait for overlaps. Every one is done,
+ * and then the errors are thrown together.
+ */
+export async function sideBySide<T>(
+  all: readonly T[],
+  run: (one: T) => Promise<unknown>,
+  atOnce = 4,
+): Promise<void> {
+  const rest = [...all];
+  const errors: unknown[] = [];
+  const lane = async () => {
+    for (let one; (one = rest.shift()) !== undefined;) {
+      await run(one).catch((error) => errors.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, lane));
+  if (errors.length > 0) throw new AggregateError(errors, errors.map(String).join("; "));
+}
+
 /** Waits until pages are connected: one, or the given number with the given name. */
 export function connected(
   turbo: Turbo,
@@ -127,6 +150,22 @@ export function serve(
     port: server.addr.port,
     [Symbol.asyncDispose]: () => within(server.shutdown(), "the server to end"),
   };
+}
+
+/**
+ * A port at which nobody listens, for what listens at it later or a second time. The system gives ports
+ * from 32,768 on where any will do, so a test that runs beside this one does not take it meanwhile.
+ */
+export function freePort(): number {
+  while (true) {
+    const port = 11_000 + Math.floor(Math.random() * 20_000); // browsers refuse some below
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 /** Only a stream, on a server in this process that answers every path with it. */

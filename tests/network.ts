@@ -17,10 +17,12 @@ export interface Network extends AsyncDisposable {
   cut(): Promise<void>;
 }
 
+const PROBE = `probe${crypto.randomUUID().slice(0, 8)}`;
+
 /** Whether networks can be made here, which needs Linux and permission. */
 export const CAN_MAKE_NETWORKS: boolean = !QUICK && Deno.build.os === "linux" &&
-  await succeeds("ip", "netns", "add", `probe${Deno.pid}`) &&
-  await succeeds("ip", "netns", "del", `probe${Deno.pid}`);
+  await succeeds("ip", "netns", "add", PROBE) &&
+  await succeeds("ip", "netns", "del", PROBE);
 if (!CAN_MAKE_NETWORKS && !QUICK) {
   console.log("NOTICE: no network namespaces here, tests of half-open connections are skipped");
 }

@@ -4,10 +4,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { QUICK, until, within } from "./kit.ts";
+import { freePort, QUICK, until, within } from "./kit.ts";
 import { succeeds } from "./processes.ts";
 import { request } from "./raw.ts";
-import { freePort } from "./redis_server.ts";
 
 const canRun = !QUICK && Deno.build.os === "linux" && await succeeds("nginx", "-v") &&
   await succeeds("openssl", "version");

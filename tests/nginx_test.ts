@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { createApp as createTodos } from "../examples/todos.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser, type TestPage } from "./browser.ts";
-import { pause, serve, until, WITH_BROWSER, within } from "./kit.ts";
+import { freePort, pause, serve, until, WITH_BROWSER, within } from "./kit.ts";
 import { encode, filesOfDeploy, from, get, isReset, startNginx, WITH_NGINX } from "./nginx.ts";
 import { startApp } from "./processes.ts";
 import { HANDSHAKE, request } from "./raw.ts";
-import { freePort } from "./redis_server.ts";
 
 const WITH_NGINX_AND_BROWSER = { ...WITH_BROWSER, ...WITH_NGINX };
 

@@ -30,6 +30,8 @@ export interface StartOptions {
   command?: readonly string[];
   /** The flags of `deno run`. Default `-A`. */
   flags?: readonly string[];
+  /** What runs the program in place of Deno, such as `["node"]`. */
+  runtime?: readonly string[];
   /** Additional environment variables. */
   env?: Readonly<Record<string, string>>;
   /** The directory in which it runs. Default: that of this process. */
@@ -48,7 +50,19 @@ export function startProcess(
   args: readonly string[] = [],
   options: StartOptions = {},
 ): TestProcess {
-  const child = spawn(program, args, options);
+  return follow(spawn(program, args, options), program);
+}
+
+/** Starts any program, Deno or another, with its arguments. */
+export function startCommand(
+  command: readonly string[],
+  { env = {}, cwd = Deno.cwd() }: Pick<StartOptions, "env" | "cwd"> = {},
+): TestProcess {
+  assertNotQuick("WITH_PROCESS");
+  return follow(spawnCommand(command, { env, cwd }), command[0]!);
+}
+
+function follow(child: Deno.ChildProcess, program: string): TestProcess {
   const lines: string[] = [];
   let errors = "";
   const reading = Promise.all([
@@ -173,11 +187,18 @@ export async function endApp(
 function spawn(
   program: string,
   args: readonly string[],
-  { command = [], flags = ["-A"], env = {}, cwd = Deno.cwd() }: StartOptions,
+  { command = [], flags = ["-A"], runtime, env = {}, cwd = Deno.cwd() }: StartOptions,
 ): Deno.ChildProcess {
   assertNotQuick("WITH_PROCESS");
   const path = new URL(program, import.meta.url).pathname;
-  const [first = "", ...rest] = [...command, Deno.execPath(), "run", ...flags, path, ...args];
+  const running = runtime ?? [Deno.execPath(), "run", ...flags];
+  return spawnCommand([...command, ...running, path, ...args], { env, cwd });
+}
+
+function spawnCommand(
+  [first = "", ...rest]: readonly string[],
+  { env, cwd }: Required<Pick<StartOptions, "env" | "cwd">>,
+): Deno.ChildProcess {
   return new Deno.Command(first, {
     args: rest,
     env: { NO_COLOR: "1", ...env },
@@ -186,6 +207,18 @@ function spawn(
     stdout: "piped",
     stderr: "piped",
   }).spawn();
+}
+
+/** Runs a program to its end, and returns what it writes to standard output; throws where it fails. */
+export async function outputOf(
+  [program = "", ...args]: readonly string[],
+  options: Pick<StartOptions, "env" | "cwd"> = {},
+): Promise<string> {
+  const command = new Deno.Command(program, { args, stdin: "null", ...options });
+  const { success, stdout, stderr } = await within(command.output(), program, 120_000);
+  const [output, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
+  if (!success) throw new Error(`${[program, ...args].join(" ")} failed: ${output}\n${errors}`);
+  return output!;
 }
 
 /** Whether a program exists and exits with 0 for these arguments. */

@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { QUICK, until, within } from "./kit.ts";
+import { freePort, QUICK, until, within } from "./kit.ts";
 import { succeeds } from "./processes.ts";
 
 const canRun = !QUICK && Deno.build.os !== "windows" && await succeeds("redis-server", "--version");
@@ -146,10 +146,4 @@ async function makeCertificate(directory: string): Promise<void> {
     ...["-keyout", at("key.pem"), "-out", at("cert.pem")],
   );
   assert(isMade, "openssl makes no certificate");
-}
-
-/** A port on which nothing listens. */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { append, html, replace, Turbo, type TurboOptions } from "../turbo/mod.ts";
 import { redis, type RedisOptions } from "../turbo/redis.ts";
-import { QUICK, serve, until, within } from "./kit.ts";
+import { freePort, QUICK, serve, until, within } from "./kit.ts";
 import { connect, connected, parseFrame, PROTOCOL, sinceOf, type TestClient } from "./kit.ts";
 import { startProcess } from "./processes.ts";
-import { freePort, startRedis, WITH_REDIS } from "./redis_server.ts";
+import { startRedis, WITH_REDIS } from "./redis_server.ts";
 
 /** A node that serves pages, with a Redis engine. */
 async function startNode(

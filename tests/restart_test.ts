@@ -2,7 +2,7 @@
 /// <reference lib="dom.iterable" />
 import assert from "node:assert/strict";
 import { startBrowser, type TestPage } from "./browser.ts";
-import { directory, parseFrame, PROTOCOL, until } from "./kit.ts";
+import { directory, freePort, parseFrame, PROTOCOL, until } from "./kit.ts";
 import { WITH_BROWSER, WITH_PROCESS, within } from "./kit.ts";
 import { startApp, startServer, type TestServerProcess } from "./processes.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
@@ -95,8 +95,9 @@ Deno.test(
   WITH_BROWSER,
   async () => {
     using at = directory();
-    let app = await startServer("apps/kept_app.ts", [at.path]);
-    const { url, port } = app;
+    const port = freePort();
+    let app = await startServer("apps/kept_app.ts", [at.path, String(port)]);
+    const { url } = app;
     await using apps = new AsyncDisposableStack();
     apps.defer(() => app[Symbol.asyncDispose]());
     await using browser = await startBrowser();

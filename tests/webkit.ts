@@ -5,7 +5,7 @@
  * @module
  */
 import { type AnyBrowser, anyPage, makeHome, type PageDriver } from "./any_browser.ts";
-import { assertNotQuick, until, within } from "./kit.ts";
+import { assertNotQuick, freePort, until, within } from "./kit.ts";
 import { succeeds } from "./processes.ts";
 
 /** The key under which an answer names an element (WebDriver, section 12.2). */
@@ -147,9 +147,4 @@ function start(
     await within(child.status, `${command} to end`);
   });
   return child;
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

@@ -31,9 +31,11 @@ export class Listeners<Listener> {
 
   /** Makes a listener listen to exactly these names; returns the names gained and lost. */
   set(listener: Listener, names: ReadonlySet<string>): string[] {
-    const before = this.#namesOf.get(listener) ?? new Set();
+    const before = this.#namesOf.get(listener) ?? NO_NAMES;
+    const changed = [...names].filter((name) => !before.has(name));
     for (const name of before) {
       if (names.has(name)) continue;
+      changed.push(name);
       const others = this.#byName.get(name);
       others?.delete(listener);
       if (others?.size === 0) this.#byName.delete(name);
@@ -45,6 +47,6 @@ export class Listeners<Listener> {
     }
     if (names.size > 0) this.#namesOf.set(listener, names);
     else this.#namesOf.delete(listener);
-    return [...names.symmetricDifference(before)];
+    return changed;
   }
 }

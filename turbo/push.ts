@@ -4,6 +4,8 @@
  *
  * @module
  */
+import process from "node:process";
+import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import type { PushOptions } from "./audience.ts";
 import { raw } from "./html.ts";
@@ -19,6 +21,7 @@ export type { Stream, Streams } from "./streams.ts";
 const HELP = `Pushes a Turbo Stream into every open page of an app whose nodes share a Redis.
 
 Usage: deno run --allow-net push.ts [options] ACTION TARGET [CONTENT]
+       turbo-push [options] ACTION TARGET [CONTENT]   (from npm)
 
 ACTION is append, prepend, before, after, replace, update, remove or refresh (which has no TARGET).
 TARGET is the id of an element. CONTENT is HTML; where it is - or left out, it is read from the
@@ -145,30 +148,32 @@ function timeoutOf(text: string | undefined): { timeout?: number } {
   );
 }
 
-async function main(): Promise<void> {
+/** Runs the command of the process's arguments. */
+export async function main(): Promise<void> {
   let command: PushCommand | "help";
   let streams: Stream;
   let pusher: Pusher;
   try {
-    command = parseCommand(Deno.args, urlOfEnvironment());
+    command = parseCommand(process.argv.slice(2), urlOfEnvironment());
     if (command === "help") return console.log(HELP);
-    const { content = await new Response(Deno.stdin.readable).text() } = command;
+    const { content = await text(process.stdin) } = command;
     streams = command.stream(content);
     pusher = new Pusher(command.to);
   } catch (error) {
     console.error(`push: ${reasonOf(error)} (see --help)`);
-    Deno.exit(2);
+    process.exit(2);
   }
   try {
     await pusher.push(streams, command.options);
   } catch (error) {
     console.error(`push: ${reasonOf(error)}`);
-    Deno.exitCode = error instanceof TypeError || error instanceof RangeError ? 2 : 1;
+    process.exitCode = error instanceof TypeError || error instanceof RangeError ? 2 : 1;
   }
   await pusher.close();
 }
 
 function urlOfEnvironment(): string | undefined {
+  if (typeof Deno === "undefined") return process.env["REDIS_URL"] || undefined;
   const { state } = Deno.permissions.querySync({ name: "env", variable: "REDIS_URL" });
   return state === "granted" ? Deno.env.get("REDIS_URL") || undefined : undefined;
 }

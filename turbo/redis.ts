@@ -16,6 +16,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { checkOptions, checkValue, integer, milliseconds, type Rule } from "./checks.ts";
 import type { Copy, Engine, Push } from "./engine.ts";
 import { type Server, serverOf } from "./redis_client.ts";
@@ -83,7 +84,10 @@ class Redis implements Engine {
   readonly #name: string;
   readonly #linkOptions: { readonly key: string; readonly maxEntries: number };
   readonly #replica: Replica;
-  readonly #ready = Promise.withResolvers<void>();
+  #outcome!: { resolve(): void; reject(error: Error): void };
+  readonly #ready = new Promise<void>((resolve, reject) => {
+    this.#outcome = { resolve, reject };
+  });
   #isReady = false;
   #copy!: Copy; // start() sets it
   #link: Link | undefined;
@@ -111,11 +115,11 @@ class Redis implements Engine {
       wallClock: Date.now,
       server: this.#name,
     });
-    this.#ready.promise.catch(() => {}); // an app need not await it: the reason is also a notice
+    this.#ready.catch(() => {}); // an app need not await it: the reason is also a notice
   }
 
   get ready(): Promise<void> {
-    return this.#ready.promise;
+    return this.#ready;
   }
 
   get away(): string | undefined {
@@ -191,7 +195,7 @@ class Redis implements Engine {
     const { state, settled } = this.#replica;
     if (state !== "starting") {
       this.#isReady = true;
-      this.#ready.resolve();
+      this.#outcome.resolve();
     }
     const waiting = this.#flushes;
     this.#flushes = waiting.filter(({ until }) => !this.#isClosed && until > settled);
@@ -276,7 +280,7 @@ class Redis implements Engine {
     this.#disconnect();
     if (isFatal && !this.#isReady) {
       const message = `Cannot use ${this.#name}: ${reason}`;
-      this.#ready.reject(new Error(message));
+      this.#outcome.reject(new Error(message));
       this.#copy.notice(message);
     }
     this.#happen({ type: "lost", reason });
@@ -285,5 +289,5 @@ class Redis implements Engine {
 
 /** A secret that signs the topics of all nodes, for the case that no other node has stored one. */
 function randomSecret(): string {
-  return crypto.getRandomValues(new Uint8Array(32)).toHex();
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { freePort, startRedis, WITH_REDIS } from "../tests/redis_server.ts";
-import { serve, until, within } from "../tests/kit.ts";
+import { startRedis, WITH_REDIS } from "../tests/redis_server.ts";
+import { freePort, serve, until, within } from "../tests/kit.ts";
 import { connect, type Connection, serverOf } from "./redis_client.ts";
 import { failureOf } from "./redis_errors.ts";
 

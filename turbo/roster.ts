@@ -136,7 +136,9 @@ export class Roster {
     const changes = new Map(Object.entries(said));
     for (const [name, { readers }] of table.groups) {
       const { add = [], nameless = 0 } = changes.get(name) ?? {};
-      changes.set(name, { add, remove: [...readers.difference(new Set(add))], nameless });
+      const kept = new Set(add);
+      const remove = [...readers].filter((reader) => !kept.has(reader));
+      changes.set(name, { add, remove, nameless });
     }
     this.#apply(table, changes, changed);
   }

@@ -23,11 +23,47 @@ import { silencePromises } from "./report.ts";
 import { MinuteWindow, TokenBucket } from "./rate.ts";
 import type { Readers } from "./readers.ts";
 
-/** Upgrades a request to a WebSocket, as `Deno.upgradeWebSocket` does. `idleTimeout` is in seconds. */
+/** A WebSocket of a server, as far as it is used here: Deno's, or that of an adapter. */
+export interface ServerSocket {
+  /** Bytes given to it and not yet taken by the system. */
+  readonly bufferedAmount: number;
+  /** Sends a text. Does nothing where it is closing. */
+  send(text: string): void;
+  /** Closes it. */
+  close(code: number, reason?: string): void;
+  /** Called when it has opened, after `upgrade` has returned. */
+  onopen: ((event: Event) => void) | null;
+  /** Called with what the client sends: a text, or something else. */
+  onmessage: ((event: MessageEvent) => void) | null;
+  /** Called when its TCP connection is gone, or it never came to one. */
+  onclose: ((event: CloseEvent) => void) | null;
+  /** Called when it has failed. */
+  onerror: ((event: Event) => void) | null;
+}
+
+/** Hono's context, as far as it is needed of a request for the stream. */
+export interface StreamContext {
+  /** The request. */
+  readonly req: { readonly raw: Request };
+  /** What the server has given to the app with it. */
+  readonly env?: unknown;
+}
+
+/** What {@linkcode Upgrade} is told. */
+export interface UpgradeOptions {
+  /** The sub-protocol to answer with; none where it is left out. */
+  protocol?: string;
+  /** Seconds of silence after which the WebSocket is dead; it is pinged at half of that. */
+  idleTimeout: number;
+  /** The context of the request, where `connect` or the middleware was given it. */
+  context?: StreamContext;
+}
+
+/** Upgrades a request to a WebSocket, as `Deno.upgradeWebSocket` does. */
 export type Upgrade = (
   request: Request,
-  options: { protocol?: string; idleTimeout: number },
-) => { socket: WebSocket; response: Response };
+  options: UpgradeOptions,
+) => { socket: ServerSocket; response: Response };
 
 /** Options of {@linkcode openWebSocket}. */
 export interface WebSocketOptions {
@@ -37,6 +73,8 @@ export interface WebSocketOptions {
   upgrade: Upgrade;
   /** Milliseconds of silence after which the connection counts as dead. */
   idleTimeout: number;
+  /** The context of the request, where there is one. */
+  context: StreamContext | undefined;
   /** Reports what a callback threw. */
   report: (message: string, error: unknown) => void;
 }
@@ -50,11 +88,11 @@ const joined = ofLast((messages) => sized(messages.map(({ html }) => html).join(
 /** Carries messages over an open WebSocket. Without the sub-protocol it sends HTML without cursors. */
 export class WebSocketCarrier implements Carrier {
   readonly endsLater = true;
-  readonly #socket: WebSocket;
+  readonly #socket: ServerSocket;
   readonly #form: (messages: readonly Message[]) => { text: string; bytes: number };
 
   /** Wraps a socket; `isNaked` where it has no sub-protocol. */
-  constructor(socket: WebSocket, { isNaked }: { isNaked: boolean }) {
+  constructor(socket: ServerSocket, { isNaked }: { isNaked: boolean }) {
     this.#socket = socket;
     this.#form = isNaked ? joined : framed;
   }
@@ -78,12 +116,13 @@ export class WebSocketCarrier implements Carrier {
 export function openWebSocket(
   request: Request,
   visitor: Visitor,
-  { readers, upgrade, idleTimeout, report }: WebSocketOptions,
+  { readers, upgrade, idleTimeout, context, report }: WebSocketOptions,
 ): Response {
   const isNaked = !offersProtocol(request.headers.get("Sec-WebSocket-Protocol") ?? "");
   const upgraded = upgrade(request, {
     idleTimeout: Math.ceil(idleTimeout / 1000),
     ...(!isNaked && { protocol: PROTOCOL }),
+    ...(context && { context }),
   });
   if (silencePromises(upgraded)) throw new TypeError("upgrade must not return a promise");
   const { socket, response } = upgraded;
@@ -149,7 +188,7 @@ export function openWebSocket(
 
 function closeLate({ target }: Event): void {
   const { code, reason } = CLOSE.openedLate;
-  (target as WebSocket).close(code, reason);
+  (target as unknown as ServerSocket).close(code, reason);
 }
 
 function sized(text: string): { text: string; bytes: number } {

@@ -9,9 +9,6 @@ export async function importsOfProject(): Promise<Record<string, string>> {
   const config = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
   const { imports } = JSON.parse(config);
   // Unlike the imports of deno.json, an import map needs an entry for the paths within a package.
-  for (const path of ["hono/html", "@hotwired/turbo/dist/turbo.es2017-esm.js"]) {
-    const name = Object.keys(imports).find((name) => path.startsWith(`${name}/`))!;
-    imports[path] = path.replace(name, imports[name]);
-  }
+  imports["hono/html"] = `${imports.hono}/html`;
   return imports;
 }
