@@ -8,8 +8,8 @@
  * A test that needs a browser or a second process has the options {@linkcode WITH_BROWSER} or
  * {@linkcode WITH_PROCESS}; `deno task test:quick` runs all others.
  *
- * Two files run at a time, as threads of one process: they share its id, its environment and the machine.
- * What listens on the same port a second time takes it from {@linkcode freePort}.
+ * Two test files run at a time, as threads of one process, so they share its id, its environment and the machine.
+ * A server that listens on the same port twice must get the port from {@linkcode freePort}.
  *
  * @module
  */
@@ -96,7 +96,7 @@ async function beforeDeadline<T>(
 }
 
 /**
- * Does the same with each of many, a few at a time, so that what they wait for overlaps. Every one is done,
+ * Runs a function for each item, a few at a time, so that their waits overlap. All items are run,
  * and then the errors are thrown together.
  */
 export async function sideBySide<T>(
@@ -153,12 +153,12 @@ export function serve(
 }
 
 /**
- * A port at which nobody listens, for what listens at it later or a second time. The system gives ports
- * from 32,768 on where any will do, so a test that runs beside this one does not take it meanwhile.
+ * A port on which nothing listens, for a server that uses it later or twice. The system chooses ports
+ * from 32,768 on for port 0, so a test that runs beside this one does not take it meanwhile.
  */
 export function freePort(): number {
   while (true) {
-    const port = 11_000 + Math.floor(Math.random() * 20_000); // browsers refuse some below
+    const port = 11_000 + Math.floor(Math.random() * 20_000); // browsers block some lower ports
     try {
       Deno.listen({ hostname: "127.0.0.1", port }).close();
       return port;
