@@ -11,6 +11,7 @@ import { remove, replace, streamResponse, type Streams, Turbo } from "@turbo-den
 import type { TurboOptions } from "@turbo-deno/turbo";
 import { cookieOptions, errorHandler, type Example } from "./layout.ts";
 import { field, frontOf, layout, reporter } from "./layout.ts";
+import { run } from "./run.ts";
 
 /** Something said. */
 export interface Line {
@@ -285,4 +286,4 @@ export function sayForm(room: Room, { name, text, error }: Draft = { name: "", t
   `;
 }
 
-if (import.meta.main) Deno.serve(createApp().hono.fetch);
+if (import.meta.main) await run("chat", "Rooms to talk in.", createApp);

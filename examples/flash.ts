@@ -10,6 +10,7 @@ import { type Stream, STREAM_TYPE, streamResponse, Turbo } from "@turbo-deno/tur
 import { type TurboOptions, update } from "@turbo-deno/turbo";
 import { cookieOptions, errorHandler, type Example } from "./layout.ts";
 import { field, frontOf, layout, PERSONAL, reporter } from "./layout.ts";
+import { run } from "./run.ts";
 
 /** What is in the form. */
 export interface Draft {
@@ -144,4 +145,6 @@ export function countBox(count: number): Markup {
   return html`<p id="${COUNT_ID}" class="note">${count} greeted so far</p>`;
 }
 
-if (import.meta.main) Deno.serve(createApp().hono.fetch);
+if (import.meta.main) {
+  await run("flash", "A notice that middleware adds to any answer of streams.", createApp);
+}

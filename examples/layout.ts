@@ -168,6 +168,7 @@ const STYLESHEET = asset(
 body { margin: 0; background: var(--page); color: var(--text); font: 1.0625rem/1.5 system-ui, sans-serif; }
 main { max-width: 38rem; margin: 0 auto; padding: 1rem 1.25rem 2rem; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0.5rem 0 1rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.2rem; line-height: 1.3; margin: 1.5rem 0 0.5rem; }
 p { margin: 0 0 0.75rem; }
 a { color: var(--accent); text-underline-offset: 0.15em; }
 nav { display: flex; flex-wrap: wrap; gap: 1rem; margin-bottom: 1rem; }
@@ -176,8 +177,8 @@ nav [aria-current] { color: inherit; font-weight: 600; text-decoration: none; }
 form.fields { display: grid; gap: 0.35rem; margin: 0 0 1.25rem; }
 label { font-weight: 600; }
 label.choice { font-weight: 400; }
-input:not([type]), button { font: inherit; min-height: 2.75rem; border-radius: 0.4rem; border: 1px solid var(--edge); padding: 0.4rem 0.75rem; }
-input:not([type]) { width: 100%; background: var(--box); color: inherit; }
+input:not([type]), input[type="password"], select, button { font: inherit; min-height: 2.75rem; border-radius: 0.4rem; border: 1px solid var(--edge); padding: 0.4rem 0.75rem; }
+input:not([type]), input[type="password"], select { width: 100%; background: var(--box); color: inherit; }
 input[aria-invalid="true"] { border-color: var(--bad); }
 button { background: var(--accent); border-color: var(--accent); color: var(--on-accent); cursor: pointer; justify-self: start; }
 button.plain { background: none; color: var(--accent); }
@@ -196,6 +197,8 @@ li { overflow-wrap: anywhere; }
 .box > :last-child { margin-bottom: 0; }
 .good { color: var(--good); }
 progress { width: 100%; height: 1.25rem; accent-color: var(--accent); }
+.notes li { margin-bottom: 0.5rem; }
+.notes:empty::before { content: "None yet"; color: var(--faint); }
 .notice { border: 1px solid var(--accent); border-left-width: 0.4rem; border-radius: 0.4rem; padding: 0.5rem 0.75rem; overflow-wrap: anywhere; }
 footer { margin-top: 2rem; font-size: 0.85rem; color: var(--faint); }
 .line span::before { content: ""; display: inline-block; width: 0.6em; height: 0.6em; margin-right: 0.45em; border-radius: 50%; background: currentColor; }

@@ -7,6 +7,7 @@ import { ask, request } from "../tests/raw.ts";
 import type { TurboOptions } from "../turbo/mod.ts";
 import { createApp as createChat } from "./chat.ts";
 import { createApp as createFlash } from "./flash.ts";
+import { createApp as createLogin } from "./login.ts";
 import { createApp as createProgress } from "./progress.ts";
 import { errorHandler, reporter } from "./layout.ts";
 import { createApp } from "./todos.ts";
@@ -16,8 +17,9 @@ const EXAMPLES = {
   chat: createChat,
   progress: createProgress,
   flash: (options?: TurboOptions) => createFlash(options),
+  login: (options?: TurboOptions) => createLogin(options),
 };
-const PAGES = { todos: "/", chat: "/rooms/lobby", progress: "/", flash: "/" };
+const PAGES = { todos: "/", chat: "/rooms/lobby", progress: "/", flash: "/", login: "/login" };
 
 function post(headers: Record<string, string>, body: string | Uint8Array<ArrayBuffer>) {
   const { hono } = createApp();
@@ -121,7 +123,7 @@ Deno.test("guards() refuse a form of a page over http where the app is over http
   assert.equal(await statusOf("https://b.example", "https"), 403);
 });
 
-for (const name of ["todos", "chat", "progress", "flash"] as const) {
+for (const name of ["todos", "chat", "progress", "flash", "login"] as const) {
   Deno.test(`${name} answers a Host that is none by 400, and reports nothing`, async () => {
     const reported: string[] = [];
     const onError = (message: string) => reported.push(message);

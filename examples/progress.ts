@@ -9,6 +9,7 @@ import { acceptsStream, html, type Markup, replace } from "@turbo-deno/turbo";
 import { streamResponse, Turbo, type TurboOptions } from "@turbo-deno/turbo";
 import { cookieOptions, errorHandler, type Example } from "./layout.ts";
 import { field, frontOf, layout, PERSONAL, reporter } from "./layout.ts";
+import { run } from "./run.ts";
 
 /** A job and how far it is. */
 export interface Job {
@@ -197,4 +198,10 @@ function progress({ state, percent, reason }: Job): Markup {
     : html`${bar}<p>${percent} % done</p>`;
 }
 
-if (import.meta.main) Deno.serve(createApp().hono.fetch);
+if (import.meta.main) {
+  await run(
+    "progress",
+    "A long job whose progress is pushed to the one who started it.",
+    createApp,
+  );
+}

@@ -8,6 +8,7 @@ import { acceptsStream, html, type Markup, replace } from "@turbo-deno/turbo";
 import { type Stream, streamResponse, Turbo, type TurboOptions } from "@turbo-deno/turbo";
 import { errorHandler, type Example, field, frontOf } from "./layout.ts";
 import { layout, reporter } from "./layout.ts";
+import { run } from "./run.ts";
 
 /** Something to be done. */
 export interface Todo {
@@ -145,4 +146,6 @@ function summary(todos: readonly Todo[]): string {
   return todos.length === 0 ? "Nothing to do" : `${open} of ${todos.length} to do`;
 }
 
-if (import.meta.main) Deno.serve(createApp().hono.fetch);
+if (import.meta.main) {
+  await run("todos", "A list of todos that everyone sees and changes.", createApp);
+}

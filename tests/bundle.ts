@@ -1,19 +1,32 @@
 /**
- * Makes of the browser's side the two files that pages load, and of the npm package that speaks with
- * Redis the one file of it: `deno task bundle`. They are kept with the source, so that nothing has to be
- * built where the app runs or is published; a test says when they are out of date.
+ * Makes the module of the scripts that pages load, of the npm package that speaks with Redis one file,
+ * and of those that read HTML another: `deno task bundle`. They are kept with the source, so that nothing has to be built where the app
+ * runs or is published; a test fails when they are out of date. The scripts are strings in a module,
+ * because JSR and other runtimes do not import text.
  *
  * @module
  */
-import { isBuiltin } from "node:module";
+import { createRequire, isBuiltin } from "node:module";
 import { build, type BuildOptions, type Plugin, stop } from "npm:esbuild@0.25.12";
+import { bundleDom } from "./bundle_dom.ts";
 
-/** The files that are made, by the module that each is made of. */
-export const BUNDLES: ReadonlyMap<string, URL> = new Map(
-  ["client", "client_keep", "redis_client"].map((
-    name,
-  ) => [name, new URL(`../turbo/${name}.min.js`, import.meta.url)]),
-);
+const MAKERS = {
+  "turbo/script_texts.ts": scriptTexts,
+  "turbo/redis_client.min.js": () => bundle(redisOptions()),
+  "turbo/testing_dom.min.js": bundleDom,
+};
+
+/** The files that are made. */
+export const MADE = Object.keys(MAKERS) as (keyof typeof MAKERS)[];
+
+/** The text of such a file, of its sources as they are now. */
+export async function make(path: keyof typeof MAKERS): Promise<string> {
+  try {
+    return await MAKERS[path]();
+  } finally {
+    await stop();
+  }
+}
 
 /**
  * The package that speaks with Redis. It is no dependency of the app, because Deno downloads whatever the
@@ -27,7 +40,7 @@ export function importRedis(): Promise<typeof import("npm:@redis/client@6.3.1")>
 /** Its licence, which the package itself does not carry, and where its types are. */
 const REDIS_BANNER = `/*! @redis/client 6.3.1
 MIT License, Copyright (c) 2022-2023, Redis, inc.: see deploy/licenses.txt */
-/* @ts-self-types="./redis_client.d.ts" */`;
+/* @ts-self-types="./redis_client.min.d.ts" */`;
 
 /** What the classes of the client have under such a name, ... */
 const OWN = /^(is|has|was|history|events|webSocket|part)[A-Z]/;
@@ -35,29 +48,56 @@ const OWN = /^(is|has|was|history|events|webSocket|part)[A-Z]/;
 const OTHERS =
   /^(is(Connected|HTML|Safe|Array|Integer|NaN|Finite|ContentEditable|Intersecting|EqualNode|SameNode)|has(Attributes?|Own|OwnProperty|Focus|ChildNodes|Instance))$/;
 
-/** A module with those that only it imports, minified. */
-export async function bundle(name: string): Promise<string> {
-  try {
-    const { outputFiles } = await build({
-      ...(name === "redis_client" ? redisOptions() : clientOptions(name)),
-      bundle: true,
-      minify: true,
-      format: "esm",
-      target: "es2022",
-      charset: "utf8",
-      write: false,
-    });
-    return outputFiles![0]!.text;
-  } finally {
-    await stop();
+async function scriptTexts(): Promise<string> {
+  const scripts: Record<string, BuildOptions> = {
+    TURBO: turboOptions(),
+    CLIENT: { ...clientOptions("client"), mangleProps: OWN, reserveProps: OTHERS },
+    CLIENT_KEEP: clientOptions("client_keep"),
+    CLIENT_HINTS: clientOptions("client_hints"),
+  };
+  let text = `/**
+ * The scripts of a page, minified: made by \`deno task bundle\`, see tests/bundle.ts.
+ *
+ * @module
+ */
+`;
+  for (const [name, options] of Object.entries(scripts)) {
+    text += `export const ${name}: string =\n  ${literal(await bundle(options))};\n`;
   }
+  return text;
+}
+
+/** A text as a string literal, without characters for which V8 would keep the module with two bytes each. */
+function literal(text: string): string {
+  return JSON.stringify(text).replaceAll(
+    /[^\0-\xff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** A module with those that only it imports, minified. */
+async function bundle(options: BuildOptions): Promise<string> {
+  const { outputFiles } = await build({
+    ...options,
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    write: false,
+  });
+  return outputFiles![0]!.text;
+}
+
+/** Turbo keeps the names of its properties, which pages use, and the lines about its licence. */
+function turboOptions(): BuildOptions {
+  const folder = createRequire(import.meta.url).resolve("@hotwired/turbo").replace(/[^/]*$/, "");
+  return { entryPoints: [`${folder}turbo.es2017-esm.js`], legalComments: "eof" };
 }
 
 function clientOptions(name: string): BuildOptions {
   return {
     entryPoints: [new URL(`../turbo/${name}.js`, import.meta.url).pathname],
     external: ["./client_keep.js", "./client_hints.js"],
-    ...(name === "client" && { mangleProps: OWN, reserveProps: OTHERS }),
   };
 }
 
@@ -68,6 +108,7 @@ function redisOptions(): BuildOptions {
     stdin: { contents, resolveDir: "/" },
     platform: "node",
     banner: { js: REDIS_BANNER },
+    charset: "utf8",
     legalComments: "none",
     plugins: [NODE_MODULES],
   };
@@ -101,5 +142,7 @@ const NODE_MODULES: Plugin = {
 };
 
 if (import.meta.main) {
-  for (const [name, file] of BUNDLES) await Deno.writeTextFile(file, await bundle(name));
+  for (const path of MADE) {
+    await Deno.writeTextFile(new URL(`../${path}`, import.meta.url), await make(path));
+  }
 }

@@ -1,6 +1,6 @@
 /**
- * The builders of streams, for tests of what carries streams: those give the texts that the log and the
- * wire have of them, where the builders of `turbo/streams.ts` give `String` objects.
+ * The builders of streams as plain texts, for tests of the log and the protocol. The builders of
+ * `turbo/streams.ts` return `String` objects.
  *
  * @module
  */
@@ -10,7 +10,8 @@ import type { Stream } from "../turbo/mod.ts";
 export type { Stream };
 
 function asText<Given extends unknown[]>(build: (...given: Given) => Stream) {
-  return (...given: Given): Stream => String(build(...given)) as Stream;
+  const text = (...given: Given): Stream => String(build(...given)) as Stream;
+  return Object.defineProperty(text, "name", { value: build.name });
 }
 
 export const action = asText(streams.action);

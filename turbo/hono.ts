@@ -4,7 +4,6 @@
  * @module
  */
 import type { Context } from "hono";
-import { basePath } from "hono/route";
 import { checkReaders } from "./audience.ts";
 import { callback, checkOptions, type Rule } from "./checks.ts";
 import { refuse } from "./handshake.ts";
@@ -17,6 +16,7 @@ import {
   requestedFrame,
 } from "./request.ts";
 import { STREAM_TYPE } from "./streams.ts";
+import type { StreamContext } from "./websocket.ts";
 
 /** The reader of a request, by a name or names; nobody where there is none. */
 export type ReaderNames = string | readonly string[] | null | undefined;
@@ -68,7 +68,7 @@ export interface Served {
   readonly visits: WeakMap<object, Visit>;
   /** Answers a request for the stream under a base. */
   connect(
-    request: Request,
+    context: StreamContext,
     options: { as: readonly string[]; address: string | undefined },
     base: string,
   ): Response;
@@ -129,7 +129,7 @@ export function middlewareOf<C extends HonoContext>(
     if (isStream && !isGet) return methodNotAllowed();
     const { cursor } = served;
     const as = await namesOf(given);
-    if (isStream) return served.connect(request, { as, address: addressOf?.(given) }, base);
+    if (isStream) return served.connect(c, { as, address: addressOf?.(given) }, base);
     visits.set(c, { cursor, base, as, namesReaders: readerOf !== undefined });
 
     // Hono merges what is set on the context into a response made beside it only where it has one.
@@ -223,7 +223,9 @@ function methodNotAllowed(): Response {
  * taken off the path, which only the app can say.
  */
 function pathOf(c: Context, outer: string): { path: string; base: string } {
-  const routed = basePath(c).replace(/\/+$/, "");
+  // Of the app's own copy of Hono: hono/route of another one does not know its requests.
+  const { matchedRoutes, routeIndex } = c.req;
+  const routed = (matchedRoutes[routeIndex]?.basePath ?? "").replace(/\/+$/, "");
   // Of the URL and not of Hono's path, which is decoded: a backslash would name another host.
   const segments = new URL(c.req.url).pathname.split("/");
   const depth = routed.split("/").length;

@@ -603,3 +603,15 @@ Deno.test("Turbo.head(c) writes no nonce where there is none", async () => {
   app.get("/", pageOf(turbo));
   assert(!(await (await app.request("/")).text()).includes("csp-nonce"));
 });
+
+Deno.test("Turbo.middleware() knows the base in an app of another copy of Hono, the oldest that works", async () => {
+  const { Hono: OtherHono } = await import("npm:hono@4.8.0");
+  const turbo = new Turbo();
+  const sub = new OtherHono();
+  sub.use(turbo.middleware());
+  sub.get("/", (c) => c.html(html`${turbo.head(c)}`));
+  const app = new OtherHono().route("/live", sub);
+  const { stream, scripts } = await readPage(await app.request("/live"));
+  assert.equal(stream, "/live/turbo-stream");
+  for (const path of scripts) assert.equal((await app.request(path)).status, 200, path);
+});

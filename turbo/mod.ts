@@ -85,4 +85,4 @@ export {
 export type { Rate } from "./rate.ts";
 export { Turbo } from "./turbo.ts";
 export type { WatermarksState } from "./watermarks.ts";
-export type { Upgrade } from "./websocket.ts";
+export type { ServerSocket, StreamContext, Upgrade, UpgradeOptions } from "./websocket.ts";

@@ -27,7 +27,7 @@ import type { Rate } from "./rate.ts";
 import { reasonOf } from "./report.ts";
 import { isHost } from "./request.ts";
 import { SECRET_RULE } from "./token.ts";
-import type { Upgrade } from "./websocket.ts";
+import type { Upgrade, UpgradeOptions } from "./websocket.ts";
 
 /** Options of {@linkcode Turbo}. All times are in milliseconds. */
 export interface TurboOptions extends Partial<ConnectionLimits> {
@@ -103,7 +103,10 @@ export interface TurboOptions extends Partial<ConnectionLimits> {
   log?: LogOptions;
   /** Where the order of pushes comes from. Default {@linkcode memory}. */
   engine?: Engine;
-  /** Makes a WebSocket of a request. Default `Deno.upgradeWebSocket`. */
+  /**
+   * Makes a WebSocket of a request. Default `Deno.upgradeWebSocket`; on Node and Bun that of an adapter
+   * (`@turbo-deno/turbo/adapter`), without which pages there are reached by server-sent events alone.
+   */
   upgrade?: Upgrade;
   /**
    * Called when a connection has come, gone or changed what it listens to, with the readers and topics
@@ -281,7 +284,7 @@ export function resolveOptions(options: TurboOptions): ResolvedOptions {
     maxBuffered: 1024 * 1024,
     dropAfter: 10_000,
     presenceGrace: 5_000,
-    upgrade: (request, options) => Deno.upgradeWebSocket(request, options),
+    upgrade: upgradeOnDeno,
     onChange: () => {},
     onShared: () => {},
     onError: (message, error) => console.error(message, reasonOf(error)),
@@ -303,6 +306,22 @@ export function checkHeadOptions(options: HeadOptions): HeadOptions {
 /** Checks what `close` is given. @throws {TypeError | RangeError} where it is wrong */
 export function checkCloseOptions(options: CloseOptions): CloseOptions {
   return checkOptions("close()", options, CLOSE_RULES);
+}
+
+function upgradeOnDeno(
+  request: Request,
+  { protocol, idleTimeout }: UpgradeOptions,
+): ReturnType<Upgrade> {
+  if (typeof Deno === "undefined") {
+    throw new Error(
+      "Cannot open a WebSocket on this runtime by itself: set the option upgrade to that of " +
+        "adaptNode() or adaptBun(), from @turbo-deno/turbo/adapter",
+    );
+  }
+  return Deno.upgradeWebSocket(request, {
+    idleTimeout,
+    ...(protocol !== undefined && { protocol }),
+  });
 }
 
 /** The options that are not left out. */

@@ -25,6 +25,9 @@ export interface Asked {
 /** Something that cannot become right by itself, and what is to be done. */
 type Fatal = readonly [pattern: RegExp, advice: (asked: Asked) => string];
 
+/** The variable that names a file of certificates which this runtime accepts beside its own. */
+const CA_VARIABLE = typeof Deno === "undefined" ? "NODE_EXTRA_CA_CERTS" : "DENO_CERT";
+
 /** By the server's words, which begin with a code, or those of Deno and the client. */
 const FATAL: readonly Fatal[] = [
   [/^WRONGPASS|^ERR invalid password/, () => "the URL has a wrong user or password"],
@@ -56,7 +59,7 @@ const FATAL: readonly Fatal[] = [
   [/InvalidContentType|wrong version number/i, () => "it speaks no TLS: use redis://"],
   [
     /certificate|UnknownIssuer/i,
-    () => "its certificate is not accepted: DENO_CERT names the file of a CA",
+    () => `its certificate is not accepted: ${CA_VARIABLE} names the file of a CA`,
   ],
 ];
 
@@ -70,7 +73,8 @@ const WORDS: ReadonlyMap<string, string> = new Map([
 export function failureOf(error: unknown, asked: Asked): Failure {
   // The arguments of a command that is not known may be the password.
   const reason = reasonOf(error).replace(/, with args beginning with:.*/, "").slice(0, MAX_REASON);
-  const isDenied = error instanceof Deno.errors.NotCapable || /^getaddrinfo EPERM/.test(reason);
+  const isDenied = (error instanceof Error && error.name === "NotCapable") ||
+    /^getaddrinfo EPERM/.test(reason);
   const advice = isDenied
     ? `Deno needs --allow-net=${asked.server}`
     : FATAL.find(([pattern]) => pattern.test(reason))?.[1](asked);

@@ -3,11 +3,8 @@
  *
  * @module
  */
-import turboJs from "@hotwired/turbo/dist/turbo.es2017-esm.js" with { type: "text" };
-import clientJs from "./client.min.js" with { type: "text" };
-import keepJs from "./client_keep.min.js" with { type: "text" };
-import hintsJs from "./client_hints.js" with { type: "text" };
 import { type Asset, asset } from "./assets.ts";
+import { CLIENT, CLIENT_HINTS, CLIENT_KEEP, TURBO } from "./script_texts.ts";
 
 /** What a page loads. */
 export interface Scripts {
@@ -28,12 +25,12 @@ export interface Scripts {
 export function scriptsUnder(path: string): Scripts {
   const script = (name: string, text: string) =>
     asset(`${path}/${name}.js`, text, "text/javascript");
-  const keep = script("turbo-stream-keep", keepJs);
-  const hints = script("turbo-stream-hints", hintsJs);
-  const client = clientJs
+  const keep = script("turbo-stream-keep", CLIENT_KEEP);
+  const hints = script("turbo-stream-hints", CLIENT_HINTS);
+  const client = CLIENT
     .replace('"./client_keep.js"', JSON.stringify(`./${nameOf(keep)}`))
     .replace('"./client_hints.js"', JSON.stringify(`./${nameOf(hints)}`));
-  return { turbo: script("turbo", turboJs), client: script("turbo-stream", client), keep, hints };
+  return { turbo: script("turbo", TURBO), client: script("turbo-stream", client), keep, hints };
 }
 
 function nameOf({ path }: Asset): string {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { bundle, BUNDLES } from "../tests/bundle.ts";
+import config from "../deno.json" with { type: "json" };
+import { MADE, make } from "../tests/bundle.ts";
 import type { Asset } from "./assets.ts";
 import { scriptsUnder } from "./scripts.ts";
 
@@ -10,15 +11,23 @@ function get({ path, respond }: Asset, headers: Record<string, string> = {}): Re
 /** esbuild runs as a process, which ends in its own time. */
 const WITH_ESBUILD = { sanitizeOps: false, sanitizeResources: false };
 
-for (const [name, file] of BUNDLES) {
+for (const path of MADE) {
   Deno.test(
-    `${name}.min.js is what would be made of its sources now (else: deno task bundle)`,
+    `${path} is what would be made of its sources now (else: deno task bundle)`,
     WITH_ESBUILD,
     async () => {
-      assert.equal(await Deno.readTextFile(file), await bundle(name));
+      const text = await Deno.readTextFile(new URL(`../${path}`, import.meta.url));
+      assert(text === await make(path), `${path} is out of date`);
     },
   );
 }
+
+Deno.test("Turbo is that of the version in deno.json, and says whose it is", async () => {
+  const version = config.imports["@hotwired/turbo"].split("@").at(-1);
+  const text = await get(scriptsUnder("/assets").turbo).text();
+  const lines = `\\n/\\*!\\nTurbo ${version}\\nCopyright © \\d+ 37signals LLC\\n \\*/\\n$`;
+  assert.match(text, new RegExp(lines));
+});
 
 Deno.test("scriptsUnder() has the client import its modules by their hashed names", async () => {
   const { client, keep, hints } = scriptsUnder("/assets");
@@ -26,10 +35,11 @@ Deno.test("scriptsUnder() has the client import its modules by their hashed name
   assert.deepEqual(imported.map(([, name]) => `/assets${name}`), [keep.path, hints.path]);
 });
 
-Deno.test("The client weighs no more than 7.5 KB as a browser takes it", () => {
-  const { client, keep } = scriptsUnder("/assets");
+Deno.test("Turbo weighs no more than 22.6 KB and the client 7.5 KB, as browsers take them", () => {
+  const { turbo, client, keep } = scriptsUnder("/assets");
   const weight = (asset: Asset) =>
     Number(get(asset, { "Accept-Encoding": "br" }).headers.get("Content-Length"));
+  assert(weight(turbo) <= 22_600, `${weight(turbo)} bytes`);
   assert(weight(client) <= 7_500, `${weight(client)} bytes`);
   assert(weight(keep) <= 2_400, `${weight(keep)} bytes`);
 });

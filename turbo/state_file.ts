@@ -4,6 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import type { Stats } from "node:fs";
 
 /** Says what the file is, and in which version. */
 const HEADER = "turbo-deno state 2";
@@ -48,7 +49,7 @@ export function leaveState(path: string, text: string): void {
   const beside = besideOf(path);
   try {
     write(beside, `${HEADER}\n${hashOf(text)}\n${text}`);
-    Deno.renameSync(beside, path);
+    files().renameSync(beside, path);
     syncDirectory(path);
   } catch (error) {
     remove(beside);
@@ -66,7 +67,7 @@ export function leaveState(path: string, text: string): void {
 export function checkState(path: string): number | null {
   const directory = directoryOf(path);
   if (directory === path) throw new Error("the path of a file is needed, not of a directory");
-  if (directory !== "") Deno.mkdirSync(directory, { recursive: true });
+  if (directory !== "") files().mkdirSync(directory, { recursive: true });
   const beside = besideOf(path);
   const owner = write(beside, "");
   remove(beside);
@@ -81,67 +82,70 @@ export function hasState(path: string): boolean {
 function readState(path: string, owner: number | null): string | Taken {
   const found = find(path);
   if (found === undefined) return NONE;
-  if (!found.isFile) return FOREIGN;
-  using file = Deno.openSync(path);
-  const info = file.statSync(); // of what is read, whatever stands at the path by now
-  const content = read(file, info.size);
-  if (!content.startsWith(TITLE) && !TITLE.startsWith(content)) return FOREIGN;
-  const reason = owner === null ? undefined : whyForeign(info, owner);
-  return reason === undefined ? content : { missing: reason, isForeign: true };
+  if (!found.isFile()) return FOREIGN;
+  return withFile(path, "r", (file) => {
+    const info = files().fstatSync(file); // of what is read, whatever stands at the path by now
+    const content = files().readFileSync(file, "utf8");
+    if (!content.startsWith(TITLE) && !TITLE.startsWith(content)) return FOREIGN;
+    const reason = owner === null ? undefined : whyForeign(info, owner);
+    return reason === undefined ? content : { missing: reason, isForeign: true };
+  });
 }
 
-function whyForeign({ uid, mode }: Deno.FileInfo, owner: number): string | undefined {
+function whyForeign({ uid, mode }: Stats, owner: number): string | undefined {
   if (uid !== owner) return `it belongs to user ${uid}, not to ${owner}, and stays as it is`;
-  if (mode === null || (mode & WRITABLE_BY_OTHERS) === 0) return undefined;
+  if ((mode & WRITABLE_BY_OTHERS) === 0) return undefined;
   const bits = (mode & 0o777).toString(8);
   return `others than its owner may write it (mode ${bits}), so it stays as it is`;
-}
-
-function read(file: Deno.FsFile, size: number): string {
-  const bytes = new Uint8Array(size);
-  for (let done = 0; done < size;) {
-    const count = file.readSync(bytes.subarray(done));
-    if (count === null) return new TextDecoder().decode(bytes.subarray(0, done));
-    done += count;
-  }
-  return new TextDecoder().decode(bytes);
 }
 
 // One that is there is not followed and not reused: somebody else may have laid it there, for all to
 // read. Returns whose the file is, from the file itself, because another may stand at its path since.
 function write(path: string, text: string): number | null {
   remove(path);
-  using file = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
-  const bytes = new TextEncoder().encode(text);
-  for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
-  file.syncSync();
-  return file.statSync().uid;
+  return withFile(path, "wx", (file) => {
+    files().writeFileSync(file, text);
+    files().fsyncSync(file);
+    return isWindows() ? null : files().fstatSync(file).uid;
+  });
 }
 
-function find(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.lstatSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+function find(path: string): Stats | undefined {
+  return files().lstatSync(path, { throwIfNoEntry: false });
 }
 
 /** Whether there was something to remove. */
 function remove(path: string): boolean {
   try {
-    Deno.removeSync(path);
+    files().unlinkSync(path);
     return true;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if ((error as { code?: string }).code === "ENOENT") return false;
     throw error;
   }
 }
 
 function syncDirectory(path: string): void {
-  if (Deno.build.os === "windows") return; // where a directory cannot be opened
-  using directory = Deno.openSync(directoryOf(path) || ".");
-  directory.syncSync();
+  if (isWindows()) return; // where a directory cannot be opened
+  withFile(directoryOf(path) || ".", "r", (directory) => files().fsyncSync(directory));
+}
+
+function withFile<T>(path: string, flags: "r" | "wx", use: (file: number) => T): T {
+  const file = files().openSync(path, flags, 0o600);
+  try {
+    return use(file);
+  } finally {
+    files().closeSync(file);
+  }
+}
+
+// Loaded where there is a state, because it takes Deno some milliseconds.
+function files(): typeof import("node:fs") {
+  return process.getBuiltinModule("node:fs");
+}
+
+function isWindows(): boolean {
+  return process.platform === "win32";
 }
 
 function directoryOf(path: string): string {

@@ -1,6 +1,6 @@
 /**
- * For tests of apps that push: what a block pushed, whether a page is connected, and what streams
- * say. Not part of `mod.ts`, so it is in no program that does not ask for it.
+ * For tests of apps that push: what a block pushed, whether a page is connected, what streams say, and
+ * what an open page shows, without a browser. Not part of `mod.ts`, so it is in no program that does not ask for it.
  *
  * @example A test of an app that pushes
  * ```ts
@@ -14,9 +14,36 @@
  * assertStream(pushed, { action: "append", target: "list", content: "milk", to: "ann" });
  * ```
  *
+ * @example A page, a form and a second tab
+ * ```ts
+ * import { Hono } from "hono";
+ * import { html, replace, Turbo } from "./mod.ts";
+ * import { openPage } from "./testing.ts";
+ *
+ * const names: string[] = [];
+ * const list = () => html`<p id="names">${names.join(", ")}</p>`;
+ * const turbo = new Turbo();
+ * const app = new Hono();
+ * app.use(turbo.middleware());
+ * app.get("/", (c) =>
+ *   c.html(html`<head>${turbo.head(c)}</head>${list()}
+ *     <form method="post"><input name="name"><button>Add</button></form>`));
+ * app.post("/", async (c) => {
+ *   names.push(String((await c.req.formData()).get("name")));
+ *   turbo.push(replace("names", list()));
+ *   return c.redirect("/", 303);
+ * });
+ *
+ * await using page = await openPage(app, "/");
+ * await using tab = await openPage(app, "/", { cookies: page.cookies });
+ * await page.submit("form", { name: "Ann" });
+ * for (const one of [page, tab]) await one.shows("Ann", { in: "#names" });
+ * ```
+ *
  * @module
  */
 import assert from "node:assert/strict";
+import { inspect } from "node:util";
 import type { PushOptions, Whom } from "./audience.ts";
 import {
   checkOptions,
@@ -32,6 +59,16 @@ import { joinStreams, type Streams } from "./streams.ts";
 import type { Turbo } from "./turbo.ts";
 
 export { type Message, parseFrame, PROTOCOL, type Since, sinceOf } from "./protocol.ts";
+export {
+  type ClickTarget,
+  type Fields,
+  openPage,
+  type OpenPageOptions,
+  type PageState,
+  type ShowsOptions,
+  type TestApp,
+  type TestPage,
+} from "./testing_page.ts";
 
 /** Selects the root of a page whose line is open, as for Playwright's `page.waitForSelector`. */
 export const OPEN_PAGE = 'html[data-turbo-stream="open"]';
@@ -234,7 +271,7 @@ export function assertStream(
   });
   assert(
     found,
-    `No stream is ${Deno.inspect(expected)}; there were ${all.length}:\n${seen.join("\n")}`,
+    `No stream is ${inspect(expected)}; there were ${all.length}:\n${seen.join("\n")}`,
   );
   return found.stream;
 }

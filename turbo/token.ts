@@ -138,8 +138,14 @@ function signature(payload: string, secret: string): string {
 }
 
 function readSecret(): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: "TURBO_SECRET" });
-  const secret = state === "granted" ? Deno.env.get("TURBO_SECRET") || undefined : undefined;
+  const secret = variable("TURBO_SECRET") || undefined;
   if (secret !== undefined) checkValue("Turbo", "TURBO_SECRET", secret, SECRET_RULE);
   return secret;
+}
+
+/** A variable of the environment, where this process may read it; Deno is not made to ask for that. */
+function variable(name: string): string | undefined {
+  if (typeof Deno === "undefined") return globalThis.process?.env[name];
+  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
+  return state === "granted" ? Deno.env.get(name) : undefined;
 }

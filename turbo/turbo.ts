@@ -34,7 +34,7 @@ import type { Attendance, Present } from "./roster.ts";
 import { scriptsUnder } from "./scripts.ts";
 import { joinStreams, type Streams } from "./streams.ts";
 import { Signer } from "./token.ts";
-import { openWebSocket } from "./websocket.ts";
+import { openWebSocket, type StreamContext } from "./websocket.ts";
 
 /**
  * The open pages of one application, and the log of what was pushed to them.
@@ -305,15 +305,18 @@ export class Turbo {
   /**
    * Answers a request for the stream: a WebSocket, server-sent events, or the error that tells what
    * is wrong with the request (400, 403, 404, 421, 426, 429, 503). Register it in front of middleware
-   * that sets headers, because those of a WebSocket answer cannot be changed.
+   * that sets headers, because those of a WebSocket answer cannot be changed. It takes the request, or
+   * Hono's context, which the adapters for Node and Bun need.
    *
    * @throws {TypeError | RangeError} when an option is wrong or unknown
    */
-  connect(request: Request, options: ConnectOptions = {}): Response {
-    return this.#connect(request, options, this.#options.base);
+  connect(given: Request | StreamContext, options: ConnectOptions = {}): Response {
+    return this.#connect(given, options, this.#options.base);
   }
 
-  #connect(request: Request, options: ConnectOptions, base: string): Response {
+  #connect(given: Request | StreamContext, options: ConnectOptions, base: string): Response {
+    const context = "req" in given ? given : undefined;
+    const request = "req" in given ? given.req.raw : given;
     const visitor = this.#admission.admit(request, options, base + this.#options.path);
     if (visitor instanceof Response) return visitor;
     const readers = this.#readers;
@@ -321,7 +324,7 @@ export class Turbo {
     const report = this.#report;
     try {
       return visitor.transport === "websocket"
-        ? openWebSocket(request, visitor, { readers, upgrade, idleTimeout, report })
+        ? openWebSocket(request, visitor, { readers, upgrade, idleTimeout, context, report })
         : openEventStream(visitor, { readers, highWaterMark: behindAfter, lifetime });
     } catch (error) {
       visitor.release();
@@ -382,7 +385,7 @@ export class Turbo {
       base,
       allowedHosts,
       visits: this.#visits,
-      connect: (request, options, base) => this.#connect(request, options, base),
+      connect: (context, options, base) => this.#connect(context, options, base),
       asset: (path, request) => this.#assetAt(path)?.respond(request),
       notice: this.#notice,
     }, options);

@@ -1,5 +1,5 @@
 /**
- * Pages that are reached by a WebSocket (RFC 6455), with the sub-protocol or without.
+ * Connections by WebSocket (RFC 6455), with the sub-protocol or without.
  *
  * @module
  */
@@ -23,38 +23,76 @@ import { silencePromises } from "./report.ts";
 import { MinuteWindow, TokenBucket } from "./rate.ts";
 import type { Readers } from "./readers.ts";
 
-/** Makes a WebSocket of a request, as `Deno.upgradeWebSocket` does. `idleTimeout` is in seconds. */
+/** A WebSocket of a server, as far as it is used here: Deno's, or that of an adapter. */
+export interface ServerSocket {
+  /** Bytes given to it and not yet taken by the system. */
+  readonly bufferedAmount: number;
+  /** Sends a text. Does nothing where it is closing. */
+  send(text: string): void;
+  /** Closes it. */
+  close(code: number, reason?: string): void;
+  /** Called when it has opened, after `upgrade` has returned. */
+  onopen: ((event: Event) => void) | null;
+  /** Called with what the client sends: a text, or something else. */
+  onmessage: ((event: MessageEvent) => void) | null;
+  /** Called when its TCP connection is gone, or it never came to one. */
+  onclose: ((event: CloseEvent) => void) | null;
+  /** Called when it has failed. */
+  onerror: ((event: Event) => void) | null;
+}
+
+/** Hono's context, as far as it is needed of a request for the stream. */
+export interface StreamContext {
+  /** The request. */
+  readonly req: { readonly raw: Request };
+  /** What the server has given to the app with it. */
+  readonly env?: unknown;
+}
+
+/** What {@linkcode Upgrade} is told. */
+export interface UpgradeOptions {
+  /** The sub-protocol to answer with; none where it is left out. */
+  protocol?: string;
+  /** Seconds of silence after which the WebSocket is dead; it is pinged at half of that. */
+  idleTimeout: number;
+  /** The context of the request, where `connect` or the middleware was given it. */
+  context?: StreamContext;
+}
+
+/** Upgrades a request to a WebSocket, as `Deno.upgradeWebSocket` does. */
 export type Upgrade = (
   request: Request,
-  options: { protocol?: string; idleTimeout: number },
-) => { socket: WebSocket; response: Response };
+  options: UpgradeOptions,
+) => { socket: ServerSocket; response: Response };
 
-/** What opens WebSockets, and for whom. */
+/** Options of {@linkcode openWebSocket}. */
 export interface WebSocketOptions {
-  /** All open pages. */
+  /** All connections. */
   readers: Readers;
-  /** Makes a WebSocket of a request. */
+  /** Upgrades a request to a WebSocket. */
   upgrade: Upgrade;
-  /** Milliseconds of silence after which it is dead. */
+  /** Milliseconds of silence after which the connection counts as dead. */
   idleTimeout: number;
+  /** The context of the request, where there is one. */
+  context: StreamContext | undefined;
   /** Reports what a callback threw. */
   report: (message: string, error: unknown) => void;
 }
 
-/** Milliseconds. Deno resets a client that has sent more already, and the close code would be lost. */
+/** Milliseconds. A close at once would make Deno reset a client that has sent more, losing the close code. */
 const CLOSE_DELAY = 20;
 
 const framed = ofLast((messages) => sized(frameOf(messages)));
 const joined = ofLast((messages) => sized(messages.map(({ html }) => html).join("")));
 
-/** A WebSocket that is open. Without the sub-protocol it carries HTML alone, and no cursor. */
+/** Carries messages over an open WebSocket. Without the sub-protocol it sends HTML without cursors. */
 export class WebSocketCarrier implements Carrier {
   readonly endsLater = true;
-  readonly #socket: WebSocket;
+  readonly #socket: ServerSocket;
   readonly #form: (messages: readonly Message[]) => { text: string; bytes: number };
 
-  /** A carrier over a socket; `isNaked` without the sub-protocol. */
-  constructor(socket: WebSocket, { isNaked }: { isNaked: boolean }) {
+  /** Wraps a socket; `isNaked` where it has no sub-protocol. */
+  constructor(socket: ServerSocket, { isNaked }: { isNaked: boolean }) {
     this.#socket = socket;
     this.#form = isNaked ? joined : framed;
   }
@@ -65,7 +103,7 @@ export class WebSocketCarrier implements Carrier {
 
   send(messages: readonly Message[]): number {
     const { text, bytes } = this.#form(messages);
-    if (text !== "") this.#socket.send(text); // one that is closing ignores it
+    if (text !== "") this.#socket.send(text); // a closing socket ignores it
     return bytes;
   }
 
@@ -74,16 +112,17 @@ export class WebSocketCarrier implements Carrier {
   }
 }
 
-/** Opens a WebSocket for a visitor whose handshake was admitted. */
+/** Opens a WebSocket for a client whose handshake was admitted. */
 export function openWebSocket(
   request: Request,
   visitor: Visitor,
-  { readers, upgrade, idleTimeout, report }: WebSocketOptions,
+  { readers, upgrade, idleTimeout, context, report }: WebSocketOptions,
 ): Response {
   const isNaked = !offersProtocol(request.headers.get("Sec-WebSocket-Protocol") ?? "");
   const upgraded = upgrade(request, {
     idleTimeout: Math.ceil(idleTimeout / 1000),
     ...(!isNaked && { protocol: PROTOCOL }),
+    ...(context && { context }),
   });
   if (silencePromises(upgraded)) throw new TypeError("upgrade must not return a promise");
   const { socket, response } = upgraded;
@@ -115,7 +154,7 @@ export function openWebSocket(
 
   function end({ code, reason }: Close): void {
     if (connection) readers.forget(connection);
-    socket.onmessage = null; // one that floods goes on
+    socket.onmessage = null; // a flood would go on until the socket is closed
     closing ??= setTimeout(() => socket.close(code, reason), CLOSE_DELAY);
   }
 
@@ -125,7 +164,7 @@ export function openWebSocket(
     visitor.release();
   }
 
-  // A throw in a callback would end the process.
+  // An error thrown in a callback of a socket would end the process.
   function guard(callback: () => void): void {
     try {
       callback();
@@ -135,7 +174,7 @@ export function openWebSocket(
     }
   }
 
-  // Deno keeps the socket of a handshake that was reset, so it must hold nothing of ours.
+  // Deno keeps the socket of a handshake that was reset, so it must not reference anything of ours.
   visitor.onLate = () => {
     socket.onopen = closeLate;
     socket.onmessage = socket.onclose = socket.onerror = null;
@@ -149,7 +188,7 @@ export function openWebSocket(
 
 function closeLate({ target }: Event): void {
   const { code, reason } = CLOSE.openedLate;
-  (target as WebSocket).close(code, reason);
+  (target as unknown as ServerSocket).close(code, reason);
 }
 
 function sized(text: string): { text: string; bytes: number } {

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { append, raw, Turbo, type TurboOptions } from "../../turbo/mod.ts";
+import { append, raw, type ServerSocket, Turbo, type TurboOptions } from "../../turbo/mod.ts";
 
 /** What the app is started with. */
 export interface StreamAppOptions {
@@ -128,7 +128,7 @@ function fill(turbo: Turbo, { entries, names, bytes = 0 }: LogContent): void {
 
 /** Deno's own server: it keeps who is open and sends to them, and nothing else. */
 function control(upgrade: TurboOptions["upgrade"] & object): Subject {
-  const sockets = new Set<WebSocket>();
+  const sockets = new Set<ServerSocket>();
   const streams = new Set<ReadableStreamDefaultController<Uint8Array>>();
   const encoder = new TextEncoder();
 

@@ -1,14 +1,14 @@
 /**
- * What the tests of client_core.js must notice: each changes one place in it.
+ * Mutants of client_core.js: each changes one place in it, which the tests must notice.
  *
  * @module
  */
 import { importsOfProject } from "./import_map.ts";
 
-/** What is wrong then, the text that is replaced, and what takes its place. */
+/** One change: the mistake that it makes, the text that is replaced, and the replacement. */
 export type Mutant = readonly [what: string, from: string, to: string];
 
-/** All of them. Each text stands once in client_core.js. */
+/** All mutants. Each text occurs once in client_core.js. */
 export const MUTANTS: readonly Mutant[] = [
   // Cursors
   ["cursors of two logs compare", "&& left.epoch === right.epoch ?", "?"],
@@ -324,9 +324,9 @@ export const UNNOTICED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Those that the tests of the core do not notice.
+ * The mutants that the tests of the core do not notice.
  *
- * @throws {Error} where a text does not stand once in client_core.js
+ * @throws {Error} when a text does not occur exactly once in client_core.js
  */
 export async function survivorsOf(mutants: readonly Mutant[]): Promise<string[]> {
   const core = new URL("../client_core.js", import.meta.url);
@@ -358,7 +358,7 @@ export async function survivorsOf(mutants: readonly Mutant[]): Promise<string[]>
   return survivors;
 }
 
-/** Whether the tests pass with the modules of an import map. A mutant that never ends is noticed. */
+/** Whether the tests pass with the modules of an import map. A mutant that times out is noticed. */
 async function passes(importMap: string): Promise<boolean> {
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: [

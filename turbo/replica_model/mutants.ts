@@ -1,12 +1,12 @@
 /**
- * What the tests of a replica must notice: each changes one place of it.
+ * Mutants of the replica: each changes one place in it, which the tests must notice.
  *
  * @module
  */
 import { importsOfProject } from "../client_model/import_map.ts";
 import type { Replica } from "../replica.ts";
 
-/** What is wrong then, and where which text is replaced by which. */
+/** One change: the mistake that it makes, and the text that is replaced in a file. */
 export interface Mutant {
   readonly what: string;
   readonly file: "replica" | "outbox" | "peers" | "silence" | "stream_life";
@@ -14,7 +14,7 @@ export interface Mutant {
   readonly to: string;
 }
 
-/** A replica with some mistakes in it, all in one file. */
+/** Loads a replica with some mistakes, all in one file. */
 export async function mutated(mutants: readonly Mutant[]): Promise<typeof Replica> {
   const { file } = mutants[0]!;
   const [copy, main] = await Promise.all(
@@ -31,7 +31,7 @@ export async function mutated(mutants: readonly Mutant[]): Promise<typeof Replic
   }
 }
 
-/** A file with some mistakes in it, which can stand anywhere. */
+/** The text of a file with some mistakes, which can be imported from any directory. */
 async function changed(file: Mutant["file"], mutants: readonly Mutant[]): Promise<string> {
   let text = await Deno.readTextFile(new URL(`../${file}.ts`, import.meta.url));
   for (const { what, from, to } of mutants) {
@@ -42,7 +42,7 @@ async function changed(file: Mutant["file"], mutants: readonly Mutant[]): Promis
   return text.replaceAll(/from "\.\/(\w+)\.ts"/g, (_, name) => `from "${pathOf(name)}"`);
 }
 
-/** Those that the tests of the replica do not notice. */
+/** The mutants that the tests of the replica do not notice. */
 export async function survivorsOf(mutants: readonly Mutant[], runs: number): Promise<string[]> {
   const directory = await Deno.makeTempDir();
   const imports = await importsOfProject();
@@ -67,7 +67,7 @@ export async function survivorsOf(mutants: readonly Mutant[], runs: number): Pro
   return survivors;
 }
 
-/** Whether the tests pass with the modules of an import map. A mutant that never ends is noticed. */
+/** Whether the tests pass with the modules of an import map. A mutant that times out is noticed. */
 async function passes(importMap: string, runs: number): Promise<boolean> {
   const files = ["replica", "outbox", "peers", "replica_model"];
   const { success } = await new Deno.Command(Deno.execPath(), {
@@ -85,10 +85,10 @@ async function passes(importMap: string, runs: number): Promise<boolean> {
   return success;
 }
 
-/** Those that no test notices: it costs only time. */
+/** Mutants that no test notices, because they only cost time. */
 export const UNNOTICED: ReadonlySet<string> = new Set(["what is contested is looked at again"]);
 
-/** All of them. Each text stands once in its file. */
+/** All mutants. Each text occurs once in its file. */
 export const MUTANTS: readonly Mutant[] = [
   {
     what: "a place is not looked for",
@@ -165,7 +165,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: "a look of before a load counts",
     file: "replica",
-    from: 'if (this.#phase === "loading") return; // it is of the time before\n',
+    from: 'if (this.#phase === "loading") return; // the reply to a look that was sent before\n',
     to: "",
   },
   {
@@ -502,8 +502,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: "a node goes alone with its connections",
     file: "replica",
-    from: "      this.#reconnect(reason);\n      // One",
-    to: "      // One",
+    from: "      this.#reconnect(reason);\n      // A server",
+    to: "      // A server",
   },
   {
     what: "what nodes say waits while the server is away",
@@ -592,7 +592,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     what: "silence is told again and again",
     file: "peers",
-    from: "peer.heardAt = this.#time; // until it is told again",
+    from: "peer.heardAt = this.#time; // reported again only after as long a silence",
     to: "",
   },
   {

@@ -1,0 +1,53 @@
+/**
+ * Makes the package for npm, `dist/turbo-deno-turbo-VERSION.tgz`: `deno task pack`. Deno makes JavaScript
+ * and declarations of the files that deno.json publishes, and npm the archive.
+ *
+ * @module
+ */
+import config from "../deno.json" with { type: "json" };
+import { outputOf } from "./processes.ts";
+
+const ROOT = new URL("..", import.meta.url).pathname;
+
+/** The oldest version of Hono that works. */
+export const OLDEST_HONO = "4.8.0";
+
+/** What npm is told beside what `deno pack` takes from deno.json. */
+const MANIFEST = {
+  description: config.description,
+  keywords: ["hono", "turbo", "turbo-streams", "hotwire", "websocket", "sse", "server-sent-events"],
+  engines: { node: ">=22", deno: ">=2.5", bun: ">=1.3" },
+  bin: { "turbo-push": "./bin/turbo-push.js" },
+  // The app's own, from the first version that says where a route is mounted.
+  dependencies: undefined,
+  peerDependencies: { hono: `^${OLDEST_HONO}` },
+};
+
+const PUSH = `#!/usr/bin/env node
+import { main } from "@turbo-deno/turbo/push";
+
+await main();
+`;
+
+/** Makes the archive in a folder, and returns its path. */
+export async function pack(folder: string): Promise<string> {
+  const directory = await Deno.makeTempDir();
+  try {
+    const archive = `${directory}/deno.tgz`;
+    const denoPack = ["pack", "--allow-dirty", "--no-source-maps", "--output", archive];
+    await outputOf([Deno.execPath(), ...denoPack], { cwd: ROOT });
+    await outputOf(["tar", "-xzf", archive], { cwd: directory });
+    const path = `${directory}/package/package.json`;
+    const manifest = { ...JSON.parse(await Deno.readTextFile(path)), ...MANIFEST };
+    await Deno.writeTextFile(path, JSON.stringify(manifest, undefined, 2));
+    await Deno.mkdir(`${directory}/package/bin`);
+    await Deno.writeTextFile(`${directory}/package/bin/turbo-push.js`, PUSH);
+    await Deno.mkdir(folder, { recursive: true });
+    const npmPack = ["npm", "pack", "--silent", "--pack-destination", folder];
+    return `${folder}/${await outputOf(npmPack, { cwd: `${directory}/package` })}`;
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+if (import.meta.main) console.log(await pack(`${ROOT}dist`));
