@@ -9,7 +9,7 @@ import type { Replica } from "../replica.ts";
 /** One change: the mistake that it makes, and the text that is replaced in a file. */
 export interface Mutant {
   readonly what: string;
-  readonly file: "replica" | "outbox" | "peers" | "silence" | "stream_life";
+  readonly file: "replica" | "outbox" | "peers" | "silence" | "stream_epoch";
   readonly from: string;
   readonly to: string;
 }
@@ -104,13 +104,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     what: "the tag of the newest entry is not compared",
-    file: "stream_life",
+    file: "stream_epoch",
     from: 'return isSame ? "same" : "other";',
     to: 'return "same";',
   },
   {
     what: "the attempt of the newest entry is not compared",
-    file: "stream_life",
+    file: "stream_epoch",
     from: " && first.attempt === tag.attempt",
     to: "",
   },
@@ -784,19 +784,19 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     what: "a hole counts as another stream",
-    file: "stream_life",
+    file: "stream_epoch",
     from: 'if (first.position > place.position) return "hole";\n',
     to: "",
   },
   {
     what: "a hole within an epoch is loaded",
-    file: "stream_life",
+    file: "stream_epoch",
     from: "before?.epoch !== epoch || before.position + 1 !== position",
     to: "before?.epoch !== epoch",
   },
   {
     what: "entries of an earlier epoch are loaded too",
-    file: "stream_life",
+    file: "stream_epoch",
     from: "before?.epoch !== epoch || before.position + 1 !== position",
     to: "before === undefined || before.epoch === epoch && before.position + 1 !== position",
   },
