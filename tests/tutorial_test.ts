@@ -15,7 +15,7 @@ import * as turbo from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser } from "./browser.ts";
 import { connect, directory, parseFrame, PROTOCOL, type TestClient, until } from "./kit.ts";
-import { WITH_BROWSER, WITH_PROCESS, within } from "./kit.ts";
+import { freePort, WITH_BROWSER, WITH_PROCESS, within } from "./kit.ts";
 import { startProcess, type TestProcess } from "./processes.ts";
 
 const TUTORIAL = new URL("../docs/tutorial.md", import.meta.url);
@@ -162,11 +162,6 @@ async function startApp(number: number, command = commandAt(number)): Promise<Ap
       folder[Symbol.dispose]();
     },
   };
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  return listener.addr.port;
 }
 
 async function text(url: string, init?: RequestInit): Promise<string> {
