@@ -114,7 +114,7 @@ interface App extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   readonly process: TestProcess;
-  /** Ends it as nobody would wish, and starts it again on the same port. */
+  /** Kills it, and starts it again on the same port. */
   killAndStart(): Promise<void>;
 }
 
@@ -137,8 +137,13 @@ async function startApp(number: number, command = commandAt(number)): Promise<Ap
     const process = startProcess(`${folder.path}/main.ts`, [], { flags, env, cwd: folder.path });
     let hasEnded = false;
     void process.ended.then(() => hasEnded = true);
-    await until(() => hasEnded || process.errors.includes("Listening on"), "the app listens");
-    assert(!hasEnded, process.errors);
+    try {
+      await until(() => hasEnded || process.errors.includes("Listening on"), "the app listens");
+      assert(!hasEnded, process.errors);
+    } catch (error) {
+      await process[Symbol.asyncDispose]();
+      throw error;
+    }
     return process;
   };
   let process = await start();
@@ -169,7 +174,7 @@ async function text(url: string, init?: RequestInit): Promise<string> {
 async function push(client: TestClient, part: string | RegExp): Promise<string> {
   for (;;) {
     const html = parseFrame(await client.next()).map(({ html }) => html).join("");
-    if (html.match(part)) return html;
+    if (typeof part === "string" ? html.includes(part) : part.test(html)) return html;
   }
 }
 
@@ -193,16 +198,22 @@ async function runUntil(line: string, expected: RegExp): Promise<void> {
     }
   })();
   try {
+    // Where that takes too long, what was printed says more than the deadline.
     await within(reading, `${line} to print what is expected`).catch(() => {});
     assert.match(printed, expected);
   } finally {
-    try {
-      child.kill();
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // it has ended already
-    }
-    await within(child.status, `${line} to end`);
+    await end(child);
   }
+}
+
+/** Ends a process, where it has not ended. */
+async function end(child: Deno.ChildProcess): Promise<void> {
+  try {
+    child.kill();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // it has ended already
+  }
+  await within(child.status, "the command to end");
 }
 
 /** What an output of the tutorial says, whatever the cursors and times are; `…` is anything. */
@@ -222,7 +233,7 @@ Deno.test("docs/tutorial.md: the steps are those that are tested here", () => {
   assert.deepEqual(commands, [
     ["mkdir load", "cd load", "deno add", "deno run"],
     ["deno run"],
-    ...[[], [], [], [], [], []],
+    ...[[], [], ["deno check"], [], [], []],
     ["curl -H"],
     ["curl -N"],
     ["deno compile", "./load"],
@@ -298,7 +309,8 @@ Deno.test(
         /^<turbo-stream action="replace" target="load"><template><table id="load"/,
       );
       app.process.child.kill("SIGTERM");
-      assert.equal((await within(client.closed, "the close")).code, 1001);
+      const { code, reason } = await within(client.closed, "the close");
+      assert.deepEqual([code, reason], [1001, "The server is going away"]);
       assert.equal(await within(app.process.ended, "the end"), 0, app.process.errors);
     }
     await using app = await startApp(5);
@@ -470,7 +482,7 @@ Deno.test(
     await page.waitForSelector("h1 >> text=Page 2");
     assert.equal(await page.textContent("#tabs"), "Tabs that you have open: 1");
     await page.click("text=Main page");
-    await page.waitForSelector("html:not([data-turbo-preview]) #text"); // it is not Turbo's copy
+    await page.waitForSelector("html:not([data-turbo-preview]) #text"); // not Turbo's preview
     await page.fill("#text", "backup started");
     await page.click("button");
     await page.waitForSelector("#notes >> text=backup started");
