@@ -1,5 +1,5 @@
 /**
- * What a `Turbo` can be told, and what is allowed.
+ * The options of a `Turbo` and of its methods, their defaults, and their checks.
  *
  * @module
  */
@@ -31,139 +31,157 @@ import type { Upgrade, UpgradeOptions } from "./websocket.ts";
 
 /** Options of {@linkcode Turbo}. All times are in milliseconds. */
 export interface TurboOptions extends Partial<ConnectionLimits> {
-  /** Path of the stream; `null` switches it off, and pages do not connect. Default `/turbo-stream`. */
+  /**
+   * Path of the stream to which pages connect. `null` switches the stream off. Default `/turbo-stream`.
+   */
   path?: string | null;
-  /** Path under which the scripts are. Default `/assets`. */
+  /** Path below which the scripts are served. Default `/assets`. */
   assetsPath?: string;
   /**
-   * What stands in front of both paths as the browser sees them, such as `/live`, where the app does not:
-   * behind a proxy that strips it, or in an app that is mounted in another one. The routes of Hono's
-   * `route` and `basePath` are known to the middleware. Default nothing.
+   * Path below which the browser sees the app where the app itself does not see it, such as `/live`: a
+   * proxy strips it, or the app is mounted in another one. The prefixes of Hono's `route` and `basePath`
+   * are known to the middleware and are not part of it. Default: none.
    */
   base?: string;
-  /** URL of another turbo.js to load instead of the one that is served. Default: none. */
+  /** URL of a turbo.js that pages load instead of the one that is served. Default: none. */
   turboUrl?: string;
   /**
-   * Key that signs topics, of 16 characters at least; the same in every process behind one address.
-   * Default: the environment's `TURBO_SECRET` where that is allowed and set, else random, and then a
-   * page of another process is refreshed when it comes to this one.
+   * Key that signs topics, of at least 16 characters. All processes behind one address need the same
+   * key. Default: the environment variable `TURBO_SECRET` where the process may read it and it is set,
+   * otherwise a random key. With a random key, a page that another process rendered is refreshed when it
+   * connects to this one.
    */
   secret?: string;
-  /** How long signed topics are accepted when a page connects; later it is refreshed. Default a day. */
+  /**
+   * How long signed topics are accepted when a page connects. A page that connects later is refreshed.
+   * Default: a day.
+   */
   tokenLifetime?: number;
   /**
-   * Hosts that the app is known by, such as `load.example`, or `localhost:8000` for that port alone.
-   * For others there are no scripts, and `connect` answers 421; check your own routes by
-   * `isAllowedHost`. Name them wherever a page must not be read by whoever has a name of theirs
-   * resolve to this machine (DNS rebinding). Default: any.
+   * Hosts that the app answers to, such as `load.example`, or `localhost:8000` for that port alone. For
+   * any other host the middleware and `connect` answer 421, and `asset` answers nothing; routes in front
+   * of the middleware can check by `isAllowedHost`. Set it where a site must not read your pages by making
+   * its own name resolve to this machine (DNS rebinding). Default: any host.
    */
   allowedHosts?: readonly string[];
   /**
-   * Origins other than the server's own whose pages may connect, such as `https://shop.example`. By
-   * server-sent events they may read what they are sent, with their user's cookies. Default: none.
+   * Origins other than the server's own whose pages may connect, such as `https://shop.example`. Their
+   * connections carry the cookies that the user has for this server. Default: none.
    */
   allowedOrigins?: readonly string[];
   /**
-   * Connections at a time: those that are open, those being opened, and those that were closed and
-   * have not ended. Default 10,000.
+   * Maximum connections at a time, including those that are opening or have not finished closing.
+   * Default 10,000.
    */
   maxConnections?: number;
-  /** Connections at a time from one `address` given to `connect`. Default: no limit. */
+  /**
+   * Maximum connections at a time from one `address`, which the middleware or `connect` is given. Default:
+   * no limit.
+   */
   maxConnectionsPerAddress?: number;
   /**
-   * How often one `address` given to `connect` may begin to connect; more is answered 429. Default 20
-   * at once, and then one a second.
+   * How often one `address`, which the middleware or `connect` is given, may start to connect. Further
+   * attempts are answered 429. Default: 20 at once, then one a second.
    */
   handshakeRate?: Partial<Rate>;
   /**
-   * Time in which a connection opens, or it is given up. It holds a place for a second of that, and
-   * takes one again when it opens. Default 10,000.
+   * Time after which a connection that has not opened is abandoned. While it opens, it counts towards
+   * `maxConnections` for the first second only, and again when it is open. Default 10,000.
    */
   openTimeout?: number;
   /**
-   * About how long a stream of server-sent events lasts. Then it is ended and the reader comes back,
-   * without a loss; one who has vanished is forgotten. Default 5 minutes.
+   * About how long a stream of server-sent events lasts. The server then ends it, and the page reconnects
+   * and misses nothing. The connection of a reader who has vanished counts until then. Default: 5 minutes.
    */
   eventStreamLifetime?: number;
-  /** Silence after which a WebSocket is taken for dead; it is pinged at half of it. Default 30,000. */
+  /**
+   * Silence after which the server considers a WebSocket dead and closes it. It sends a ping after half of
+   * that time. Default 30,000.
+   */
   idleTimeout?: number;
-  /** Silence after which a heartbeat is sent. Default 15,000, and no more: the client counts on it. */
+  /**
+   * Silence after which the server sends a heartbeat. At most 15,000, because the client reconnects when
+   * heartbeats stay away. Default 15,000.
+   */
   heartbeat?: number;
   /**
-   * Time between two messages to one page: the first push leaves at once, what follows within this
-   * time leaves together at its end, because a screen shows no more. 0 for none. Default 16.
+   * Least time between two messages to one page. The first push is sent at once; the pushes that follow
+   * within this time are sent together at its end. The default is about one frame of a screen, which
+   * cannot show more. 0 for no such time. Default 16.
    */
   frame?: number;
   /**
-   * How long a reader who has left still counts as there in `Turbo.present`, so that a reload is not
-   * seen by anybody. Default 5,000.
+   * How long a reader who has left stays present in `Turbo.present`, so that a reload of a page is not
+   * seen as leaving. Default 5,000.
    */
   presenceGrace?: number;
   /** Limits of the log. */
   log?: LogOptions;
-  /** Where the order of pushes comes from. Default {@linkcode memory}. */
+  /** What puts the pushes in order. Default: {@linkcode memory}, for one process. */
   engine?: Engine;
   /**
-   * Makes a WebSocket of a request. Default `Deno.upgradeWebSocket`; on Node and Bun that of an adapter
-   * (`@turbo-deno/turbo/adapter`), without which pages there are reached by server-sent events alone.
+   * Upgrades a request to a WebSocket. Default: `Deno.upgradeWebSocket`. On Node and Bun give that of an
+   * adapter (`@turbo-deno/turbo/adapter`); without it, pages there can use server-sent events only.
    */
   upgrade?: Upgrade;
   /**
-   * Called when a connection has come, gone or changed what it listens to, with the readers and topics
+   * Called when a connection has opened, has ended or listens to other names, with the readers and topics
    * that gained or lost it. What it throws or rejects with is reported to `onError`.
    */
   onChange?: (whom: readonly Whom[]) => unknown;
   /**
-   * Called when a node has shared something or is gone: see `Turbo.share`. What it throws or
-   * rejects with is reported to `onError`.
+   * Called when a node has shared a value or is gone: see `Turbo.share`. What it throws or rejects with is
+   * reported to `onError`.
    */
   onShared?: (change: SharedChange) => unknown;
   /**
-   * Called when somebody has come to this node or left it, so that `Turbo.present` is different now on
-   * every node, or after the loss of another node where this one tells the others: so of all nodes one
-   * pushes what follows. With the readers and topics concerned; the list is empty where the number of
-   * all alone has changed. A loss is told for all that the node had, for it may not have pushed its last
-   * change. What it throws or rejects with is reported to `onError`.
+   * Called when `Turbo.present` has changed on every node because of this one: a reader has connected to
+   * this node or has left it, or this node has reported the loss of another. It is called on one node only,
+   * which can push what follows from the change.
+   *
+   * It receives the readers and topics that changed. The list is empty where only the number of all has
+   * changed. After the loss of a node it receives all readers and topics of that node, because the node may
+   * not have pushed its last changes. What it throws or rejects with is reported to `onError`.
    */
   onPresence?: (whom: readonly Whom[]) => unknown;
   /**
-   * Takes what went wrong with one connection or callback. Default: `console.error` with the error's
-   * message alone, because Deno panics when it formats an error and no file descriptor is left.
+   * Called with an error of one connection or callback. Default: `console.error` with the error's message
+   * alone, because Deno panics when it formats an error and no file descriptor is left.
    */
   onError?: (message: string, error: unknown) => unknown;
-  /** Takes what whoever runs this should know. Default `console.warn`. */
+  /** Called with a notice for the operator. Default: `console.warn`. */
   onNotice?: (message: string) => unknown;
 }
 
-/** What goes into a page's `<head>` beside what the middleware knows. */
+/** Options of {@linkcode Turbo.head} for a page of which the middleware knows the rest. */
 export interface PageOptions {
   /** Topics that the page listens to. They are signed, so a reader cannot choose others. */
   topics?: readonly string[];
   /**
-   * The reader (one of the names that the option `as` of the middleware or of `connect` gives) that alone
-   * may use the topics. Where it is left out: the first name that the middleware knows, else anyone who
-   * has the page. It must not be `undefined`.
+   * The only reader that may use the topics: one of the names that the option `as` of the middleware or of
+   * `connect` gives. Default: the first name that the middleware knows; without one, anyone who has the
+   * page. The key must not be present with the value `undefined`.
    */
   as?: string;
 }
 
-/** What goes into a page's `<head>` without the middleware. */
+/** Options of {@linkcode Turbo.head} for a page without the middleware. */
 export interface HeadOptions extends PageOptions {
-  /** The cursor taken before the page's data was read. Default: the newest now. */
+  /** The cursor taken before the page's data was read. Default: the newest. */
   cursor?: string;
 }
 
-/** How {@linkcode Turbo.close} ends. */
+/** Options of {@linkcode Turbo.close}. */
 export interface CloseOptions {
-  /** 1001 (going away) or 1012 (restarting). Default 1001. */
+  /** Close code: 1001 (going away) or 1012 (restarting). Default 1001. */
   code?: 1001 | 1012;
-  /** Time over which the closes are spread, at 25 ms each at most. Default 5,000. */
+  /** Time over which the closes are spread, with at most 25 ms between two of them. Default 5,000. */
   window?: number;
-  /** Time after which it stops waiting for readers to confirm. Default 10,000. */
+  /** Time after which it no longer waits for readers to confirm the close. Default 10,000. */
   deadline?: number;
 }
 
-/** The options that may be left out for good. */
+/** The options without a default. */
 type Undefaulted = "turboUrl" | "log" | "secret" | "engine" | "onPresence";
 
 /** The options that have a default. */
@@ -257,9 +275,9 @@ const CLOSE_RULES = {
 } satisfies Record<keyof CloseOptions, Rule>;
 
 /**
- * Options with their defaults, where they are right.
+ * Checks options and adds the defaults.
  *
- * @throws {TypeError | RangeError} that names the option, its value and what is allowed
+ * @throws {TypeError | RangeError} when an option is unknown or not allowed
  */
 export function resolveOptions(options: TurboOptions): ResolvedOptions {
   const checked = checkOptions("Turbo", options, RULES);
@@ -293,17 +311,17 @@ export function resolveOptions(options: TurboOptions): ResolvedOptions {
   return { ...defaults, ...given(checked), handshakeRate: defaults.handshakeRate };
 }
 
-/** Checks what `head(c)` is given. @throws {TypeError | RangeError} where it is wrong */
+/** Checks the options of `head(c, options)`. @throws {TypeError | RangeError} when one is not allowed */
 export function checkPageOptions(options: PageOptions): PageOptions {
   return checkOptions("head()", options, PAGE_RULES);
 }
 
-/** Checks what `head` is given without a context. @throws {TypeError | RangeError} where it is wrong */
+/** Checks the options of `head(options)`. @throws {TypeError | RangeError} when one is not allowed */
 export function checkHeadOptions(options: HeadOptions): HeadOptions {
   return checkOptions("head()", options, HEAD_RULES);
 }
 
-/** Checks what `close` is given. @throws {TypeError | RangeError} where it is wrong */
+/** Checks the options of `close`. @throws {TypeError | RangeError} when one is not allowed */
 export function checkCloseOptions(options: CloseOptions): CloseOptions {
   return checkOptions("close()", options, CLOSE_RULES);
 }
@@ -324,13 +342,13 @@ function upgradeOnDeno(
   });
 }
 
-/** The options that are not left out. */
+/** The options that are not `undefined`. */
 function given<Options extends object>(options: Options): Options {
   const entries = Object.entries(options).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as Options;
 }
 
-/** Whether a browser's `Host` header can be this. One that is written otherwise would never match. */
+/** Whether a browser can send this as `Host`. A host in another form would match no request. */
 function isSentHost(host: string): boolean {
   if (!isHost(host) || host.includes("*") || host.endsWith(":443")) return false;
   return new URL(`http://${host}`).host === host.toLowerCase();
