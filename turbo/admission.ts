@@ -9,7 +9,7 @@ import { anything, checkOptions, quote, type Rule, text } from "./checks.ts";
 import { handshakeError, refuse, retryAfter, type Transport } from "./handshake.ts";
 import { transportOf, UPGRADE } from "./handshake.ts";
 import { namesOf, NO_NAMES } from "./listeners.ts";
-import { CLOCK, type Clock } from "./pace.ts";
+import { CLOCK, type Clock } from "./clock.ts";
 import { networkOf, Places } from "./places.ts";
 import { CLOSE, type Close, isCursor, isPageId } from "./protocol.ts";
 import { AddressBuckets, type Rate } from "./rate.ts";

@@ -6,7 +6,7 @@
 import type { Visitor } from "./admission.ts";
 import { type Carrier, type Connection, ofLast } from "./connection.ts";
 import { AGAIN_EVENT, AWAY_EVENT, CLOSE, type Close, eventsOf, type Message } from "./protocol.ts";
-import { CLOCK } from "./pace.ts";
+import { CLOCK } from "./clock.ts";
 import type { Readers } from "./readers.ts";
 
 const encoder = new TextEncoder();

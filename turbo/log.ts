@@ -9,7 +9,7 @@ import { checkOptions, integer, milliseconds, type Rule, text } from "./checks.t
 import { audienceKey, conflationKeys } from "./conflation.ts";
 import { NO_NAMES } from "./listeners.ts";
 import { EntryList, LogIndex } from "./log_index.ts";
-import { CLOCK, type Clock } from "./pace.ts";
+import { CLOCK, type Clock } from "./clock.ts";
 import { cursorOf, isEpoch, type Message, parseCursor } from "./protocol.ts";
 import { type Meaning, meaningOf } from "./subject.ts";
 import { Watermarks, type WatermarksState } from "./watermarks.ts";

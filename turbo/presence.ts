@@ -11,7 +11,7 @@
 import type { Said } from "./engine.ts";
 import { NO_NAMES } from "./listeners.ts";
 import type { Statement } from "./nodes.ts";
-import { CLOCK, type Clock } from "./pace.ts";
+import { CLOCK, type Clock } from "./clock.ts";
 import {
   type Attendance,
   attendanceOf,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "./pace.ts";
+import type { Clock } from "./clock.ts";
 
 /** A rate limit: some events at once, and then some a second. */
 export interface Rate {

@@ -8,7 +8,7 @@ import type { Grant, Visitor } from "./admission.ts";
 import { type Carrier, Connection, type ConnectionLimits } from "./connection.ts";
 import { Listeners, namesOf, NO_NAMES } from "./listeners.ts";
 import type { Audience, Entry, Log } from "./log.ts";
-import { Agenda, CLOCK, type Clock } from "./pace.ts";
+import { Agenda, CLOCK, type Clock } from "./clock.ts";
 import type { Move } from "./presence.ts";
 import { CLOSE, type Close, type Since } from "./protocol.ts";
 

@@ -6,7 +6,7 @@ import type { Carrier, Connection } from "./connection.ts";
 import { html } from "./html.ts";
 import { type Audience, Log } from "./log.ts";
 import { type Close, type Message, REFRESH } from "./protocol.ts";
-import type { Clock } from "./pace.ts";
+import type { Clock } from "./clock.ts";
 import { Readers, type ReadersOptions } from "./readers.ts";
 import { append, replace, type Stream, update } from "../tests/stream_texts.ts";
 

@@ -18,7 +18,7 @@ import {
   PROTOCOL,
   SINCE_RATE,
 } from "./protocol.ts";
-import { CLOCK } from "./pace.ts";
+import { CLOCK } from "./clock.ts";
 import { silencePromises } from "./report.ts";
 import { MinuteWindow, TokenBucket } from "./rate.ts";
 import type { Readers } from "./readers.ts";
