@@ -1,5 +1,6 @@
 /**
- * Pushing HTML into open pages.
+ * The class `Turbo`, which serves the stream and the scripts of an application and pushes HTML into its
+ * open pages.
  *
  * @module
  */
@@ -83,25 +84,26 @@ export class Turbo {
   readonly #foreignLogs: ForeignLogs;
   readonly #nodes: Nodes;
   readonly #presence: Presence;
-  /** What this node shares, as JSON has it. */
+  /** What this node shares, as parsed from JSON. */
   #share: unknown;
   readonly #readers: Readers;
   readonly #signer: Signer;
   readonly #admission: Admission;
   readonly #assets: readonly [turbo: Asset, client: Asset, keep: Asset, hints: Asset];
-  /** What is known of the requests that are being answered, by their context. */
+  /** What the middleware knows of the requests that are being answered, by their context. */
   readonly #visits = new WeakMap<object, Visit>();
   readonly #notice: (message: string) => void;
-  // Called from callbacks and timers, where a throw would end the process. One for all connections.
+  // Never throws, because it is called in callbacks and timers, where an error would end the process. One
+  // function serves all connections.
   readonly #report: (message: string, error: unknown) => void;
   #closed: Promise<void> | undefined;
 
   /**
-   * An application with no pages yet.
+   * Starts without connections.
    *
-   * @throws {TypeError} where an option has another type or is unknown
-   * @throws {RangeError} where an option is out of its range
-   * @throws {Error} where its engine cannot start
+   * @throws {TypeError} when an option is unknown or has the wrong type
+   * @throws {RangeError} when an option is out of range
+   * @throws {Error} when the engine cannot start
    */
   constructor(options: TurboOptions = {}) {
     const resolved = resolveOptions(options);
@@ -154,21 +156,21 @@ export class Turbo {
   }
 
   /**
-   * Resolves when the engine is reached, or known to be away; rejects where it will never work, as with
-   * a wrong password. In memory that is at once.
+   * Resolves when the engine is connected, or known to be unreachable for now; the engine in memory
+   * resolves at once. Rejects when the engine can never work, such as with a wrong password.
    *
-   * @throws {Error} that says why
+   * @throws {Error} that says why the engine cannot work
    */
   get ready(): Promise<void> {
     return this.#engine.ready ?? Promise.resolve();
   }
 
-  /** Why this node is on its own, while its engine is away; else `undefined`. */
+  /** Why this node works alone while its engine is unreachable; otherwise `undefined`. */
   get away(): string | undefined {
     return this.#engine.away;
   }
 
-  /** What each node shares, this one included: see {@linkcode share}. By names of no meaning. */
+  /** What each node shares, this one included: see {@linkcode share}. The keys are arbitrary names. */
   get shared(): ReadonlyMap<string, Shared> {
     return this.#nodes.shared;
   }
@@ -183,63 +185,69 @@ export class Turbo {
     return this.#readers.size;
   }
 
-  /** Connections at a time that this process takes: the option, or its default. */
+  /** How many connections at a time this process accepts: the option, or its default. */
   get maxConnections(): number {
     return this.#options.maxConnections;
   }
 
-  /** Connections closed by us whose end the system has not reported yet. Each keeps its place. */
+  /**
+   * Connections that this process has closed and whose end the system has not reported yet. Each counts
+   * towards `maxConnections`.
+   */
   get zombies(): number {
     return this.#readers.zombies;
   }
 
-  /** Bytes given to connections and not yet taken by the system, those given up included. */
+  /** Bytes that wait to be sent, those for connections that were abandoned included. */
   get buffered(): number {
     return this.#readers.buffered;
   }
 
   /**
-   * How many connections of this process are of a reader, or listen to a topic.
+   * How many connections of this process belong to a reader, or listen to a topic.
    *
-   * @throws {TypeError | RangeError} when that is no name
+   * @throws {TypeError | RangeError} when `whom` is not a name
    */
   listeners(whom: Whom): number {
     return this.#readers.listeners(nameOf("listeners()", whom));
   }
 
   /**
-   * Whether anyone, or that reader, or a listener to that topic, is connected to this process.
+   * Whether anyone, or a reader, or a listener to a topic is connected to this process.
    *
-   * @throws {TypeError | RangeError} when that is no name, `undefined` included
+   * @throws {TypeError | RangeError} when `whom` is given and not a name, `undefined` included
    */
   canPush(...args: [whom?: Whom]): boolean {
     return args.length === 0 ? this.size > 0 : this.listeners(args[0] as Whom) > 0;
   }
 
   /**
-   * Who is there, on all nodes: everyone, those to whom a name was given, or those who listen to a
-   * topic. A reader, by the first of the names given to `connect`, is one however many pages it has open,
-   * and a connection without a name counts as one. Who has left still counts for `presenceGrace`. A
-   * change has a place in the order of the pushes, up to a quarter of a second after it came about.
+   * Who is present on all nodes: everyone, those who have a name, or those who listen to a topic. A reader
+   * is known by the first of its names and counts once for any number of open pages. A connection without
+   * a name counts as one. A reader who has left counts for another `presenceGrace`. A change takes its
+   * place in the order of the pushes at most a quarter of a second after it happened.
    *
-   * @throws {TypeError | RangeError} when that is no name, `undefined` included
+   * @throws {TypeError | RangeError} when `whom` is given and not a name, `undefined` included
    */
   present(...args: [whom?: Whom]): Present {
     return this.#presence.of(...args.length === 0 ? [] : [nameOf("present()", args[0] as Whom)]);
   }
 
   /**
-   * Sends one stream, or a list as one message, to everyone or to those named, and keeps it for
-   * those who are away. A function is called when it is sent: give one where others may change the
-   * same data, so that what is newest in the log is newest in the data too. Returns how many open
-   * connections of this process it is for.
+   * Sends a stream, or a list of streams as one message, to everyone or to the readers and topics named,
+   * and keeps it in the log for pages that are away. Returns how many open connections of this process it
+   * is for.
    *
-   * A page is sent it in this turn of the event loop or, where it was sent another less than a frame
-   * ago, at the frame's end together with what else came; it gets the newest state of each target. A
-   * push of more than the log's `maxBytes` is not kept: the pages that it is for fetch themselves.
+   * Give a function where several nodes change the same data. It is called when the push is sent, so that
+   * the newest push in the log also shows the newest data.
    *
-   * @throws {TypeError} when something is no stream, no name or no option; then nothing is sent, and
-   * nothing kept
+   * A push leaves in this turn of the event loop. A page that was sent another push less than a `frame` ago
+   * gets it at the end of that time, together with the pushes of that time, and of each target the newest
+   * state. A push that is larger than the log's `maxBytes` is not kept: the pages that it is for fetch
+   * themselves.
+   *
+   * @throws {TypeError} when a value is not a stream or not a name, or an option is unknown; nothing is
+   * sent or kept then
    * @throws {RangeError} when a name is empty or too long
    */
   push(streams: Streams | (() => Streams), options: PushOptions = {}): number {
@@ -256,19 +264,19 @@ export class Turbo {
   }
 
   /**
-   * Resolves when all that was pushed so far is in the log and covered by {@linkcode cursor}: for a
-   * handler that pushes and then renders. In memory that is at once.
+   * Resolves when all earlier pushes are in the log and covered by {@linkcode cursor}. Await it in a handler
+   * that pushes and then renders a page. The engine in memory resolves at once.
    */
   flush(): Promise<void> {
     return this.#engine.flush();
   }
 
   /**
-   * Shares a value with all nodes, in place of the one before: they find it in {@linkcode shared} until
-   * this node leaves. Its change has a place in the order of the pushes, so a push after it, from this
-   * node, finds it changed on every node.
+   * Shares a value with all nodes, in place of the one shared before. They find it in {@linkcode shared}
+   * until this node leaves. The change has a place in the order of the pushes: when a later push of this
+   * node arrives, every node has the new value.
    *
-   * @throws {TypeError} when JSON cannot have it
+   * @throws {TypeError} when JSON cannot express the value
    */
   share(value: unknown): void {
     const text = JSON.stringify({ share: value });
@@ -278,11 +286,13 @@ export class Turbo {
   }
 
   /**
-   * Ends all connections of a reader, as after a log-out or a ban, also those being opened, and returns
-   * how many were open in this process. Their pages do not come back by themselves (close code 4001);
-   * a page that is visited later connects, so whoever may not must be refused before `connect`.
+   * Ends all connections of a reader on all nodes, those that are opening included, such as after a log-out
+   * or a ban. Returns how many were open in this process.
    *
-   * @throws {TypeError | RangeError} when that is no name
+   * The pages do not reconnect by themselves (close code 4001). A page that the reader visits later does
+   * connect, so reject a reader who may not come back before `connect`.
+   *
+   * @throws {TypeError | RangeError} when `reader` is not a name
    */
   disconnect(reader: string): number {
     const name = readerName(checkReader("disconnect()", "reader", reader));
@@ -292,21 +302,23 @@ export class Turbo {
   }
 
   /**
-   * Takes back the right to a topic, after it was lost: what `head` has signed for it until now no
-   * longer holds. Pages that listen to it stop at once and fetch themselves again, and hear of the topic
-   * again only where the app gives it to them again.
+   * Revokes a topic, such as after a reader has lost the right to it: what `head` has signed for the topic
+   * until now is no longer valid. Pages that listen to it are unsubscribed and fetch themselves, and listen
+   * to it again only where the app still gives it to `head`.
    *
-   * @throws {TypeError | RangeError} when that is no name
+   * @throws {TypeError | RangeError} when `topic` is not a name
    */
   revoke(topic: string): void {
     this.#watch(this.#engine.push({ revoke: nameOf("revoke()", { topic }) }));
   }
 
   /**
-   * Answers a request for the stream: a WebSocket, server-sent events, or the error that tells what
-   * is wrong with the request (400, 403, 404, 421, 426, 429, 503). Register it in front of middleware
-   * that sets headers, because those of a WebSocket answer cannot be changed. It takes the request, or
-   * Hono's context, which the adapters for Node and Bun need.
+   * Answers a request for the stream by a WebSocket, by server-sent events, or by the error that says what
+   * is wrong with the request (400, 403, 404, 421, 426, 429, 503). `turbo.middleware()` calls it for you.
+   *
+   * Register your own route for it in front of middleware that sets headers, because the headers of a
+   * WebSocket answer cannot be changed. Give it the request, or Hono's context; the adapters for Node and
+   * Bun need the context.
    *
    * @throws {TypeError | RangeError} when an option is wrong or unknown
    */
@@ -334,22 +346,23 @@ export class Turbo {
   }
 
   /**
-   * Middleware for a Hono app, in front of its routes. It answers requests for the stream and the scripts,
-   * takes the cursor before a route reads any data, so that {@linkcode head} can write it into the page,
-   * and sees to the answers:
+   * Middleware for a Hono app, to be registered before the routes. It answers requests for the stream and
+   * the scripts. For other requests it takes the cursor before a route reads any data, so that
+   * {@linkcode head} can write it into the page, and then completes the answer:
    *
-   * - HTML and streams get the header `Turbo-Cursor`, and where they have no `Cache-Control` one of
-   *   `no-cache`, or of `private, no-store` where `as` names the reader or a cookie is set;
-   * - to Turbo's forms they get the status that Turbo asks for, as by {@linkcode turboForms};
-   * - what was set on the context (`c.status`, `setCookie`, `c.header`) reaches an answer by
-   *   {@linkcode streamResponse} too.
+   * - HTML and streams get the header `Turbo-Cursor`. Where they have no `Cache-Control`, they get
+   *   `no-cache`, or `private, no-store` where `as` names the reader or a cookie is set.
+   * - Answers to Turbo's forms get the status that Turbo asks for, as by {@linkcode turboForms}.
+   * - What was set on the context (`c.status`, `setCookie`, `c.header`) also reaches an answer that
+   *   {@linkcode streamResponse} makes without the context.
    *
-   * A request whose host is malformed gets 400, and one for a host that is not of `allowedHosts` 421.
+   * A request whose host is malformed is answered 400, and a request for a host that is not among
+   * `allowedHosts` 421.
    *
-   * Register it after the middleware that says who the reader is. Hono's own middleware works in front of
-   * it and behind it: `secureHeaders`, `cors`, `compress`, `logger`, `csrf`, `timeout`, and `etag`, which
-   * reads an answer to its end to number it and so would hold back a stream of server-sent events for
-   * ever; that has an `ETag` of its own, which `etag` takes for granted.
+   * Register it after the middleware that finds out who the reader is. Hono's own middleware works both
+   * before and after it: `secureHeaders`, `cors`, `compress`, `logger`, `csrf`, `timeout` and `etag`. Hono's
+   * `etag` would read a stream of server-sent events to its end to compute a tag, and so hold it back
+   * forever; therefore the stream has an `ETag` already, which `etag` keeps.
    *
    * @throws {TypeError} when an option is wrong or unknown
    *
@@ -362,7 +375,7 @@ export class Turbo {
    * const turbo = new Turbo();
    * const app = new Hono<{ Variables: { user: string | undefined } }>();
    * app.use(async (c, next) => {
-   *   c.set("user", c.req.header("X-User")); // from a session, in earnest
+   *   c.set("user", c.req.header("X-User")); // in a real app, from a session
    *   await next();
    * });
    * app.use(turbo.middleware({ as: (c) => c.get("user") }));
@@ -373,7 +386,7 @@ export class Turbo {
    * assert.equal(page.headers.get("Cache-Control"), "private, no-store");
    * ```
    */
-  // deno-lint-ignore no-explicit-any -- as of Hono's own middleware: an app with any variables may use it
+  // deno-lint-ignore no-explicit-any -- as in Hono's own middleware: an app with any variables may use it
   middleware<C extends HonoContext = any>(options: MiddlewareOptions<C> = {}): Middleware<C> {
     const { path, base, allowedHosts } = this.#options;
     const cursor = () => this.cursor;
@@ -392,16 +405,17 @@ export class Turbo {
   }
 
   /**
-   * Markup for a page's `<head>`: the scripts, the same on every page, the page's cursor, as the middleware
-   * took it when the request came in, and a nonce where Hono's `secureHeaders` made one. Without Hono give
-   * it the cursor that was taken before the page's data was read.
+   * Markup for a page's `<head>`: the scripts, which are the same on every page; the cursor that the
+   * middleware took when the request arrived; and a nonce where Hono's `secureHeaders` made one.
    *
    * @throws {TypeError} when an option is wrong or unknown, or the middleware did not run for the request
-   * @throws {RangeError} when there are too many topics, one is too long, or they are more than a page
-   * can send back in one message
+   * @throws {RangeError} when there are too many topics, a topic is too long, or all of them together are
+   * more than a page can send back in one message
    */
   head(c: HonoContext, options?: PageOptions): Markup;
-  /** The same without Hono: with the cursor that was taken before the page's data was read. */
+  /**
+   * The same without Hono's middleware. Give it the cursor that was taken before the page's data was read.
+   */
   head(options?: HeadOptions): Markup;
   head(first: HonoContext | HeadOptions = {}, options: PageOptions = {}): Markup {
     if (!isContext(first)) {
@@ -483,10 +497,10 @@ export class Turbo {
   }
 
   /**
-   * Refuses new connections and closes the open ones, each with what it still owes, in random order
-   * and spread in time, so that they do not come back all at once. Resolves when everyone is told and
-   * gone, or at the deadline, and the engine has closed. A second call changes nothing and resolves
-   * as the first.
+   * Rejects new connections, and closes the open ones after sending each what it is still owed. The closes
+   * are in random order and spread in time, so that the pages do not all reconnect at once. Resolves when
+   * all connections have ended, or at the deadline, and the engine has closed. A second call changes nothing
+   * and resolves with the first.
    *
    * @throws {TypeError | RangeError} when an option is wrong or unknown
    */
@@ -504,7 +518,7 @@ export class Turbo {
     this.#presence.close();
     this.#watch(this.#engine.push({ leave: true }));
     await this.#readers.close(close, Math.min(window, deadline));
-    // Not for those that were closed before and do not go: they were told.
+    // Connections that were closed earlier and have not ended (zombies) are not waited for.
     while (this.#admission.taken > this.#readers.zombies && performance.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
@@ -513,7 +527,8 @@ export class Turbo {
     await this.#engine.close();
   }
 
-  // An engine of others may be asynchronous, though it should not: a rejection would end the process.
+  // An engine of the app may return a promise although its type says it does not. A rejection that nobody
+  // handles would end the process.
   #watch(result: unknown): void {
     if (!isThenable(result)) return;
     Promise.resolve(result).catch((error) => this.#report("The engine failed:", error));
@@ -551,7 +566,7 @@ export class Turbo {
         this.#presence.left(node);
       },
       sayAll: () => {
-        if (this.#closed) return; // it has left
+        if (this.#closed) return; // this node has left already
         const present = this.#presence.all();
         this.#say({
           all: true,
@@ -564,12 +579,12 @@ export class Turbo {
   }
 }
 
-/** Whether it is Hono's context, and no options. */
+/** Whether the first argument of `head` is Hono's context and not options. */
 function isContext(value: HonoContext | HeadOptions): value is HonoContext {
   return typeof value === "object" && value !== null && "req" in value;
 }
 
-/** What a text says; `undefined` where it says nothing, as that of a later version may. */
+/** Parses a statement; `undefined` where the text is none, such as one of a later version. */
 function statementOf(text: string): Statement | undefined {
   try {
     const statement = JSON.parse(text);
