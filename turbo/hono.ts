@@ -1,5 +1,5 @@
 /**
- * What a Hono app needs for pages with Turbo: its middleware.
+ * The middleware that a Hono app needs for pages with Turbo.
  *
  * @module
  */
@@ -18,63 +18,63 @@ import {
 import { STREAM_TYPE } from "./streams.ts";
 import type { StreamContext } from "./websocket.ts";
 
-/** The reader of a request, by a name or names; nobody where there is none. */
+/** The name or names of the reader that sends a request; `null` or `undefined` for a reader without one. */
 export type ReaderNames = string | readonly string[] | null | undefined;
 
-/** Middleware of Hono, for the context of an app. */
+/** A middleware of Hono, for the context of an app. */
 export type Middleware<C extends HonoContext> = (
   c: C,
   next: () => Promise<void>,
 ) => Promise<Response | void>;
 
-/** Options of {@linkcode Turbo.middleware}, with the context of the app. */
-// deno-lint-ignore no-explicit-any -- as of Hono's own: a handler for any variables may be given
+/** Options of {@linkcode Turbo.middleware}, for the context of an app. */
+// deno-lint-ignore no-explicit-any -- as in Hono's own middleware: an app with any variables may use it
 export interface MiddlewareOptions<C extends HonoContext = any> {
   /**
-   * Who sends a request: the name or names of the reader, such as a user id, as whatever stands in front of
-   * this middleware has put it into the context. Called for each request but those for scripts.
+   * Returns the name or names of the reader that sends a request, such as a user id that an earlier
+   * middleware has put into the context. Called for each request except those for scripts.
    */
   as?: (c: C) => ReaderNames | Promise<ReaderNames>;
   /**
-   * The reader's own network address, which `maxConnectionsPerAddress` and `handshakeRate` count by; not
-   * that of a proxy, which all readers share.
+   * Returns the client's own network address, by which `maxConnectionsPerAddress` and `handshakeRate`
+   * count. It must not be the address of a proxy, which all readers share.
    */
   address?: (c: C) => string | undefined;
 }
 
-/** What is known of a request while it is answered. */
+/** What the middleware knows of a request while the request is answered. */
 export interface Visit {
-  /** The cursor before any data was read. */
+  /** The cursor from before the route read any data. */
   readonly cursor: string;
-  /** What stands in front of the paths of the stream and the scripts, as the browser sees them. */
+  /** The prefix of the paths of the stream and the scripts, as the browser sees them. */
   readonly base: string;
   /** The reader's names. */
   readonly as: readonly string[];
-  /** Whether the app says who its readers are. */
+  /** Whether the middleware has the option `as`. */
   readonly namesReaders: boolean;
 }
 
-/** What the middleware serves. */
+/** What the middleware needs of a `Turbo`. */
 export interface Served {
   /** The newest cursor. */
   readonly cursor: string;
-  /** The path of the stream; `null` where there is none. */
+  /** The path of the stream; `null` where it is switched off. */
   readonly path: string | null;
-  /** What the app says stands in front of its paths. */
+  /** The option `base` of the `Turbo`. */
   readonly base: string;
-  /** The hosts that the app is known by; any where there are none. */
+  /** The hosts that the app answers to; an empty list allows any. */
   readonly allowedHosts: readonly string[];
-  /** Where `head` finds what is known of a request. */
+  /** Where `head` looks up the visit of a context. */
   readonly visits: WeakMap<object, Visit>;
-  /** Answers a request for the stream under a base. */
+  /** Answers a request for the stream, whose path in the browser starts with this base. */
   connect(
     context: StreamContext,
     options: { as: readonly string[]; address: string | undefined },
     base: string,
   ): Response;
-  /** Answers a request for a script by its path, without what stands in front. */
+  /** Answers a request for a script at this path, which is given without the base. */
   asset(path: string, request: Request): Response | undefined;
-  /** Tells whoever runs this. */
+  /** Reports a notice for the operator. */
   notice(message: string): void;
 }
 
@@ -90,19 +90,22 @@ export function middlewareOf<C extends HonoContext>(
 ): Middleware<C> {
   const { as: readerOf, address: addressOf } = checkOptions("middleware()", options, RULES);
   const { visits } = served;
-  let isTold = false;
+  let isReported = false;
 
   async function namesOf(c: C): Promise<readonly string[]> {
     const names = await readerOf?.(c);
     return names === undefined || names === null ? [] : checkReaders("middleware()", names);
   }
 
-  /** A reader who is known only after the routes: the stream, which has none, would not know it. */
-  function tellOrder(c: Context): void {
+  /**
+   * Reports that `as` names the reader only after the routes have run. The middleware answers a request for
+   * the stream itself, before any route, so the connection would have no name.
+   */
+  function reportOrder(c: Context): void {
     const { status, headers } = c.res;
-    const isNew = headers.has("Set-Cookie"); // it is known from its next request on
-    if (isTold || isNew || c.req.method !== "GET" || status !== 200) return;
-    isTold = true;
+    const isNew = headers.has("Set-Cookie"); // `as` names this reader from the next request on
+    if (isReported || isNew || c.req.method !== "GET" || status !== 200) return;
+    isReported = true;
     served.notice(
       `The option as of middleware() names nobody for ${
         JSON.stringify(c.req.path)
@@ -115,8 +118,8 @@ export function middlewareOf<C extends HonoContext>(
   return async function turbo(given, next) {
     const c = given as unknown as Context;
     const request = c.req.raw;
-    if (visits.has(c)) return await next(); // it is registered twice
-    // What follows parses the URL, and some request lines and Hosts make one that cannot be parsed.
+    if (visits.has(c)) return await next(); // the middleware is registered twice
+    // Checked first, because with some request lines and Hosts the URL cannot be parsed below.
     if (!hasValidHost(request)) return refuse(400, "The Host or the URL is malformed");
     if (!isAllowedHost(request, served.allowedHosts)) {
       return refuse(421, "This host is not served here");
@@ -132,7 +135,8 @@ export function middlewareOf<C extends HonoContext>(
     if (isStream) return served.connect(c, { as, address: addressOf?.(given) }, base);
     visits.set(c, { cursor, base, as, namesReaders: readerOf !== undefined });
 
-    // Hono merges what is set on the context into a response made beside it only where it has one.
+    // Hono merges what is set on the context into a response made without it, but only where the context
+    // has a response already. Reading `c.res` makes one.
     if (acceptsStream(request)) void c.res;
     await next();
 
@@ -142,10 +146,10 @@ export function middlewareOf<C extends HonoContext>(
     if (!isStreams && !isOfType(type, "text/html")) return;
     if (!c.res.headers.has(CURSOR_HEADER)) setHeader(c, CURSOR_HEADER, cursor);
     if (isStreams && !/\baccept\b(?!-)/i.test(c.res.headers.get("Vary") ?? "")) {
-      c.header("Vary", "Accept", { append: true }); // what the context has took its place
+      c.header("Vary", "Accept", { append: true }); // a Vary that was set on the context replaced it
     }
     const isLate = as.length === 0 && (await namesOf(given)).length > 0;
-    if (isLate) tellOrder(c);
+    if (isLate) reportOrder(c);
     if (!c.res.headers.has("Cache-Control")) {
       const isPersonal = as.length > 0 || isLate || c.res.headers.has("Set-Cookie");
       setHeader(c, "Cache-Control", isPersonal ? PERSONAL : "no-cache");
@@ -154,10 +158,10 @@ export function middlewareOf<C extends HonoContext>(
 }
 
 /**
- * Middleware that gives the answers to Turbo's forms the status that Turbo asks for (Turbo handbook,
- * "Redirecting After a Form Submission"): a page that is shown again with status 200 becomes 422, a
- * redirect with 301 or 302 becomes 303. All else stays as it is: other requests, other answers, and
- * the 200 that fills a `<turbo-frame>`, which Turbo takes. `turbo.middleware()` does it, too.
+ * Middleware that gives answers to Turbo's forms the status that Turbo asks for (Turbo handbook,
+ * "Redirecting After a Form Submission"): the status of a page changes from 200 to 422, and that of a
+ * redirect from 301 or 302 to 303. Other requests and other answers stay as they are, and so does the 200
+ * that fills a `<turbo-frame>`, which Turbo accepts. `turbo.middleware()` includes it.
  *
  * @example
  * ```ts
@@ -181,7 +185,7 @@ export function turboForms(): Middleware<HonoContext> {
   };
 }
 
-/** Gives the answer to one of Turbo's forms the status that Turbo, or the context, asks for. */
+/** Gives the answer to one of Turbo's forms the status that Turbo asks for or that the context has. */
 function finishForm(c: Context): void {
   const request = c.req.raw;
   if (/^(GET|HEAD|OPTIONS)$/.test(request.method) || !acceptsStream(request)) return;
@@ -194,18 +198,18 @@ function statusFor(c: Context, framed: boolean): number {
   if (status === 301 || status === 302) return 303;
   const type = headers.get("Content-Type") ?? "";
   if (status !== 200) return status;
-  // A response that was made beside the context has not the status that was set on that.
+  // A response that was made without the context lacks the status that was set on the context.
   if (isOfType(type, STREAM_TYPE)) return c.body(null).status;
   return isOfType(type, "text/html") && !framed ? 422 : status;
 }
 
-/** Sets a header of the answer, in place where that can be: Hono makes a copy of it each time. */
+/** Sets a header of the answer, in place where possible, because `c.header` copies the whole answer. */
 function setHeader(c: Context, name: string, value: string): void {
   try {
     c.res.headers.set(name, value);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    c.header(name, value); // an answer of fetch() cannot be changed
+    c.header(name, value); // the headers of an answer from fetch() are immutable
   }
 }
 
@@ -218,15 +222,16 @@ function methodNotAllowed(): Response {
 }
 
 /**
- * A request's path below whatever stands in front of the app, and what does, as the browser sees it: the
- * base of the route that the middleware is registered at, and in front of that what a proxy or a mount has
- * taken off the path, which only the app can say.
+ * A request's path without the prefix of the app, and that prefix as the browser sees it. The prefix has two
+ * parts: what a proxy or a mount has stripped (`outer`, which only the app can tell), and the base path of
+ * the route at which the middleware is registered.
  */
 function pathOf(c: Context, outer: string): { path: string; base: string } {
-  // Of the app's own copy of Hono: hono/route of another one does not know its requests.
+  // Not by hono/route: where this package has another copy of Hono than the app, that copy does not know
+  // the app's requests.
   const { matchedRoutes, routeIndex } = c.req;
   const routed = (matchedRoutes[routeIndex]?.basePath ?? "").replace(/\/+$/, "");
-  // Of the URL and not of Hono's path, which is decoded: a backslash would name another host.
+  // From the URL, because Hono's path is decoded, and a decoded backslash in a base would name another host.
   const segments = new URL(c.req.url).pathname.split("/");
   const depth = routed.split("/").length;
   const own = segments.slice(0, depth).join("/").replace(/^\/+/, "/");
