@@ -9,11 +9,11 @@ import { checkValue } from "./checks.ts";
 import { CURSOR_RULE, isPageId } from "./protocol.ts";
 import { joinStreams, STREAM_TYPE, type Streams } from "./streams.ts";
 
-/** Hono's `Context`, as far as its type matters here. */
+/** The part of Hono's `Context` that the types here need. */
 export interface HonoContext {
-  /** The request. */
+  /** Hono's request. */
   readonly req: {
-    /** As the server was given it. */
+    /** The request as the server received it. */
     readonly raw: Request;
   };
   /** The answer. */
@@ -23,8 +23,8 @@ export interface HonoContext {
 /** Options of {@linkcode streamResponse}: those of a `Response`, and the cursor. */
 export interface StreamResponseInit extends ResponseInit {
   /**
-   * The cursor taken before the streams' data was read. With it the page can tell what it was sent
-   * before this answer and what after.
+   * The cursor taken before the data of the streams was read. By it the page knows which pushes are newer
+   * than this answer.
    */
   cursor?: string;
 }
@@ -34,13 +34,13 @@ const HOST = /^(\[[0-9a-f:.]+\]|[^\s\0-\x20"<>\\^`{|}/?#@:[\]]+)(:\d{1,5})?$/i;
 /** The header that carries a page's id on Turbo's form requests; see {@linkcode connectionId}. */
 export const CONNECTION_HEADER = "Turbo-Connection";
 
-/** The header of an answer that carries the cursor its HTML was rendered at. */
+/** The header of an answer that carries the cursor at which its HTML was rendered. */
 export const CURSOR_HEADER = "Turbo-Cursor";
 
 /**
- * Whether a request asks for streams: its `Accept` names `text/vnd.turbo-stream.html` with a weight
- * above 0 and not below that of `text/html` (RFC 9110, section 12.5.1). A wildcard does not count,
- * because a program that accepts anything wants the page.
+ * Whether a request asks for streams: its `Accept` names `text/vnd.turbo-stream.html` with a weight that
+ * is above 0 and not below that of `text/html` (RFC 9110, section 12.5.1). A wildcard does not count,
+ * because a program that accepts anything expects the page.
  *
  * @example
  * ```ts
@@ -63,18 +63,18 @@ export function requestedFrame(request: Request): string | undefined {
   return request.headers.get("Turbo-Frame") || undefined;
 }
 
-/** The id of the page that sent a form with Turbo, to be given to `push` as `except`. */
+/** The id of the page that sent a form with Turbo. Give it to `push` as `except` to leave that page out. */
 export function connectionId(request: Request): string | undefined {
   const id = request.headers.get(CONNECTION_HEADER);
   return id !== null && isPageId(id) ? id : undefined;
 }
 
 /**
- * An answer that consists of streams, for a request that {@linkcode acceptsStream}. With Hono's context in
- * front it has what was set on that: the status, headers and cookies.
+ * Makes an answer of streams, for a request that {@linkcode acceptsStream}. The answer has the status, the
+ * headers and the cookies that were set on Hono's context.
  *
- * @throws {TypeError} when one of them is no stream
- * @throws {RangeError} when the cursor is none
+ * @throws {TypeError} when a value is not a stream
+ * @throws {RangeError} when the cursor is not valid
  *
  * @example With a cookie
  * ```ts
@@ -98,13 +98,13 @@ export function streamResponse(
   streams: Streams,
   init?: StreamResponseInit,
 ): Response;
-/** The same without Hono: an answer that has nothing of a context. */
+/** The same without Hono's context. */
 export function streamResponse(streams: Streams, init?: StreamResponseInit): Response;
 export function streamResponse(
   ...given: WithContext | [Streams, init?: StreamResponseInit | undefined]
 ): Response {
   const [context, streams, init = {}] = isWithContext(given) ? given : [undefined, ...given];
-  const body = joinStreams(streams, "answer with"); // first, as it may be a promise that rejects
+  const body = joinStreams(streams, "answer with"); // first, because `streams` may be a promise that rejects
   const { cursor, headers: own, ...rest } = init;
   if (cursor !== undefined) checkValue("streamResponse()", "cursor", cursor, CURSOR_RULE);
   const headers = new Headers(own);
@@ -114,7 +114,7 @@ export function streamResponse(
   if (!context) return new Response(body, { ...rest, headers });
   const c = context as unknown as Context;
   for (const [name, value] of headers) {
-    // Hono lets what is set on the context take the place of what an answer has.
+    // On the context, because a header that is set there replaces that of the answer.
     c.header(name, value, { append: /^(set-cookie|vary)$/.test(name) });
   }
   return c.newResponse(body, rest as { status?: ContentfulStatusCode });
@@ -128,8 +128,8 @@ function isWithContext(given: readonly unknown[]): given is WithContext {
 }
 
 /**
- * What a header such as `Accept` or `Accept-Encoding` names, in lower case, and how much it is wanted
- * (RFC 9110, section 12.4.2): 0 is "not acceptable", and so is a weight that is none.
+ * The names in a header such as `Accept` or `Accept-Encoding`, in lower case, with their weights (RFC 9110,
+ * section 12.4.2). 0 means "not acceptable"; a malformed weight counts as 0.
  */
 export function weightsOf(header: string | null): Map<string, number> {
   const weights = new Map<string, number>();
@@ -143,11 +143,11 @@ export function weightsOf(header: string | null): Map<string, number> {
 }
 
 /**
- * Whether a request's URL can be parsed and its `Host`, where it has one, is a host and at most a port
- * (RFC 9110, section 7.2). Deno takes any text, and with some the URL has another path.
+ * Whether a request's URL can be parsed, and its `Host`, where it has one, is a host with or without a port
+ * (RFC 9110, section 7.2). Deno accepts any text as `Host`, and some texts change the path of the URL.
  */
 export function hasValidHost(request: Request): boolean {
-  if (!URL.canParse(request.url)) return false; // a request line may name any, whatever the Host is
+  if (!URL.canParse(request.url)) return false; // the URL may come from the request line, not from the Host
   const host = request.headers.get("Host");
   if (host === null || host === lastValidHost) return true;
   if (!isHost(host)) return false;
@@ -155,13 +155,13 @@ export function hasValidHost(request: Request): boolean {
   return true;
 }
 
-/** Kept because a server is asked for by one name, mostly, and to parse it takes a while. */
+/** Remembered because parsing takes time, and most requests to a server have the same host. */
 let lastValidHost: string | undefined;
 
 /**
- * Whether a request is for one of the hosts that an app is known by; for any where the list is empty.
- * Without that a page whose name a foreigner has resolve to this machine is of the app's own origin
- * (DNS rebinding). One without a port is allowed with every port.
+ * Whether a request is for one of the hosts that an app answers to. An empty list allows any host; a host
+ * without a port is allowed with any port. The check protects against DNS rebinding: another site makes its
+ * own name resolve to this machine, and its pages then have the same origin as the app's.
  *
  * @example
  * ```ts
@@ -183,8 +183,8 @@ export function isAllowedHost(request: Request, hosts: readonly string[]): boole
 }
 
 /**
- * Whether a browser sees the page over TLS: the request came over TLS, or a proxy says so. A forged
- * `X-Forwarded-Proto` harms only whoever sends it.
+ * Whether the browser connects over TLS: the request arrived over TLS, or a proxy says so. A forged
+ * `X-Forwarded-Proto` harms only the client that sends it.
  */
 export function isSecure(request: Request): boolean {
   const forwarded = request.headers.get("X-Forwarded-Proto")?.split(",")[0]?.trim().toLowerCase();
@@ -192,8 +192,9 @@ export function isSecure(request: Request): boolean {
 }
 
 /**
- * Whether an origin is that of the server's own pages: the same host and port, and not `http:` where
- * the pages are `https:`. For what a request's `Origin` says; a browser lets no page forge that.
+ * Whether an origin, such as that in a request's `Origin` header, is that of the server's own pages: it has
+ * the same host and port, and is not `http:` where the pages are `https:`. A page in a browser cannot forge
+ * its `Origin`.
  *
  * @example
  * ```ts
@@ -211,19 +212,20 @@ export function isOwnOrigin(request: Request, origin: string): boolean {
   if (!url) return false;
   const { protocol, host } = url;
   if (protocol === "http:" && isSecure(request)) return false;
-  // Behind a proxy that does not say so the app sees http, so the scheme is the origin's.
+  // With the scheme of the origin, because behind a proxy that terminates TLS and does not say so the app
+  // sees http.
   const own = `${protocol}//${request.headers.get("Host") ?? new URL(request.url).host}`;
   return URL.canParse(own) && new URL(own).host === host;
 }
 
-/** An origin as a URL; `undefined` for what is none. */
+/** An origin as a URL; `undefined` where the text is not an origin. */
 export function parseOrigin(origin: string): URL | undefined {
-  // Nothing but what RFC 6454, section 6.2, makes: `new URL` would also take a path or a user.
+  // Only the form of RFC 6454, section 6.2: `new URL` would also accept a path or a user.
   const isOrigin = isHost(origin.replace(/^https?:\/\//i, "")) && URL.canParse(origin);
   return isOrigin ? new URL(origin) : undefined;
 }
 
-/** Whether a text is a host and at most a port, as a `Host` header and an `Origin` name one. */
+/** Whether a text is a host with or without a port, as in a `Host` header and an `Origin`. */
 export function isHost(text: string): boolean {
   return HOST.test(text) && URL.canParse(`http://${text}`);
 }

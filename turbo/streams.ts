@@ -9,26 +9,26 @@ import { html, type Markup, raw } from "./html.ts";
 import { isThenable, silencePromises } from "./report.ts";
 
 /**
- * One `<turbo-stream>` element as markup, with nothing before or after it: in a page's `html` or JSX it
- * stays an element. As all markup it is a `String` object, so compare `String(stream)`.
+ * One `<turbo-stream>` element as markup, with nothing before or after it. Inside `html` or JSX of a page it
+ * is an element, too. Like all markup it is a `String` object, so compare `String(stream)`.
  */
 export type Stream = Markup & { readonly isTurboStream: true };
 
-/** One stream, or several that are one message. */
+/** One stream, or several that form one message. */
 export type Streams = Stream | readonly Stream[];
 
-/** What a stream acts on: the id of one element, without `#`, or all that a CSS selector finds. */
+/** What a stream acts on: the element with an id, given without `#`, or all that a CSS selector finds. */
 export type Target = string | { all: string };
 
 /**
- * What a stream holds. Markup is taken as it is: that of `html` and `raw`, Hono's own `html`, and Hono
- * JSX. A string or a number is text, and is escaped. A list is all of its items, one after the other. The
- * types let a promise pass, because that of JSX is one; a real promise, as an async component makes
- * it, throws a `TypeError`.
+ * The content of a stream. Markup of `html` and `raw`, of Hono's own `html` and of Hono JSX is inserted
+ * unchanged. A string or a number is text and is escaped. A list stands for its items, one after the other.
+ * The type allows a promise only because the type of JSX includes one. A real promise, such as that of an
+ * async component, throws a `TypeError`.
  */
 export type Content = string | number | Promise<Markup> | readonly Content[];
 
-/** Options of the actions that can change what is there instead of replacing it. */
+/** Options of the actions that can morph. */
 export interface MorphOptions {
   /** Change the existing elements into the new ones instead of replacing them. Default `false`. */
   morph?: boolean;
@@ -36,23 +36,23 @@ export interface MorphOptions {
 
 /** Options of {@linkcode refresh}. */
 export interface RefreshOptions extends MorphOptions {
-  /** `"preserve"` keeps the scroll position. Default: what the page's `turbo-refresh-scroll` says. */
+  /** `"preserve"` keeps the scroll position. Default: the page's `turbo-refresh-scroll`. */
   scroll?: "preserve" | "reset";
-  /** The `X-Turbo-Request-Id` that caused this: the tab that sent it does not refresh. */
+  /** The `X-Turbo-Request-Id` of the request that caused it. The tab that sent that does not refresh. */
   requestId?: string;
 }
 
 /** Parts of a custom action. */
 export interface ActionParts {
-  /** What it acts on. */
+  /** What the action acts on. */
   target?: Target;
-  /** What its `<template>` holds. */
+  /** The content of its `<template>`. */
   content?: Content;
-  /** Further attributes of the element. */
+  /** Further attributes of the `<turbo-stream>` element. */
   attributes?: Record<string, string>;
 }
 
-/** The MIME type of a body of streams (Turbo handbook, "Streaming From HTTP Responses"). */
+/** The MIME type of an answer that consists of streams (Turbo handbook, "Streaming From HTTP Responses"). */
 export const STREAM_TYPE = "text/vnd.turbo-stream.html";
 
 const boolean: Rule = {
@@ -79,14 +79,14 @@ const NEEDED =
 const MORPH = { method: "morph" };
 const STREAM = /^<turbo-stream\s[^]*<\/turbo-stream>$/;
 
-/** Adds `content` after the last child of the target; children with the same ids give way. */
+/** Adds `content` after the last child of the target, and removes children with the same ids. */
 export function append(target: Target, content: Content): Stream {
   const template = templateOf(content);
   checkNoOptions("append()", arguments[2]);
   return element("append", targetOf(target), template);
 }
 
-/** Adds `content` before the first child of the target; children with the same ids give way. */
+/** Adds `content` before the first child of the target, and removes children with the same ids. */
 export function prepend(target: Target, content: Content): Stream {
   const template = templateOf(content);
   checkNoOptions("prepend()", arguments[2]);
@@ -108,8 +108,8 @@ export function after(target: Target, content: Content): Stream {
 }
 
 /**
- * Puts `content` in place of the target. Give the new element the same id, so that the next
- * `replace` finds it and a page that missed several is sent only the last.
+ * Replaces the target by `content`. Give the new element the same id, so that the next `replace` finds it,
+ * and a page that missed several of them is sent only the last.
  *
  * @example
  * ```ts
@@ -132,7 +132,7 @@ export function replace(target: Target, content: Content, options?: MorphOptions
   );
 }
 
-/** Puts `content` in place of what is inside the target. */
+/** Replaces what is inside the target by `content`. */
 export function update(target: Target, content: Content, options?: MorphOptions): Stream {
   const template = templateOf(content);
   return element(
@@ -147,7 +147,7 @@ export function remove(target: Target): Stream {
   return element("remove", targetOf(target));
 }
 
-/** Makes the page fetch and render itself again (Turbo handbook, "Page Refreshes"). */
+/** Makes the page fetch itself and render what it gets (Turbo handbook, "Page Refreshes"). */
 export function refresh(options: RefreshOptions = {}): Stream {
   const { morph, scroll, requestId } = checkOptions("refresh()", options, REFRESH_RULES);
   return element("refresh", {
@@ -160,11 +160,11 @@ export function refresh(options: RefreshOptions = {}): Stream {
 /**
  * A custom action, which the page must define in `Turbo.StreamActions`.
  *
- * @throws {TypeError} when the name is empty, a part is wrong or unknown, or an attribute's name is
- * none
+ * @throws {TypeError} when the name is empty, a part is wrong or unknown, or the name of an attribute is
+ * not allowed
  */
 export function action(name: string, parts: ActionParts = {}): Stream {
-  if (isThenable(parts?.content)) templateOf(parts.content); // which throws, and lets none reject
+  if (isThenable(parts?.content)) templateOf(parts.content); // throws, and handles a later rejection
   const { target, content, attributes = {} } = checkOptions("action()", parts, ACTION_RULES);
   const template = content === undefined ? "" : templateOf(content);
   if (typeof name !== "string" || name === "") {
@@ -178,10 +178,10 @@ export function action(name: string, parts: ActionParts = {}): Stream {
 }
 
 /**
- * Joins streams into one message. `verb` says in the error what they are for.
+ * Joins streams into one message. `verb` is what an error says could not be done with them.
  *
- * @throws {TypeError} when one of them is no stream: anything outside the elements would stay in
- * the page for ever
+ * @throws {TypeError} when a value is not a stream, because text outside the elements would stay in the page
+ * forever
  */
 export function joinStreams(streams: Streams, verb = "push"): string {
   const list: readonly unknown[] = Array.isArray(streams) ? streams : [streams];
@@ -193,16 +193,16 @@ export function joinStreams(streams: Streams, verb = "push"): string {
   return list.join("");
 }
 
-// By concatenation, not by a template: `deno fmt` indents templates, and every byte outside the
-// element and next to the content would end up in the page.
+// By concatenation, because `deno fmt` indents templates of `html`, and each byte outside the element or
+// next to the content would end up in the page.
 function element(action: string, attributes: Record<string, string>, template = ""): Stream {
   let tag = `<turbo-stream action="${escapeText(action)}"`;
   for (const [name, value] of Object.entries(attributes)) tag += ` ${name}="${escapeText(value)}"`;
-  const stream = raw(`${tag}>${template}</turbo-stream>`); // its parts are escaped, or markup
+  const stream = raw(`${tag}>${template}</turbo-stream>`); // safe: all parts are escaped, or markup
   return Object.assign(stream, { isTurboStream: true } as const);
 }
 
-/** Whether something is a stream, or the text of one. */
+/** Whether a value is a stream, or the text of one. */
 function isStream(value: unknown): boolean {
   const isOurs = value instanceof String && (value as Partial<Stream>).isTurboStream === true;
   return isOurs || (typeof value === "string" && STREAM.test(value));
@@ -223,7 +223,7 @@ function morphOf(what: string, options: MorphOptions | undefined): Record<string
   return checkOptions(what, options, MORPH_RULES).morph ? MORPH : {};
 }
 
-/** Turbo morphs nothing for these actions, so an option that asks for it must not be ignored. */
+/** Turbo does not morph for these actions, so it is an error to ask for it. */
 function checkNoOptions(what: string, options: unknown): void {
   if (options === undefined) return;
   throw new TypeError(
@@ -245,7 +245,7 @@ function checkAttributes(attributes: Record<string, string>): Record<string, str
           "a name of letters, digits, _ . : - other than action, target and targets",
       );
     }
-    // Markup is none: what `html` has escaped for text, `raw` may hold a quotation mark.
+    // Markup is not allowed: it would not be escaped again, and that of `raw` may hold quotation marks.
     if (typeof value !== "string" && typeof value !== "number") {
       throw new TypeError(
         `Cannot build a stream: ${describe(value)} is not allowed as attribute ${quote(name)}: ` +
@@ -256,7 +256,10 @@ function checkAttributes(attributes: Record<string, string>): Record<string, str
   return Object.fromEntries(entries);
 }
 
-/** The content's `<template>`. Made first, because what else is wrong would leave a promise alone. */
+/**
+ * The `<template>` of the content. Make it before other checks: when one of those threw first, nobody would
+ * handle the rejection of a promise in the content.
+ */
 function templateOf(content: unknown): string {
   return `<template>${markupOf(content)}</template>`;
 }
@@ -267,7 +270,7 @@ function markupOf(content: unknown): string {
   const isMarkup = (content as { isEscaped?: boolean } | null | undefined)?.isEscaped === true;
   const markup: unknown = isMarkup ? (content as { toString(): unknown }).toString() : content;
   if (silencePromises(markup)) {
-    // JSX is markup, and makes a promise where one of its components is async.
+    // JSX with an async component is markup that renders to a promise.
     const remedy = isMarkup
       ? "await its data first, and make its components without async"
       : "await the content first";
@@ -283,29 +286,29 @@ function markupOfAll(list: readonly unknown[]): string {
   try {
     return Array.from(list, markupOf).join("");
   } catch (error) {
-    silencePromises(list); // one that rejects later, and that nobody would wait for, ends the process
+    silencePromises(list); // a later rejection that nobody handles would end the process
     throw error;
   }
 }
 
-// A parser makes CR into LF and drops NUL: CR is kept by a reference, NUL becomes U+FFFD, as the
-// HTML standard does elsewhere (§13.2.3.5, §13.2.5).
+// An HTML parser turns CR into LF and drops NUL. A character reference keeps the CR; NUL becomes U+FFFD, as
+// the HTML standard does elsewhere (§13.2.3.5, §13.2.5).
 function escapeText(text: string): string {
   return String(html`${text}`).replaceAll("\r", "&#13;").replaceAll("\0", "\uFFFD");
 }
 
-/** A value as it stands in a message, the first of a list by themselves. */
+/** A value as error messages show it; of a list, the first items. */
 function describe(value: unknown): string {
   if (!Array.isArray(value)) return describeOne(value);
   const shown = value.slice(0, 3).map(describeOne);
   return `[${[...shown, ...(value.length > 3 ? ["…"] : [])].join(", ")}]`;
 }
 
-/** What `quote` writes, with the kind of those that it hides. */
+/** A value as `quote` writes it, or its kind where `quote` would not show that. */
 function describeOne(value: unknown): string {
   if (value instanceof String) return `the markup ${quote(value.toString())}`;
   const jsx = value as { isEscaped?: boolean; tag?: unknown } | null | undefined;
-  // Not as markup: rendering a component runs it, and an async one is a promise.
+  // JSX is not rendered here: rendering runs its components, and an async one gives a promise.
   if (jsx?.isEscaped === true) return `the JSX <${nameOf(jsx.tag)}>`;
   if (typeof value === "function") return "a function";
   const isPlain = typeof value !== "object" || value === null || Array.isArray(value) ||
