@@ -6,18 +6,18 @@
 import { html as template, raw as trusted } from "hono/html";
 import { unquotedAttribute } from "./quotes.ts";
 
-/** Escaped markup: what `html` and `raw` make, and what a page, a stream and `c.html()` take. */
+/** Escaped markup, as `html` and `raw` make it, and as a page, a stream and `c.html()` accept it. */
 export type Markup = string & { readonly isEscaped: true };
 
 /**
- * Makes markup; what stands in a hole is escaped unless it is markup itself. Safe in text and in
- * quoted attributes, not in URLs or inside `<script>`. Other markup is that of Hono's own `html` and JSX,
- * and a stream.
+ * Makes markup from a template. It escapes each value that is not markup itself; a stream and the markup of
+ * Hono's own `html` and of JSX are markup, too. That makes values safe in text and in quoted attributes,
+ * but not in URLs or inside `<script>`.
  *
- * @throws {TypeError} when a hole holds a promise: await it first, so that what is read and the
- * cursor of the page stay together
- * @throws {SyntaxError} when a hole is an attribute's value without quotes: a space in it would begin
- * another attribute
+ * @throws {TypeError} when a value is a promise. Await it before the template, so that the data of a page
+ * is read in one place, after its cursor was taken
+ * @throws {SyntaxError} when a value is an attribute's value without quotes, because a space in it would
+ * begin another attribute
  *
  * @example
  * ```ts
@@ -31,7 +31,7 @@ export function html(strings: TemplateStringsArray, ...holes: unknown[]): Markup
   checkQuotes(strings);
   const markup = template(strings, ...holes);
   if (markup instanceof Promise) {
-    markup.catch(() => {}); // the caller gets the TypeError below instead
+    markup.catch(() => {}); // the caller gets the TypeError instead
     throw new TypeError(
       "Cannot make markup of a promise: await it before it goes into html`…` (an async component of " +
         "JSX makes one, too: await its data first)",
@@ -40,12 +40,12 @@ export function html(strings: TemplateStringsArray, ...holes: unknown[]): Markup
   return markup;
 }
 
-/** Takes text for markup, as it is. Each use should say what makes the text safe. */
+/** Makes markup of a text without escaping it. Say at each use what makes the text safe. */
 export function raw(text: string): Markup {
   return trusted(text);
 }
 
-/** The templates that are known to quote their attributes. */
+/** The templates that were checked and quote their attributes. */
 const quoted = new WeakSet<TemplateStringsArray>();
 
 function checkQuotes(strings: TemplateStringsArray): void {

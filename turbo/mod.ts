@@ -1,8 +1,8 @@
 /**
  * Turbo Streams for Hono on Deno: the server renders HTML and pushes it into open pages.
  *
- * A page that is open is never stale: every page carries the cursor it was rendered at, and its
- * connection is given all that came after it.
+ * An open page is never stale: each page carries the cursor at which it was rendered, and its connection is
+ * sent everything that was pushed to it after that cursor.
  *
  * @example A counter that every open page follows
  * ```ts

@@ -5,35 +5,35 @@
  */
 import { NONCE } from "hono/secure-headers";
 
-/** What one directive allows: sources, or functions of Hono's context that make one, such as `NONCE`. */
-// deno-lint-ignore no-explicit-any -- a type of Hono's in ours is none that `deno doc` knows
+/** The sources of a directive: texts, or functions that make one from Hono's context, such as `NONCE`. */
+// deno-lint-ignore no-explicit-any -- `deno doc` cannot resolve Hono's type
 export type PolicySources = (string | ((c: any, directive: string) => string))[];
 
-/** The directives of a policy by Hono's names of them, such as `imgSrc`. */
+/** The directives of a policy, by Hono's names for them, such as `imgSrc`. */
 export interface PolicyDirectives {
-  /** What has no directive of its own. Default nothing. */
+  /** Everything without a directive of its own. Default: nothing. */
   defaultSrc?: PolicySources;
-  /** Scripts. Default those of the server itself; the scripts of `turbo.head` need that. */
+  /** Scripts. Default: those of the server itself, which the scripts of `turbo.head` need. */
   scriptSrc?: PolicySources;
-  /** Styles. Default those of the server, and Turbo's progress bar by a nonce. */
+  /** Styles. Default: those of the server itself, and by a nonce the style of Turbo's progress bar. */
   styleSrc?: PolicySources;
-  /** Images. Default those of the server and `data:`. */
+  /** Images. Default: those of the server itself and `data:` URLs. */
   imgSrc?: PolicySources;
-  /** Fonts. Default nothing. */
+  /** Fonts. Default: nothing. */
   fontSrc?: PolicySources;
-  /** Audio and video. Default nothing. */
+  /** Audio and video. Default: nothing. */
   mediaSrc?: PolicySources;
-  /** Frames. Default nothing. */
+  /** Frames. Default: nothing. */
   frameSrc?: PolicySources;
-  /** Connections. Default those to the server itself; the stream needs that. */
+  /** Connections. Default: those to the server itself, which the stream needs. */
   connectSrc?: PolicySources;
-  /** The manifest of an app. Default nothing. */
+  /** The manifest of an app. Default: nothing. */
   manifestSrc?: PolicySources;
-  /** Where forms are sent. Default the server itself. */
+  /** Where forms may be sent. Default: the server itself. */
   formAction?: PolicySources;
-  /** What a `<base>` may name. Default nothing. */
+  /** The URLs that a `<base>` may have. Default: nothing. */
   baseUri?: PolicySources;
-  /** Which pages may frame this one. Default none. */
+  /** The pages that may frame this one. Default: none. */
   frameAncestors?: PolicySources;
 }
 
@@ -46,10 +46,12 @@ export interface PagePolicy {
 }
 
 /**
- * The strictest policy with which a page with Turbo works, for Hono's `secureHeaders`: everything from the
- * server itself, and a nonce for the one style that Turbo inserts, which `turbo.head(c)` writes into the
- * page. Directives that are given take the place of those here. The `Referrer-Policy` is the browsers'
- * default: with that of `secureHeaders`, `no-referrer`, a form has no `Origin`, and `csrf()` refuses it.
+ * The strictest policy with which a page with Turbo works, as options of Hono's `secureHeaders`. It allows
+ * only what the server itself serves, images in `data:` URLs, and one style that Turbo inserts. That style
+ * needs a nonce, which `turbo.head(c)` writes into the page. A directive that you give replaces the default.
+ *
+ * The `Referrer-Policy` is the browsers' default. With `no-referrer`, the default of `secureHeaders`, a
+ * form is sent without the page's `Origin`, and `csrf()` rejects it.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * Which attributes of a template have no quotes around their value.
+ * Finds attributes of a template that have no quotes around their value.
  *
  * @module
  */
@@ -7,12 +7,12 @@
 /** Elements whose text holds no tags (WHATWG HTML, section 13.1.2). */
 const TEXT_ONLY = /^(?:script|style|textarea|title)$/;
 
-/** Where in its HTML a template is. */
+/** Where in the HTML of a template its reader is. */
 type Place = "text" | "comment" | "tag" | "before value" | "value" | '"' | "'";
 
 /**
- * The attribute of the first hole that is a value without quotes, or a part of one; `undefined` where
- * there is none. The text of the holes themselves is not known, and taken to change nothing.
+ * The name of the first attribute that has a hole as its value, or as a part of it, without quotes;
+ * `undefined` where there is none. It assumes that the text in a hole never ends a value, a tag or a comment.
  *
  * @example
  * ```ts
@@ -31,18 +31,18 @@ export function unquotedAttribute(strings: readonly string[]): string | undefine
   }
 }
 
-/** How far a template has been read. */
+/** The state of the reader. */
 interface Reading {
   place: Place;
-  /** The element whose start tag it is in. */
+  /** The element of the start tag that was read last. */
   element: string;
-  /** The last attribute of that. */
+  /** The attribute that was read last. */
   attribute: string;
-  /** The element whose text is skipped up to its end tag. */
+  /** The element whose text is skipped until its end tag. */
   textOf: string | undefined;
 }
 
-/** A comment's ends, the beginning of a tag, a name, or any other character. */
+/** The start or end of a comment, the start of a tag, a name, or any other character. */
 const TOKENS = /<!--|-->|<(\/?)([a-z][^\s\/<>]*)|[^\s"'<>\/=]+|[^]/gi;
 
 function read(

@@ -6,21 +6,22 @@
 import { type Asset, asset } from "./assets.ts";
 import { CLIENT, CLIENT_HINTS, CLIENT_KEEP, TURBO } from "./script_texts.ts";
 
-/** What a page loads. */
+/** The scripts that a page loads. */
 export interface Scripts {
   /** Turbo itself. */
   readonly turbo: Asset;
   /** The browser's side: `client.js` and its core. */
   readonly client: Asset;
-  /** What it imports, to be loaded at the same time. */
+  /** The module that `client` imports, which a page preloads. */
   readonly keep: Asset;
-  /** What it imports on a loopback address alone. */
+  /** The module that `client` imports only where the page is on a loopback address. */
   readonly hints: Asset;
 }
 
 /**
- * The scripts under a path. Each name holds a hash of the content, and the client imports the others by
- * theirs, relative to its own: an import map would be an inline script, which a strict policy forbids.
+ * The scripts, served below a path. Each file name contains a hash of the content. The client imports the
+ * other two by their names, relative to its own URL, because an import map would be an inline script, which
+ * a strict content security policy forbids.
  */
 export function scriptsUnder(path: string): Scripts {
   const script = (name: string, text: string) =>
