@@ -1,20 +1,20 @@
 /**
- * What a Redis server or the way to it may answer instead of doing what it is asked, and whether that
- * can become right by itself. Pure.
+ * Explains errors of a Redis server and of the connection to it, and says which of them can pass without
+ * an operator. Pure.
  *
  * @module
  */
 import { reasonOf } from "./report.ts";
 
-/** What went wrong, for whoever runs this. */
+/** An error, explained for the operator. */
 export interface Failure {
-  /** In one line, with what is to be done; without the password. */
+  /** The reason and the remedy, in one line, without the password. */
   readonly reason: string;
-  /** Whether it will be the same again until somebody has changed something. */
+  /** Whether it will fail again until an operator has changed something. */
   readonly isFatal: boolean;
 }
 
-/** What is asked of whom. */
+/** The server and the key that a command was for. */
 export interface Asked {
   /** `host:port`. */
   readonly server: string;
@@ -22,13 +22,13 @@ export interface Asked {
   readonly key: string;
 }
 
-/** Something that cannot become right by itself, and what is to be done. */
+/** An error that cannot pass without an operator, and the remedy. */
 type Fatal = readonly [pattern: RegExp, advice: (asked: Asked) => string];
 
-/** The variable that names a file of certificates which this runtime accepts beside its own. */
+/** The environment variable that names a file of further certificates for this runtime to accept. */
 const CA_VARIABLE = typeof Deno === "undefined" ? "NODE_EXTRA_CA_CERTS" : "DENO_CERT";
 
-/** By the server's words, which begin with a code, or those of Deno and the client. */
+/** By the text of the error: of the server, which begins with a code, or of Deno and the client. */
 const FATAL: readonly Fatal[] = [
   [/^WRONGPASS|^ERR invalid password/, () => "the URL has a wrong user or password"],
   [/^NOAUTH/, () => "it wants a password, and the URL has none"],
@@ -63,15 +63,15 @@ const FATAL: readonly Fatal[] = [
   ],
 ];
 
-/** What the client says, in other words. */
+/** Texts of the client, in plainer words. */
 const WORDS: ReadonlyMap<string, string> = new Map([
   ["Socket closed unexpectedly", "it has closed the connection"],
   ["read ECONNRESET", "it has closed the connection"],
 ]);
 
-/** What an error means. */
+/** Explains an error. */
 export function failureOf(error: unknown, asked: Asked): Failure {
-  // The arguments of a command that is not known may be the password.
+  // The error for an unknown command quotes its arguments, and one of them may be the password.
   const reason = reasonOf(error).replace(/, with args beginning with:.*/, "").slice(0, MAX_REASON);
   const isDenied = (error instanceof Error && error.name === "NotCapable") ||
     /^getaddrinfo EPERM/.test(reason);
@@ -83,5 +83,5 @@ export function failureOf(error: unknown, asked: Asked): Failure {
     : { reason: `${advice} (${reason})`, isFatal: true };
 }
 
-/** Characters of what a server says, at most. */
+/** Most characters of an error's text. */
 const MAX_REASON = 300;

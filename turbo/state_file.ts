@@ -1,37 +1,37 @@
 /**
- * A file by which a process that stops leaves its state to the next one.
+ * The file in which a process that stops leaves its state for the next process.
  *
  * @module
  */
 import { createHash } from "node:crypto";
 import type { Stats } from "node:fs";
 
-/** Says what the file is, and in which version. */
+/** The first line: what the file is, and its version. */
 const HEADER = "turbo-deno state 2";
 const TITLE = HEADER.replace(/\d+$/, "");
 
-/** A state that was left, or why there is none. */
+/** The state that was left, or why none was taken. */
 export type Taken =
   | { readonly text: string }
   | { readonly missing: string; readonly isForeign?: boolean };
 
 const NONE = { missing: "there is none" };
 const FOREIGN = { missing: "there is something else, which stays as it is", isForeign: true };
-/** The bits of a mode by which others than the owner may write. */
+/** The bits of a mode that let others than the owner write. */
 const WRITABLE_BY_OTHERS = 0o022;
 
 /**
- * Takes up a state and removes its file, so that a crash can never bring it back. A file that is no
- * state is left alone, and so is one that another than `owner` has written or may write: its key would
- * be one of their choice. No owner is `null`, and then anyone's file is taken, as on Windows.
+ * Reads a state and removes its file, so that a later crash can never restore it. It leaves a file alone
+ * that is not a state, or that another user than `owner` has written or may write, because that user would
+ * have chosen its key. With `null`, as on Windows, the owner is not checked.
  *
- * @throws {Error} where the file cannot be read, or cannot be removed
+ * @throws {Error} when the file cannot be read or removed
  */
 export function takeState(path: string, owner: number | null = null): Taken {
   const content = readState(path, owner);
   if (typeof content !== "string") return content;
   if (!remove(path)) return NONE; // another process was faster
-  syncDirectory(path); // or it could be there again after a power cut
+  syncDirectory(path); // otherwise the file could reappear after a power failure
   const [header = "", hash, ...lines] = content.split("\n");
   const text = lines.join("\n");
   if (header === HEADER && hash === hashOf(text)) return { text };
@@ -40,10 +40,10 @@ export function takeState(path: string, owner: number | null = null): Taken {
 }
 
 /**
- * Leaves a state: whole or not at all, and readable by the owner alone, because it holds what was
+ * Writes a state, entirely or not at all. Only the owner can read the file, because it contains what was
  * pushed and the key that signs topics.
  *
- * @throws {Error} where it cannot be written
+ * @throws {Error} when the file cannot be written
  */
 export function leaveState(path: string, text: string): void {
   const beside = besideOf(path);
@@ -58,11 +58,11 @@ export function leaveState(path: string, text: string): void {
 }
 
 /**
- * Makes sure, before anything depends on it, that a file can be written beside the state. Makes the
- * directory where there is none, and removes what an earlier process could not finish.
+ * Checks at the start that a file can be written beside the state, so that the stop will not fail. Creates
+ * the directory where it is missing, and removes the file that an earlier process has not finished.
  *
- * @returns the user to whom the files of this process belong, or `null` on Windows
- * @throws {Error} where it cannot
+ * @returns the user who owns the files of this process, or `null` on Windows
+ * @throws {Error} when no file can be written
  */
 export function checkState(path: string): number | null {
   const directory = directoryOf(path);
@@ -74,7 +74,7 @@ export function checkState(path: string): number | null {
   return owner;
 }
 
-/** Whether there is a state, or anything else in its place. */
+/** Whether there is a state, or anything else at its path. */
 export function hasState(path: string): boolean {
   return find(path) !== undefined;
 }
@@ -84,7 +84,7 @@ function readState(path: string, owner: number | null): string | Taken {
   if (found === undefined) return NONE;
   if (!found.isFile()) return FOREIGN;
   return withFile(path, "r", (file) => {
-    const info = files().fstatSync(file); // of what is read, whatever stands at the path by now
+    const info = files().fstatSync(file); // of the open file, because the path may name another by now
     const content = files().readFileSync(file, "utf8");
     if (!content.startsWith(TITLE) && !TITLE.startsWith(content)) return FOREIGN;
     const reason = owner === null ? undefined : whyForeign(info, owner);
@@ -99,8 +99,8 @@ function whyForeign({ uid, mode }: Stats, owner: number): string | undefined {
   return `others than its owner may write it (mode ${bits}), so it stays as it is`;
 }
 
-// One that is there is not followed and not reused: somebody else may have laid it there, for all to
-// read. Returns whose the file is, from the file itself, because another may stand at its path since.
+// Never reuses a file or follows a link at the path, because another user may have put it there, readable by
+// all. Returns the owner, from the open file, because the path may name another by now.
 function write(path: string, text: string): number | null {
   remove(path);
   return withFile(path, "wx", (file) => {
@@ -114,7 +114,7 @@ function find(path: string): Stats | undefined {
   return files().lstatSync(path, { throwIfNoEntry: false });
 }
 
-/** Whether there was something to remove. */
+/** Removes a file. Returns whether there was one. */
 function remove(path: string): boolean {
   try {
     files().unlinkSync(path);
@@ -126,7 +126,7 @@ function remove(path: string): boolean {
 }
 
 function syncDirectory(path: string): void {
-  if (isWindows()) return; // where a directory cannot be opened
+  if (isWindows()) return; // a directory cannot be opened there
   withFile(directoryOf(path) || ".", "r", (directory) => files().fsyncSync(directory));
 }
 
@@ -139,7 +139,7 @@ function withFile<T>(path: string, flags: "r" | "wx", use: (file: number) => T):
   }
 }
 
-// Loaded where there is a state, because it takes Deno some milliseconds.
+// Not imported at the top, because loading it takes Deno some milliseconds, which only a state needs.
 function files(): typeof import("node:fs") {
   return process.getBuiltinModule("node:fs");
 }

@@ -1,5 +1,5 @@
 /**
- * Signed lists of topics, which a page carries and its connection shows.
+ * Signed lists of topics: a page carries one, and its connection presents it.
  *
  * @module
  */
@@ -10,43 +10,43 @@ import { isCursor, MAX_TOKEN } from "./protocol.ts";
 
 const PURPOSE = "turbo-stream";
 
-/** What a token says. */
+/** The content of a token. */
 export interface Claims {
-  /** The path of the stream that it is for: apps can share a key. */
+  /** The path of the stream that the token is for, because several apps can share a key. */
   path: string;
   /** The topics that the page listens to. */
   topics: readonly string[];
-  /** The only reader that may use it; anyone where left out. */
+  /** The only reader that may use the token; anyone where left out. */
   reader?: string | undefined;
-  /** The cursor that its page was rendered at: what was said before is not for it. */
+  /** The cursor at which the page was rendered. Earlier pushes to the topics are not for it. */
   from: string;
-  /** When it ends, in milliseconds since 1970. */
+  /** When the token expires, in milliseconds since 1970. */
   expires: number;
 }
 
-/** Characters of a secret, at least: fewer can be guessed. */
+/** Least characters of a secret; a shorter one could be guessed. */
 export const MIN_SECRET = 16;
 
-/** What a secret may be. */
+/** Which secrets are allowed. */
 export const SECRET_RULE: Rule = {
   ...text((secret) => secret.length >= MIN_SECRET, `a text of at least ${MIN_SECRET} characters`),
   isSecret: true,
 };
 
-/** Signs topics for the pages of one application, and reads what they send back. */
+/** Signs topics for the pages of one application, and verifies the tokens that they send back. */
 export class Signer {
   readonly #lifetime: number;
   readonly #onNotice: (message: string) => void;
-  /** Used where no secret is set: one that outlives this process, as an engine can keep it. */
+  /** The secret that an engine keeps across restarts; used where no other is set. */
   kept: string | undefined;
   readonly #secret: string | undefined;
   readonly #random: string = crypto.randomUUID();
   #isNoticed = false;
 
   /**
-   * A signer whose secret is given, or that of the environment, or random.
+   * Signs with the given secret, otherwise with that of the environment, otherwise with a random one.
    *
-   * @throws {RangeError} where that of the environment is too short
+   * @throws {RangeError} when the secret of the environment is too short
    */
   constructor(options: {
     secret: string | undefined;
@@ -59,10 +59,10 @@ export class Signer {
   }
 
   /**
-   * A token for these topics on the stream of this path, for a page at this cursor and, where given, for
-   * this reader alone.
+   * Makes a token for topics of the stream at a path, for a page rendered at the cursor `from` and, where
+   * given, for one reader only.
    *
-   * @throws {RangeError} when it is longer than a page can send back
+   * @throws {RangeError} when the token is longer than a page can send back
    */
   sign({ path, topics, reader, from }: Omit<Claims, "expires">): string {
     const expires = Date.now() + this.#lifetime;
@@ -83,7 +83,7 @@ export class Signer {
     return token;
   }
 
-  /** What a token claims on the stream of this path, or `undefined` where it does not hold. */
+  /** The content of a token for the stream at this path; `undefined` where it is not valid. */
   verify(token: string, path: string): Claims | undefined {
     const claims = verify(token, this.#key());
     return claims?.path === path ? claims : undefined;
@@ -102,7 +102,7 @@ export function sign(claims: Claims, secret: string): string {
   return `${payload}.${signature(payload, secret)}`;
 }
 
-/** What a token claims, or `undefined` where it is not one of ours or no longer holds. */
+/** The content of a token; `undefined` where it was not signed with this secret or has expired. */
 export function verify(
   token: string,
   secret: string,
@@ -118,7 +118,7 @@ export function verify(
   return claims && claims.expires > now ? claims : undefined;
 }
 
-// Signed with our key does not mean written by us: the key may sign other things too.
+// The content is checked although the signature is right, because the app may sign other things with the key.
 function parse(payload: string): Claims | undefined {
   try {
     const { purpose, path, topics, reader, from, expires } = JSON.parse(payload) ?? {};
@@ -143,7 +143,7 @@ function readSecret(): string | undefined {
   return secret;
 }
 
-/** A variable of the environment, where this process may read it; Deno is not made to ask for that. */
+/** A variable of the environment, where this process may read it. It never makes Deno prompt. */
 function variable(name: string): string | undefined {
   if (typeof Deno === "undefined") return globalThis.process?.env[name];
   const { state } = Deno.permissions.querySync({ name: "env", variable: name });

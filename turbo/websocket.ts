@@ -23,39 +23,39 @@ import { silencePromises } from "./report.ts";
 import { MinuteWindow, TokenBucket } from "./rate.ts";
 import type { Readers } from "./readers.ts";
 
-/** A WebSocket of a server, as far as it is used here: Deno's, or that of an adapter. */
+/** The parts of a server's WebSocket that are used here: Deno's, or that of an adapter. */
 export interface ServerSocket {
-  /** Bytes given to it and not yet taken by the system. */
+  /** Bytes that wait to be sent, because the operating system has not taken them yet. */
   readonly bufferedAmount: number;
-  /** Sends a text. Does nothing where it is closing. */
+  /** Sends a text. Does nothing while the socket is closing. */
   send(text: string): void;
-  /** Closes it. */
+  /** Closes the socket. */
   close(code: number, reason?: string): void;
-  /** Called when it has opened, after `upgrade` has returned. */
+  /** Called when the socket has opened, after `upgrade` has returned. */
   onopen: ((event: Event) => void) | null;
-  /** Called with what the client sends: a text, or something else. */
+  /** Called with each message of the client: a text, or binary data. */
   onmessage: ((event: MessageEvent) => void) | null;
-  /** Called when its TCP connection is gone, or it never came to one. */
+  /** Called when the TCP connection has ended, or the socket has failed to open. */
   onclose: ((event: CloseEvent) => void) | null;
-  /** Called when it has failed. */
+  /** Called when the socket has failed. */
   onerror: ((event: Event) => void) | null;
 }
 
-/** Hono's context, as far as it is needed of a request for the stream. */
+/** The parts of Hono's context that a request for the stream needs. */
 export interface StreamContext {
-  /** The request. */
+  /** Hono's request. */
   readonly req: { readonly raw: Request };
-  /** What the server has given to the app with it. */
+  /** What the server passes to the app with the request. */
   readonly env?: unknown;
 }
 
-/** What {@linkcode Upgrade} is told. */
+/** Options of {@linkcode Upgrade}. */
 export interface UpgradeOptions {
   /** The sub-protocol to answer with; none where it is left out. */
   protocol?: string;
-  /** Seconds of silence after which the WebSocket is dead; it is pinged at half of that. */
+  /** Seconds of silence after which the WebSocket counts as dead. Half of that is when to send a ping. */
   idleTimeout: number;
-  /** The context of the request, where `connect` or the middleware was given it. */
+  /** The context of the request, where `connect` or the middleware has one. */
   context?: StreamContext;
 }
 
