@@ -1,19 +1,21 @@
 /**
- * WebSockets for a Hono app on Node and on Bun. On Deno nothing of this is needed.
+ * WebSockets for a Hono app on Node and on Bun. An app on Deno does not need this module.
  *
- * An adapter has two parts: `upgrade`, an option of `Turbo`, and `options`, which the server is started
- * with. Pages are reached as on Deno: a connection that is silent for the `idleTimeout` of `Turbo` is
- * pinged and, where no answer comes, ended; a reader that takes nothing is dropped; what a page sends is
- * limited to 4 KiB before it is in memory.
+ * An adapter has two parts: `upgrade` is an option of `Turbo`, and `options` are for the start of the
+ * server. Connections have the same limits as on Deno: a connection is pinged after half of the
+ * `idleTimeout` of `Turbo` and ended where no answer comes; a reader that takes nothing is dropped; a
+ * message of a page is limited to 4 KiB before it is in memory.
  *
- * Where the stream is served by a route of your own, give `connect` the context: `turbo.connect(c)`.
- * With the request alone, which is enough on Deno, nothing can be upgraded here. Keep `c.req.raw` as it
- * is in front of it.
+ * Where a route of your own serves the stream, give `connect` the context: `turbo.connect(c)`. The request
+ * alone is enough on Deno, but not on Node and Bun. Middleware before that route must not replace
+ * `c.req.raw`.
  *
- * What is different from Deno: Bun forgets a connection when it is closed, so its place is free although
- * a client that does not end it may hold the file descriptor for 30 s more; and headers that middleware
- * sets are not in Bun's answer that opens a WebSocket. On Node before 22.21 `@hono/node-server` never
- * answers a request for HTTP/2 (`Upgrade: h2c`).
+ * Differences from Deno:
+ *
+ * - Bun forgets a connection as soon as the server has closed it, so its place is free at once. A client
+ *   that does not end its side may hold the file descriptor for another 30 s.
+ * - Headers that middleware sets are missing from Bun's answer that opens a WebSocket.
+ * - On Node before 22.21 `@hono/node-server` never answers a request to upgrade to HTTP/2 (`Upgrade: h2c`).
  *
  * @example Node 22, with `npm install @hono/node-server ws`
  * ```ts ignore
@@ -61,130 +63,130 @@ import { callback, checkOptions, integer, type Rule } from "./checks.ts";
 import { MAX_MESSAGE } from "./protocol.ts";
 import type { ServerSocket, Upgrade, UpgradeOptions } from "./websocket.ts";
 
-/** What {@linkcode adaptNode} is made of. */
+/** The parts of {@linkcode adaptNode}. */
 export interface NodeParts {
-  /** That of `@hono/node-server`, version 2. */
+  /** The function of `@hono/node-server`, version 2. */
   upgradeWebSocket: (
     context: never,
     events: { onOpen(event: unknown, socket: { readonly raw?: unknown }): void },
   ) => unknown;
-  /** That of `ws`, version 8. */
+  /** The class of `ws`, version 8. */
   WebSocketServer: new (options: NodeServerOptions) => object;
   /**
-   * Bytes of a message that a client sends, at most; a larger one ends its connection (1009). More than
-   * 4 KiB is for other WebSockets of the app: `Turbo` has its own limit. Default 4,096.
+   * Most bytes of a message from a client; a larger message ends its connection (1009). Raise it only for
+   * other WebSockets of the app, because `Turbo` has a limit of 4 KiB itself. Default 4,096.
    */
   maxPayload?: number;
 }
 
-/** What a `WebSocketServer` is told. */
+/** The options that {@linkcode adaptNode} passes to a `WebSocketServer`. */
 export interface NodeServerOptions {
-  /** The HTTP server is another's. */
+  /** Whether `ws` uses a server that others have started. */
   noServer: true;
-  /** Bytes of a message. */
+  /** Most bytes of a message. */
   maxPayload: number;
   /** Milliseconds that a client has to answer a close. */
   closeTimeout: number;
 }
 
-/** Turbo on Node. */
+/** The adapter for Node. */
 export interface NodeAdapter {
   /** The option `upgrade` of `Turbo`. */
   readonly upgrade: Upgrade;
-  /** Goes into what `serve` is given. */
+  /** Add these to the options of `serve`. */
   readonly options: {
-    // The types of `ws`, where there are any, are not those that @hono/node-server wants of it.
+    // The types of `ws`, where an app has them, do not match those that @hono/node-server expects.
     // deno-lint-ignore no-explicit-any
     readonly websocket: { readonly server: any };
     readonly serverOptions: object;
   };
 }
 
-/** What {@linkcode adaptBun} is made of. */
+/** The parts of {@linkcode adaptBun}. */
 export interface BunParts {
   /** The handlers of the app's other WebSockets, such as those of Hono. Default: none. */
   websocket?: object;
 }
 
-/** Turbo on Bun. */
+/** The adapter for Bun. */
 export interface BunAdapter {
   /** The option `upgrade` of `Turbo`. */
   readonly upgrade: Upgrade;
-  /** Goes into what `Bun.serve`, or the default export, is given. */
+  /** Add these to the options of `Bun.serve`, or to the default export. */
   readonly options: {
     readonly websocket: BunHandlers;
-    /** Seconds of silence after which an answer is cut off: more than are between two heartbeats. */
+    /** Seconds of silence after which Bun ends an answer; longer than the time between two heartbeats. */
     readonly idleTimeout: number;
   };
 }
 
-/** What Bun calls for its WebSockets. */
+/** The handlers that Bun calls for its WebSockets. */
 export interface BunHandlers {
-  /** One has opened. */
+  /** A socket has opened. */
   open(socket: BunSocket): void;
-  /** One has received something. */
+  /** A socket has received a message. */
   message(socket: BunSocket, message: unknown): void;
-  /** One is gone. */
+  /** A socket has ended. */
   close(socket: BunSocket, code: number, reason: string): void;
-  /** One takes more. */
+  /** A socket that was full takes more. */
   drain(socket: BunSocket): void;
-  /** One was pinged. */
+  /** A socket has received a ping. */
   ping(socket: BunSocket, payload: unknown): void;
-  /** One has answered a ping. */
+  /** A socket has received a pong. */
   pong(socket: BunSocket, payload: unknown): void;
 }
 
-/** A WebSocket of Bun, as far as it is used here. */
+/** The parts of Bun's WebSocket that are used here. */
 export interface BunSocket {
-  /** What it was upgraded with. */
+  /** The value that it was upgraded with. */
   readonly data: unknown;
-  /** Sends a text: how many bytes, -1 where they wait, 0 where it was dropped. */
+  /** Sends a text. Returns the bytes sent, -1 where they wait, or 0 where the text was dropped. */
   send(text: string): number;
-  /** Bytes that wait. */
+  /** Bytes that wait to be sent. */
   getBufferedAmount(): number;
-  /** Pings it. */
+  /** Sends a ping. */
   ping(): unknown;
-  /** Closes it; it is gone for Bun at once. */
+  /** Closes the socket. Bun forgets it at once. */
   close(code: number, reason: string): void;
   /** Ends its TCP connection. */
   terminate(): void;
 }
 
-/** A WebSocket of `ws`, as far as it is used here. */
-interface NodeSocket extends Line {
+/** The parts of a WebSocket of `ws` that are used here. */
+interface NodeSocket extends NativeSocket {
   on(event: "message", listener: (data: unknown, isBinary: boolean) => void): void;
   on(event: "ping" | "pong" | "close", listener: () => void): void;
 }
 
-/** A request of Node, as far as it is used here. */
+/** The part of Node's request that is used here. */
 interface NodeRequest {
   readonly headers: Record<string, string | string[] | undefined>;
 }
 
-/** Bun's server, as far as it is used here. */
+/** The part of Bun's server that is used here. */
 interface BunServer {
   upgrade(request: Request, options: { data: unknown; headers?: Record<string, string> }): boolean;
 }
 
-/** What carries an open WebSocket. */
-interface Line {
-  /** Bytes given to it and not yet taken by the system. */
+/** The open WebSocket of a runtime. */
+interface NativeSocket {
+  /** Bytes that wait to be sent, because the operating system has not taken them yet. */
   readonly bufferedAmount: number;
   send(text: string): unknown;
   ping(): unknown;
   close(code: number, reason: string): void;
   terminate(): void;
-  /** It takes more. */
+  /** Call when it takes more. */
   drained?(): void;
-  /** It is gone. */
+  /** Call when it has ended. */
   ended?(): void;
 }
 
-/** Milliseconds that a client has to take what waits for it and to answer a close. */
+/** Milliseconds that a client has to take the waiting bytes and to answer a close. */
 const CLOSE_TIMEOUT = 10_000;
-/** Answers to its pings that may wait for a client while it takes nothing. */
+/** Pongs that may wait for a client that sends pings and takes nothing. */
 const MAX_UNREAD_PONGS = 1_000;
-/** Seconds of silence after which Bun ends a connection; a heartbeat is sent after 15 at most. */
+/** Seconds of silence after which Bun ends a connection. A heartbeat is sent after at most 15. */
 const IDLE_TIMEOUT = 30;
 
 const NODE_RULES = {
@@ -201,9 +203,9 @@ const BUN_RULES = {
 } satisfies Record<keyof BunParts, Rule>;
 
 /**
- * WebSockets on Node by `@hono/node-server` and `ws`.
+ * Makes the adapter for Node from `@hono/node-server` and `ws`.
  *
- * @throws {TypeError | RangeError} where a part is missing or wrong
+ * @throws {TypeError | RangeError} when a part is missing or wrong
  */
 export function adaptNode(parts: NodeParts): NodeAdapter {
   const given = checkOptions("adaptNode()", parts, NODE_RULES);
@@ -219,7 +221,7 @@ export function adaptNode(parts: NodeParts): NodeAdapter {
         "Cannot upgrade: serve() of @hono/node-server needs the options of adaptNode()",
       );
     }
-    // `ws` answers with the first that is offered.
+    // `ws` answers with the first protocol that the request offers.
     if (protocol === undefined) delete env.incoming.headers["sec-websocket-protocol"];
     else env.incoming.headers["sec-websocket-protocol"] = protocol;
     const socket = new AdaptedSocket(idleTimeout);
@@ -234,7 +236,7 @@ export function adaptNode(parts: NodeParts): NodeAdapter {
     upgrade,
     options: {
       websocket: { server },
-      // Else Node has whoever asks for HTTP/2 or for anything else in place of HTTP wait for ever.
+      // Without this, Node never answers a request to upgrade to HTTP/2 or to another protocol.
       serverOptions: {
         shouldUpgradeCallback: isForWebSocket,
       },
@@ -243,9 +245,9 @@ export function adaptNode(parts: NodeParts): NodeAdapter {
 }
 
 /**
- * WebSockets on Bun.
+ * Makes the adapter for Bun.
  *
- * @throws {TypeError} where a part is wrong
+ * @throws {TypeError} when a part is wrong
  */
 export function adaptBun(parts: BunParts = {}): BunAdapter {
   const { websocket: others = {} } = checkOptions("adaptBun()", parts, BUN_RULES);
@@ -260,7 +262,7 @@ export function adaptBun(parts: BunParts = {}): BunAdapter {
     return isUpgraded ? { socket, response: new Response(null) } : refused();
   }
 
-  /** A handler for our sockets, and that of the others for theirs. */
+  /** A handler that calls `own` for a socket of ours, and the app's handler for any other. */
   function handler<Rest extends unknown[]>(
     name: keyof BunHandlers,
     own: (socket: AdaptedSocket, raw: BunSocket, ...rest: Rest) => void,
@@ -278,12 +280,12 @@ export function adaptBun(parts: BunParts = {}): BunAdapter {
       idleTimeout: IDLE_TIMEOUT,
       websocket: {
         maxPayloadLength: MAX_MESSAGE,
-        // Also the seconds for which Bun keeps a closed connection that the client does not end.
+        // Bun also waits this long for a client to end a connection that the server has closed.
         idleTimeout: IDLE_TIMEOUT,
-        // Beyond it Bun drops messages. How much may wait is for `Turbo` to say.
+        // Beyond this limit Bun drops messages, so it is high; `Turbo` limits how much may wait.
         backpressureLimit: 2 ** 30,
         ...others,
-        open: handler("open", (socket, raw) => socket.opened(new BunLine(raw))),
+        open: handler("open", (socket, raw) => socket.opened(new BunNativeSocket(raw))),
         message: handler("message", (socket, _, message: unknown) => socket.received(message)),
         close: handler("close", (socket, _, _code: number, _reason: string) => socket.ended()),
         drain: handler("drain", (socket) => socket.drained()),
@@ -294,16 +296,16 @@ export function adaptBun(parts: BunParts = {}): BunAdapter {
   };
 }
 
-/** A WebSocket of Node or Bun in the form of Deno's. It is pinged, and ended where it is silent. */
+/** A WebSocket of Node or Bun with the interface of Deno's. It sends pings, and ends where none is answered. */
 class AdaptedSocket implements ServerSocket {
   onopen: ServerSocket["onopen"] = null;
   onmessage: ServerSocket["onmessage"] = null;
   onclose: ServerSocket["onclose"] = null;
   onerror: ServerSocket["onerror"] = null;
   readonly #pingInterval: number;
-  #line: Line | undefined;
+  #native: NativeSocket | undefined;
   #pinging: ReturnType<typeof setInterval> | undefined;
-  /** Whether anything has come of it since it was pinged. */
+  /** Whether a ping or a pong has arrived since the last ping was sent. */
   #isHeard = true;
   #isClosing = false;
   #unreadPongs = 0;
@@ -313,23 +315,23 @@ class AdaptedSocket implements ServerSocket {
   }
 
   get bufferedAmount(): number {
-    return this.#line?.bufferedAmount ?? 0;
+    return this.#native?.bufferedAmount ?? 0;
   }
 
   send(text: string): void {
-    if (!this.#line || this.#isClosing) return;
-    if (this.#line.send(text) === 0) throw new Error("Bun has dropped a message");
+    if (!this.#native || this.#isClosing) return;
+    if (this.#native.send(text) === 0) throw new Error("Bun has dropped a message");
   }
 
   close(code: number, reason = ""): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
-    this.#line?.close(code, reason);
+    this.#native?.close(code, reason);
   }
 
-  // Bun calls it while it upgrades, when nobody listens yet.
-  opened(line: Line): void {
-    this.#line = line;
+  // Reported in a microtask, because Bun calls this within `upgrade`, before anybody listens.
+  opened(native: NativeSocket): void {
+    this.#native = native;
     this.#pinging = setInterval(() => this.#ping(), this.#pingInterval);
     queueMicrotask(() => this.onopen?.(eventOf(this, new Event("open"))));
   }
@@ -339,14 +341,14 @@ class AdaptedSocket implements ServerSocket {
   }
 
   drained(): void {
-    this.#line?.drained?.();
+    this.#native?.drained?.();
   }
 
-  // The runtime has answered, and keeps the answer until the client takes it.
+  // The runtime has sent a pong, which stays in memory until the client takes it.
   pinged(): void {
     this.heard();
     this.#unreadPongs = this.bufferedAmount === 0 ? 0 : this.#unreadPongs + 1;
-    if (this.#unreadPongs > MAX_UNREAD_PONGS) this.#line?.terminate();
+    if (this.#unreadPongs > MAX_UNREAD_PONGS) this.#native?.terminate();
   }
 
   heard(): void {
@@ -355,25 +357,25 @@ class AdaptedSocket implements ServerSocket {
 
   ended(): void {
     clearInterval(this.#pinging);
-    this.#line?.ended?.();
-    this.#line = undefined;
+    this.#native?.ended?.();
+    this.#native = undefined;
     this.onclose?.(eventOf(this, new Event("close")) as CloseEvent);
   }
 
   #ping(): void {
-    // One that is behind has not been given the ping; whether it is too slow is for `Turbo` to say.
+    // A ping would wait behind the buffered bytes. Whether this client is too slow is for `Turbo` to decide.
     if (this.bufferedAmount > 0) return this.heard();
-    if (!this.#isHeard) return this.#line?.terminate();
+    if (!this.#isHeard) return this.#native?.terminate();
     this.#isHeard = false;
-    this.#line?.ping();
+    this.#native?.ping();
   }
 }
 
 /**
- * A line of Bun, which forgets a socket when it is closed and leaves what waits for it to a client that may
- * never take it: so it is closed when nothing waits, and ended after some time.
+ * The WebSocket of Bun. On a close Bun forgets the socket, even while bytes wait for a client that may never
+ * take them. So this closes it only when no bytes wait, and ends it after `CLOSE_TIMEOUT`.
  */
-class BunLine implements Line {
+class BunNativeSocket implements NativeSocket {
   readonly #raw: BunSocket;
   #close: (() => void) | undefined;
   #giveUp: ReturnType<typeof setTimeout> | undefined;
@@ -413,12 +415,12 @@ class BunLine implements Line {
   }
 }
 
-/** As @hono/node-server has it, which answers nothing to whoever asks for more. */
+/** The condition under which @hono/node-server answers an upgrade. It never answers any other. */
 function isForWebSocket({ headers }: NodeRequest): boolean {
   return String(headers.upgrade).toLowerCase() === "websocket";
 }
 
-/** A handshake that the server does not take. */
+/** The answer to a handshake that the server rejects. */
 function refused(): ReturnType<Upgrade> {
   const socket = new AdaptedSocket(1);
   queueMicrotask(() => socket.ended());
@@ -441,7 +443,7 @@ function envOf(context: UpgradeOptions["context"]): unknown {
   );
 }
 
-/** The server, which Bun gives to `fetch`, and Hono to its context as it is or by name. */
+/** Bun's server. Bun passes it to `fetch`, and Hono's `env` is the server, or an object that has it. */
 function bunServerOf(env: unknown): BunServer {
   const { server = env } = (env ?? {}) as { server?: unknown };
   const { upgrade } = (server ?? {}) as Partial<BunServer>;
@@ -451,7 +453,7 @@ function bunServerOf(env: unknown): BunServer {
   );
 }
 
-/** Whether the parts that have no default are there: a missing import of JavaScript is `undefined`. */
+/** Checks the parts without a default: in JavaScript an import that does not exist is `undefined`. */
 function checkPresent(parts: Partial<NodeParts>): void {
   for (const name of ["upgradeWebSocket", "WebSocketServer"] as const) {
     if (parts[name] !== undefined) continue;
