@@ -1,6 +1,6 @@
 /**
- * For tests of apps that push: what a block pushed, whether a page is connected, what streams say, and
- * what an open page shows, without a browser. Not part of `mod.ts`, so it is in no program that does not ask for it.
+ * Helpers for tests of apps that push. They record what a block pushes, wait until a page is connected, parse
+ * streams, and show what an open page shows, without a browser. `mod.ts` does not import this module.
  *
  * @example A test of an app that pushes
  * ```ts
@@ -70,10 +70,10 @@ export {
   type TestPage,
 } from "./testing_page.ts";
 
-/** Selects the root of a page whose line is open, as for Playwright's `page.waitForSelector`. */
+/** CSS selector of the root of a page that is connected, such as for Playwright's `page.waitForSelector`. */
 export const OPEN_PAGE = 'html[data-turbo-stream="open"]';
 
-/** One `<turbo-stream>` element, taken apart. */
+/** The parts of a `<turbo-stream>` element. */
 export interface StreamElement {
   /** Its action. */
   readonly action: string;
@@ -81,7 +81,7 @@ export interface StreamElement {
   readonly target: string | undefined;
   /** The CSS selector of its targets, where it has one. */
   readonly targets: string | undefined;
-  /** All its attributes, those above included, as the browser reads them. */
+  /** All its attributes, including those above, as the browser reads them. */
   readonly attributes: Readonly<Record<string, string>>;
   /** The HTML inside its `<template>`. */
   readonly content: string;
@@ -89,41 +89,41 @@ export interface StreamElement {
 
 /** One call of `push`. */
 export interface Pushed {
-  /** What it pushed. */
+  /** The streams that it pushed. */
   readonly streams: readonly StreamElement[];
-  /** The readers it was for; `undefined` where none were named. */
+  /** The readers that it was for; `undefined` where it named none. */
   readonly to: readonly string[] | undefined;
-  /** The topics it was for; `undefined` where none were named. Without both it was for everyone. */
+  /** The topics that it was for; `undefined` where it named none. Without both it was for everyone. */
   readonly topic: readonly string[] | undefined;
-  /** The page it was not for. */
+  /** The page that it leaves out. */
   readonly except: string | undefined;
   /** How many connections it was for. */
   readonly count: number;
 }
 
-/** What a stream must be; what is left out may be anything. */
+/** What a stream must match. A key that is left out matches anything. */
 export interface ExpectedStream {
   /** Its action. */
   action?: string;
   /** The id of its target. */
   target?: string;
-  /** What its HTML holds. */
+  /** A text that its HTML contains, or a pattern that it matches. */
   content?: string | RegExp;
-  /** A reader that its push was for; `null`: everyone. */
+  /** A reader that its push was for; `null` for a push to everyone. */
   to?: string | null;
   /** A topic that its push was for. */
   topic?: string;
 }
 
-/** What {@linkcode connected} waits for. */
+/** Options of {@linkcode connected}. */
 export interface ConnectedOptions {
-  /** The reader whose pages they are. Default: any. */
+  /** The reader whose connections count. Default: any. */
   name?: string;
-  /** The topic that they listen to. Default: any. */
+  /** The topic that the connections listen to. Default: any. */
   topic?: string;
-  /** How many connections; with `0` it waits until all are gone. Default 1. */
+  /** How many connections it waits for; with `0` it waits until all have ended. Default 1. */
   count?: number;
-  /** Milliseconds after which it gives up. Default 5,000. */
+  /** Milliseconds after which it throws. Default 5,000. */
   deadline?: number;
 }
 
@@ -149,8 +149,8 @@ const CONNECTED_RULES = {
 } satisfies Record<keyof ConnectedOptions, Rule>;
 
 /**
- * Runs a block and returns what was pushed meanwhile, oldest first. The pushes are still delivered.
- * For one block at a time.
+ * Runs a block and returns what was pushed meanwhile, oldest first. The pushes are still delivered. Only one
+ * block can run at a time.
  */
 export async function capture(
   turbo: Turbo,
@@ -169,7 +169,7 @@ export async function capture(
     const count = push.call(turbo, watched, options);
     pushed.push({
       get streams() {
-        return elements; // an engine may render a function later
+        return elements; // read late, because an engine may call the function of a push later
       },
       ...{ to: listOf(to), topic: listOf(topic), except, count },
     });
@@ -184,11 +184,11 @@ export async function capture(
 }
 
 /**
- * Resolves when a page is connected.
+ * Resolves when as many pages are connected as `count` says, by default one.
  *
- * @throws {Error} when it is not at the deadline
- * @throws {TypeError | RangeError} at once, when an option is wrong or unknown, or `name` or `topic` is
- * there but `undefined`
+ * @throws {Error} at the deadline
+ * @throws {TypeError | RangeError} at once, when an option is wrong or unknown, or the key `name` or `topic`
+ * is present with the value `undefined`
  */
 export function connected(turbo: Turbo, options: ConnectedOptions = {}): Promise<void> {
   const given = checkOptions("connected()", options, CONNECTED_RULES);
@@ -201,9 +201,9 @@ export function connected(turbo: Turbo, options: ConnectedOptions = {}): Promise
 }
 
 /**
- * The streams of a message, or of the body of a stream answer.
+ * Parses the streams of a message, or of the body of a stream answer.
  *
- * @throws {SyntaxError} when there is anything beside them, which would stay in the page for ever
+ * @throws {SyntaxError} when there is anything else, because that would stay in the page forever
  *
  * @example
  * ```ts
@@ -216,7 +216,7 @@ export function connected(turbo: Turbo, options: ConnectedOptions = {}): Promise
  */
 export function parseStreams(html: string): StreamElement[] {
   const elements: StreamElement[] = [];
-  // Content from a builder that holds streams of its own is beyond this; a browser is not.
+  // This cannot parse a stream whose content contains further streams. A browser can.
   const element =
     /<turbo-stream((?: [^\s=>]+="[^"]*")*)>(?:<template>([^]*?)<\/template>)?<\/turbo-stream>/y;
   while (element.lastIndex < html.length) {
@@ -241,8 +241,9 @@ export function parseStreams(html: string): StreamElement[] {
 /**
  * Asserts that a stream was pushed, or is in the body of an answer, and returns it.
  *
- * @throws {assert.AssertionError} that shows what there was instead
- * @throws {TypeError | RangeError} when what is expected is wrong or unknown, or there but `undefined`
+ * @throws {assert.AssertionError} that shows the streams that there are
+ * @throws {TypeError | RangeError} when a key of `expected` is wrong or unknown, or present with the value
+ * `undefined`
  */
 export function assertStream(
   actual: readonly Pushed[] | string,
@@ -281,7 +282,7 @@ export function assertNothingPushed(pushed: readonly Pushed[]): void {
   assert.deepEqual(pushed, [], "Something was pushed");
 }
 
-/** A key that is there but `undefined`, as by `name: user?.id`, must not stand for anything at all. */
+/** Rejects a key that is present with the value `undefined`: `name: user?.id` must not match anybody. */
 function checkPresent(what: string, options: object, rules: Rules): void {
   for (const [name, rule] of Object.entries(rules)) {
     if (name in options) checkValue(what, name, options[name as keyof typeof options], rule);

@@ -1,6 +1,6 @@
 /**
- * Turbo's stream actions (https://turbo.hotwired.dev/reference/streams) on a document without a browser,
- * and which elements a stream is still to be rendered into, as client.js has it.
+ * Turbo's stream actions (https://turbo.hotwired.dev/reference/streams) on a document without a browser.
+ * As in client.js, a stream is rendered only into those elements that do not show it yet.
  *
  * @module
  */
@@ -20,13 +20,13 @@ import {
   parentOf,
 } from "./testing_document.ts";
 
-/** What a stream is rendered into. */
+/** The page that a stream is rendered into. */
 export interface Scene {
   /** The document. */
   readonly document: PageDocument;
-  /** What of it has had what; `undefined` where it has no stream. */
+  /** Which pushes the document and its parts show; `undefined` for a page without a stream. */
   readonly shown: Shown<DomElement> | undefined;
-  /** Takes what a page would show nowhere, such as a target that is not there. */
+  /** Called with a problem that a page would not show, such as a target that does not exist. */
   problem(message: string): void;
 }
 
@@ -50,17 +50,17 @@ const ACTIONS: Record<string, (target: DomElement, content: DomParent) => void> 
   remove: (target) => detach(target),
 };
 
-/** The streams of a message: the elements outside of the document. */
+/** The streams of a message, as elements outside of the document. */
 export function streamsOf(document: PageDocument, html: string): DomElement[] {
   return childrenOf(document.fragment(html)).filter(({ tagName }) => tagName === "turbo-stream");
 }
 
-/** The streams that stand in the document itself, which a browser renders once, and then takes out. */
+/** The streams inside the document itself. A browser renders each once and then removes it. */
 export function embeddedIn(document: PageDocument): DomElement[] {
   return [...elementsIn(document.root)].filter(({ tagName }) => tagName === "turbo-stream");
 }
 
-/** Whether a stream asks for the page to be fetched again, and has the id of which request. */
+/** Whether a stream is a refresh, with the id of the request that caused it; `undefined` for others. */
 export function refreshOf(stream: DomElement): { requestId: string | undefined } | undefined {
   if (attribute(stream, "action") !== "refresh") return undefined;
   return { requestId: attribute(stream, "request-id") };
@@ -72,8 +72,8 @@ export function perform(scene: Scene, stream: DomElement): void {
 }
 
 /**
- * Renders a stream into those of its targets that have not had it yet, an answer into all. What it puts
- * in is as of its cursor.
+ * Renders a pushed stream into those of its targets that do not show it yet, and a stream of an answer into
+ * all its targets. Marks what it has inserted with the cursor of the stream.
  */
 export function performStep(
   scene: Scene,
@@ -112,7 +112,7 @@ export function performStep(
   }
 }
 
-/** The nearest part from an element on upwards. */
+/** The nearest part of the page that is the element itself or contains it. */
 export function partAround(
   shown: Shown<DomElement> | undefined,
   element: DomElement | undefined,
@@ -123,7 +123,7 @@ export function partAround(
   return undefined;
 }
 
-// Turbo looks for the targets again after it has taken out what gives way.
+// Looks for the targets twice, as Turbo does, because the removal of duplicates can remove a target.
 function performOn(
   { problem }: Scene,
   stream: DomElement,
@@ -141,7 +141,7 @@ function performOn(
   for (const target of targets()) action(target, content);
 }
 
-/** What is inserted takes the place of what has the same id there. */
+/** Removes the elements that have the same ids as those to be inserted beside them. */
 function removeDuplicates(
   action: string,
   targets: () => readonly DomElement[],

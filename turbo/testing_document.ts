@@ -1,5 +1,5 @@
 /**
- * A document without a browser: parsed as browsers parse, searched by CSS selectors, and changed.
+ * A document without a browser, parsed as browsers parse it. It can be searched by CSS selectors and changed.
  *
  * @module
  */
@@ -10,15 +10,15 @@ export type { DomElement, DomNode, DomParent };
 
 type Dom = typeof import("./testing_dom.min.js");
 
-/** What no reader sees, whatever the style is. */
+/** The elements that a reader never sees, with any style. */
 const UNSEEN = new Set(["head", "script", "style", "template", "noscript", "datalist", "textarea"]);
-/** What stands in a line of text; all else is apart from what is around it. */
+/** The elements that are inline by default. The text of any other is separate from the text around it. */
 const INLINE = new Set(
   ("a abbr b bdi bdo cite code data del dfn em font i ins kbd label mark q ruby s samp small span strong " +
     "sub sup time tt u var").split(" "),
 );
 
-/** Loads the parser, and returns what makes documents of HTML. */
+/** Loads the parser. Returns a function that makes a document from HTML. */
 export async function loadParser(): Promise<(html: string) => PageDocument> {
   const dom = await import("./testing_dom.min.js");
   return (html) => new PageDocument(dom, html);
@@ -29,7 +29,7 @@ export class PageDocument {
   readonly #dom: Dom;
   readonly #root: DomParent;
 
-  /** Parses it. */
+  /** Parses HTML. */
   constructor(dom: Dom, html: string) {
     this.#dom = dom;
     this.#root = dom.parse(html);
@@ -37,13 +37,13 @@ export class PageDocument {
 
   /** Its `<html>`. */
   get root(): DomElement {
-    return this.#root.childNodes.find(isElement)!; // the parser makes one
+    return this.#root.childNodes.find(isElement)!; // the parser always makes one
   }
 
   /**
-   * All elements that a CSS selector finds, in their order. What is in a `<template>` is not found.
+   * All elements that match a CSS selector, in document order. Elements inside a `<template>` do not count.
    *
-   * @throws {SyntaxError} where it is none
+   * @throws {SyntaxError} when the selector is not valid
    */
   all(selector: string): DomElement[] {
     try {
@@ -53,12 +53,12 @@ export class PageDocument {
     }
   }
 
-  /** Whether a CSS selector finds an element. */
+  /** Whether an element matches a CSS selector. */
   matches(element: DomElement, selector: string): boolean {
     return this.#dom.is(element, selector, { adapter: ADAPTER, cacheResults: false });
   }
 
-  /** The nearest element, from one on upwards, that a CSS selector finds. */
+  /** The nearest element that matches a CSS selector: the given one, or one around it. */
   closest(element: DomElement, selector: string): DomElement | undefined {
     for (let at: DomElement | undefined = element; at; at = parentOf(at)) {
       if (this.matches(at, selector)) return at;
@@ -74,7 +74,7 @@ export class PageDocument {
     return undefined;
   }
 
-  /** What HTML stands for, outside of the document. */
+  /** Parses HTML into nodes outside of the document. */
   fragment(html: string): DomParent {
     return this.#dom.parseFragment(html);
   }
@@ -90,12 +90,12 @@ export class PageDocument {
   }
 }
 
-/** The text of an element that a reader sees, by its markup alone, white space collapsed. */
+/** The text of an element that a reader sees, with white space collapsed. It depends on the markup alone. */
 export function visibleText(element: DomElement): string {
   return [...textsIn(element)].join("").replace(/\s+/g, " ").trim();
 }
 
-/** An attribute; `undefined` where it is not there. */
+/** The value of an attribute; `undefined` where the element does not have it. */
 export function attribute(element: DomElement, name: string): string | undefined {
   return element.attrs.find((attr) => attr.name === name)?.value;
 }
@@ -105,7 +105,7 @@ export function setAttribute(element: DomElement, name: string, value: string): 
   element.attrs = [...element.attrs.filter((attr) => attr.name !== name), { name, value }];
 }
 
-/** All elements in a node, in their order, itself left out. */
+/** All elements inside a node, in document order. */
 export function* elementsIn(node: DomNode): Generator<DomElement> {
   for (const child of childrenOf(node)) {
     yield child;
@@ -124,7 +124,7 @@ export function parentOf(node: DomNode): DomElement | undefined {
   return parent && isElement(parent) ? parent : undefined;
 }
 
-/** Whether a node is another one, or around it. */
+/** Whether the inner node is the outer node, or inside it. */
 export function contains(outer: DomNode, inner: DomNode): boolean {
   for (let at: DomNode | null | undefined = inner; at; at = at.parentNode) {
     if (at === outer) return true;
@@ -132,21 +132,21 @@ export function contains(outer: DomNode, inner: DomNode): boolean {
   return false;
 }
 
-/** Takes a node out of its tree. */
+/** Removes a node from its tree. */
 export function detach(node: DomNode): void {
   const siblings = node.parentNode?.childNodes;
   siblings?.splice(siblings.indexOf(node), 1);
   node.parentNode = null;
 }
 
-/** Puts nodes in front of another one, or behind all others where there is none. */
+/** Inserts nodes before a child of the parent, or after all children where none is given. */
 export function insert(parent: DomParent, nodes: readonly DomNode[], before?: DomNode): void {
   const index = before ? parent.childNodes.indexOf(before) : parent.childNodes.length;
   parent.childNodes.splice(index, 0, ...nodes);
   for (const node of nodes) node.parentNode = parent;
 }
 
-/** Copies of all that is in a node. */
+/** Copies of all nodes inside a node. */
 export function copiesIn({ childNodes }: DomParent): DomNode[] {
   return childNodes.map((node) => {
     const copy = { ...node, parentNode: null };

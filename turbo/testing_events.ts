@@ -6,15 +6,15 @@
 
 /** One event. */
 export interface ServerSentEvent {
-  /** Its name; `message` where it has none. */
+  /** Its type; `message` where it does not state one. */
   readonly type: string;
-  /** The last id that there was. */
+  /** The id that was sent last, with this event or an earlier one. */
   readonly id: string;
   /** Its text. */
   readonly data: string;
 }
 
-/** The events of a body, as they come, those that came together as one list. */
+/** Yields the events of a body as they arrive; events that arrive together are one list. */
 export async function* eventsIn(
   reader: ReadableStreamDefaultReader<Uint8Array>,
 ): AsyncGenerator<readonly ServerSentEvent[]> {

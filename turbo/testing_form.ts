@@ -12,28 +12,28 @@ import {
   visibleText,
 } from "./testing_document.ts";
 
-/** What is typed or chosen in a form, by the names of its fields. A box is ticked with `true`. */
+/** The values to fill in, by the names of the fields of a form. `true` ticks a checkbox. */
 export type Fields = Readonly<Record<string, string | boolean | readonly string[]>>;
 
-/** A form as it is sent. */
+/** The submission of a form. */
 export interface Submission {
-  /** In capitals. */
+  /** The HTTP method, in capitals. */
   readonly method: string;
-  /** Its `action`; the empty text: the page's own address. */
+  /** The `action` of the form; an empty text means the URL of the page. */
   readonly action: string;
-  /** What it sends, in the order of its fields. */
+  /** The names and values that it sends, in the order of the fields. */
   readonly entries: readonly (readonly [name: string, value: string])[];
-  /** Whether it sends as `multipart/form-data`. */
+  /** Whether it is encoded as `multipart/form-data`. */
   readonly isMultipart: boolean;
 }
 
-/** The types of `<input>` whose value is sent only by the button itself, or which hold a file. */
+/** The types of `<input>` that are not fields: buttons, and files, which are not supported. */
 const BUTTONS = new Set(["submit", "button", "reset", "image", "file"]);
 
 /**
- * A form as a button of it sends it, with some of its fields filled in.
+ * What a form sends with some of its fields filled in, when one of its buttons is clicked.
  *
- * @throws {TypeError} where there is no such field, or it does not take the value
+ * @throws {TypeError} when the form has no such field, or the field does not accept the value
  */
 export function submissionOf(
   document: PageDocument,
@@ -57,7 +57,8 @@ export function submissionOf(
     const values = isFilled
       ? valuesFor(document, control, value, controls)
       : valuesOf(document, control);
-    // A text is for the first field of its name; boxes and radios of one name are filled together.
+    // A text fills only the first field with its name. Checkboxes and radio buttons of one name belong
+    // together, so a value applies to all of them.
     if (isFilled && !isChoice(control) && filled.has(name)) continue;
     if (isFilled) filled.add(name);
     for (const one of values) entries.push([name, one]);
@@ -76,7 +77,7 @@ export function submissionOf(
   };
 }
 
-/** Whether an element sends the form that it is of. */
+/** Whether an element is a button that submits its form. */
 export function isSubmitter(element: DomElement): boolean {
   const type = attribute(element, "type")?.toLowerCase();
   return element.tagName === "button"
@@ -84,7 +85,7 @@ export function isSubmitter(element: DomElement): boolean {
     : element.tagName === "input" && (type === "submit" || type === "image");
 }
 
-/** The form that a button or field is of. */
+/** The form that a button or field belongs to. */
 export function formOf(document: PageDocument, element: DomElement): DomElement | undefined {
   const id = attribute(element, "form");
   return id === undefined ? document.closest(element, "form") : document.byId(id);
@@ -96,7 +97,7 @@ export function isDisabled(document: PageDocument, element: DomElement): boolean
     document.closest(element, "fieldset[disabled]") !== undefined;
 }
 
-/** The buttons that send a form, in their order. */
+/** The buttons that submit a form, in document order. */
 function buttonsOf(document: PageDocument, form: DomElement): DomElement[] {
   return [...elementsIn(document.root)].filter((element) =>
     isSubmitter(element) && formOf(document, element) === form && !isDisabled(document, element)
@@ -111,7 +112,7 @@ function controlsOf(document: PageDocument, form: DomElement): DomElement[] {
   );
 }
 
-/** Whether a reader can change it. */
+/** Whether a reader can change the value of a field. */
 function isFillable(control: DomElement): boolean {
   return typeOf(control) !== "hidden" && attribute(control, "readonly") === undefined;
 }
@@ -121,7 +122,7 @@ function isChoice(control: DomElement): boolean {
   return type === "checkbox" || type === "radio";
 }
 
-/** What it sends as it stands in the page. */
+/** The values that a field sends where nobody has filled it in. */
 function valuesOf(document: PageDocument, control: DomElement): string[] {
   if (isChoice(control)) {
     return attribute(control, "checked") === undefined ? [] : [valueOf(control)];
@@ -135,7 +136,7 @@ function valuesOf(document: PageDocument, control: DomElement): string[] {
   return one ? [optionValue(one)] : [];
 }
 
-/** What it sends when it is filled in. */
+/** The values that a field sends when it is filled in with a value. */
 function valuesFor(
   document: PageDocument,
   control: DomElement,

@@ -1,6 +1,6 @@
 /**
- * A reader without a browser, for tests: it opens a page of an app in the same process, follows its
- * stream, and shows what the page has.
+ * A reader without a browser, for tests: it opens a page of an app in the same process, follows the stream
+ * of the page, and shows what the page shows.
  *
  * @module
  */
@@ -29,102 +29,102 @@ export type { Fields, PageState, TestApp };
 
 /** Options of {@linkcode openPage}. */
 export interface OpenPageOptions {
-  /** The cookies that it begins with, and keeps. Give those of another page for a second tab. */
+  /** The cookies of the reader, which answers change. Give those of another page for a second tab. */
   cookies?: Map<string, string>;
-  /** Header fields of each of its requests. */
+  /** Header fields of each request. */
   headers?: Record<string, string>;
-  /** Where the app seems to be. Default `http://localhost`. */
+  /** The origin in the URLs of the requests. Default `http://localhost`. */
   origin?: string;
-  /** Milliseconds for which it waits for what a test expects. Default 5,000. */
+  /** Milliseconds for which the page waits for what a test expects. Default 5,000. */
   deadline?: number;
 }
 
-/** What {@linkcode TestPage.shows} looks at, and for how long. */
+/** Options of {@linkcode TestPage.shows} and {@linkcode TestPage.lacks}. */
 export interface ShowsOptions {
-  /** A CSS selector: what it finds. Default: the whole page. */
+  /** A CSS selector of the elements to look at. Default: the whole page. */
   in?: string;
-  /** Milliseconds. Default: that of the page. */
+  /** Milliseconds to wait. Default: the deadline of the page. */
   deadline?: number;
 }
 
-/** What is clicked: a CSS selector, or the text of a link or button. */
+/** What to click: a CSS selector, or the text of a link or button. */
 export type ClickTarget = string | { readonly text: string };
 
 /** A page that a reader without a browser has open. */
 export interface TestPage extends AsyncDisposable {
-  /** The path and query of what it shows. */
+  /** The path and query of the page. */
   readonly path: string;
-  /** The status of the answer that it shows. */
+  /** The HTTP status of the page. */
   readonly status: number;
-  /** How it is. */
+  /** The state of its connection. */
   readonly state: PageState;
-  /** The cookies, by name. Their domains, paths and times are not looked at. */
+  /** The cookies, by name. Their domains and paths are ignored. */
   readonly cookies: Map<string, string>;
 
   /**
-   * The text that a reader sees, white space collapsed: of the page, or of what a CSS selector finds. It
-   * goes by the markup: no style is looked at.
+   * The text that a reader sees, with white space collapsed: of the page, or of the elements that match a CSS
+   * selector. It depends on the markup alone; styles are ignored.
    *
-   * @throws {Error} where it finds nothing
+   * @throws {Error} when no element matches
    */
   text(selector?: string): string;
 
   /**
-   * The HTML of the page, or of what a CSS selector finds.
+   * The HTML of the page, or of the elements that match a CSS selector.
    *
-   * @throws {Error} where it finds nothing
+   * @throws {Error} when no element matches
    */
   html(selector?: string): string;
 
-  /** How many elements a CSS selector finds. */
+  /** How many elements match a CSS selector. */
   count(selector: string): number;
 
   /**
    * Waits until the page shows a text.
    *
-   * @throws {Error} that says what it shows, when it does not at the deadline
+   * @throws {Error} at the deadline, with what the page shows
    */
   shows(expected: string | RegExp, options?: ShowsOptions): Promise<void>;
 
   /**
    * Waits until the page does not show a text.
    *
-   * @throws {Error} that says what it shows, when it still does at the deadline
+   * @throws {Error} at the deadline, with what the page shows
    */
   lacks(unexpected: string | RegExp, options?: ShowsOptions): Promise<void>;
 
   /**
    * Waits until a condition holds, such as `() => page.state === "away"`.
    *
-   * @throws {Error} that says what the page shows, when it does not at the deadline
+   * @throws {Error} at the deadline, with what the page shows
    */
   until(condition: () => boolean, options?: Pick<ShowsOptions, "deadline">): Promise<void>;
 
-  /** Goes to another page of the app, or to the same one again. */
+  /** Goes to another page of the app, or loads the same page again. */
   visit(path: string): Promise<void>;
 
   /**
-   * Follows a link, or sends a form by a button of it.
+   * Clicks a link, or a button that submits a form.
    *
-   * @throws {Error} where there is not exactly one such element, or nothing follows a click on it
+   * @throws {Error} when not exactly one element matches, or a click on it does nothing
    */
   click(target: ClickTarget): Promise<void>;
 
   /**
-   * Fills in a form and sends it, as Turbo does, by its first button.
+   * Fills in a form and submits it by its first button, as Turbo does.
    *
-   * @throws {Error} where there is not exactly one such form, or Turbo cannot take the answer
-   * @throws {TypeError} where it has no such field
+   * @throws {Error} when not exactly one form matches, or Turbo would not accept the answer
+   * @throws {TypeError} when the form has no such field
    */
   submit(form: string, fields?: Fields): Promise<void>;
 
-  /** Closes it, as a reader closes a tab. */
+  /** Closes the page, as a reader closes a tab. */
   close(): Promise<void>;
 }
 
-/** Milliseconds between two looks at what a test waits for. */
+/** Milliseconds between two checks of what a test waits for. */
 const LOOK_AGAIN = 5;
-/** Characters of a page that a message shows. */
+/** Most characters of a page in an error message. */
 const MAX_SHOWN = 1_000;
 
 const NAME = text((name) => name !== "", "a text");
@@ -167,12 +167,12 @@ const EXPECTED: Rule = {
 };
 
 /**
- * Opens a page of an app and follows its stream, as a browser does with Turbo and the client of this
- * package, by the same rules: without a server, a socket or a permission. No script and no style is run,
- * and nothing is morphed: what is pushed with `morph` replaces.
+ * Opens a page of an app and follows its stream, by the same rules as a browser with Turbo and the client of
+ * this package. It needs no server, no socket and no permission. It runs no scripts, ignores styles and does
+ * not morph: a push with `morph` replaces.
  *
- * @throws {Error} where the page cannot be had, or its stream cannot be reached
- * @throws {TypeError | RangeError} where an option is wrong or unknown
+ * @throws {Error} when the page cannot be fetched, or does not connect to its stream
+ * @throws {TypeError | RangeError} when an option is wrong or unknown
  *
  * @example
  * ```ts
@@ -336,7 +336,7 @@ class Page implements TestPage {
     }${problems}`;
   }
 
-  // ---- What is shown.
+  // ---- What the page shows
 
   #find(selector: string): DomElement[] {
     checkValue("page", "selector", selector, NAME);
@@ -378,7 +378,7 @@ class Page implements TestPage {
     }
   }
 
-  /** Waits until the page follows its stream, or it is known that it does not. */
+  /** Waits until the page is connected, or known to stay without a connection. */
   async #settled(): Promise<void> {
     await this.#wait(
       () => this.state !== "connecting",
@@ -392,7 +392,7 @@ function checkFields(fields: Fields): void {
   const rules = Object.fromEntries(Object.keys(fields ?? {}).map((name) => [name, FIELD]));
   checkOptions("page.submit()", fields, rules);
   for (const [name, value] of Object.entries(fields)) {
-    checkValue("page.submit()", name, value, FIELD); // one that is `undefined` too
+    checkValue("page.submit()", name, value, FIELD); // checkOptions() accepts `undefined`
   }
 }
 

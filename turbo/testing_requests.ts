@@ -1,23 +1,23 @@
 /**
- * Requests of a reader without a browser to an app in the same process: with cookies, and following
+ * Requests of a reader without a browser to an app in the same process. They carry cookies and follow
  * redirects.
  *
  * @module
  */
 
-/** What answers requests: an app of Hono, or what `Deno.serve` takes by `export default`. */
+/** An app of Hono, or any object that `deno serve` accepts as the default export of a module. */
 export interface TestApp {
   /** Answers a request. */
   fetch(request: Request): Response | Promise<Response>;
 }
 
-/** One request. */
+/** A request. */
 export interface Asking {
-  /** Default `GET`. */
+  /** The HTTP method. Default `GET`. */
   method?: string;
   /** Header fields. */
   headers?: Readonly<Record<string, string>>;
-  /** What is sent. */
+  /** The body. */
   body?: BodyInit | undefined;
 }
 
@@ -25,23 +25,23 @@ export interface Asking {
 export interface Answer {
   /** The answer. */
   readonly response: Response;
-  /** What answered. */
+  /** The URL that answered. */
   readonly url: URL;
-  /** Whether it was another address that was asked. */
+  /** Whether there was a redirect. */
   readonly isRedirected: boolean;
 }
 
-/** As many as a browser follows (WHATWG Fetch, section 4.4). */
+/** The most redirects that a browser follows (WHATWG Fetch, section 4.4). */
 const MAX_REDIRECTS = 20;
 
-/** Asks an app. */
+/** Sends requests to an app. */
 export class Requests {
-  /** The cookies, by name. Domain, path and time are not looked at. */
+  /** The cookies, by name. Their domains and paths are ignored. */
   readonly cookies: Map<string, string>;
   readonly #app: TestApp;
   readonly #headers: Readonly<Record<string, string>>;
 
-  /** Asks with these cookies and header fields each time. */
+  /** Sends these cookies and header fields with each request. */
   constructor(
     app: TestApp,
     { cookies, headers }: {
@@ -55,9 +55,9 @@ export class Requests {
   }
 
   /**
-   * Asks, and follows redirects as a browser does.
+   * Sends a request, and follows redirects as a browser does.
    *
-   * @throws {Error} where one leads to another origin, or there is no end of them
+   * @throws {Error} when a redirect leads to another origin, or there are too many
    */
   async ask(to: URL, { method = "GET", headers = {}, body }: Asking = {}): Promise<Answer> {
     let url = to;
@@ -100,17 +100,17 @@ export class Requests {
   }
 }
 
-/** What an answer says that it is, without parameters. */
+/** The content type of an answer, without parameters. */
 export function typeOf({ headers }: Response): string {
   return (headers.get("Content-Type") ?? "").split(";")[0]!.trim().toLowerCase();
 }
 
-/** Path and query of an address. */
+/** Path and query of a URL. */
 export function pathOf({ pathname, search }: URL): string {
   return pathname + search;
 }
 
-/** Whether the attributes of a cookie say that it is to be forgotten at once. */
+/** Whether the attributes of a cookie say that it has expired. */
 function isOver(attributes: string): boolean {
   const [, age] = /(?:^|;)\s*max-age\s*=\s*(-?\d+)\s*(?:;|$)/i.exec(attributes) ?? [];
   if (age !== undefined) return Number(age) <= 0;

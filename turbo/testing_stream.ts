@@ -9,44 +9,44 @@ import type { DomElement } from "./testing_document.ts";
 import { eventsIn } from "./testing_events.ts";
 import { type Requests, typeOf } from "./testing_requests.ts";
 
-/** What a {@linkcode TestStream} acts through. */
+/** Options of a {@linkcode TestStream}. */
 export interface StreamOptions {
-  /** What asks the app. */
+  /** Sends requests to the app. */
   readonly requests: Requests;
-  /** What is told of all that comes. */
+  /** Receives all messages, and the state of the connection. */
   readonly follower: Follower<DomElement>;
-  /** The address of the page. */
+  /** The URL of the page. */
   address(): URL;
-  /** Something has come. */
+  /** Called when a message has arrived. */
   received(): void;
-  /** The server has sent the page away. */
+  /** Called when the server has disconnected the reader, who must not reconnect. */
   sentAway(): void;
-  /** The connection was lost, or not had; it is tried again. */
+  /** Called when the connection was lost or did not open. It is opened again. */
   lost(problem: string): void;
 }
 
-/** Milliseconds until it is tried again: a browser waits longer, which is for tests too long. */
+/** Milliseconds before the connection is opened again. A browser waits longer, too long for tests. */
 const RETRY_AFTER = 50;
 
-/** The connection. */
+/** The connection of a page to its stream. */
 export class TestStream {
   readonly #options: StreamOptions;
-  /** What is being opened, or is open. */
+  /** The connection that is open or opening. */
   #source: { reader?: ReadableStreamDefaultReader<Uint8Array> } | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   readonly #listening = new Set<Promise<void>>();
 
-  /** Not connected. */
+  /** Starts without a connection. */
   constructor(options: StreamOptions) {
     this.#options = options;
   }
 
-  /** Whether it is open or being opened. */
+  /** Whether the connection is open or opening. */
   get isThere(): boolean {
     return this.#source !== undefined;
   }
 
-  /** Connects, where it is neither connected nor connecting. */
+  /** Opens the connection, where it is neither open nor opening. */
   connect(): void {
     const { follower } = this.#options;
     if (this.#source || !follower.shown) return;
@@ -57,13 +57,13 @@ export class TestStream {
     this.#listening.add(listening);
   }
 
-  /** Connects again. */
+  /** Opens the connection again. */
   reconnect(): void {
     this.#end();
     this.connect();
   }
 
-  /** Ends it, and resolves when nothing of it is left. */
+  /** Ends the connection. Resolves when all its work has ended. */
   async rest(): Promise<void> {
     this.#end();
     clearTimeout(this.#retry);
@@ -118,14 +118,14 @@ export class TestStream {
     if (!source) return;
     this.#source = undefined;
     this.#options.follower.disconnected();
-    source.reader?.cancel().catch(() => {}); // one that has failed is told of already
+    source.reader?.cancel().catch(() => {}); // rejects where the body has failed, which is reported already
   }
 }
 
-/** An answer that is not what was asked for, in words. */
+/** An unexpected answer in words. */
 async function wordsIn(response: Response): Promise<string> {
   const { status } = response;
   if (!response.ok) return `${status} ${quote(await response.text())}`;
-  await response.body?.cancel(); // it may go on
+  await response.body?.cancel(); // the body may be endless
   return `${status} ${typeOf(response)}`;
 }

@@ -1,7 +1,6 @@
 /**
- * What a browser with Turbo and our client does with a page, without a browser: it visits, sends forms,
- * fills frames, renders what is pushed, and fetches the page again, by the same rules, which it has of
- * client_core.js.
+ * A tab without a browser. It visits pages, submits forms, fills frames, renders pushes and fetches the page
+ * again, as a browser with Turbo and our client does. The rules are those of client_core.js.
  *
  * @module
  */
@@ -32,55 +31,59 @@ import { type Answer, type Asking, pathOf, type Requests, typeOf } from "./testi
 import { TestStream } from "./testing_stream.ts";
 
 /**
- * How a page is, as of `<html data-turbo-stream>`: it follows the log; it is connecting or being fetched;
- * there is no connection, and it is tried again; it was sent away, or cannot be had again; or it has no
- * stream.
+ * The state of a page, with the names of `<html data-turbo-stream>`:
+ *
+ * - `open`: it is connected and current;
+ * - `connecting`: it is connecting, or being fetched again;
+ * - `closed`: it has lost its connection and reconnects, or was closed by the test;
+ * - `away`: the server has disconnected the reader, or the page cannot be fetched again;
+ * - `static`: it has no stream.
  */
 export type PageState = "open" | "connecting" | "closed" | "away" | "static";
 
-/** How a form is sent. */
+/** How to submit a form. */
 export interface Filling {
-  /** What is filled in. */
+  /** The values to fill in. */
   fields?: Fields;
-  /** By which button. Default: its first. */
+  /** The button to click. Default: the first button of the form. */
   button?: DomElement;
 }
 
-/** Milliseconds until a page is asked for again that could not be had. */
+/** Milliseconds before a page that could not be fetched is requested again. */
 const TRY_AGAIN = 50;
 const HTML_TYPES = "text/html, application/xhtml+xml";
 
-/** A tab with one page after the other. */
+/** A tab, which shows one page after another. */
 export class TestTab {
-  /** What is shown. */
+  /** The document that it shows. */
   document: PageDocument;
-  /** Where it is. */
+  /** The URL of the page. */
   url: URL;
-  /** The status of the answer that is shown. */
+  /** The HTTP status of the page. */
   status = 0;
-  /** What a browser would show nowhere, for the messages of what fails. */
+  /** Problems that a browser would not show. Error messages contain them. */
   readonly problems: Set<string> = new Set();
   readonly #requests: Requests;
   readonly #parse: (html: string) => PageDocument;
   readonly #follower: Follower<DomElement>;
   readonly #stream: TestStream;
-  /** Whether what is shown answered a form: no request brings it again. */
+  /** Whether the page was the answer to a form, so that it cannot be fetched again. */
   #isPosted = false;
   #isClosed = false;
   #isAway = false;
-  /** Until the page that is being fetched again is there. */
+  /** Identifies the fetch of the page that is in progress; `undefined` where there is none. */
   #run: object | undefined;
   #decisions = new Refetch();
-  /** The cursor of a refresh in an answer, which nobody tells again. */
+  /** The cursor of a refresh in an answer. The stream does not repeat that refresh, so it is kept here. */
   #own: string | undefined;
-  /** Forms that are being sent. */
+  /** How many forms are being sent. */
   #sending = 0;
   readonly #requestIds = new Set<string>();
-  /** Streams that stood in what was rendered: they follow with the next paint. */
+  /** Streams inside rendered content. They are rendered with the next paint. */
   readonly #embedded = new Set<DomElement>();
   readonly #background = new Set<Promise<void>>();
 
-  /** An empty one. */
+  /** Starts with an empty document. */
   constructor({ requests, parse, origin }: {
     requests: Requests;
     parse: (html: string) => PageDocument;
@@ -121,7 +124,7 @@ export class TestTab {
     });
   }
 
-  /** How the page is. */
+  /** The state of the page. */
   get state(): PageState {
     if (this.#isAway) return "away";
     if (!this.#follower.shown) return this.#isClosed ? "closed" : "static";
@@ -129,7 +132,7 @@ export class TestTab {
     return this.#follower.isCurrent ? "open" : "connecting";
   }
 
-  /** Ends all that goes on. */
+  /** Ends the connection and all work. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#run = undefined;
@@ -139,9 +142,9 @@ export class TestTab {
   }
 
   /**
-   * The address that a path means on this page.
+   * The URL of a path on this page.
    *
-   * @throws {Error} where it is of another origin
+   * @throws {Error} when the URL has another origin
    */
   urlOf(path: string): URL {
     const base = this.document.all("base[href]")[0];
@@ -165,7 +168,7 @@ export class TestTab {
     else await this.go(url);
   }
 
-  /** Sends a form, as Turbo does. */
+  /** Submits a form, as Turbo does. */
   async submit(form: DomElement, { fields, button }: Filling = {}): Promise<void> {
     const submission = submissionOf(this.document, form, {
       ...(fields && { fields }),
@@ -195,7 +198,7 @@ export class TestTab {
     await this.#open(answer, { isPosted: !answer.isRedirected });
   }
 
-  /** Sends a form as Turbo does, and takes the answer as Turbo does. */
+  /** Sends the request of a form as Turbo does, and handles the answer as Turbo does. */
   async #send(url: URL, asking: Asking, frame: DomElement | undefined): Promise<void> {
     const { shown } = this.#follower;
     const headers = {
@@ -217,14 +220,14 @@ export class TestTab {
             "redirect with 303, an error such as 422, or streams",
         );
       }
-      if (!isPage(response)) { // nothing follows of it, as of a 204
+      if (!isPage(response)) { // such as a 204: the page stays as it is
         await response.body?.cancel();
         if (!response.ok) {
           this.problems.add(`${pathOf(url)} answered a form by ${response.status}, and no page`);
         }
         return;
       }
-      // Turbo shows a page that refuses a form where the form was.
+      // When an answer rejects a form, Turbo shows it at the URL of the form.
       const isRefused = response.status >= 400;
       await this.#open(isRefused ? { ...answer, url: this.url } : answer, {
         isPosted: !isRedirected,
@@ -270,7 +273,7 @@ export class TestTab {
     await this.#loadFrames();
   }
 
-  // As `attach` in client.js.
+  // Does what `attach` in client.js does.
   #show(
     document: PageDocument,
     { url, status, isPosted }: { url: URL; status: number; isPosted: boolean },
@@ -303,9 +306,9 @@ export class TestTab {
     return !nearest || attribute(nearest, "data-turbo") !== "false";
   }
 
-  // ---- Frames.
+  // ---- Frames
 
-  /** The frame that a link or form is for; `undefined` where it is for the page. */
+  /** The frame in which a link or form opens; `undefined` for the page as a whole. */
   #frameFor(element: DomElement, form?: DomElement): DomElement | undefined {
     const around = this.document.closest(element, "turbo-frame[id]:not([disabled])");
     const named = attribute(element, "data-turbo-frame") ??
@@ -341,7 +344,7 @@ export class TestTab {
     await this.#loadFrames();
   }
 
-  /** Loads the frames that name what they show, those that a browser loads later too. */
+  /** Loads the frames with a `src`, including those with `loading="lazy"`. */
   async #loadFrames(): Promise<void> {
     for (;;) {
       const [frame] = this.document.all("turbo-frame[id][src]:not([disabled]):not([complete])");
@@ -351,7 +354,7 @@ export class TestTab {
     }
   }
 
-  // ---- What is pushed.
+  // ---- Pushes
 
   get #scene(): Scene {
     return {
@@ -379,13 +382,13 @@ export class TestTab {
     this.#noteEmbedded();
   }
 
-  /** They stand where they are until they are rendered, and count among the children there. */
+  /** Notes the streams inside the document. They stay there as elements until they are rendered. */
   #noteEmbedded(): void {
     for (const stream of embeddedIn(this.document)) this.#embedded.add(stream);
   }
 
   #performEmbedded(): void {
-    for (const stream of this.#embedded) { // those that are added meanwhile, too
+    for (const stream of this.#embedded) { // also visits those that are added meanwhile
       this.#perform(stream);
       detach(stream);
     }
@@ -407,7 +410,7 @@ export class TestTab {
     this.#background.add(working);
   }
 
-  // As `Refetching` in client.js, but without its pauses.
+  // Does what `Refetching` in client.js does, without its pauses.
   async #refetch(): Promise<void> {
     if (this.#run || this.#isClosed) return;
     const run = this.#run = {};
@@ -435,7 +438,7 @@ export class TestTab {
     }
   }
 
-  /** As a browser that loads the page in full, where its reader loses nothing by it. */
+  /** Loads the page in full, as a browser does, unless the reader would lose the input of a form. */
   async #leave(): Promise<void> {
     if (this.#isPosted && this.document.all("form :is(input, textarea, select)").length > 0) {
       return this.#giveUp("it answered a form, and cannot be fetched again");
@@ -449,7 +452,7 @@ export class TestTab {
     this.#rest(problem);
   }
 
-  /** No longer follows the stream; what is being fetched still comes. */
+  /** Ends the connection for good. A page that is being fetched is still shown. */
   #rest(problem: string): void {
     this.problems.add(problem);
     this.#isAway = true;
@@ -461,7 +464,7 @@ export class TestTab {
   }
 }
 
-/** What `turbo.head()` has put in. */
+/** The cursor, path and token that `turbo.head()` has written into a page. */
 function metaIn(document: PageDocument) {
   const [meta] = document.all('head > meta[name="turbo-cursor"]');
   return meta && {
