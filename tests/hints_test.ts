@@ -126,39 +126,40 @@ const MISTAKES: readonly StreamCase[] = [
     "a target that nothing is like",
     BOX,
     [update("messages", html`<b>1</b>`)],
-    'no element has the id "messages", which an update is for. If it is on other pages alone, push to ' +
-    "a topic of theirs",
+    'no element has the id "messages", which an update is for. If only other pages have it, push to a ' +
+    "topic that they listen to",
   ],
   [
     "an id with #",
     BOX,
     [written('<turbo-stream action="append" target="#box"><template>1</template></turbo-stream>')],
-    'the target "#box" of an append is an id, which is written without #: "box"',
+    'the target "#box" of an append must be an id without #: "box"',
   ],
   [
     "arguments in the order of Turbo-Flask",
     BOX,
     [append("<b>1</b>", "box")],
-    'the target "<b>1</b>" of an append is no id: the target comes first, and then the content',
+    'the target "<b>1</b>" of an append is not an id: the first argument is the target, the second ' +
+    "the content",
   ],
   [
     "a selector as an id",
     BOX,
     [update(".box", "1")],
-    'the target ".box" of an update is no id: a selector is written { all: ".box" }',
+    'the target ".box" of an update is not an id: write a selector as { all: ".box" }',
   ],
   [
     "a selector that is none",
     BOX,
     [update({ all: "li[" }, "1")],
-    '"li[", for an update, is no CSS selector',
+    '"li[", for an update, is not a CSS selector',
   ],
   [
     "a selector that matches nothing",
     BOX,
     [update({ all: ".bxo" }, "1")],
-    'nothing matches ".bxo", which an update is for. If it is on other pages alone, push to a topic of ' +
-    "theirs",
+    'nothing matches ".bxo", which an update is for. If only other pages have it, push to a topic that ' +
+    "they listen to",
   ],
   [
     "an id as a selector",
@@ -220,19 +221,19 @@ const MISTAKES: readonly StreamCase[] = [
     BOX,
     [replace("box", '<div id="box">1</div>')],
     'the content of a replace of "box" is text that looks like markup: "<div id=\\"box\\">1</div>". ' +
-    "Text is escaped; markup of your own is written html`…`",
+    "Text is escaped; write markup as html`…`",
   ],
   [
     "an id that two elements have",
     html`${BOX}${BOX}`,
     [replace("box", box(1))],
-    '2 elements have the id "box": a stream changes the first alone',
+    '2 elements have the id "box": a stream changes only the first',
   ],
   [
     "a target in a <template>",
     html`<template>${BOX}</template>`,
     [replace("box", box(1))],
-    'no element has the id "box", which a replace is for: the one in a <template> is out of reach',
+    'no element has the id "box", which a replace is for: streams cannot reach the one in a <template>',
   ],
   [
     "a target in a shadow root",
@@ -242,14 +243,14 @@ const MISTAKES: readonly StreamCase[] = [
       </p>
     `,
     [replace("box", box(1))],
-    'no element has the id "box", which a replace is for: the one in a shadow root is out of reach',
+    'no element has the id "box", which a replace is for: streams cannot reach the one in a shadow root',
   ],
   [
     "a target that its message would make too late",
     BOX,
     [append("late", "1"), append("box", html`<ul id="late"></ul>`)],
-    'no element has the id "late", which an append is for. If it is on other pages alone, push to a ' +
-    "topic of theirs",
+    'no element has the id "late", which an append is for. If only other pages have it, push to a ' +
+    "topic that they listen to",
   ],
   [
     "names that a form has taken",
@@ -267,7 +268,7 @@ const MISTAKES: readonly StreamCase[] = [
       await page.evaluate(`CSS.escape = () => { throw new Error("broken"); }`);
       return [replace("box", box(1)), update("box", "2")];
     },
-    "a hint failed, and nothing else did: Error: broken",
+    "a hint failed; everything else still works: Error: broken",
   ],
 ];
 
@@ -392,21 +393,21 @@ const PAGES: readonly PageCase[] = [
     { paths: { "/": (turbo) => answer(pageOf("", html`<p>1</p>${turbo.head()}`)) } },
     none,
     "the page / has turbo.head() in its <body>, so nothing that is pushed reaches it. Put it into " +
-    "<head>, before anything that may not be there, such as <div>, which ends <head>",
+    "<head>, before any element that is not allowed there, such as <div>: that ends <head>",
   ],
   [
     "head() after what ends <head>",
     { paths: { "/": (turbo) => pageWith(html`<div></div>${turbo.head()}`) } },
     none,
     "the page / has turbo.head() in its <body>, so nothing that is pushed reaches it. Put it into " +
-    "<head>, before anything that may not be there, such as <div>, which ends <head>",
+    "<head>, before any element that is not allowed there, such as <div>: that ends <head>",
   ],
   [
     "head() twice",
     { paths: { "/": (turbo) => pageWith(html`${turbo.head()}${turbo.head({ topics: ["a"] })}`) } },
     none,
-    "the page / has turbo.head() 2 times in its <head>: the first counts, and the topics of the others " +
-    "do not. Leave one, with all topics",
+    "the page / has turbo.head() 2 times in its <head>: only the first counts, so the topics of the " +
+    "others are lost. Keep one, with all topics",
   ],
   [
     "a visit to a page without head()",
@@ -438,8 +439,8 @@ const PAGES: readonly PageCase[] = [
       },
     },
     none,
-    "Turbo is loaded twice, and each copy takes every click and every form. turbo.head() brings one: " +
-    "leave the other out, or name it by new Turbo({ turboUrl })",
+    "Turbo is loaded twice, and each copy handles every click and every form. turbo.head() loads one: " +
+    "remove the other, or name it by new Turbo({ turboUrl })",
   ],
   [
     "a second copy of Turbo before the first",
@@ -451,8 +452,8 @@ const PAGES: readonly PageCase[] = [
       },
     },
     none,
-    "Turbo is loaded twice, and each copy takes every click and every form. turbo.head() brings one: " +
-    "leave the other out, or name it by new Turbo({ turboUrl })",
+    "Turbo is loaded twice, and each copy handles every click and every form. turbo.head() loads one: " +
+    "remove the other, or name it by new Turbo({ turboUrl })",
   ],
   [
     "no route for the stream",
@@ -486,13 +487,13 @@ const PAGES: readonly PageCase[] = [
     "a guard before the stream",
     { paths: { "/": () => BOX, "/turbo-stream": () => answer(html`<p>No</p>`, 403) } },
     none,
-    "/turbo-stream is the stream's path, and answers 403: what stands before it refuses the page",
+    "/turbo-stream is the stream's path, and answers 403: something in front of it rejects the page",
   ],
   [
     "hosts that leave out the page's own",
     { paths: { "/": () => BOX, "/turbo-stream": () => answer(html`<p>No</p>`, 421) } },
     none,
-    "/turbo-stream is the stream's path, and answers 421: the option allowedHosts must have 127.0.0.1:PORT",
+    "/turbo-stream is the stream's path, and answers 421: add 127.0.0.1:PORT to the option allowedHosts",
   ],
   [
     "a stream that fails",
@@ -516,14 +517,14 @@ const PAGES: readonly PageCase[] = [
       },
     },
     none,
-    "the page does not connect to the stream of http://localhost:PORT, which takes no page of another origin " +
-    'but by new Turbo({ allowedOrigins: ["http://127.0.0.1:PORT"] })',
+    "the page cannot connect to the stream of http://localhost:PORT, because that server does not allow " +
+    'its origin: it needs new Turbo({ allowedOrigins: ["http://127.0.0.1:PORT"] })',
   ],
   [
     "a policy that forbids the connection",
     { paths: { "/": () => BOX }, headers: policy("connect-src 'none'; style-src 'unsafe-inline'") },
     none,
-    "the page's policy forbids the connection to the stream: connect-src must have 'self'",
+    "the page's policy forbids the connection to the stream: add 'self' to connect-src",
   ],
   [
     "a policy that forbids the connection, in a browser that remembers no violation",
@@ -535,7 +536,7 @@ const PAGES: readonly PageCase[] = [
       headers: policy("connect-src 'none'; style-src 'unsafe-inline'"),
     },
     none,
-    "the page's policy forbids the connection to the stream: connect-src must have 'self'",
+    "the page's policy forbids the connection to the stream: add 'self' to connect-src",
   ],
   [
     "a policy that forbids the style of Turbo",
@@ -554,8 +555,8 @@ const PAGES: readonly PageCase[] = [
       headers: policy("style-src 'unsafe-inline'; require-trusted-types-for 'script'"),
     },
     none,
-    "the page's policy requires trusted types, which Turbo does not make: leave " +
-    "require-trusted-types-for out",
+    "the page's policy requires trusted types, which Turbo does not support: remove " +
+    "require-trusted-types-for",
   ],
 ];
 

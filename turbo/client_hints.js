@@ -3,15 +3,15 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
-// What an app gets wrong and its page can see: one line in the console for each mistake, which names
-// it and the remedy. client.js loads this on a loopback address alone, after it has begun to connect.
+// Hints: one line in the console for each mistake of an app that its page can detect, with the remedy.
+// client.js loads this module only on a loopback address, after it has begun to connect.
 //
-// A hint only looks. It changes nothing in the page, and one that fails ends nothing. Elements are
-// asked by the methods of their prototypes, because a form whose field is named `getAttribute` has
-// that field there.
+// A hint changes nothing in the page, and an error in it has no effect on the page. It reads elements by
+// the methods of their prototypes, because in a form with a field named `getAttribute` that name is the
+// field.
 //
-// Not seen from here: what runs no script of ours, or no Turbo. That is a page without turbo.head(), a
-// missing route for the scripts, and a policy that forbids them; the browser tells the last two.
+// This module cannot detect what keeps our scripts or Turbo from running: a page without turbo.head(), a
+// missing route for the scripts, and a policy that forbids them. The browser reports the last two.
 
 /**
  * @typedef {{ action: string, id: string | null, selector: string | null, content: DocumentFragment | undefined }} Stream
@@ -19,49 +19,49 @@
  * @typedef {{ succeeded: boolean, isHTML: unknown, responseHTML: Promise<string | undefined>, location: URL }} FetchResponse
  */
 
-/** The actions that act on a target. What `refresh` and an app's own do is their affair. */
+/** Turbo's actions that have a target. Hints ignore `refresh` and the app's own actions. */
 const ACTIONS = new Set(["append", "prepend", "before", "after", "replace", "update", "remove"]);
-/** Lines about one kind of mistake. */
+/** Most lines about one kind of mistake. */
 const MAX_LINES = 10;
-/** Targets that are remembered. */
+/** Most targets that are remembered. */
 const MAX_TARGETS = 1_000;
-/** Elements that are looked at in search of one. */
+/** Most elements that are searched. */
 const MAX_ELEMENTS = 5_000;
-/** Characters of an id or a text that are shown or compared. */
+/** Most characters of an id or a text that are shown or compared. */
 const MAX_LENGTH = 100;
-/** Milliseconds after server-sent events have failed in which the page connects, if ever. */
+/** Milliseconds to wait for a connection after server-sent events have failed. */
 const PATIENCE = 3_000;
-/** Milliseconds in which the scripts of an app are loaded. */
+/** Milliseconds after which the scripts of an app have been loaded. */
 const ALL_LOADED = 2_000;
-/** Where a mistake is kept that the next load of a page would clear from the console. */
+/** Key in the session storage for a mistake whose line the next load of a page would clear. */
 const REMINDER = "turbo-deno-page-without-head";
 
-/** @type {Map<string, Set<string>>} What was said, by kind. */
+/** @type {Map<string, Set<string>>} The subjects of the lines so far, by kind of mistake. */
 const told = new Map();
 /**
- * Targets that need no look where they are missing: a page of this tab has had them, and another one need
- * not; or it was said.
+ * Targets about which a hint would be wrong or a repetition where they are missing: a page of this tab has
+ * had the target, so others need not have it, or a line was written about it.
  *
  * @type {Set<string>}
  */
 const known = new Set();
-/** @type {Set<string>} Targets of this page that a `replace` has put something else in place of. */
+/** @type {Set<string>} Targets of this page that a `replace` has replaced by something else. */
 const lost = new Set();
 
 /** @type {string | undefined} The selector of the `replace` that is being rendered. */
 let replacing;
 let hasOpened = false;
-/** Whether the page that is shown answers with an error, such as 404. */
+/** Whether the page was answered with an error status, such as 404. */
 let isError = false;
-/** @type {string | undefined} The page without head() that is visited. */
+/** @type {string | undefined} The path of the visited page, where that has no head(). */
 let headless;
-/** Whether the browser loads what is visited. */
+/** Whether Turbo leaves the visit to the browser, which then loads the page in full. */
 let isLeaving = false;
 
-/** Says in the console what an app gets wrong. */
+/** Writes a line to the console for each mistake of an app that this page can detect. */
 export function giveHints() {
   listen("turbo-stream:open", () => hasOpened = true);
-  listen("turbo-stream:gap", () => hasOpened = true); // such a page may never get as far as "open"
+  listen("turbo-stream:gap", () => hasOpened = true); // such a page may never reach "open"
   listen("turbo:render", lookAtPage);
   listen("turbo:before-stream-render", lookAtStreamLater);
   listen("turbo:before-fetch-response", lookAtResponse);
@@ -77,8 +77,7 @@ export function giveHints() {
   setTimeout(() => attempt(lookAtTurbo), ALL_LOADED);
 }
 
-// A stream is looked at right before it is rendered: one before it in the message may have made its
-// target.
+// Checks a stream just before it is rendered, because an earlier one of the message may have made its target.
 /** @param {StreamRenderEvent} event */
 function lookAtStreamLater({ detail, target }) {
   const { render } = detail;
@@ -106,7 +105,7 @@ function lookAtStream(stream) {
   const { action, id, selector } = stream;
   if (!ACTIONS.has(action)) return;
   const target = id ? `#${id}` : selector;
-  if (!target) return; // Turbo says so
+  if (!target) return; // Turbo reports it
   const count = id ? withId(id).length : countOf(action, target);
   if (count === undefined) return;
   if (count === 0) {
@@ -121,7 +120,7 @@ function lookAtStream(stream) {
     say(
       "twice",
       id,
-      `${count} elements have the id ${quote(id)}: a stream changes the first alone`,
+      `${count} elements have the id ${quote(id)}: a stream changes only the first`,
     );
   }
 }
@@ -136,7 +135,7 @@ function countOf(action, selector) {
   try {
     return all(selector).length;
   } catch {
-    say("selector", selector, `${quote(selector)}, for ${an(action)}, is no CSS selector`);
+    say("selector", selector, `${quote(selector)}, for ${an(action)}, is not a CSS selector`);
   }
 }
 
@@ -153,21 +152,25 @@ function sayLost({ action, id, selector }) {
   );
 }
 
-/** Returns whether that will be so the next time. @param {string} action @param {string} id */
+/** Returns whether later streams for the id need no hint. @param {string} action @param {string} id */
 function sayMissing(action, id) {
   const wrong = misspelt(id);
   if (wrong) return say("target", id, `the target ${quote(id)} of ${an(action)} ${wrong}`);
   const ids = all("[id]").slice(0, MAX_ELEMENTS).map((element) => attribute(element, "id") ?? "");
-  // One of a list, of which the page shows a part.
+  // The id is probably that of an item of a list of which the page shows only a part.
   if (ids.some((other) => isAlike(id, other))) return true;
   const missing = `no element has the id ${quote(id)}, which ${an(action)} is for`;
   const hidden = hiddenPlace(id);
-  if (hidden) return say("hidden", id, `${missing}: the one in ${hidden} is out of reach`);
+  if (hidden) return say("hidden", id, `${missing}: streams cannot reach the one in ${hidden}`);
   const near = nearest(id, ids);
   if (near) return say("missing", id, `${missing}. Did you mean ${quote(near)}?`);
-  // Gone is gone; and what a frame has not loaded comes in its newest state.
+  // A missing target of `remove` is no mistake. A frame that has not loaded may contain the target later.
   if (action === "remove" || all("turbo-frame[src]:not([complete])").length > 0) return false;
-  return say("absent", id, `${missing}. If it is on other pages alone, push to a topic of theirs`);
+  return say(
+    "absent",
+    id,
+    `${missing}. If only other pages have it, push to a topic that they listen to`,
+  );
 }
 
 /** As {@linkcode sayMissing}. @param {string} action @param {string} selector */
@@ -180,18 +183,20 @@ function sayNothingFound(action, selector) {
   return say(
     "absent",
     selector,
-    `${missing}. If it is on other pages alone, push to a topic of theirs`,
+    `${missing}. If only other pages have it, push to a topic that they listen to`,
   );
 }
 
-/** What is wrong with an id, as far as it shows. @param {string} id */
+/** What is obviously wrong with an id. @param {string} id */
 function misspelt(id) {
-  if (id.startsWith("#")) return `is an id, which is written without #: ${quote(id.slice(1))}`;
-  if (/^\s*</.test(id)) return "is no id: the target comes first, and then the content";
-  if (/^[.[]|[\s>]/.test(id)) return `is no id: a selector is written { all: ${quote(id)} }`;
+  if (id.startsWith("#")) return `must be an id without #: ${quote(id.slice(1))}`;
+  if (/^\s*</.test(id)) {
+    return "is not an id: the first argument is the target, the second the content";
+  }
+  if (/^[.[]|[\s>]/.test(id)) return `is not an id: write a selector as { all: ${quote(id)} }`;
 }
 
-/** Where an element is that streams cannot reach. @param {string} id */
+/** The place of an element with this id that streams cannot reach. @param {string} id */
 function hiddenPlace(id) {
   for (const template of all("template")) {
     const isOfStream = template.parentElement?.localName === "turbo-stream";
@@ -214,7 +219,7 @@ function lookAtContent({ action, id, selector, content }) {
       "text",
       target,
       `the content of ${an(action)} of ${quote(target)} is text that looks like markup: ` +
-        `${quote(text)}. Text is escaped; markup of your own is written html\`…\``,
+        `${quote(text)}. Text is escaped; write markup as html\`…\``,
     );
   }
   if (action === "replace" && id) return lookAtReplacement(id, content);
@@ -229,7 +234,7 @@ function lookAtContent({ action, id, selector, content }) {
   }
 }
 
-// Whether the new content matches the selector is known when it is in the page.
+// Only when the new content is in the page is it known whether it matches the selector.
 function lookAtReplaced() {
   if (replacing && all(replacing).length === 0) remember(lost, replacing);
   replacing = undefined;
@@ -248,7 +253,8 @@ function lookAtReplacement(id, content) {
     );
   }
   remember(lost, `#${id}`);
-  // Nothing, or an element of another name, may be what is wanted. The next stream for it will tell.
+  // Empty content, or an element with another id, may be intended. A later stream for this id would show
+  // that it was not.
   const others = ids.filter((other) => other !== "");
   const near = nearest(id, others);
   if (content.textContent?.trim() === "" && content.childElementCount === 0) return;
@@ -262,7 +268,7 @@ function lookAtReplacement(id, content) {
   );
 }
 
-// Only the first head() counts where there are several, and only in <head>.
+// The client uses only the first head() in <head>.
 function lookAtPage() {
   lost.clear();
   lookAtTurbo();
@@ -272,15 +278,15 @@ function lookAtPage() {
     say(
       "heads",
       page,
-      `the page ${page} has turbo.head() ${count} times in its <head>: the first counts, and the ` +
-        "topics of the others do not. Leave one, with all topics",
+      `the page ${page} has turbo.head() ${count} times in its <head>: only the first counts, so the ` +
+        "topics of the others are lost. Keep one, with all topics",
     );
   } else if (count === 0 && all('body meta[name="turbo-cursor"]').length > 0) {
     say(
       "head",
       page,
       `the page ${page} has turbo.head() in its <body>, so nothing that is pushed reaches it. Put ` +
-        "it into <head>, before anything that may not be there, such as <div>, which ends <head>",
+        "it into <head>, before any element that is not allowed there, such as <div>: that ends <head>",
     );
   } else if (count === 0 && !isError) sayHeadless(page);
 }
@@ -290,10 +296,11 @@ function sayHeadless(page) {
   say("head", page, `the page ${page} has no turbo.head() in its <head>: no push reaches it`);
 }
 
-// A visit to a page without the scripts becomes a load by the browser, and then nothing of ours runs.
+// Checks the answer of a visit, because the browser loads a page without the scripts in full, and then no
+// script of ours runs there.
 /** @param {CustomEvent<{ fetchResponse: FetchResponse }>} event */
 async function lookAtResponse({ detail: { fetchResponse }, target }) {
-  if (target !== document.documentElement) return; // of a frame or a form
+  if (target !== document.documentElement) return; // the answer is for a frame or a form
   isError = !fetchResponse.succeeded;
   headless = undefined;
   if (isError || !fetchResponse.isHTML) return;
@@ -315,7 +322,7 @@ function recall() {
   if (page !== null) sayHeadless(page);
 }
 
-// A copy writes the style of its progress bar into the page, where a policy may forbid it.
+// Each copy of Turbo inserts the style of its progress bar into the page, where a policy may forbid it.
 function lookAtTurbo() {
   const { session } = /** @type {any} */ (window).Turbo;
   const style = session.adapter.progressBar?.stylesheetElement;
@@ -325,8 +332,8 @@ function lookAtTurbo() {
     say(
       "turbo",
       "",
-      "Turbo is loaded twice, and each copy takes every click and every form. turbo.head() brings " +
-        "one: leave the other out, or name it by new Turbo({ turboUrl })",
+      "Turbo is loaded twice, and each copy handles every click and every form. turbo.head() loads " +
+        "one: remove the other, or name it by new Turbo({ turboUrl })",
     );
   }
   if (style.isConnected && !style.sheet) {
@@ -339,8 +346,8 @@ function lookAtTurbo() {
   }
 }
 
-// Where no WebSocket opens, the client tries server-sent events. Chromium does not say what came of that,
-// only that it is over; so the same is asked once more, where the client has not gone on meanwhile.
+// When no WebSocket opens, the client tries server-sent events. Chromium reports only that this request has
+// ended, not how. So this sends the request again, unless the page has connected meanwhile.
 function lookAtRequests() {
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {
@@ -351,7 +358,7 @@ function lookAtRequests() {
   }).observe({ type: "resource", buffered: true });
 }
 
-/** Where the stream is, as the page says. */
+/** The URL of the stream in the page's head(). */
 function streamUrl() {
   const [meta] = all('head meta[name="turbo-cursor"]');
   const path = meta && attribute(meta, "data-stream");
@@ -369,7 +376,7 @@ async function askStream(url) {
   if (wrong) say("stream", pathname, wrong);
 }
 
-/** The answer, where the server is there. @param {string} url @param {boolean} isForeign */
+/** The answer; `undefined` where there is none. @param {string} url @param {boolean} isForeign */
 async function ask(url, isForeign) {
   const mode = isForeign ? "no-cors" : "same-origin";
   try {
@@ -381,8 +388,8 @@ async function ask(url, isForeign) {
 
 /** @param {string} origin */
 function foreign(origin) {
-  return `the page does not connect to the stream of ${origin}, which takes no page of another ` +
-    `origin but by new Turbo({ allowedOrigins: [${quote(location.origin)}] })`;
+  return `the page cannot connect to the stream of ${origin}, because that server does not allow ` +
+    `its origin: it needs new Turbo({ allowedOrigins: [${quote(location.origin)}] })`;
 }
 
 /** @param {Response} answer @param {string} path @returns {string | undefined} */
@@ -393,34 +400,36 @@ function wrongWith({ status, redirected, ok }, path) {
     return `${refused}, so the page does not connect: put app.use(turbo.middleware()) before the ` +
       'routes; where a proxy or a mount strips a prefix of the path, new Turbo({ base: "/prefix" }) names it';
   }
-  if (status === 421) return `${refused}: the option allowedHosts must have ${location.host}`;
-  if (status === 401 || status === 403) return `${refused}: what stands before it refuses the page`;
+  if (status === 421) return `${refused}: add ${location.host} to the option allowedHosts`;
+  if (status === 401 || status === 403) {
+    return `${refused}: something in front of it rejects the page`;
+  }
   if (status === 500) return `${refused}: see the server's log`;
 }
 
 /** @param {Pick<SecurityPolicyViolationEvent, "disposition" | "effectiveDirective" | "blockedURI">} event */
 function lookAtViolation({ disposition, effectiveDirective, blockedURI }) {
   if (disposition === "report") return;
-  // For a WebSocket some browsers name the scheme alone.
+  // Some browsers name only the scheme of a blocked WebSocket.
   const isStream = /^wss?(:|$)/.test(blockedURI) || streamUrl()?.href === blockedURI.split("?")[0];
   if (effectiveDirective === "connect-src" && isStream) {
     say(
       "policy",
       effectiveDirective,
-      `the page's policy forbids the connection to the stream: connect-src must have 'self'`,
+      `the page's policy forbids the connection to the stream: add 'self' to connect-src`,
     );
   }
   if (effectiveDirective === "require-trusted-types-for") {
     say(
       "policy",
       effectiveDirective,
-      "the page's policy requires trusted types, which Turbo does not make: leave " +
-        "require-trusted-types-for out",
+      "the page's policy requires trusted types, which Turbo does not support: remove " +
+        "require-trusted-types-for",
     );
   }
 }
 
-// What was forbidden before this was loaded, where the browser remembers it.
+// Checks violations from before this module was loaded, where the browser has kept them.
 function lookAtPastViolations() {
   if (typeof ReportingObserver !== "function") return;
   new ReportingObserver((reports) => {
@@ -432,8 +441,8 @@ function lookAtPastViolations() {
 }
 
 /**
- * The id that was probably meant: one that differs by a third of its characters at most, with two
- * exchanged counted as one.
+ * The id that was probably meant: the nearest one that differs in at most a third of its characters. Two
+ * exchanged characters count as one difference.
  *
  * @param {string} id @param {readonly string[]} ids @returns {string | undefined}
  */
@@ -478,7 +487,7 @@ function at(row, index) {
 }
 
 /**
- * Whether two ids are of one list: the same but for numbers or UUIDs.
+ * Whether two ids seem to be of one list: they differ only by numbers or UUIDs.
  *
  * @param {string} a @param {string} b
  */
@@ -522,7 +531,8 @@ function quote(text) {
 }
 
 /**
- * Says something of a kind about something, once, and of each kind not too often. Returns `true`.
+ * Writes a line about a subject, once for each kind of mistake, and at most `MAX_LINES` of each kind. Returns
+ * `true`.
  *
  * @param {string} kind @param {string} about @param {string} text
  */
@@ -535,7 +545,7 @@ function say(kind, about, text) {
   return true;
 }
 
-// Turbo's events and ours are not in TypeScript's map of events.
+// `any`, because TypeScript's map of events does not have Turbo's events and ours.
 /** @param {string} type @param {(event: any) => unknown} listener */
 function listen(type, listener) {
   document.addEventListener(type, (event) => attempt(listener, event));
@@ -550,6 +560,6 @@ async function attempt(look, argument) {
   try {
     return await look(/** @type {Argument} */ (argument));
   } catch (error) {
-    say("failure", "", `a hint failed, and nothing else did: ${error}`);
+    say("failure", "", `a hint failed; everything else still works: ${error}`);
   }
 }

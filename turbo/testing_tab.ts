@@ -119,7 +119,7 @@ export class TestTab {
       follower: this.#follower,
       address: () => this.url,
       received: () => this.#inBackground(this.#loadFrames().catch((error) => this.#note(error))),
-      sentAway: () => this.#rest("the server has sent it away"),
+      sentAway: () => this.#rest("the server has disconnected it"),
       lost: (problem) => this.problems.add(problem),
     });
   }
