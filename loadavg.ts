@@ -1,52 +1,52 @@
 /**
- * The machine's load averages, the last of them for a plot, and the rows by which many machines show
- * theirs on one page.
+ * Reads the load averages of this machine, keeps the recent ones for a plot, and turns them into rows, by
+ * which several machines show theirs on one page.
  *
  * @module
  */
 
-/** How many processes wanted to run, on average over the last 1, 5 and 15 minutes. */
+/** How many processes were running or waiting to run, averaged over the last 1, 5 and 15 minutes. */
 export type LoadAverages = readonly [one: number, five: number, fifteen: number];
 
 /** One reading. */
 export interface LoadSample {
-  /** The three numbers. */
+  /** The three averages. */
   readonly averages: LoadAverages;
-  /** Whether they are random, because this system tells none. */
+  /** Whether they are random, because this system reports none. */
   readonly simulated: boolean;
-  /** When they were read, in milliseconds since 1970: to be shown. */
+  /** When they were read, in milliseconds since 1970, for display. */
   readonly at: number;
-  /** The same moment in milliseconds of a clock that is never set: for ages and distances. */
+  /** The same moment in milliseconds of a monotonic clock, for ages and distances. */
   readonly monotonicAt: number;
 }
 
-/** What a page shows. */
+/** What a page shows of this machine. */
 export interface LoadReport {
-  /** The last good sample, if there ever was one. */
+  /** The last good sample; `undefined` where there was none yet. */
   readonly latest: LoadSample | undefined;
   /** The recent samples, oldest first, the latest included. */
   readonly history: readonly LoadSample[];
-  /** Why the latest is old: what the last reading failed with. */
+  /** The error of the last reading; `undefined` where it succeeded. */
   readonly failure: string | undefined;
-  /** How old the latest is, in milliseconds; `Infinity` where there is none. */
+  /** The age of the latest sample in milliseconds; `Infinity` where there is none. */
   readonly age: number;
 }
 
-/** A machine's load, as it is shared with the others. */
+/** The load of a machine, as it shares it with the others. */
 export interface Row {
-  /** What the machine is called. */
+  /** The name of the machine. */
   readonly name: string;
-  /** The last good reading, if there ever was one. */
+  /** The last good reading; `undefined` where there was none yet. */
   readonly averages: LoadAverages | undefined;
   /** Whether its numbers are random. */
   readonly simulated: boolean;
-  /** When it was read, in milliseconds since 1970 by that machine's clock. */
+  /** The time of the reading, in milliseconds since 1970 by that machine's clock. */
   readonly at: number;
-  /** How old it is, in milliseconds. */
+  /** The age of the reading in milliseconds. */
   readonly age: number;
-  /** Why there is no newer one. */
+  /** The error of the last reading; `undefined` where it succeeded. */
   readonly failure: string | undefined;
-  /** The latest 1-minute loads, oldest first, an interval apart; `null` where reading failed. */
+  /** The latest 1-minute loads, oldest first, one interval apart; `null` where a reading failed. */
   readonly history: readonly (number | null)[];
   /** Milliseconds between two readings. */
   readonly interval: number;
@@ -58,62 +58,62 @@ export interface Row {
 export interface FleetReport {
   /** The machines, in the order of their names. */
   readonly rows: readonly Row[];
-  /** Whether there are more than are shown. */
+  /** Whether there are more machines than are shown. */
   readonly hasMore: boolean;
-  /** The machine that has made the page. */
+  /** The machine that has rendered the page. */
   readonly renderer: string;
-  /** When, in milliseconds since 1970 by its clock. */
+  /** When it was rendered, in milliseconds since 1970 by that machine's clock. */
   readonly at: number;
-  /** Whether it hears nothing of the others for now. */
+  /** Whether that machine cannot reach the others now. */
   readonly isAlone: boolean;
 }
 
-/** What a machine says of itself. */
+/** The settings of a machine that its row contains. */
 export interface Machine {
-  /** What it is called. */
+  /** The name of the machine. */
   readonly name: string;
   /** Milliseconds between two of its readings. */
   readonly interval: number;
 }
 
-/** Where the numbers come from. */
+/** The source of the numbers; the defaults are those of the system. */
 export interface LoadSource {
-  /** Reads `/proc/loadavg` (proc(5)); Deno allows that only with `--allow-all`. */
+  /** Reads `/proc/loadavg` (proc(5)), which Deno allows only with `--allow-all`. */
   readTextFile?: (path: string) => Promise<string>;
-  /** The same by a system call; needs `--allow-sys=loadavg`. All zero on Windows. */
+  /** Reads the averages by a system call, which needs `--allow-sys=loadavg`. All are zero on Windows. */
   loadavg?: () => number[];
   /** The operating system, as `Deno.build.os` names it. */
   os?: typeof Deno.build.os;
-  /** The clock that is shown, and that may be set. Default `Date.now`. */
+  /** The wall clock, for display. Default `Date.now`. */
   now?: () => number;
-  /** The clock by which time passes. Default `performance.now`. */
+  /** The monotonic clock. Default `performance.now`. */
   monotonicNow?: () => number;
-  /** How long a report waits for a reading that hangs, in milliseconds. Default 1,000. */
+  /** Milliseconds for which a report waits for a reading that hangs. Default 1,000. */
   patience?: number;
 }
 
-/** Samples kept for a plot, this machine's or that of a row. */
+/** Most samples that are kept for a plot, of this machine or of a row. */
 export const MAX_HISTORY = 60;
-/** The longest name of a machine that is shown. */
+/** The most characters of a machine's name. */
 export const MAX_NAME = 80;
-/** Rows on a page: any program that reaches the engine can share as many as it likes. */
+/** Most rows on a page. Any program that reaches the engine could share any number of them. */
 export const MAX_ROWS = 200;
-/** The longest reason that is shown. */
+/** The most characters of an error. */
 const MAX_FAILURE = 200;
-/** A load that no machine has: its number would not fit. */
+/** The highest load that is accepted; no machine has it, and its number would not fit. */
 const MAX_LOAD = 1_000_000;
-/** The longest interval that an app can be given, in milliseconds. */
+/** The longest interval that the app accepts, in milliseconds. */
 const MAX_INTERVAL = 86_400_000;
-/** The most that a machine can have. */
+/** The most CPUs that are accepted. */
 const MAX_CPUS = 100_000;
-/** The last moment that a `Date` can be of. */
+/** The last moment that a `Date` can represent. */
 const MAX_TIME = 8.64e15;
 
 /**
- * Reads the load averages: from `/proc/loadavg`, where that is refused or missing from the system
- * call, and where there is neither, random numbers that are marked as such.
+ * Reads the load averages: from `/proc/loadavg`; where that is missing or not permitted, by the system call;
+ * and where that is missing or not permitted too, as random numbers that are marked as simulated.
  *
- * @throws {SyntaxError} when `/proc/loadavg` does not hold three numbers
+ * @throws {SyntaxError} when `/proc/loadavg` does not begin with three numbers
  */
 export async function readLoadAvg(source: LoadSource = {}): Promise<LoadSample> {
   const {
@@ -143,7 +143,7 @@ export async function readLoadAvg(source: LoadSource = {}): Promise<LoadSample> 
 }
 
 /**
- * The three averages at the start of `/proc/loadavg`.
+ * Parses the three averages at the start of `/proc/loadavg`.
  *
  * @example
  * ```ts
@@ -153,7 +153,7 @@ export async function readLoadAvg(source: LoadSource = {}): Promise<LoadSample> 
  * assert.deepEqual(parseLoadAvg("0.48 0.30 0.21 2/345 6789\n"), [0.48, 0.3, 0.21]);
  * ```
  *
- * @throws {SyntaxError} when they are not there
+ * @throws {SyntaxError} when the text does not begin with three numbers
  */
 export function parseLoadAvg(text: string): LoadAverages {
   const match = /^(\d+\.\d+) (\d+\.\d+) (\d+\.\d+)(\s|$)/.exec(text);
@@ -164,7 +164,7 @@ export function parseLoadAvg(text: string): LoadAverages {
   return [Number(match[1]), Number(match[2]), Number(match[3])];
 }
 
-/** The row of this machine after a reading, and after the row before. */
+/** The row of this machine after a reading; `before` is its previous row. */
 export function nextRow(
   { latest, failure, age }: LoadReport,
   { name, interval, before }: Machine & { before: Row | undefined },
@@ -184,9 +184,9 @@ export function nextRow(
 }
 
 /**
- * The row that a value of another machine is, which may be of another version or of nobody's making;
- * `undefined` where it is none. A part that is missing or wrong costs no more than itself, but for the
- * name and the numbers.
+ * Reads a row from a value that another machine has shared, possibly another version of this program or a
+ * different program. `undefined` where the name or the averages are wrong; any other part that is missing or
+ * wrong gets a default.
  *
  * @example
  * ```ts
@@ -220,9 +220,8 @@ export function rowOf(value: unknown): Row | undefined {
 }
 
 /**
- * What a page shows of the machines whose rows these are, by names of no meaning; the first of them where
- * there are too many. A machine without others is shown as it would be without a fleet, unless it may
- * only not hear of them.
+ * What a page shows of rows, whose keys are arbitrary names. Where there are too many rows, it shows the
+ * first ones. A single machine is shown as it would be without a fleet, unless `isAlone` says that there may be others.
  */
 export function reportOf(
   rows: Iterable<readonly [node: string, row: Row]>,
@@ -234,9 +233,9 @@ export function reportOf(
   return { rows: inOrder(first.slice(0, MAX_ROWS)), hasMore, renderer, at: Date.now(), isAlone };
 }
 
-/** Whether nothing was heard of a machine for longer than two of its intervals. */
+/** Whether the latest reading of a machine is older than two of its intervals. */
 export function isLate({ age, interval }: Row): boolean {
-  return age > 2 * interval + 500; // a reading may take a moment
+  return age > 2 * interval + 500; // because a reading takes some time
 }
 
 /** Reads on demand, one reading at a time, and remembers the last good samples. */
@@ -248,17 +247,18 @@ export class LoadSampler {
   #reading: Promise<void> | undefined;
   #failure: string | undefined;
 
-  /** A sampler that has read nothing yet. */
+  /** Starts without a reading. */
   constructor(source: LoadSource = {}) {
     this.#read = () => readLoadAvg(source);
     this.#monotonicNow = source.monotonicNow ?? (() => performance.now());
     this.#patience = source.patience ?? 1_000;
   }
 
-  /** Takes a sample, unless the latest is younger than `maxAge` milliseconds, and reports. */
+  /** Takes a sample, unless the latest is younger than `maxAge` milliseconds, and returns a report. */
   async report(maxAge = 0): Promise<LoadReport> {
     if (this.#failure !== undefined || this.#age >= maxAge) {
-      // A file read that hangs cannot be ended, and a few of them would block all of the process's.
+      // Never more than one reading, because a file read that hangs cannot be ended, and a few of them would
+      // block all file reads of the process.
       this.#reading ??= this.#sample();
       const inTime = await settlesWithin(this.#reading, this.#patience);
       if (!inTime) this.#fail(new Error("The reading takes too long"));
@@ -296,11 +296,12 @@ export class LoadSampler {
 }
 
 /**
- * Rows in the order of their names, with numbers in them as numbers, and the same on every machine; where
- * two machines have one name, it gets a number.
+ * Rows in the order of their names, which is the same on every machine. Digits in names compare as numbers.
+ * Where machines have the same name, all but the first get a number.
  */
 function inOrder(rows: Iterable<readonly [node: string, row: Row]>): Row[] {
-  const collator = new Intl.Collator("en", { numeric: true }); // takes 3 MB, which one machine does not need
+  // Made here, because it takes 3 MB, which a single machine does not need.
+  const collator = new Intl.Collator("en", { numeric: true });
   const sorted = [...rows].sort(([a, { name: one }], [b, { name: two }]) =>
     collator.compare(one, two) || compare(one, two) || compare(a, b)
   );
@@ -361,7 +362,7 @@ function isUnavailable(error: unknown): boolean {
     error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotSupported;
 }
 
-// In two halves: a pause of the process, in which nothing can settle, takes one of them at most.
+// Waits in two halves: nothing can settle while the process is paused, and a pause uses up only one half.
 async function settlesWithin(promise: Promise<void>, milliseconds: number): Promise<boolean> {
   const half = milliseconds / 2;
   return await settlesBefore(promise, half) || await settlesBefore(promise, half);

@@ -1,5 +1,5 @@
 /**
- * A live load-average page: options, routes, wiring and timer.
+ * A page with live load averages: the options, the routes, the timer, and the process.
  *
  * @module
  */
@@ -32,7 +32,7 @@ import { secondPage, STYLES } from "./templates.ts";
 import { asset, type Engine, type Markup, memory, pagePolicy } from "./turbo/mod.ts";
 import { replace, type SharedChange, Turbo, type TurboOptions } from "./turbo/mod.ts";
 
-/** What can be set from outside, on the command line or in the environment. */
+/** The options of the command line and their environment variables. */
 export const OPTIONS = {
   port: {
     flag: "--port",
@@ -64,7 +64,7 @@ export const OPTIONS = {
     variable: "MAX_CONNECTIONS",
     parse: integer(1, 1_000_000),
     default: 10_000,
-    help: "Open pages at a time",
+    help: "Most open pages at a time",
   },
   allowOrigin: {
     flag: "--allow-origin",
@@ -91,8 +91,8 @@ export const OPTIONS = {
     variable: "MAX_MEMORY",
     parse: integer(0, 1_048_576),
     default: 1024,
-    help: "Memory above which it closes all connections and exits with code 3, to be started " +
-      "again; 0 for no limit",
+    help: "Memory above which the process closes all connections and exits with code 3, to be " +
+      "restarted; 0 for no limit",
   },
   drain: {
     flag: "--drain",
@@ -108,8 +108,8 @@ export const OPTIONS = {
     variable: "STATE_FILE",
     parse: path,
     default: undefined,
-    help: "File by which open pages go on over a restart: written at a clean stop, taken up and " +
-      "removed by the next start; in state/ or /var/lib/turbo-deno, where it is allowed",
+    help: "File that lets open pages continue after a restart: written at a clean stop, read and " +
+      "removed at the next start; it must be in state/ or /var/lib/turbo-deno",
   },
   redis: {
     flag: "--redis",
@@ -118,8 +118,8 @@ export const OPTIONS = {
     parse: redisUrl,
     default: undefined,
     help:
-      "Redis or Valkey server, redis:// or rediss://, over which all processes that are given it " +
-      "are one app; a password is better given in the environment",
+      "Redis or Valkey server, redis:// or rediss://; all processes with the same server and key " +
+      "form one app; give a password in the environment, where other users cannot see it",
   },
   redisKey: {
     flag: "--redis-key",
@@ -127,7 +127,7 @@ export const OPTIONS = {
     variable: "REDIS_KEY",
     parse: shortName(200),
     default: "turbo",
-    help: "Key there, the same for all processes of one app",
+    help: "Key on that server, the same for all processes of one app",
   },
   node: {
     flag: "--node",
@@ -135,7 +135,7 @@ export const OPTIONS = {
     variable: "NODE_NAME",
     parse: shortName(MAX_NAME),
     default: undefined,
-    help: "What this machine is called in the pages; without it, by its host name",
+    help: "Name of this machine in the pages; by default its host name",
   },
 } satisfies Options;
 
@@ -146,25 +146,25 @@ const PROGRAM = {
   licenses,
 };
 
-/** What is set from outside. */
+/** The values of {@linkcode OPTIONS}. */
 export type Settings = SettingsOf<typeof OPTIONS>;
 
-/** The share of all places above which connections that do not end are for a new process to shed. */
+/** The share of `maxConnections` that zombies may hold; beyond it `/readyz` answers 503. */
 const MAX_ZOMBIES = 0.5;
 
-/** What {@linkcode createApp} takes; everything has a default. */
+/** Options of {@linkcode createApp}. */
 export interface AppOptions {
   /** Seconds between two readings. Default 5. */
   interval?: number;
-  /** Where the numbers come from. */
+  /** Reads the load averages. Default: those of this system. */
   sampler?: Pick<LoadSampler, "report">;
-  /** The file by which open pages go on over a restart; see `memory()`. Default none. */
+  /** The file that lets open pages continue after a restart; see `memory()`. Default: none. */
   state?: string | undefined;
-  /** Gives the pushes of many processes one order; then `state` is not used. Default: there is one. */
+  /** Gives the pushes of several processes one order; `state` is not used then. Default: one process. */
   engine?: Engine | undefined;
-  /** What this machine is called among those of an engine. Default: its host name. */
+  /** The name of this machine among those of an engine. Default: its host name. */
   node?: string | undefined;
-  /** Options of the stream. */
+  /** Options of the `Turbo`. */
   turbo?: TurboOptions;
 }
 
@@ -175,21 +175,21 @@ export interface App {
   /** The open pages. */
   readonly turbo: Turbo;
   /**
-   * Joins the other processes, where there is an engine: resolves when that is reached, or known to be
-   * away for now.
+   * Joins the other processes, where there is an engine. Resolves when the engine is connected, or known to
+   * be unreachable for now.
    *
-   * @throws {Error} that says why it will never work
+   * @throws {Error} that says why the engine can never work
    */
   join(): Promise<void>;
-  /** Closes the stream and ends the timer, in `deadline` milliseconds at most. */
+  /** Closes all connections and ends the timer, in at most `deadline` milliseconds. */
   close(deadline: number): Promise<void>;
 }
 
 /**
- * Wires the app together. Starts nothing: the timer runs while a page is open or, with an engine, from
- * `join()` on, because the others show what this process reads.
+ * Creates the app, without its timer. The timer runs while a page is open or, with an engine, from `join()`
+ * on, because the pages of the other processes show the readings of this one.
  *
- * @throws {Error} where the state can be neither taken up nor left
+ * @throws {Error} when the file of the state cannot be read or written
  */
 export function createApp(options: AppOptions = {}): App {
   const { interval = 5, sampler = new LoadSampler(), state } = options;
@@ -200,7 +200,7 @@ export function createApp(options: AppOptions = {}): App {
   const fleet: Fleet<Row> | undefined = options.engine && new Fleet<Row>(turbo, {
     interval: interval * 1000,
     rowOf,
-    // In this form, because others change what it shows: see Turbo.push().
+    // A function, because other processes change the data that it shows: see Turbo.push().
     push: () => turbo.push(() => replace(LOAD_ID, loadBox(reportOfAll()))),
   });
   const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
@@ -224,7 +224,7 @@ export function createApp(options: AppOptions = {}): App {
     console.error("Cannot push the load averages:", reasonOf(error));
   }
 
-  // One at a time: those that come while a reading is slow would each push what it has read.
+  // Skips a tick while a reading is slow; otherwise each waiting tick would push the same reading.
   async function tick(): Promise<void> {
     if (isReading) return;
     isReading = true;
@@ -242,7 +242,7 @@ export function createApp(options: AppOptions = {}): App {
 
   async function showFirst(): Promise<void> {
     const load = await sampler.report(interval * 1000);
-    if (!fleet?.own) show(load); // else somebody has been faster meanwhile
+    if (!fleet?.own) show(load); // otherwise a tick has shared a row meanwhile
   }
 
   function reportOfAll(): LoadReport | FleetReport {
@@ -255,13 +255,13 @@ export function createApp(options: AppOptions = {}): App {
     return c.html(page({ head: turbo.head(c), stylesheet: stylesheet.path, load }));
   }
 
-  // Behind a proxy all readers share its address, so it counts only where somebody says that it is the
-  // readers' own.
+  // Behind a proxy all readers share the proxy's address, so addresses count only where an option asks for
+  // it.
   const countsAddresses = maxConnectionsPerAddress !== undefined || handshakeRate !== undefined;
 
   hono.use(secureHeaders({
     ...pagePolicy(),
-    strictTransportSecurity: false, // for whoever terminates TLS to say; deploy/nginx-site.conf does
+    strictTransportSecurity: false, // left to the proxy that terminates TLS: see deploy/nginx-site.conf
     xFrameOptions: "DENY",
   }));
   hono.get("/healthz", (c) => c.text("ok"));
@@ -272,14 +272,14 @@ export function createApp(options: AppOptions = {}): App {
       const status = draining ? "draining" : "overloaded";
       return c.json({ status, connections, zombies }, 503);
     }
-    const { away } = turbo; // its pages are served and pushed to all the same
+    const { away } = turbo; // without its engine it still serves pages and pushes to them
     if (away !== undefined) {
       return c.json({ status: "degraded", connections, zombies, engine: away });
     }
     return c.json({ status: "ready", connections, zombies });
   });
-  // Behind the routes above, because whoever watches over a process may ask by its address, which is
-  // none of the allowed hosts.
+  // After the routes above, because a health check may use the address of the process as host, which is not
+  // among the allowed hosts.
   hono.use(turbo.middleware({
     address: (c) => countsAddresses && c.env ? getConnInfo(c).remote.address : undefined,
   }));
@@ -320,7 +320,7 @@ export function createApp(options: AppOptions = {}): App {
   };
 }
 
-/** The settings that the command line and the environment give; see `server/settings.ts`. */
+/** Reads the settings from the command line and the environment; see `server/settings.ts`. */
 export function parseSettings(
   args: readonly string[],
   env: (name: string) => string | undefined,
@@ -333,7 +333,7 @@ async function main(): Promise<void> {
   const early: string[] = [];
   let notice = (message: string): void => void early.push(message);
   const app = await orExit(2, () => appOf(settings, (message) => notice(message)));
-  // What an engine says on the way to a failure is said by that, in one line.
+  // Notices are held back until the app has joined: when it fails, its one error line says enough.
   await orExit(1, () => app.join());
   notice = (message) => console.warn(message);
   early.forEach((message) => notice(message));
@@ -344,7 +344,7 @@ async function main(): Promise<void> {
     return app.close(milliseconds);
   };
   const options = { port, hostname, maxMemory, deadline, drain };
-  // Where it cannot listen, the state that was taken up is left again.
+  // When it cannot listen, closing the app writes the state again, which createApp() has read and removed.
   const server = await orExit(1, () => serve(app.hono.fetch, options), () => app.close(0));
   Deno.exit(await server.finished);
 }
@@ -358,7 +358,7 @@ async function appOf(
   return createApp({ interval, state, node, engine: await engineOf(settings), turbo });
 }
 
-/** How often a process says at least that it is there, in milliseconds: with each reading, or so. */
+/** Bounds of the heartbeat interval among the processes, in milliseconds; otherwise that of the readings. */
 const SILENCE = { least: 100, most: 5_000 };
 
 async function engineOf(
@@ -366,10 +366,10 @@ async function engineOf(
 ): Promise<Engine | undefined> {
   if (url === undefined) return undefined;
   if (state !== undefined) {
-    console.warn("--state is not used with --redis: open pages go on by the log that is there");
+    console.warn("--state is not used with --redis: open pages continue from the log in Redis");
   }
   const silence = Math.max(SILENCE.least, Math.min(SILENCE.most, interval * 1000));
-  const { redis } = await import("./turbo/redis.ts"); // it has a client to load
+  const { redis } = await import("./turbo/redis.ts"); // loads a client, which no other app needs
   return redis({ url, key, interval: silence });
 }
 

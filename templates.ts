@@ -1,21 +1,21 @@
 /**
- * Pages and partials: functions of plain data that return markup.
+ * Pages and partials: functions that return markup for plain data.
  *
  * @module
  */
 import { type FleetReport, isLate, type LoadReport, type LoadSample, type Row } from "./loadavg.ts";
 import { html, type Markup } from "./turbo/mod.ts";
 
-/** The id of the box that is pushed. */
+/** The id of the box, which is the target of each push. */
 export const LOAD_ID = "load";
 
-/** What every page needs besides its content. */
+/** What each page needs besides its content. */
 export interface PageContext {
   /** What `turbo.head(c)` returned. */
   head: Markup;
   /** Path of the stylesheet. */
   stylesheet: string;
-  /** What the box shows: this machine, or the fleet that it is one of. */
+  /** The load that the box shows: of this machine, or of its fleet. */
   load: LoadReport | FleetReport;
 }
 
@@ -49,12 +49,12 @@ export function secondPage(context: PageContext): Markup {
     html`
       <p>
         This is another page with the same box. Turbo fetched it and put it in place of the first,
-        and the line to the server stayed open meanwhile: the browser has one connection, however
-        many pages you visit.
+        and the connection to the server stayed open meanwhile: the browser has one connection,
+        however many pages you visit.
       </p>
       <p>
-        What was pushed while the page was being fetched is not lost. Each page says up to where in
-        the stream it was rendered, and the server sends what came after.
+        What was pushed while the page was being fetched is not lost. Each page says at which position
+        of the stream it was rendered, and the server sends what came after.
       </p>
       <p>Back to the <a href="/">Main Page</a>.</p>
     `,
@@ -72,7 +72,7 @@ export function notFoundPage(context: PageContext): Markup {
   );
 }
 
-/** The box, of one machine or of many: in every page, and pushed whenever the numbers are read. */
+/** The box, for one machine or several. Each page has it, and it is pushed after each reading. */
 export function loadBox(load: LoadReport | FleetReport): Markup {
   return isFleet(load) ? fleetBox(load) : machineBox(load);
 }
@@ -153,16 +153,19 @@ function remark({ cpus, simulated, failure }: Row): Markup {
 
 const TREND = 100;
 
-/** The latest 1-minute loads, from 0 to what keeps all CPUs busy, which is dashed, or to the highest. */
+/**
+ * A curve of the latest 1-minute loads. It reaches from 0 to the highest of them, and at least to the load
+ * that keeps all CPUs busy, which is a dashed line.
+ */
 function trend({ name, history, interval, cpus = 0 }: Row): Markup {
   const loads = history.filter((load) => load !== null);
   const top = Math.max(...loads, cpus, 0.01);
   const y = (load: number) => Math.round(TREND * (1 - load / top));
   let path = "";
   for (const [x, load] of history.entries()) {
-    if (load === null) continue; // nothing is drawn between the readings beside it
+    if (load === null) continue; // a gap in the curve
     const previous = history[x - 1] ?? null;
-    // The short line is a point for one that has none beside it.
+    // The short line makes a point where the next reading is missing.
     path += previous === null ? `M${x} ${y(load)}h.01` : `l1 ${y(load) - y(previous)}`;
   }
   const label = loads.length === 0
@@ -200,7 +203,7 @@ function layout(title: string, context: PageContext, content: Markup): Markup {
         <main>
               <h1>${title}</h1>
               <aside aria-label="Load averages">
-                ${loadBox(context.load)} ${lineState()}
+                ${loadBox(context.load)} ${connectionState()}
               </aside>
               ${content}
             </main>
@@ -209,9 +212,9 @@ function layout(title: string, context: PageContext, content: Markup): Markup {
   `;
 }
 
-// All states are in the page, and the stylesheet shows the one that <html data-turbo-stream> names:
-// it lives through Turbo visits, and without JavaScript the first stays.
-function lineState(): Markup {
+// All states are in the page, and the stylesheet shows the one that <html data-turbo-stream> names. So the
+// state survives visits by Turbo, and without JavaScript the first one is shown.
+function connectionState(): Markup {
   return html`
     <p class="line" role="status">
       <span class="static">As of this page’s loading</span>
@@ -262,7 +265,7 @@ function note(latest: LoadSample | undefined, failure: string | undefined, age: 
     return html`Last reading ${Math.round(age / 1000)} s ago, at ${read}: ${failure}`;
   }
   return latest.simulated
-    ? html`<strong>Simulated</strong> at ${read}: this system tells no load`
+    ? html`<strong>Simulated</strong> at ${read}: this system reports no load`
     : html`Read at ${read}`;
 }
 
