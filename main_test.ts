@@ -11,7 +11,7 @@ import { frame, RawSocket, request as rawRequest, statusOf } from "./tests/raw.t
 import { html, remove, replace, type TurboOptions } from "./turbo/mod.ts";
 import { OPEN_PAGE } from "./turbo/testing.ts";
 
-/** A sampler whose first number counts the readings. */
+/** Makes a sampler whose first number counts the readings. */
 function counting(onReport = () => {}): { report(): Promise<LoadReport> } {
   let count = 0;
   return {
@@ -25,7 +25,7 @@ function counting(onReport = () => {}): { report(): Promise<LoadReport> } {
   };
 }
 
-/** The app on a free port. */
+/** Starts the app on a free port. */
 function start(options: Parameters<typeof createApp>[0] = {}) {
   const app = createApp({ sampler: counting(), ...options });
   const server = serve(app.hono.fetch);
@@ -109,7 +109,7 @@ Deno.test("GET /turbo-stream without an upgrade is 426", async () => {
   assert.equal(response.headers.get("Upgrade"), "websocket");
 });
 
-Deno.test("GET /healthz and /readyz say that it lives and is ready, then that it drains", async () => {
+Deno.test("GET /healthz answers ok, and GET /readyz says that the app is ready, then that it is draining", async () => {
   const app = createApp();
   const health = await request("/healthz", {}, app);
   assert.deepEqual([health.response.status, health.text], [200, "ok"]);
@@ -124,7 +124,7 @@ Deno.test("GET /healthz and /readyz say that it lives and is ready, then that it
   assert.equal((await request("/healthz", {}, app)).response.status, 200);
 });
 
-Deno.test("GET /readyz counts connections that were closed and do not go, and says when they are too many", async () => {
+Deno.test("GET /readyz counts closed connections that have not ended, and is 503 when there are too many", async () => {
   const app = createApp({ turbo: { maxConnections: 4 } });
   await using server = serve(app.hono.fetch);
   await using sockets = new AsyncDisposableStack();
@@ -135,7 +135,7 @@ Deno.test("GET /readyz counts connections that were closed and do not go, and sa
   };
   for (let zombies = 1; zombies <= 3; zombies++) {
     const socket = sockets.use(await RawSocket.upgrade(server.port));
-    await socket.write(frame(new Uint8Array(1), { opcode: 2 })); // closed for that, and stays
+    await socket.write(frame(new Uint8Array(1), { opcode: 2 })); // closed because it is binary, and does not end
     await until(() => app.turbo.zombies === zombies, "it is closed");
     const expected = zombies <= 2 ? [200, "ready", 0, zombies] : [503, "overloaded", 0, zombies];
     assert.deepEqual(await ready(), expected);
@@ -148,7 +148,7 @@ Deno.test("GET /readyz counts connections that were closed and do not go, and sa
   await app.close(1_000);
 });
 
-Deno.test("An app that knows its hosts serves them alone, and says whether it lives to anyone", async () => {
+Deno.test("An app with allowedHosts answers only those hosts, but /healthz and /readyz for any host", async () => {
   const app = createApp({ turbo: { allowedHosts: ["load.example"] } });
   const statusAt = async (Host: string, path: string) =>
     (await request(path, { headers: { Host } }, app)).response.status;
@@ -163,9 +163,9 @@ Deno.test("An app that knows its hosts serves them alone, and says whether it li
   await app.close(0);
 });
 
-/** What is set, and how the second and the 21st stream from one address are answered. */
+/** Options, and the statuses of the second and of the last of 22 streams from one address. */
 const ADDRESSES: readonly [options: TurboOptions, second: number, last: number][] = [
-  [{}, 200, 200], // behind a proxy all come from its address
+  [{}, 200, 200], // behind a proxy all readers have its address
   [{ maxConnectionsPerAddress: 1 }, 503, 429],
   [{ handshakeRate: { burst: 2, perSecond: 0.001 } }, 200, 429],
 ];
@@ -200,7 +200,7 @@ Deno.test("Every page has a strict policy and the other security headers", async
   }
 });
 
-Deno.test("GET /assets has the scripts and the stylesheet that a page names", async () => {
+Deno.test("GET /assets serves the scripts and the stylesheet of a page", async () => {
   const app = createApp();
   const { text } = await request("/", {}, app);
   const paths = [...text.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path]) => path!);
@@ -212,7 +212,7 @@ Deno.test("GET /assets has the scripts and the stylesheet that a page names", as
   }
 });
 
-Deno.test("An error in a page is a 500 without its text", async () => {
+Deno.test("An error in a page is a 500 that does not show the text of the error", async () => {
   const broken = { report: () => Promise.reject(new Error("secret\nand more")) };
   const { error } = console;
   const logged: unknown[][] = [];
@@ -246,12 +246,12 @@ Deno.test("A plain client gets the box at once after each tick", async () => {
   }
 });
 
-Deno.test("The timer ticks once in each interval, from the first reader on", async () => {
+Deno.test("The timer ticks once in each interval from the first reader on", async () => {
   const order: string[] = [];
   await using server = start({ interval: 0.1, sampler: counting(() => order.push("tick")) });
   await using _client = await connect(server.url);
   await connected(server.app.turbo);
-  // Set after the app's timer, it fires right behind it each time, however late both are.
+  // Set after the app's timer with the same interval, so it always fires right after that, however late.
   const clock = setInterval(() => order.push("clock"), 100);
   order.length = 0;
   try {
@@ -262,7 +262,7 @@ Deno.test("The timer ticks once in each interval, from the first reader on", asy
   assert.deepEqual(order.slice(0, 10), Array.from({ length: 5 }, () => ["tick", "clock"]).flat());
 });
 
-Deno.test("The timer samples once per tick however many read, and not without readers", async () => {
+Deno.test("The timer samples once per tick for any number of readers, and not at all without readers", async () => {
   let samples = 0;
   await using server = start({
     interval: 0.05,
@@ -270,7 +270,7 @@ Deno.test("The timer samples once per tick however many read, and not without re
     turbo: { frame: 0 }, // each push is a message of its own
   });
   const { turbo } = server.app;
-  await pause(200); // a timer of the app would have fired before this one
+  await pause(200); // a timer of the app would fire before this one
   assert.equal(samples, 0);
   {
     await using one = await connect(server.url);
@@ -371,7 +371,7 @@ Deno.test("parseSettings() reads each documented variable", () => {
   });
 });
 
-Deno.test("parseSettings() allows what can be used, and says so", () => {
+Deno.test("parseSettings() rejects a value that cannot be used, and says what is allowed", () => {
   const cases: [string, RegExp][] = [
     ["--port=65536", /--port is "65536": a whole number from 0 to 65535/],
     ["--interval=0.04", /--interval is "0.04": seconds from 0.05 to 86400/],
@@ -395,12 +395,12 @@ Deno.test("parseSettings() allows what can be used, and says so", () => {
 const VARIABLES = Object.values(OPTIONS).map(({ variable }) => variable);
 
 for (const task of ["start", "dev", "compile"] as const) {
-  Deno.test(`deno task ${task} may read each variable of an option, and has the flags of start`, () => {
+  Deno.test(`deno task ${task} may read the variable of each option, and has the flags of start`, () => {
     const flags = (command: string) => command.match(/--(no-prompt|allow-[^ "]+)/g)!;
     const { command } = config.tasks[task];
     const [env] = flags(command).filter((flag) => flag.startsWith("--allow-env="));
     assert.equal(env, `--allow-env=${VARIABLES.join(",")}`);
-    // Which host --redis names is not known when it is compiled.
+    // When the app is compiled, the host of --redis is not known.
     const expected = flags(config.tasks.start.command).map((flag) =>
       task === "compile" && flag.startsWith("--allow-net=") ? "--allow-net" : flag
     );
@@ -427,13 +427,13 @@ Deno.test("docs/running.md names each option, its variable and its default", asy
 
 const UNITS = ["turbo-deno.service", "turbo-deno@.service"] as const;
 
-/** A unit as systemd runs it on a machine `web1`; that of several processes, on port 8001. */
+/** A unit with the values that systemd fills in on a machine `web1`, for a process on port 8001. */
 async function readUnit(name: typeof UNITS[number]): Promise<string> {
   const unit = await Deno.readTextFile(new URL(`deploy/${name}`, import.meta.url));
   return name.includes("@") ? unit.replaceAll("%i", "8001").replaceAll("%H", "web1") : unit;
 }
 
-/** What it starts the process with. */
+/** The settings of a process that a unit starts. */
 function settingsOfUnit(unit: string) {
   const env = new Map<string, string>();
   for (const [, pairs] of unit.matchAll(/^Environment=(.+)$/gm)) {
@@ -449,7 +449,7 @@ function settingsOfUnit(unit: string) {
 }
 
 for (const name of UNITS) {
-  Deno.test(`deploy/${name} sets variables of options, to values that are allowed`, async () => {
+  Deno.test(`deploy/${name} sets only variables of options, to allowed values`, async () => {
     const unit = await readUnit(name);
     const { drain, maxMemory, hostname } = settingsOfUnit(unit);
     assert.doesNotMatch(unit, /^[^#\n]*%/m, "a specifier that this test does not know");
@@ -474,7 +474,7 @@ Deno.test("deploy/turbo-deno.service keeps its state where deno task compile all
   }
 });
 
-Deno.test("deploy/turbo-deno@.service gives each process its port and its row, and all one log", async () => {
+Deno.test("deploy/turbo-deno@.service gives each process its own port and row, and all processes one Redis", async () => {
   const { port, node, redis, state } = settingsOfUnit(await readUnit("turbo-deno@.service"));
   assert.deepEqual([port, node, state], [8001, "web1:8001", undefined]);
   assert.match(redis!, /^redis:\/\/127\.0\.0\.1:/);
@@ -504,7 +504,7 @@ Deno.test("systemd finds nothing wrong with the units", {
     await Deno.writeTextFile(path, unit);
     const { stderr } = await new Deno.Command("systemd-analyze", { args: ["verify", path] })
       .output();
-    // It may have something to say of other units of this machine.
+    // It may also report problems of other units of this machine.
     const said = new TextDecoder().decode(stderr).split("\n");
     assert.deepEqual(said.filter((line) => line.includes("turbo-deno")), []);
   }
@@ -538,7 +538,7 @@ Deno.test(
 );
 
 Deno.test(
-  "main.ts says which address to open, and on all addresses that the network can reach it",
+  "main.ts prints the URL to open, and on all addresses also that the network can reach it",
   WITH_PROCESS,
   async () => {
     await using app = await startApp(["--port=0"]);
@@ -549,11 +549,11 @@ Deno.test(
 );
 
 Deno.test(
-  "main.ts serves the hosts and lets in pages of the origins that it is told",
+  "main.ts answers the hosts of --allow-host and accepts pages of the origins of --allow-origin",
   WITH_PROCESS,
   async () => {
-    const told = ["--allow-host=load.example", "--allow-origin=https://a.example"];
-    await using app = await startApp(["--port=0", "--hostname=127.0.0.1", ...told]);
+    const allowed = ["--allow-host=load.example", "--allow-origin=https://a.example"];
+    await using app = await startApp(["--port=0", "--hostname=127.0.0.1", ...allowed]);
     const statusAt = (Host: string, Origin?: string) =>
       statusOf(
         app.port,
@@ -608,7 +608,7 @@ Deno.test(
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   Deno.test(
-    `${signal} tells every reader and exits with 0, though one is stuck`,
+    `${signal} closes all connections and exits with 0, although one reader is stuck`,
     WITH_PROCESS,
     async () => {
       await using app = await startApp();
@@ -620,7 +620,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
       const handshake = "GET /turbo-stream HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n" +
         "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
-      await stuck.write(new TextEncoder().encode(handshake)); // and never reads or answers
+      await stuck.write(new TextEncoder().encode(handshake)); // never reads or answers
       await until(async () => {
         const { connections } = await (await fetch(`${app.url}/readyz`)).json();
         return connections === 2;
@@ -633,7 +633,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   );
 }
 
-Deno.test("deno compile would carry all that the app needs", WITH_PROCESS, async () => {
+Deno.test("deno compile includes all that the app needs", WITH_PROCESS, async () => {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", "main.ts"],
     cwd: new URL(".", import.meta.url).pathname,
@@ -687,7 +687,7 @@ Deno.test(
 );
 
 Deno.test(
-  "The box moves again when the server was killed and started anew",
+  "The box changes again after the server was killed and restarted",
   WITH_BROWSER,
   async () => {
     const args = [`--port=${freePort()}`, "--hostname=127.0.0.1", "--interval=0.2"];
@@ -710,7 +710,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Without JavaScript both pages show the numbers and say that they stand still",
+  "Without JavaScript both pages show the numbers and say that they are as of the loading",
   WITH_BROWSER,
   async () => {
     await using server = start();
@@ -748,7 +748,7 @@ Deno.test("1,000 pushes leave nothing behind in the page", WITH_BROWSER, async (
 });
 
 Deno.test(
-  "The box takes no other place when it is replaced, and fits at 360 and 1,280 px",
+  "A replace does not shift the page, and the box fits at 360 and 1,280 px",
   WITH_BROWSER,
   async () => {
     await using server = start({ interval: 0.2 });
@@ -771,7 +771,7 @@ Deno.test(
       });
       const { shift, overflow, box, text } = await page.evaluate(async () => {
         const paint = () => new Promise((resolve) => requestAnimationFrame(resolve));
-        for (let n = 0; n < 3; n++) await paint(); // a shift is noted with the paint that shows it
+        for (let n = 0; n < 3; n++) await paint(); // a shift is recorded with the paint that shows it
         const { takeShifts } = globalThis as unknown as { takeShifts(): { value: number }[] };
         const { scrollWidth, clientWidth } = document.documentElement;
         const rect = (selector: string) =>
@@ -792,20 +792,24 @@ Deno.test(
   },
 );
 
-Deno.test("The state of the line shows in words: live, then offline", WITH_BROWSER, async () => {
-  await using browser = await startBrowser();
-  await using stack = new AsyncDisposableStack();
-  const { url } = stack.use(start());
-  const { page } = await browser.open(url);
-  await page.waitForSelector(OPEN_PAGE);
-  assert(await page.isVisible("text=Live"));
-  await stack.disposeAsync();
-  await page.waitForSelector("text=Offline");
-  assert(!await page.isVisible("text=Live"));
-});
+Deno.test(
+  "The page shows the state of its connection in words: live, then offline",
+  WITH_BROWSER,
+  async () => {
+    await using browser = await startBrowser();
+    await using stack = new AsyncDisposableStack();
+    const { url } = stack.use(start());
+    const { page } = await browser.open(url);
+    await page.waitForSelector(OPEN_PAGE);
+    assert(await page.isVisible("text=Live"));
+    await stack.disposeAsync();
+    await page.waitForSelector("text=Offline");
+    assert(!await page.isVisible("text=Live"));
+  },
+);
 
 Deno.test(
-  "The pages can be visited with the keyboard alone, and the focus shows",
+  "The pages can be visited with the keyboard alone, and the focus is visible",
   WITH_BROWSER,
   async () => {
     await using server = start();
