@@ -7,7 +7,7 @@ import { HEARTBEAT } from "./protocol.ts";
 import { append } from "./streams.ts";
 import { Turbo } from "./turbo.ts";
 
-/** What stands for the parts of Node. */
+/** Fakes of the parts of Node. */
 class FakeServer {
   readonly settings: object;
   constructor(settings: object) {
@@ -18,7 +18,7 @@ const NODE: NodeParts = { upgradeWebSocket: () => {}, WebSocketServer: FakeServe
 
 const handshake = () => new Request("http://localhost/turbo-stream", { headers: HANDSHAKE });
 
-/** What `Turbo` reports when it is to upgrade a request with this context. */
+/** The error that `Turbo` reports when it upgrades a request with this context. */
 function reportOf(
   upgrade: ReturnType<typeof adaptBun>["upgrade"],
   context: { env?: unknown } | undefined,
@@ -31,7 +31,7 @@ function reportOf(
   return reports;
 }
 
-Deno.test("adaptNode() names the part that is missing or wrong", () => {
+Deno.test("adaptNode() names a part that is missing or wrong", () => {
   const adapt = (parts: object) => () => adaptNode({ ...NODE, ...parts } as NodeParts);
   const { upgradeWebSocket } = NODE;
   assert.throws(
@@ -48,14 +48,14 @@ Deno.test("adaptNode() names the part that is missing or wrong", () => {
   assert.throws(adapt({ maxpayload: 9 }), /no option "maxpayload"/);
 });
 
-Deno.test("adaptNode() makes a WebSocketServer that keeps no large messages", () => {
+Deno.test("adaptNode() makes a WebSocketServer that rejects large messages", () => {
   const settings = { noServer: true, maxPayload: 4_096, closeTimeout: 10_000 };
   assert.deepEqual(adaptNode(NODE).options.websocket.server.settings, settings);
   const { options } = adaptNode({ ...NODE, maxPayload: 65_536 });
   assert.equal(options.websocket.server.settings.maxPayload, 65_536);
 });
 
-Deno.test("adaptNode().upgrade says what the server was not given, and what connect was not", () => {
+Deno.test("adaptNode().upgrade names what is missing from serve() or connect()", () => {
   const { upgrade, options: { websocket } } = adaptNode(NODE);
   const incoming = { headers: { upgrade: "websocket" } };
   assert.match(reportOf(upgrade, undefined)[0]!, /turbo\.connect\(c\)/);
@@ -66,17 +66,17 @@ Deno.test("adaptNode().upgrade says what the server was not given, and what conn
   assert.deepEqual(reportOf(upgrade, { env: { incoming: other, wss: websocket.server } }), []);
 });
 
-Deno.test("adaptBun().upgrade says what the server was not given, and what connect was not", () => {
+Deno.test("adaptBun().upgrade names what is missing from Bun.serve() or connect()", () => {
   const { upgrade } = adaptBun();
   assert.match(reportOf(upgrade, undefined)[0]!, /turbo\.connect\(c\)/);
   for (const env of [undefined, {}, { server: {} }]) {
     assert.match(reportOf(upgrade, { env })[0]!, /Bun\.serve\(\)/);
   }
-  // The client has gone meanwhile.
+  // The client has ended its connection meanwhile.
   assert.deepEqual(reportOf(upgrade, { env: { upgrade: () => false } }), []);
 });
 
-Deno.test("adaptBun() gives its place back to a client that Bun does not upgrade", async () => {
+Deno.test("adaptBun() releases the place of a client that Bun does not upgrade", async () => {
   const { upgrade } = adaptBun();
   const turbo = new Turbo({ upgrade, maxConnections: 1 });
   const connect = () => turbo.connect({ req: { raw: handshake() }, env: { upgrade: () => false } });
@@ -86,7 +86,7 @@ Deno.test("adaptBun() gives its place back to a client that Bun does not upgrade
   }
 });
 
-Deno.test("adaptBun() leaves the app's other WebSockets to their own handlers", () => {
+Deno.test("adaptBun() calls the app's own handlers for its other WebSockets", () => {
   const calls: unknown[][] = [];
   const websocket = {
     idleTimeout: 120,
@@ -97,7 +97,7 @@ Deno.test("adaptBun() leaves the app's other WebSockets to their own handlers", 
   const { options } = adaptBun({ websocket });
   const other = { data: { events: {} } } as unknown as BunSocket;
   options.websocket.message(other, "hello");
-  options.websocket.drain(other); // which they have no handler for
+  options.websocket.drain(other); // for which the app has no handler
   assert.deepEqual(calls, [[websocket, other, "hello"]]);
   const { idleTimeout, maxPayloadLength } = options.websocket as unknown as Record<string, number>;
   assert.deepEqual([idleTimeout, maxPayloadLength], [120, 4_096]);
@@ -105,7 +105,7 @@ Deno.test("adaptBun() leaves the app's other WebSockets to their own handlers", 
   assert.throws(() => adaptBun({ websocket: null as unknown as object }), TypeError);
 });
 
-/** What a test sets and sees of a socket of Bun. */
+/** The state of a fake socket of Bun. */
 interface FakeRaw {
   waiting: number;
   isFull: boolean;
@@ -114,7 +114,7 @@ interface FakeRaw {
   readonly ends: unknown[];
 }
 
-/** A socket of Bun, and what opens it as Bun does: before it returns. */
+/** A fake server of Bun. As Bun does, it opens a socket before `upgrade` returns. */
 function fakeBun() {
   const { upgrade, options } = adaptBun();
   const raw: FakeRaw = { waiting: 0, isFull: false, reads: 0, sent: [], ends: [] };
@@ -141,7 +141,7 @@ function fakeBun() {
   return { upgrade, options, raw, context, socket: () => socket };
 }
 
-/** A connection of Turbo over a socket of Bun. */
+/** A `Turbo` with one connection, over a fake socket of Bun. */
 function bunSocket() {
   const { upgrade, options, raw, context, socket } = fakeBun();
   const turbo = new Turbo({ upgrade, onError() {} });
@@ -149,7 +149,7 @@ function bunSocket() {
   return { turbo, raw, options, socket: socket() };
 }
 
-Deno.test("A WebSocket of Bun opens, though Bun says so before anybody listens", async () => {
+Deno.test("A WebSocket of Bun reports its opening, although Bun opens it before anybody listens", async () => {
   const { turbo, options, socket } = bunSocket();
   assert.equal(turbo.size, 0);
   await Promise.resolve();
@@ -158,20 +158,20 @@ Deno.test("A WebSocket of Bun opens, though Bun says so before anybody listens",
   assert.deepEqual([turbo.size, turbo.zombies], [0, 0]);
 });
 
-Deno.test("A WebSocket of Bun is closed when nothing waits for it, and keeps its place until then", async () => {
+Deno.test("A WebSocket of Bun is closed when no bytes wait, and keeps its place until then", async () => {
   const { turbo, raw, options, socket } = bunSocket();
   await Promise.resolve();
   raw.waiting = 1_000;
   turbo.disconnect("ann");
   assert.deepEqual([turbo.size, turbo.zombies, raw.ends], [0, 1, []]);
-  options.websocket.drain(socket); // some of it
+  options.websocket.drain(socket); // a part of it
   raw.waiting = 0;
   assert.deepEqual(raw.ends, []);
   options.websocket.drain(socket);
   assert.deepEqual([turbo.zombies, raw.ends], [0, [4001]]);
 });
 
-Deno.test("A message that Bun drops costs its reader the connection, and is not lost", async () => {
+Deno.test("A message that Bun drops ends the connection, and is not lost", async () => {
   const { turbo, raw } = bunSocket();
   await Promise.resolve();
   raw.isFull = true;
@@ -180,7 +180,7 @@ Deno.test("A message that Bun drops costs its reader the connection, and is not 
   assert.deepEqual([turbo.size, raw.sent.length, raw.ends], [0, 1, [1011]]);
 });
 
-Deno.test("A WebSocket of Bun that is closed takes nothing more, and is closed once", async () => {
+Deno.test("A closed WebSocket of Bun sends nothing more, and is closed once", async () => {
   const { upgrade, options, raw, context, socket: bun } = fakeBun();
   const { socket } = upgrade(context.req.raw, { idleTimeout: 30, context });
   raw.waiting = 1_000;
@@ -193,13 +193,13 @@ Deno.test("A WebSocket of Bun that is closed takes nothing more, and is closed o
   await Promise.resolve();
 });
 
-Deno.test("A reader that is behind is not taken for dead, because the ping waits too", async () => {
+Deno.test("A reader that is behind does not count as dead, because the ping waits too", async () => {
   const { upgrade, raw, context } = fakeBun();
   upgrade(context.req.raw, { idleTimeout: 0.02, context });
   raw.waiting = 1_000;
-  await until(() => raw.reads >= 4, "it was to be pinged four times");
+  await until(() => raw.reads >= 4, "four pings were due");
   assert.deepEqual(raw.ends, []);
   raw.waiting = 0;
-  await until(() => raw.ends.length > 0, "it is pinged, and does not answer");
+  await until(() => raw.ends.length > 0, "it does not answer its ping");
   assert.deepEqual(raw.ends, ["terminated"]);
 });

@@ -43,7 +43,7 @@ const changes: [status: number, type: string | null, expected: number][] = [
 ];
 
 for (const [status, type, expected] of changes) {
-  Deno.test(`turboForms() makes ${status} ${type} to a Turbo form ${expected}`, async () => {
+  Deno.test(`turboForms() turns ${status} ${type} for a Turbo form into ${expected}`, async () => {
     for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
       const headers = { Accept: TURBO };
       const response = await answering(status, type).request("/", { method, headers });
@@ -57,7 +57,7 @@ for (const [status, type, expected] of changes) {
   });
 }
 
-Deno.test("turboForms() leaves all that is no Turbo form alone", async () => {
+Deno.test("turboForms() changes no answer to other requests", async () => {
   const requests: [method: string, headers: Record<string, string>][] = [
     ["GET", { Accept: TURBO }],
     ["HEAD", { Accept: TURBO }],
@@ -75,7 +75,7 @@ Deno.test("turboForms() leaves all that is no Turbo form alone", async () => {
   }
 });
 
-Deno.test("turboForms() leaves the 200 that fills a frame alone, but not its redirect", async () => {
+Deno.test("turboForms() keeps the 200 that fills a frame, and changes its redirect", async () => {
   const init = { method: "POST", headers: { Accept: TURBO, "Turbo-Frame": "f" } };
   assert.equal((await answering(200, HTML).request("/", init)).status, 200);
   assert.equal((await answering(302, HTML).request("/", init)).status, 303);

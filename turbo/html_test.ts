@@ -4,7 +4,7 @@ import { unquotedAttribute } from "./quotes.ts";
 
 const x = "x";
 
-Deno.test("html names an attribute without quotes, and the remedy", () => {
+Deno.test("html names the attribute without quotes, and the remedy", () => {
   const message =
     'Cannot make markup of title=${…} without quotes: write title="${…}", because a ' +
     "space in the value would begin another attribute";
@@ -46,7 +46,7 @@ const templates: [template: readonly string[], attribute: string | undefined][] 
 
 for (const [template, attribute] of templates) {
   const shown = template.join("${…}");
-  Deno.test(`html ${attribute === undefined ? "takes" : "throws on"} ${shown}`, () => {
+  Deno.test(`html ${attribute === undefined ? "accepts" : "throws on"} ${shown}`, () => {
     assert.equal(unquotedAttribute(template), attribute);
   });
 }

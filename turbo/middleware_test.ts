@@ -25,7 +25,7 @@ function pageOf(turbo: Turbo, { topics }: { topics?: string[] } = {}): Page {
     `);
 }
 
-/** What a page's markup says of its stream and scripts. */
+/** The stream, the cursor and the scripts in a page's markup. */
 async function readPage(response: Response) {
   const text = await response.text();
   const scripts = [...text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => path!);
@@ -37,7 +37,7 @@ async function readPage(response: Response) {
   return { text, scripts, cursor: cursor!, stream: stream!, token: token! };
 }
 
-/** Reads events of a stream of server-sent events until one of them has a text. */
+/** Reads server-sent events until one of them contains a text. */
 async function readEvents(response: Response, until: string): Promise<string> {
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   let events = "";
@@ -70,7 +70,7 @@ Deno.test("Turbo.middleware() serves the scripts and the stream that head(c) nam
   assert.equal((await app.request(page.stream)).status, 426);
 });
 
-Deno.test("Turbo.middleware() answers other methods than GET for stream and scripts with 405", async () => {
+Deno.test("Turbo.middleware() answers 405 to methods other than GET for the stream and the scripts", async () => {
   const turbo = new Turbo();
   const app = new Hono();
   app.use(turbo.middleware());
@@ -100,12 +100,12 @@ Deno.test("Turbo.middleware() takes the cursor before a route reads its data", a
 
 const ANSWERS: [what: string, answer: Page, cursor: boolean, cache: string | null][] = [
   ["a page", (c) => c.html("<p>"), true, "no-cache"],
-  ["a page made beside the context", () => new Response("<p>", HTML()), true, "no-cache"],
+  ["a page made without the context", () => new Response("<p>", HTML()), true, "no-cache"],
   ["streams", () => streamResponse(append("a", "b")), true, "no-cache"],
   ["streams through the context", (c) => streamResponse(c, append("a", "b")), true, "no-cache"],
   ["an error page", (c) => c.html("<p>", 500), true, "no-cache"],
   ["a page that was fetched", () => fetch("data:text/html,page"), true, "no-cache"],
-  ["a redirect that nobody may change", () => Response.redirect("http://a/"), false, null],
+  ["a redirect whose headers are immutable", () => Response.redirect("http://a/"), false, null],
   ["text", (c) => c.text("a"), false, null],
   ["JSON", (c) => c.json({}), false, null],
   ["nothing", (c) => c.body(null, 204), false, null],
@@ -139,7 +139,7 @@ for (const [what, answer, hasCursor, cache] of ANSWERS) {
   });
 }
 
-Deno.test("Turbo.middleware() leaves a cursor that a route gave", async () => {
+Deno.test("Turbo.middleware() keeps the cursor of a route", async () => {
   const turbo = new Turbo();
   const app = new Hono();
   app.use(turbo.middleware());
@@ -163,7 +163,7 @@ function appWithUsers(turbo: Turbo): Hono<Users> {
   return app;
 }
 
-Deno.test("Turbo.middleware() names the reader of the stream, and keeps its pages out of caches", async () => {
+Deno.test("Turbo.middleware() gives the stream the names of its reader, and keeps the reader's pages out of caches", async () => {
   const turbo = new Turbo();
   const app = appWithUsers(turbo);
   app.get("/", pageOf(turbo));
@@ -195,7 +195,7 @@ Deno.test("Turbo.head(c) binds topics to the reader of the request", async () =>
   }
 });
 
-Deno.test("Turbo.head(c) throws on a reader whom the stream would not know", async () => {
+Deno.test("Turbo.head(c) throws on an as that the middleware did not name", async () => {
   const turbo = new Turbo({ secret: "a secret of this test" });
   const app = appWithUsers(turbo);
   app.onError((error, c) => c.text(error.message));
@@ -212,7 +212,7 @@ Deno.test("Turbo.head(c) throws on a reader whom the stream would not know", asy
   assert.match(await (await plain.request("/")).text(), /give middleware\(\) the option as/);
 });
 
-Deno.test("Turbo.middleware() awaits as, and takes a name, names, null and undefined", async () => {
+Deno.test("Turbo.middleware() awaits as, and accepts a name, names, null and undefined", async () => {
   const turbo = new Turbo();
   for (const names of ["ann", ["ann", "session"], null, undefined]) {
     const app = new Hono();
@@ -224,7 +224,7 @@ Deno.test("Turbo.middleware() awaits as, and takes a name, names, null and undef
   }
 });
 
-Deno.test("Turbo.middleware() answers nothing where as fails, or names what is no name", async () => {
+Deno.test("Turbo.middleware() serves nothing when as fails or gives a value that is not a name", async () => {
   for (const as of [() => Promise.reject(new Error("no session")), () => "", () => 42 as never]) {
     const turbo = new Turbo();
     const app = new Hono();
@@ -243,7 +243,7 @@ Deno.test("Turbo.middleware() answers nothing where as fails, or names what is n
   }
 });
 
-Deno.test("Turbo.middleware() says once that it stands in front of what says who the reader is", async () => {
+Deno.test("Turbo.middleware() reports once that it is registered before the middleware that knows the reader", async () => {
   const notices: string[] = [];
   const turbo = new Turbo({ onNotice: (notice) => notices.push(notice) });
   const app = new Hono<Users>();
@@ -268,7 +268,7 @@ Deno.test("Turbo.middleware() says once that it stands in front of what says who
   assert.match(notices[0]!, /register turbo\.middleware\(\) after the middleware that says who/);
 });
 
-Deno.test("Turbo.head(c) throws where the middleware did not run, and says what to do", async () => {
+Deno.test("Turbo.head(c) throws when the middleware did not run, and names the remedy", async () => {
   const turbo = new Turbo();
   const late = new Hono();
   late.get("/", pageOf(turbo));
@@ -286,7 +286,7 @@ Deno.test("Turbo.head(c) throws where the middleware did not run, and says what 
   }
 });
 
-Deno.test("Turbo.middleware() and head() name an option that is misspelt", () => {
+Deno.test("Turbo.middleware() and head() name a misspelt option", () => {
   const turbo = new Turbo();
   assert.throws(() => turbo.middleware({ ass: () => "a" } as never), {
     message: 'middleware() has no option "ass": there are as, address',
@@ -299,7 +299,7 @@ Deno.test("Turbo.middleware() and head() name an option that is misspelt", () =>
   });
 });
 
-Deno.test("Turbo.middleware() that is registered twice is one", async () => {
+Deno.test("Turbo.middleware() registered twice runs once", async () => {
   const turbo = new Turbo();
   const app = new Hono();
   const sub = new Hono();
@@ -312,7 +312,7 @@ Deno.test("Turbo.middleware() that is registered twice is one", async () => {
   assert.equal((await app.request(stream)).status, 426);
 });
 
-Deno.test("Turbo.middleware() refuses a host that is malformed or not served", async () => {
+Deno.test("Turbo.middleware() rejects a host that is malformed or not allowed", async () => {
   const turbo = new Turbo({ allowedHosts: ["load.example"] });
   const app = new Hono();
   app.use(turbo.middleware());
@@ -323,7 +323,7 @@ Deno.test("Turbo.middleware() refuses a host that is malformed or not served", a
   assert.equal(await ask("a b"), 400);
 });
 
-Deno.test("Turbo.middleware() gives the answers to Turbo's forms their status", async () => {
+Deno.test("Turbo.middleware() gives answers to Turbo's forms the status that Turbo asks for", async () => {
   const turbo = new Turbo();
   const app = new Hono();
   app.use(turbo.middleware());
@@ -351,7 +351,7 @@ const streamAnswers: [what: string, answer: (c: Context) => Response][] = [
 ];
 
 for (const [what, answer] of streamAnswers) {
-  Deno.test(`${what} loses no status, header or cookie of the context`, async () => {
+  Deno.test(`${what} keeps the status, headers and cookies of the context`, async () => {
     const turbo = new Turbo();
     const app = new Hono();
     app.use(turbo.middleware());
@@ -366,7 +366,7 @@ for (const [what, answer] of streamAnswers) {
   });
 }
 
-Deno.test("streamResponse(c, …) works without the middleware, and its own init goes first", async () => {
+Deno.test("streamResponse(c, …) works without the middleware, and its own init takes precedence", async () => {
   const app = new Hono();
   app.post("/", (c) => {
     setAll(c);
@@ -390,9 +390,9 @@ Deno.test("streamResponse(c, …) throws before it sets anything", async () => {
   assert.match(headers.get("Content-Type")!, /^text\/plain/);
 });
 
-// ---- Where the app is
+// ---- The base of the app
 
-/** What one who is at `path` finds there: the paths that its page names, and whether they are answered. */
+/** The paths in the page at `path`, and the statuses of requests for them. */
 async function visit(
   fetch: (path: string, init?: RequestInit) => Response | Promise<Response>,
   path: string,
@@ -426,7 +426,7 @@ Deno.test("Turbo.middleware() knows the base of app.route and of basePath", asyn
   assert.deepEqual(based.statuses, ALL_FOUND);
 });
 
-Deno.test("Turbo.middleware() under a path with parameters has a stream for each", async () => {
+Deno.test("Turbo.middleware() at a path with parameters has a stream for each value", async () => {
   const sub = new Hono();
   const turbo = new Turbo({ secret: "a secret of this test" });
   sub.use(turbo.middleware());
@@ -436,7 +436,7 @@ Deno.test("Turbo.middleware() under a path with parameters has a stream for each
   const acme = await visit(request, "/acme/page");
   assert.deepEqual([acme.stream, acme.streamStatus], ["/acme/turbo-stream", 426]);
   assert.deepEqual(acme.statuses, ALL_FOUND);
-  // A token is for the stream that it was signed for.
+  // A token is valid only for the stream that it was signed for.
   for (const [path, count] of [["/acme/turbo-stream", 1], ["/evil/turbo-stream", 0]] as const) {
     const query = new URLSearchParams({ since: acme.cursor, token: acme.token });
     const events = await request(`${path}?${query}`, EVENTS);
@@ -445,7 +445,7 @@ Deno.test("Turbo.middleware() under a path with parameters has a stream for each
   }
 });
 
-Deno.test("Turbo.head(c) names no other host, whatever stands in the path", async () => {
+Deno.test("Turbo.head(c) names no other host for any path", async () => {
   const sub = new Hono();
   const turbo = new Turbo();
   sub.use(turbo.middleware());
@@ -465,7 +465,7 @@ Deno.test("Turbo.head(c) names no other host, whatever stands in the path", asyn
   }
 });
 
-Deno.test("Turbo.middleware() with a base serves behind a proxy that strips it, and one that does not", async () => {
+Deno.test("Turbo.middleware() with a base works behind a proxy that strips it, and behind one that does not", async () => {
   const turbo = new Turbo({ base: "/load" });
   const app = new Hono();
   app.use(turbo.middleware());
@@ -482,7 +482,7 @@ Deno.test("Turbo.middleware() with a base serves behind a proxy that strips it, 
   assert.match(String(turbo.head()), /src="\/load\/assets\//);
 });
 
-Deno.test("Turbo.middleware() with a base serves in an app that is mounted, and below a route there", async () => {
+Deno.test("Turbo.middleware() with a base works in a mounted app, and below a route there", async () => {
   const turbo = new Turbo({ base: "/sub" });
   const inner = new Hono();
   const live = new Hono();
@@ -496,7 +496,7 @@ Deno.test("Turbo.middleware() with a base serves in an app that is mounted, and 
   assert.deepEqual(mounted.statuses, ALL_FOUND);
 });
 
-Deno.test("Turbo.middleware() with a base that the routes have, too, names it once", async () => {
+Deno.test("Turbo.middleware() uses a base once when the routes have it too", async () => {
   const turbo = new Turbo({ base: "/load" });
   const app = new Hono().basePath("/load");
   app.use(turbo.middleware());
@@ -577,12 +577,12 @@ for (const [name, before] of Object.entries(inFront)) {
   Deno.test(`Turbo.middleware() works with ${name}`, () => works(before, []));
 }
 for (const [name, make] of others) {
-  Deno.test(`Turbo.middleware() works with ${name} behind it`, () => works([], [make()]));
+  Deno.test(`Turbo.middleware() works with ${name} after it`, () => works([], [make()]));
 }
-Deno.test("Turbo.middleware() works with all of them behind it", () =>
+Deno.test("Turbo.middleware() works with all of them after it", () =>
   works([], others.map(([, make]) => make())));
 
-Deno.test("Turbo.head(c) writes the nonce of secureHeaders, in front or behind", async () => {
+Deno.test("Turbo.head(c) writes the nonce of secureHeaders before or after the middleware", async () => {
   for (const isFirst of [true, false]) {
     const turbo = new Turbo();
     const app = new Hono();
@@ -596,7 +596,7 @@ Deno.test("Turbo.head(c) writes the nonce of secureHeaders, in front or behind",
   }
 });
 
-Deno.test("Turbo.head(c) writes no nonce where there is none", async () => {
+Deno.test("Turbo.head(c) writes no nonce when there is none", async () => {
   const turbo = new Turbo();
   const app = new Hono();
   app.use(turbo.middleware());
@@ -604,7 +604,7 @@ Deno.test("Turbo.head(c) writes no nonce where there is none", async () => {
   assert(!(await (await app.request("/")).text()).includes("csp-nonce"));
 });
 
-Deno.test("Turbo.middleware() knows the base in an app of another copy of Hono, the oldest that works", async () => {
+Deno.test("Turbo.middleware() knows the base in an app with another copy of Hono, of the oldest version that works", async () => {
   const { Hono: OtherHono } = await import("npm:hono@4.8.0");
   const turbo = new Turbo();
   const sub = new OtherHono();

@@ -32,7 +32,7 @@ Deno.test("resolveOptions() has the documented defaults", () => {
   }
 });
 
-/** The least and the most that an option may be. */
+/** The least and the greatest value of an option. */
 const RANGES: Partial<Record<keyof TurboOptions, readonly [min: number, max: number]>> = {
   tokenLifetime: [1_000, 366 * DAY],
   maxConnections: [1, 10_000_000],
@@ -49,7 +49,7 @@ const RANGES: Partial<Record<keyof TurboOptions, readonly [min: number, max: num
 };
 
 for (const [name, [min, max]] of Object.entries(RANGES)) {
-  Deno.test(`resolveOptions() takes ${name} from ${min} to ${max}, and nothing beyond`, () => {
+  Deno.test(`resolveOptions() accepts ${name} from ${min} to ${max}, and nothing beyond`, () => {
     for (const value of [min, max]) {
       const settings: Record<string, unknown> = { ...resolveOptions({ [name]: value }) };
       assert.equal(settings[name], value);
@@ -60,7 +60,7 @@ for (const [name, [min, max]] of Object.entries(RANGES)) {
   });
 }
 
-Deno.test("resolveOptions() takes a handshakeRate from 1 at once and 0.001 a second to 1,000,000", () => {
+Deno.test("resolveOptions() accepts a handshakeRate from 1 at once and 0.001 a second to 1,000,000", () => {
   for (const handshakeRate of [{ burst: 1, perSecond: 0.001 }, { burst: 1e6, perSecond: 1e6 }]) {
     assert.deepEqual(resolveOptions({ handshakeRate }).handshakeRate, handshakeRate);
   }
@@ -73,7 +73,7 @@ Deno.test("resolveOptions() takes a handshakeRate from 1 at once and 0.001 a sec
   }
 });
 
-Deno.test("resolveOptions() takes null for no path, no limit of an address, and half a millisecond", () => {
+Deno.test("resolveOptions() accepts null as path, Infinity per address, and half a millisecond", () => {
   assert.equal(resolveOptions({ path: null }).path, null);
   assert.equal(
     resolveOptions({ maxConnectionsPerAddress: Infinity }).maxConnectionsPerAddress,
@@ -83,7 +83,7 @@ Deno.test("resolveOptions() takes null for no path, no limit of an address, and 
   assert.throws(() => resolveOptions({ path: "a" }), /"\/turbo-stream", or null, is needed/);
 });
 
-Deno.test("resolveOptions() has errors written in one line, without a stack, and notices as warnings", () => {
+Deno.test("resolveOptions() by default logs errors in one line without a stack, and notices as warnings", () => {
   const { error, warn } = console;
   const written: unknown[][] = [];
   console.error = (...parts) => written.push(["error", ...parts]);

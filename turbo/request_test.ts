@@ -43,14 +43,14 @@ for (const [accept, streams] of matrix) {
   });
 }
 
-Deno.test("requestedFrame() names the frame, and none for a blank header", () => {
+Deno.test("requestedFrame() returns the frame, and nothing for a blank header", () => {
   const request = (headers: HeadersInit) => new Request("http://localhost", { headers });
   assert.equal(requestedFrame(request({ "Turbo-Frame": "foo" })), "foo");
   assert.equal(requestedFrame(request({ "Turbo-Frame": "" })), undefined);
   assert.equal(requestedFrame(request({})), undefined);
 });
 
-Deno.test("connectionId() takes no text that is no id", () => {
+Deno.test("connectionId() rejects a text that is not an id", () => {
   const request = (id: string) =>
     new Request("http://localhost", { headers: { "Turbo-Connection": id } });
   assert.equal(connectionId(request("a-b_1")), "a-b_1");
@@ -74,7 +74,7 @@ Deno.test("streamResponse() has the type, the status, Vary and the cursor", asyn
   assert.equal(streamResponse(remove("a")).status, 200);
 });
 
-Deno.test("hasValidHost() takes a host and a port, and what it remembers changes nothing", () => {
+Deno.test("hasValidHost() accepts a host and a port, and the host that it remembers changes no result", () => {
   const isValid = (host: string) =>
     hasValidHost(new Request("http://localhost", { headers: { host } }));
   for (let i = 0; i < 2; i++) {
@@ -87,7 +87,7 @@ Deno.test("hasValidHost() takes a host and a port, and what it remembers changes
   assert(hasValidHost(new Request("http://localhost")));
 });
 
-Deno.test("streamResponse() throws on what is no stream, and a promise that rejects ends nothing", async () => {
+Deno.test("streamResponse() throws on a value that is not a stream, and a promise that rejects ends no process", async () => {
   const fail = async () => {
     await Promise.resolve();
     throw new Error("the database is down");
@@ -102,13 +102,13 @@ Deno.test("streamResponse() throws on what is no stream, and a promise that reje
   await new Promise((resolve) => setTimeout(resolve)); // a rejection nobody handles fails the test
 });
 
-Deno.test("isAllowedHost() goes by the URL where there is no Host", () => {
+Deno.test("isAllowedHost() uses the URL when there is no Host", () => {
   const request = new Request("http://load.example:8000/");
   assert(isAllowedHost(request, ["load.example"]));
   assert(!isAllowedHost(request, ["evil.example"]));
 });
 
-/** What a proxy says, the scheme of the request itself, and whether a browser sees TLS. */
+/** The header of a proxy, the scheme of the request, and whether the browser connects over TLS. */
 const SCHEMES: readonly [forwarded: string | undefined, scheme: string, secure: boolean][] = [
   [undefined, "http", false],
   [undefined, "https", true],
@@ -120,7 +120,7 @@ const SCHEMES: readonly [forwarded: string | undefined, scheme: string, secure: 
   ["", "https", false],
 ];
 
-Deno.test("isSecure() goes by the first proxy, and by the request where there is none", () => {
+Deno.test("isSecure() uses the header of the first proxy, and without one the request", () => {
   for (const [forwarded, scheme, secure] of SCHEMES) {
     const headers = new Headers();
     if (forwarded !== undefined) headers.set("X-Forwarded-Proto", forwarded);

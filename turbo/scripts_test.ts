@@ -8,7 +8,7 @@ function get({ path, respond }: Asset, headers: Record<string, string> = {}): Re
   return respond(new Request(`http://localhost${path}`, { headers }));
 }
 
-/** esbuild runs as a process, which ends in its own time. */
+/** esbuild runs as a process, which may end after the test. */
 const WITH_ESBUILD = { sanitizeOps: false, sanitizeResources: false };
 
 for (const path of MADE) {
@@ -22,20 +22,20 @@ for (const path of MADE) {
   );
 }
 
-Deno.test("Turbo is that of the version in deno.json, and says whose it is", async () => {
+Deno.test("The text of Turbo has the version of deno.json, and its licence", async () => {
   const version = config.imports["@hotwired/turbo"].split("@").at(-1);
   const text = await get(scriptsUnder("/assets").turbo).text();
   const lines = `\\n/\\*!\\nTurbo ${version}\\nCopyright © \\d+ 37signals LLC\\n \\*/\\n$`;
   assert.match(text, new RegExp(lines));
 });
 
-Deno.test("scriptsUnder() has the client import its modules by their hashed names", async () => {
+Deno.test("scriptsUnder() makes the client import its modules by their hashed names", async () => {
   const { client, keep, hints } = scriptsUnder("/assets");
   const imported = [...(await get(client).text()).matchAll(/(?:from|import\()"\.(\/[^"]+)"/g)];
   assert.deepEqual(imported.map(([, name]) => `/assets${name}`), [keep.path, hints.path]);
 });
 
-Deno.test("Turbo weighs no more than 22.6 KB and the client 7.5 KB, as browsers take them", () => {
+Deno.test("Turbo has at most 22.6 KB and the client 7.5 KB, as sent to browsers", () => {
   const { turbo, client, keep } = scriptsUnder("/assets");
   const weight = (asset: Asset) =>
     Number(get(asset, { "Accept-Encoding": "br" }).headers.get("Content-Length"));

@@ -4,13 +4,13 @@ import { checkState, leaveState, takeState } from "./state_file.ts";
 
 const TEXT = JSON.stringify({ html: "é\r\n\u2028<b>" });
 
-/** Where a state may be, in a directory that goes with the test. */
+/** A path for a state, in a directory that is removed after the test. */
 function place() {
   const { path, ...rest } = directory();
   return { file: `${path}/state`, ...rest };
 }
 
-Deno.test("takeState() takes up what leaveState() left, once", () => {
+Deno.test("takeState() returns what leaveState() wrote, once", () => {
   using at = place();
   leaveState(at.file, TEXT);
   assert.deepEqual(at.files(), ["state"]);
@@ -19,16 +19,20 @@ Deno.test("takeState() takes up what leaveState() left, once", () => {
   assert.deepEqual(takeState(at.file), { missing: "there is none" });
 });
 
-Deno.test("leaveState() writes for the owner alone, over an older one too", {
-  ignore: Deno.build.os === "windows",
-}, () => {
-  using at = place();
-  Deno.writeTextFileSync(at.file, "older", { mode: 0o666 });
-  leaveState(at.file, TEXT);
-  assert.equal(Deno.statSync(at.file).mode! & 0o777, 0o600);
-});
+Deno.test(
+  "leaveState() writes a file that only the owner can read, also in place of an older one",
+  {
+    ignore: Deno.build.os === "windows",
+  },
+  () => {
+    using at = place();
+    Deno.writeTextFileSync(at.file, "older", { mode: 0o666 });
+    leaveState(at.file, TEXT);
+    assert.equal(Deno.statSync(at.file).mode! & 0o777, 0o600);
+  },
+);
 
-Deno.test("leaveState() leaves the older state whole where it fails, and nothing beside it", () => {
+Deno.test("leaveState() keeps the older state when it fails, and leaves no other file", () => {
   using at = place();
   Deno.mkdirSync(`${at.file}/full`, { recursive: true }); // cannot be replaced by a file
   assert.throws(() => leaveState(at.file, TEXT));
@@ -36,7 +40,7 @@ Deno.test("leaveState() leaves the older state whole where it fails, and nothing
   assert(Deno.statSync(`${at.file}/full`).isDirectory);
 });
 
-Deno.test("takeState() takes no state that was cut off anywhere or altered, and removes it", () => {
+Deno.test("takeState() rejects a state that is truncated or altered, and removes it", () => {
   using at = place();
   leaveState(at.file, TEXT);
   const whole = Deno.readFileSync(at.file);
@@ -53,7 +57,7 @@ Deno.test("takeState() takes no state that was cut off anywhere or altered, and 
   }
 });
 
-Deno.test("takeState() takes no state of another version, and removes it", () => {
+Deno.test("takeState() rejects a state of another version, and removes it", () => {
   using at = place();
   leaveState(at.file, TEXT);
   const other = Deno.readTextFileSync(at.file).replace("state 2", "state 20");
@@ -62,7 +66,7 @@ Deno.test("takeState() takes no state of another version, and removes it", () =>
   assert.deepEqual(at.files(), []);
 });
 
-Deno.test("takeState() leaves alone what is no state", () => {
+Deno.test("takeState() leaves a file alone that is not a state", () => {
   using at = place();
   for (const text of ["# Notes\n", '{"epoch":"e"}', "turbo-deno\n", "\0\xff"]) {
     Deno.writeTextFileSync(at.file, text);
@@ -72,7 +76,7 @@ Deno.test("takeState() leaves alone what is no state", () => {
   }
 });
 
-Deno.test("takeState() leaves alone what belongs to another than the owner, and says so", {
+Deno.test("takeState() leaves a file of another owner alone, and says so", {
   ignore: Deno.build.os === "windows",
 }, () => {
   using at = place();
@@ -87,7 +91,7 @@ for (
   const [mode, isTaken] of [[0o640, true], [0o644, true], [0o620, false], [0o602, false]] as const
 ) {
   const bits = mode.toString(8);
-  Deno.test(`takeState() ${isTaken ? "takes up" : "leaves alone"} a state of mode ${bits}`, {
+  Deno.test(`takeState() ${isTaken ? "reads" : "leaves alone"} a state of mode ${bits}`, {
     ignore: Deno.build.os === "windows",
   }, () => {
     using at = place();
@@ -101,7 +105,7 @@ for (
   });
 }
 
-Deno.test("takeState() leaves alone what is not a plain file", {
+Deno.test("takeState() leaves alone anything that is not a regular file", {
   ignore: Deno.build.os === "windows",
 }, () => {
   using at = place();
@@ -114,7 +118,7 @@ Deno.test("takeState() leaves alone what is not a plain file", {
   assert("isForeign" in takeState(at.file));
 });
 
-Deno.test("leaveState() follows and reuses nothing that was laid in its way", {
+Deno.test("leaveState() neither follows a link nor reuses a file at its temporary path", {
   ignore: Deno.build.os === "windows",
 }, () => {
   using at = place();
@@ -128,21 +132,21 @@ Deno.test("leaveState() follows and reuses nothing that was laid in its way", {
   assert.deepEqual(at.files(), ["state", "state.victim"]);
 });
 
-Deno.test("checkState() removes what a killed process could not finish", () => {
+Deno.test("checkState() removes the unfinished file of a killed process", () => {
   using at = place();
   Deno.writeTextFileSync(`${at.file}.tmp`, "half a sec");
   checkState(at.file);
   assert.deepEqual(at.files(), []);
 });
 
-Deno.test("checkState() returns whose the files of this process are", {
+Deno.test("checkState() returns the owner of this process's files", {
   ignore: Deno.build.os === "windows",
 }, () => {
   using at = place();
   assert.equal(checkState(at.file), Deno.uid());
 });
 
-Deno.test("checkState() throws where no state could be left, and leaves nothing", () => {
+Deno.test("checkState() throws when no state can be written, and leaves no file", () => {
   using at = place();
   checkState(at.file);
   assert.deepEqual(at.files(), []);

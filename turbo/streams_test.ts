@@ -11,7 +11,7 @@ const ADDING = ["append", "prepend", "before", "after"] as const;
 const VERBS = ["append", "prepend", "before", "after", "replace", "update"] as const;
 
 for (const verb of VERBS) {
-  Deno.test(`${verb}() is exactly the element that Turbo-Flask makes`, () => {
+  Deno.test(`${verb}() returns exactly the element of Turbo-Flask`, () => {
     assert.equal(
       streams[verb]("bar", "foo"),
       `<turbo-stream action="${verb}" target="bar"><template>foo</template></turbo-stream>`,
@@ -19,11 +19,11 @@ for (const verb of VERBS) {
   });
 }
 
-Deno.test("remove() is exactly the element, without a template", () => {
+Deno.test("remove() returns exactly the element, without a template", () => {
   assert.equal(remove("bar"), '<turbo-stream action="remove" target="bar"></turbo-stream>');
 });
 
-Deno.test("refresh() is exactly the element, with what it is given", () => {
+Deno.test("refresh() returns exactly the element, with its options", () => {
   assert.equal(refresh(), '<turbo-stream action="refresh"></turbo-stream>');
   assert.equal(
     refresh({ morph: true, scroll: "preserve", requestId: "r1" }),
@@ -31,27 +31,27 @@ Deno.test("refresh() is exactly the element, with what it is given", () => {
   );
 });
 
-Deno.test("Builders take a selector as { all }", () => {
+Deno.test("Builders accept a selector as { all }", () => {
   assert.equal(
     update({ all: '.a[title="b"]' }, "c"),
     '<turbo-stream action="update" targets=".a[title=&quot;b&quot;]"><template>c</template></turbo-stream>',
   );
 });
 
-Deno.test("replace() and update() morph when told", () => {
+Deno.test("replace() and update() morph with the option", () => {
   const end = 'target="a" method="morph"><template>b</template></turbo-stream>';
   assert.equal(replace("a", "b", { morph: true }), `<turbo-stream action="replace" ${end}`);
   assert.equal(update("a", "b", { morph: true }), `<turbo-stream action="update" ${end}`);
 });
 
-Deno.test("action() carries its parts", () => {
+Deno.test("action() contains its parts", () => {
   assert.equal(
     action("highlight", { target: "a", content: html`<b></b>`, attributes: { color: "<red>" } }),
     '<turbo-stream action="highlight" target="a" color="&lt;red&gt;"><template><b></b></template></turbo-stream>',
   );
 });
 
-Deno.test("action() refuses a missing name and attributes that are none", () => {
+Deno.test("action() throws on a missing name and on names that attributes cannot have", () => {
   assert.throws(() => action(""), TypeError);
   for (const name of ["", "a b", 'a"', "a>", "a=b", "Target", "targets", "action", "1a"]) {
     assert.throws(() => action("x", { attributes: { [name]: "" } }), TypeError, name);
@@ -74,7 +74,7 @@ const BUILDERS: Record<string, (target: Target) => unknown> = {
 };
 
 for (const [name, build] of Object.entries(BUILDERS)) {
-  Deno.test(`${name}() throws on a selector that is given as an id`, () => {
+  Deno.test(`${name}() throws on a selector given as an id`, () => {
     assert.throws(() => build("#box"), {
       name: "TypeError",
       message: 'Cannot build a stream for target "#box": an element id without # or ' +
@@ -100,7 +100,7 @@ const contents: [what: string, content: Content, expected: string][] = [
 ];
 
 for (const [what, content, expected] of contents) {
-  Deno.test(`Builders take ${what} as content`, () => {
+  Deno.test(`Builders accept ${what} as content`, () => {
     for (const verb of VERBS) {
       const stream = streams[verb]("a", content);
       assert.equal(
@@ -112,7 +112,7 @@ for (const [what, content, expected] of contents) {
   });
 }
 
-Deno.test("A stream in a page is markup, in our html, in Hono's and in JSX", () => {
+Deno.test("A stream in a page is markup in our html, in Hono's and in JSX", () => {
   const stream = builders.replace("a", html`<b id="a">${"<"}</b>`);
   const text =
     '<turbo-stream action="replace" target="a"><template><b id="a">&lt;</b></template></turbo-stream>';
@@ -123,11 +123,11 @@ Deno.test("A stream in a page is markup, in our html, in Hono's and in JSX", () 
   assert.equal(joinStreams([stream, stream]), text + text);
 });
 
-Deno.test("The text of a stream in a page is text: who types it gains nothing", () => {
+Deno.test("The text of a stream in a page is escaped, so typing one has no effect", () => {
   assert(String(html`<p>${remove("a")}</p>`).startsWith("<p>&lt;turbo-stream"));
 });
 
-Deno.test("joinStreams() takes no markup that only looks like a stream", () => {
+Deno.test("joinStreams() rejects markup that only looks like a stream", () => {
   assert.throws(
     () => joinStreams(html`<turbo-stream action="remove" target="a"></turbo-stream>` as never),
     {
@@ -148,7 +148,7 @@ for (const verb of VERBS) {
   });
 }
 
-/** A database that fails after whoever asked it for markup was told of the mistake. */
+/** A promise that rejects after the builder has thrown. */
 async function fail(): Promise<never> {
   await Promise.resolve();
   throw new Error("the database is down");
@@ -157,7 +157,7 @@ async function fail(): Promise<never> {
 const thenable = (): PromiseLike<never> => ({ then: (...both) => fail().then(...both) });
 const asyncMarkup = () => Object.assign(new String(), { isEscaped: true, toString: fail });
 
-Deno.test("Builders throw on a promise, and one that rejects later ends nothing", async () => {
+Deno.test("Builders throw on a promise, and its later rejection ends no process", async () => {
   for (const content of [fail, thenable, asyncMarkup, () => [fail(), fail()]] as never[]) {
     const promise = content as () => never;
     const error = { name: "TypeError", message: /from a promise: await / };
@@ -169,7 +169,7 @@ Deno.test("Builders throw on a promise, and one that rejects later ends nothing"
   await new Promise((resolve) => setTimeout(resolve)); // a rejection nobody handles fails the test
 });
 
-Deno.test("joinStreams() throws on a promise, and one that rejects later ends nothing", async () => {
+Deno.test("joinStreams() throws on a promise, and its later rejection ends no process", async () => {
   const lists = [fail, thenable, () => [remove("a"), fail(), fail()], () => [[fail()]]];
   for (const promise of lists as (() => never)[]) {
     assert.throws(() => joinStreams(promise()), {
@@ -208,7 +208,7 @@ const WRONG: [shown: string, streams: unknown][] = [
 ];
 
 for (const [shown, wrong] of WRONG) {
-  Deno.test(`joinStreams() names ${shown} and says what is needed`, () => {
+  Deno.test(`joinStreams() quotes ${shown} and says what is needed`, () => {
     assert.throws(() => joinStreams(wrong as never), {
       name: "TypeError",
       message: `Cannot push ${shown}: one <turbo-stream> element from a builder such as ` +
@@ -217,7 +217,7 @@ for (const [shown, wrong] of WRONG) {
   });
 }
 
-Deno.test("joinStreams() takes one stream, several, and none", () => {
+Deno.test("joinStreams() joins one stream, several, or none", () => {
   assert.deepEqual([s, [s, s], []].map((one) => joinStreams(one)), [s, s + s, ""]);
 });
 
@@ -273,7 +273,7 @@ for (const [what, build, options, message] of WRONG_OPTIONS) {
   });
 }
 
-Deno.test("Builders take an option that is undefined as one that is left out", () => {
+Deno.test("Builders treat an option that is undefined as left out", () => {
   const left = { morph: undefined, scroll: undefined, requestId: undefined } as never;
   assert.equal(refresh(left), refresh());
   assert.equal(replace("a", "b", { morph: undefined } as never), replace("a", "b"));
@@ -281,11 +281,11 @@ Deno.test("Builders take an option that is undefined as one that is left out", (
   assert.equal(action("x", { target: undefined, content: undefined } as never), action("x"));
 });
 
-Deno.test("Builders trim markup, for what stands beside it would stay in the page", () => {
+Deno.test("Builders trim markup, because white space beside it would stay in the page", () => {
   assert.match(append("a", raw("\n  <p>x</p>\n")), /<template><p>x<\/p><\/template>/);
 });
 
-Deno.test("Builders escape text and leave markup", () => {
+Deno.test("Builders escape text and not markup", () => {
   assert.match(append("a", "<b>&"), /<template>&lt;b&gt;&amp;<\/template>/);
   assert.match(append("a", html`<b>${"<i>"}</b>`), /<template><b>&lt;i&gt;<\/b><\/template>/);
 });

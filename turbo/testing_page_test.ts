@@ -21,7 +21,7 @@ import {
 } from "./mod.ts";
 import { openPage, type OpenPageOptions } from "./testing.ts";
 
-/** An app whose page has a list and whatever else a test gives. */
+/** An app whose page has a list and the content that a test gives. */
 function listApp(
   { content = () => html``, topics = [], ...options }:
     & TurboOptions
@@ -140,7 +140,7 @@ for (const [name, streams, expected] of ACTIONS) {
   });
 }
 
-Deno.test("openPage() renders a stream that stands in what was pushed, or in the page", async () => {
+Deno.test("openPage() renders a stream inside pushed content, or inside the page", async () => {
   const { turbo, open } = listApp({ content: () => html`<p id="p"></p>${embedded("page")}` });
   await using page = await open();
   assert.equal(page.text("#p"), "page");
@@ -157,7 +157,7 @@ Deno.test("openPage() renders a stream that stands in what was pushed, or in the
   }
 });
 
-Deno.test("page.text() has what a reader sees", async () => {
+Deno.test("page.text() is the text that a reader sees", async () => {
   const { app } = listApp();
   app.get(
     "/text",
@@ -174,11 +174,11 @@ Deno.test("page.text() has what a reader sees", async () => {
   assert.equal(page.state, "static");
 });
 
-Deno.test("openPage() is given nothing twice, and what it missed", async () => {
+Deno.test("openPage() receives what it missed, and nothing twice", async () => {
   const { turbo, lines, app, page: markup } = listApp();
   app.get("/slow", async (c) => {
     const page = await markup();
-    turbo.push(append("list", html`<li>missed</li>`)); // rendered, and not yet connected
+    turbo.push(append("list", html`<li>missed</li>`)); // the page is rendered and not yet connected
     return c.html(page);
   });
   lines.push("there");
@@ -188,7 +188,7 @@ Deno.test("openPage() is given nothing twice, and what it missed", async () => {
   assert.equal(page.text("#list"), "there missed");
 });
 
-Deno.test("openPage() fetches the page again for a refresh and for a gap", async () => {
+Deno.test("openPage() fetches the page again after a refresh and after a gap", async () => {
   const { turbo, lines, open } = listApp({ log: { maxEntries: 2 } });
   await using page = await open();
   lines.push("first");
@@ -201,7 +201,7 @@ Deno.test("openPage() fetches the page again for a refresh and for a gap", async
   await page.shows("second");
 });
 
-Deno.test("openPage() comes back when its stream has ended, and has what it missed", async () => {
+Deno.test("openPage() reconnects when its stream has ended, and receives what it missed", async () => {
   const { turbo, app } = listApp();
   const cut = new AbortController();
   const asked: string[] = [];
@@ -227,7 +227,7 @@ Deno.test("openPage() comes back when its stream has ended, and has what it miss
   assert.equal(asked.length, 3);
 });
 
-Deno.test("openPage() is away when the server sends it away, until another page is visited", async () => {
+Deno.test("openPage() is away after disconnect(), until another page is visited", async () => {
   const { turbo, app, page: markup, connectAs, open } = listApp();
   app.get("/next", async (c) => c.html(await markup()));
   connectAs("ann");
@@ -238,7 +238,7 @@ Deno.test("openPage() is away when the server sends it away, until another page 
   assert.deepEqual([page.state, page.path], ["open", "/next"]);
 });
 
-Deno.test("openPage() listens to the topics that are signed into its page", async () => {
+Deno.test("openPage() listens to the topics of its page", async () => {
   const { turbo, open } = listApp({ topics: ["room:1"], secret: "a secret of some length" });
   await using page = await open();
   turbo.push(append("list", html`<li>other</li>`), { topic: "room:2" });
@@ -247,7 +247,7 @@ Deno.test("openPage() listens to the topics that are signed into its page", asyn
   assert.equal(page.text("#list"), "mine");
 });
 
-/** An app with a form, answered as a test says. */
+/** An app with a form, and the answer to it that a test gives. */
 function formApp(
   answer: (c: import("hono").Context, text: string) => Response | Promise<Response>,
 ) {
@@ -281,7 +281,7 @@ function formApp(
   return { ...list, sent, requests };
 }
 
-Deno.test("page.submit() fills in a form, sends it as Turbo does, and follows a 303", async () => {
+Deno.test("page.submit() fills in a form, submits it as Turbo does, and follows a 303", async () => {
   const { turbo, lines, open, sent, requests } = formApp((c, text) => {
     lines.push(text);
     turbo.push(append("list", html`<li>${text}</li>`), { except: connectionId(c.req.raw) });
@@ -312,8 +312,8 @@ Deno.test("page.submit() shows a 422 in place", async () => {
   assert.deepEqual([page.path, page.status, page.text()], ["/", 422, "A text is needed"]);
 });
 
-Deno.test("page.submit() refuses an answer that Turbo refuses", async () => {
-  const app = new Hono(); // without the middleware, which mends it
+Deno.test("page.submit() throws on an answer that Turbo does not accept", async () => {
+  const app = new Hono(); // without the middleware, which would change the status
   app.get("/", (c) => c.html(`<form method="post" action="/add"><button>Add</button></form>`));
   app.post("/add", (c) => c.html("<p>Added</p>"));
   await using page = await openPage(app);
@@ -323,7 +323,7 @@ Deno.test("page.submit() refuses an answer that Turbo refuses", async () => {
   );
 });
 
-Deno.test("page.submit() notes an answer that a browser would show nowhere", async () => {
+Deno.test("page.submit() records an answer that a browser would not show", async () => {
   const { open } = formApp((c) => c.text("down", 503));
   await using page = await open();
   await page.submit("#add");
@@ -333,14 +333,14 @@ Deno.test("page.submit() notes an answer that a browser would show nowhere", asy
   );
 });
 
-Deno.test("page.submit() stays where it is after a 204", async () => {
+Deno.test("page.submit() keeps the page after a 204", async () => {
   const { open, sent } = formApp((c) => c.body(null, 204));
   await using page = await open();
   await page.submit("#add", { text: "milk" });
   assert.deepEqual([page.path, page.status, page.state, sent.length], ["/", 200, "open", 1]);
 });
 
-Deno.test("page.submit() renders an answer of streams once, with what was pushed meanwhile", async () => {
+Deno.test("page.submit() renders an answer of streams once, together with what was pushed meanwhile", async () => {
   const { turbo, lines, open } = formApp((c, text) => {
     lines.push(text);
     const item = append("list", html`<li>${text}</li>`);
@@ -366,7 +366,7 @@ Deno.test("page.submit() renders an answer of streams once, with what was pushed
   assert.equal(page.text("#list"), "milk other last");
 });
 
-Deno.test("page.submit() brings an answer that is older than the page up to date", async () => {
+Deno.test("page.submit() applies newer pushes to an answer that is older than the page", async () => {
   const { promise: isHeld, resolve: go } = Promise.withResolvers<void>();
   const { turbo, open } = formApp(async () => {
     const { cursor } = turbo;
@@ -392,7 +392,7 @@ Deno.test("page.submit() brings an answer that is older than the page up to date
   assert.equal(page.text("#list"), "old new");
 });
 
-Deno.test("page.click() sends by the button that is clicked, and follows links", async () => {
+Deno.test("page.click() submits by the clicked button, and follows links", async () => {
   const { app, open, sent } = formApp((c) => c.redirect("/links", 303));
   app.get("/links", (c) => c.html(`<a href="/?back">Back <b>home</b></a><a href="#here">Here</a>`));
   await using page = await open();
@@ -406,7 +406,7 @@ Deno.test("page.click() sends by the button that is clicked, and follows links",
   assert.equal(page.path, "/?q=a+b");
 });
 
-Deno.test("openPage() keeps cookies, for a second tab too", async () => {
+Deno.test("openPage() keeps cookies, also for a second tab", async () => {
   const { app, page: markup } = listApp();
   app.get("/in", (c) => {
     c.header("Set-Cookie", "user=ann; Path=/; HttpOnly", { append: true });
@@ -425,7 +425,7 @@ Deno.test("openPage() keeps cookies, for a second tab too", async () => {
   assert.equal(other.text("p"), "none");
 });
 
-Deno.test("openPage() loads frames, and brings them up to date", async () => {
+Deno.test("openPage() loads frames, and applies newer pushes to them", async () => {
   const { turbo, app, open } = listApp({
     content: () =>
       html`
@@ -451,7 +451,7 @@ Deno.test("openPage() loads frames, and brings them up to date", async () => {
   assert.equal(page.path, "/");
 });
 
-Deno.test("page.shows() and page.lacks() say at the deadline what there is", async () => {
+Deno.test("page.shows() and page.lacks() throw at the deadline with what the page shows", async () => {
   const { turbo, open } = listApp();
   await using page = await open();
   turbo.push([update("lst", "x"), append("list", html`<li>bread</li>`)]);
@@ -464,7 +464,7 @@ Deno.test("page.shows() and page.lacks() say at the deadline what there is", asy
   await assert.rejects(page.until(() => 1 > 2, { deadline: 1 }), /in vain for \(\) ?=> ?1 > 2: /);
 });
 
-Deno.test("openPage() says why a stream cannot be followed", async () => {
+Deno.test("openPage() says why it cannot connect to the stream", async () => {
   const turbo = new Turbo();
   const app = new Hono();
   app.get("/", (c) => c.html(html`<head>${turbo.head()}</head>`));
@@ -474,7 +474,7 @@ Deno.test("openPage() says why a stream cannot be followed", async () => {
   );
 });
 
-Deno.test("a page that has no stream says so where it is waited for", async () => {
+Deno.test("A page without a stream says so when a test waits for it", async () => {
   const app = new Hono().get("/", (c) => c.html("<p>No head"));
   await using page = await openPage(app);
   await assert.rejects(
@@ -530,14 +530,14 @@ const WRONG: [
 ];
 
 for (const [what, act, message] of WRONG) {
-  Deno.test(`a test page names ${what}`, async () => {
+  Deno.test(`A test page names ${what}`, async () => {
     const { open } = formApp((c) => c.text("sent"));
     await using page = await open();
     await assert.rejects(async () => await act(page), { message });
   });
 }
 
-Deno.test("openPage() checks what it is given", async () => {
+Deno.test("openPage() checks its options", async () => {
   const { app } = listApp();
   const cases: [Promise<unknown>, RegExp][] = [
     [

@@ -4,7 +4,7 @@ import { append, html, refresh, remove, replace, Turbo } from "./mod.ts";
 import type { Engine, Push } from "./mod.ts";
 import { assertNothingPushed, assertStream, capture, connected, parseStreams } from "./testing.ts";
 
-Deno.test("capture() returns what a block pushed, and still delivers it", async () => {
+Deno.test("capture() returns the pushes of a block, and still delivers them", async () => {
   const turbo = new Turbo();
   await using server = serve((request) => turbo.connect(request, { as: "ann" }));
   await using reader = await connect(server.url);
@@ -31,7 +31,7 @@ Deno.test("capture() returns what a block pushed, and still delivers it", async 
   assert.match(await reader.next(), /target="a"/);
 });
 
-Deno.test("capture() sees a function's streams also where an engine renders them later", async () => {
+Deno.test("capture() has the streams of a function also when an engine calls it later", async () => {
   const waiting: Push[] = [];
   const engine: Engine = {
     start() {},
@@ -61,7 +61,7 @@ Deno.test("capture() ends with a block that throws", async () => {
   assert.equal(turbo.push, push);
 });
 
-Deno.test("connected() gives up at its deadline and says what there is", async () => {
+Deno.test("connected() throws at its deadline and says how many connections there are", async () => {
   const turbo = new Turbo();
   await assert.rejects(
     connected(turbo, { name: "ann", deadline: 20 }),
@@ -69,7 +69,7 @@ Deno.test("connected() gives up at its deadline and says what there is", async (
   );
 });
 
-Deno.test("connected() counts those who listen to a topic", async () => {
+Deno.test("connected() counts the connections that listen to a topic", async () => {
   const turbo = new Turbo();
   await using server = serve((request) => turbo.connect(request, { as: "room" }));
   await using _reader = await connect(server.url);
@@ -80,7 +80,7 @@ Deno.test("connected() counts those who listen to a topic", async () => {
   );
 });
 
-Deno.test("connected() waits until all are gone", async () => {
+Deno.test("connected() with count 0 waits until all connections have ended", async () => {
   const turbo = new Turbo();
   await using server = serve((request) => turbo.connect(request));
   {
@@ -129,7 +129,7 @@ for (const [expected, message] of WRONG_EXPECTED) {
   });
 }
 
-Deno.test("parseStreams() reads what the builders write", () => {
+Deno.test("parseStreams() parses the streams of the builders", () => {
   const streams = [
     replace({ all: 'a[title="<&>"]' }, html`<b>\n</b>`, { morph: true }),
     remove("x"),
@@ -160,14 +160,14 @@ Deno.test("parseStreams() reads what the builders write", () => {
   ]);
 });
 
-Deno.test("parseStreams() refuses anything beside the streams", () => {
+Deno.test("parseStreams() throws on anything beside the streams", () => {
   assert.deepEqual(parseStreams(""), []);
   for (const text of [`${remove("a")}\n`, ` ${remove("a")}`, "<p></p>", "<turbo-stream>"]) {
     assert.throws(() => parseStreams(text), SyntaxError);
   }
 });
 
-Deno.test("assertStream() finds a stream by what is asked, and shows what there was", async () => {
+Deno.test("assertStream() finds the expected stream, or shows all streams", async () => {
   const turbo = new Turbo();
   const pushed = await capture(turbo, () => turbo.push(append("list", "milk"), { to: ["ann"] }));
   assert.equal(assertStream(pushed, { action: "append" }).target, "list");
@@ -182,7 +182,7 @@ Deno.test("assertStream() finds a stream by what is asked, and shows what there 
   }
 });
 
-Deno.test("assertStream() tells a topic from a reader, and both from everyone", async () => {
+Deno.test("assertStream() distinguishes a topic, a reader and everyone", async () => {
   const turbo = new Turbo();
   const pushed = await capture(turbo, () => turbo.push(remove("x"), { topic: ["ann", "bob"] }));
   assertStream(pushed, { topic: "bob" });
@@ -192,7 +192,7 @@ Deno.test("assertStream() tells a topic from a reader, and both from everyone", 
   assertStream(await capture(turbo, () => turbo.push(remove("x"))), { to: null });
 });
 
-Deno.test("assertNothingPushed() passes where nothing was", async () => {
+Deno.test("assertNothingPushed() passes when nothing was pushed", async () => {
   const turbo = new Turbo();
   assertNothingPushed(await capture(turbo, () => {}));
   const pushed = await capture(turbo, () => turbo.push(remove("x")));

@@ -75,13 +75,13 @@ const bad: Record<string, string> = {
   "brackets": "[object Object]",
 };
 
-Deno.test("verify() gives back what was signed", () => {
+Deno.test("verify() returns the claims that were signed", () => {
   const expires = Date.now() + HOUR;
   const signed = { path: "/a", topics: ["a", "ü"], reader: "ann", from: "e.1", expires };
   assert.deepEqual(verify(sign(signed, SECRET), SECRET), signed);
 });
 
-Deno.test("verify() refuses every token that is not one of ours, and does not throw", () => {
+Deno.test("verify() rejects each token that is not ours, and does not throw", () => {
   for (const [name, token] of Object.entries(bad)) {
     if (!/^other (reader|app|log)$/.test(name)) {
       assert.equal(verify(token, SECRET), undefined, name);
@@ -89,26 +89,26 @@ Deno.test("verify() refuses every token that is not one of ours, and does not th
   }
 });
 
-Deno.test("verify() refuses a token at the moment it ends", () => {
+Deno.test("verify() rejects a token at the moment of its expiry", () => {
   const token = grant({ expires: 1_000 });
   assert(verify(token, SECRET, 999));
   assert.equal(verify(token, SECRET, 1_000), undefined);
 });
 
-Deno.test("verify() refuses a token with any one character altered", () => {
+Deno.test("verify() rejects a token with any one character changed", () => {
   for (let index = 0; index < good.length; index++) {
     assert.equal(verify(alter(good, index), SECRET), undefined, `character ${index}`);
   }
 });
 
-Deno.test("verify() refuses 1 MB without hashing it", () => {
+Deno.test("verify() rejects 1 MB without hashing it", () => {
   const token = "a.".padEnd(1 << 20, "b");
   const hashing = fastest(() => createHmac("sha256", SECRET).update(token).digest());
   const refusing = fastest(() => assert.equal(verify(token, SECRET), undefined));
   assert(refusing < hashing / 5, `${refusing} ms, and to hash it takes ${hashing} ms`);
 });
 
-/** The least of 20 times, in milliseconds: most likely one without an interruption. */
+/** The least of 20 times, in milliseconds, because the others may include an interruption. */
 function fastest(act: () => void): number {
   const times = Array.from({ length: 20 }, () => {
     const start = performance.now();
@@ -118,7 +118,7 @@ function fastest(act: () => void): number {
   return Math.min(...times);
 }
 
-/** A room on a server, and what was logged about it. */
+/** Starts a server with a `Turbo`, and collects its errors and notices. */
 function room(options: TurboOptions = {}) {
   const logged: unknown[] = [];
   const turbo = new Turbo({
@@ -137,7 +137,7 @@ function room(options: TurboOptions = {}) {
   };
 }
 
-/** A page that asks by its first message, as one with a token must. */
+/** A page that sends its token and its cursor in its first message. */
 async function listen(url: string, turbo: Turbo, token?: string): Promise<TestClient> {
   const reader = await connect(url, { protocol: PROTOCOL });
   await reader.next();
@@ -145,12 +145,12 @@ async function listen(url: string, turbo: Turbo, token?: string): Promise<TestCl
   return reader;
 }
 
-/** The next message, as pairs of cursor and HTML. */
+/** The next message as pairs of cursor and HTML. */
 async function next(reader: TestClient): Promise<[cursor: string, html: string][]> {
   return parseFrame(await reader.next()).map(({ cursor, html }) => [cursor, html]);
 }
 
-Deno.test("Turbo.connect() lets a signed token listen to its topics", async () => {
+Deno.test("Turbo.connect() subscribes a page with a signed token to its topics", async () => {
   await using at = room();
   await using reader = await listen(at.url, at.turbo, good);
   assert.deepEqual(await next(reader), [[at.turbo.cursor, ""]]);
@@ -158,7 +158,7 @@ Deno.test("Turbo.connect() lets a signed token listen to its topics", async () =
   assert.deepEqual(await next(reader), [[at.turbo.cursor, String(SECRET_LINE)]]);
 });
 
-Deno.test("Turbo.connect() refuses each bad token in the same way: marker, refresh, nothing else", async () => {
+Deno.test("Turbo.connect() answers each invalid token with a marker and a refresh, and nothing else", async () => {
   for (const [name, token] of Object.entries(bad)) {
     await using at = room();
     const { cursor } = at.turbo;
@@ -179,9 +179,9 @@ Deno.test("Turbo.connect() refuses each bad token in the same way: marker, refre
   }
 });
 
-Deno.test("Turbo.connect() refuses each bad token that comes with a since, and forgets the one before", async () => {
+Deno.test("Turbo.connect() rejects each invalid token in a since, and unsubscribes the earlier one", async () => {
   for (const [name, token] of Object.entries(bad)) {
-    if (/\s/.test(token)) continue; // is no token then, but a message of another shape
+    if (/\s/.test(token)) continue; // white space makes it a message of another form
     await using at = room();
     await using reader = await listen(at.url, at.turbo, good);
     await reader.next();
@@ -195,7 +195,7 @@ Deno.test("Turbo.connect() refuses each bad token that comes with a since, and f
   }
 });
 
-Deno.test("Turbo.connect() answers a page without topics by what it missed, not by a refresh", async () => {
+Deno.test("Turbo.connect() sends a page without topics what it missed, not a refresh", async () => {
   for (const message of ["since CURSOR", "since CURSOR - page-2", "since CURSOR  page-2"]) {
     await using at = room();
     await using reader = await listen(at.url, at.turbo);
@@ -217,13 +217,13 @@ Deno.test("Turbo.connect() delivers nothing for a token of 1 MB", async () => {
   assert.equal((await within(reader.closed, "the close")).code, 1009);
   const path = `/turbo-stream?since=${at.turbo.cursor}&token=${huge}`;
   const tooLong = await fetch(at.url + path, { headers: { Accept: "text/event-stream" } })
-    .catch((error: Error) => error); // the platform itself may cut off such a request
+    .catch((error: Error) => error); // the platform itself may reject such a request
   if (tooLong instanceof Response) await tooLong.body?.cancel();
   assert.equal(at.turbo.listeners({ topic: "room" }), 0);
   assert.deepEqual(at.logged, []);
 });
 
-Deno.test("Turbo.connect() takes the token of the page that is shown now", async () => {
+Deno.test("Turbo.connect() uses the token of the page that is shown now", async () => {
   await using at = room();
   await using reader = await listen(at.url, at.turbo, good);
   await reader.next();
@@ -248,7 +248,7 @@ Deno.test("Turbo.head() signs topics for one reader", async () => {
   assert.equal(at.turbo.listeners({ topic: "room" }), 0);
 });
 
-Deno.test("Turbo.head() refuses topics that a page could not send back", () => {
+Deno.test("Turbo.head() throws on topics that a page could not send back", () => {
   const turbo = new Turbo({ secret: SECRET });
   const topics = (count: number) =>
     Array.from({ length: count }, (_, i) => `${i}`.padStart(100, "t"));
@@ -256,7 +256,7 @@ Deno.test("Turbo.head() refuses topics that a page could not send back", () => {
   assert.throws(() => turbo.head({ topics: topics(40) }), /Cannot sign 40 topics/);
 });
 
-Deno.test("Turbo.head() says once that a random key signs, and not where there is none to sign", () => {
+Deno.test("Turbo.head() reports once that a random key signs, and not without topics", () => {
   const notices: string[] = [];
   const turbo = new Turbo({ onNotice: (notice) => notices.push(notice) });
   turbo.head();
@@ -267,7 +267,7 @@ Deno.test("Turbo.head() says once that a random key signs, and not where there i
   assert.match(notices[0]!, /TURBO_SECRET/);
 });
 
-Deno.test("Turbo.head() says so too after a token of a stranger was looked at", async () => {
+Deno.test("Turbo.head() reports the random key also after a foreign token was verified", async () => {
   const notices: string[] = [];
   const turbo = new Turbo({ onNotice: (notice) => notices.push(notice) });
   await using server = serve((request) => turbo.connect(request));
@@ -277,7 +277,7 @@ Deno.test("Turbo.head() says so too after a token of a stranger was looked at", 
   assert.equal(notices.length, 1);
 });
 
-Deno.test("Signer signs with the secret that is set, also where an engine has kept another", () => {
+Deno.test("Signer signs with the secret that is set, also when an engine has kept another", () => {
   const options = { lifetime: HOUR, onNotice() {} };
   const said = { path: "/a", topics: ["a"], reader: undefined, from: "e.1" };
   const signer = new Signer({ ...options, secret: "x".repeat(16) });

@@ -32,14 +32,14 @@ Deno.test("Turbo.push() sends a list as one message", async () => {
   assert.equal(await client.next(), list.join(""));
 });
 
-Deno.test("Turbo.push() of nothing is nothing, to nobody is 0", () => {
+Deno.test("Turbo.push() of an empty list has no effect, and a push to nobody returns 0", () => {
   const turbo = new Turbo();
   assert.equal(turbo.push([]), 0);
   assert.equal(turbo.push(append("a", "1")), 0);
   assert.equal(turbo.push(append("a", "1"), { to: "nobody" }), 0);
 });
 
-Deno.test("Turbo.push() of nothing is for nobody, also where somebody reads", async () => {
+Deno.test("Turbo.push() of an empty list returns 0, also with a reader connected", async () => {
   const turbo = new Turbo();
   await using server = serve((request) => turbo.connect(request));
   await using client = await connect(server.url);
@@ -51,14 +51,14 @@ Deno.test("Turbo.push() of nothing is for nobody, also where somebody reads", as
   assert.equal(await client.next(), append("a", "1"));
 });
 
-Deno.test("Turbo.push() refuses what is no stream", () => {
+Deno.test("Turbo.push() throws on a value that is not a stream", () => {
   const turbo = new Turbo();
   for (const text of ["ping", " " + append("a", "1"), append("a", "1") + "\n", "<p></p>", ""]) {
     assert.throws(() => turbo.push(text as Stream), { name: "TypeError", message: /Cannot push/ });
   }
 });
 
-Deno.test("Turbo.push() renders a function when it is sent, in memory at once", () => {
+Deno.test("Turbo.push() calls a function when the push is sent, in memory at once", () => {
   const turbo = new Turbo();
   let rendered = 0;
   const render = () => {
@@ -79,7 +79,7 @@ Deno.test("Turbo.push() renders a function when it is sent, in memory at once", 
   assert.equal(turbo.cursor, after, "nothing was kept");
 });
 
-Deno.test("Turbo.flush() resolves when what was pushed is covered by the cursor", async () => {
+Deno.test("Turbo.flush() resolves when the cursor covers all earlier pushes", async () => {
   const turbo = new Turbo();
   turbo.push(append("a", "1"));
   const { cursor } = turbo;
@@ -87,7 +87,7 @@ Deno.test("Turbo.flush() resolves when what was pushed is covered by the cursor"
   assert.equal(turbo.cursor, cursor);
 });
 
-Deno.test("Turbo.push() goes on past a socket that throws", async () => {
+Deno.test("Turbo.push() reaches the other sockets when one throws", async () => {
   const errors: unknown[] = [];
   const sockets: WebSocket[] = [];
   const turbo = new Turbo({
@@ -114,7 +114,7 @@ Deno.test("Turbo.push() goes on past a socket that throws", async () => {
   assert.equal((await within(broken.closed, "the close")).code, 1011);
 });
 
-Deno.test("Turbo.connect() answers 400 where the upgrade fails, and gives the place back", async () => {
+Deno.test("Turbo.connect() answers 400 when the upgrade fails, and releases the place", async () => {
   const errors: unknown[] = [];
   let fails = true;
   const turbo = new Turbo({
@@ -132,20 +132,20 @@ Deno.test("Turbo.connect() answers 400 where the upgrade fails, and gives the pl
   await using _client = await connect(server.url);
 });
 
-Deno.test("Turbo.close() sends each reader what it still owes, then the close", async () => {
+Deno.test("Turbo.close() sends each reader what it is owed, then the close", async () => {
   const turbo = new Turbo({ frame: 60_000 });
   await using server = serve((request) => turbo.connect(request));
   await using client = await connect(server.url);
   await until(() => turbo.size === 1, "it is connected");
   turbo.push(append("a", "1"));
   await client.next();
-  turbo.push(append("a", "2")); // a minute later, if it were not for the close
+  turbo.push(append("a", "2")); // would be sent a minute later without the close
   await turbo.close();
   assert.equal((await within(client.closed, "the close")).code, 1001);
   assert.deepEqual(client.messages, [append("a", "1"), append("a", "2")]);
 });
 
-Deno.test("Turbo.close() keeps to a deadline that is shorter than its window, and a second call waits for the first", async () => {
+Deno.test("Turbo.close() resolves at a deadline shorter than its window, and a second call resolves with the first", async () => {
   const request = () =>
     new Request("http://localhost/", { headers: { Accept: "text/event-stream" } });
   const turbo = new Turbo();
@@ -162,7 +162,7 @@ Deno.test("Turbo.close() keeps to a deadline that is shorter than its window, an
   await Promise.all(bodies);
 });
 
-Deno.test("Turbo.close() does not wait for an event stream that it closes while it is being opened", async () => {
+Deno.test("Turbo.close() does not wait for an event stream that it closes while it opens", async () => {
   let closed: Promise<void> | undefined;
   const turbo = new Turbo({
     onChange(names) {
@@ -175,7 +175,7 @@ Deno.test("Turbo.close() does not wait for an event stream that it closes while 
   await new Response(body).text();
 });
 
-Deno.test("Turbo.disconnect() sends each reader what it still owes, then sends it away", async () => {
+Deno.test("Turbo.disconnect() sends each connection what it is owed, then closes it", async () => {
   const turbo = new Turbo({ frame: 60_000 });
   await using server = serve((request) => turbo.connect(request, { as: "ann" }));
   await using client = await connect(server.url);
@@ -199,7 +199,7 @@ Deno.test("Turbo.canPush() and size follow the connections", async () => {
     assert.equal(turbo.canPush("ann"), true);
     assert.equal(turbo.canPush("bob"), false);
   }
-  await until(() => turbo.size === 0, "it is gone");
+  await until(() => turbo.size === 0, "it has ended");
   assert.equal(turbo.canPush("ann"), false);
 });
 
@@ -236,7 +236,7 @@ Deno.test("Turbo.present() follows the connections: topics, tabs, revoke(), disc
   await Promise.all(bodies.map((body) => new Response(body).text()));
 });
 
-Deno.test("Turbo.present() counts all nodes, and one of them is told of each change, and of the loss of another", async () => {
+Deno.test("Turbo.present() counts all nodes, and onPresence is called on one node for each change and each loss", async () => {
   const hub = new Hub();
   const engines = [hub.engine(), hub.engine()];
   const told: unknown[][] = [[], []];
@@ -251,7 +251,7 @@ Deno.test("Turbo.present() counts all nodes, and one of them is told of each cha
   assert.deepEqual(told, [["ann"], ["bob"]]);
   const lateEngine = hub.engine();
   const late = new Turbo({ engine: lateEngine });
-  await until(() => late.present().count === 2, "who comes late is told all");
+  await until(() => late.present().count === 2, "a node that joins late knows all readers");
   nodes[1]!.share("a value");
   await lateEngine.flush();
   assert.equal(late.present().count, 2);
@@ -264,14 +264,14 @@ Deno.test("Turbo.present() counts all nodes, and one of them is told of each cha
   await Promise.all(bodies.map((body) => new Response(body).text()));
 });
 
-Deno.test("Turbo says nothing of who is there before the first reader, and once where many come at once", async () => {
+Deno.test("Turbo states nothing about presence before the first reader, and once when many connect at once", async () => {
   const hub = new Hub();
   const turbo = new Turbo({ engine: hub.engine() });
   turbo.present();
   turbo.push(append("a", "1"));
   assert.deepEqual(hub.said, []);
   const bodies = Array.from({ length: 1_000 }, (_, n) => turbo.connect(events(), { as: `${n}` }));
-  await until(() => turbo.present().count === 1_000, "all are there");
+  await until(() => turbo.present().count === 1_000, "all are present");
   assert.equal(hub.said.length, 2);
   await turbo.close({ window: 0 });
   await Promise.all(bodies.map((response) => response.text()));
@@ -291,7 +291,7 @@ Deno.test("Turbo.head() names both scripts and the cursor, and turbo.asset() ser
   assert.equal(turbo.asset(new Request("http://localhost/assets/../deno.json")), undefined);
 });
 
-Deno.test("Turbo.head() is the same on every page but for its meta", () => {
+Deno.test("Turbo.head() is the same on every page except for its meta", () => {
   const turbo = new Turbo();
   const scripts = (head: unknown) => String(head).replace(/<meta[^>]*>/, "");
   assert.equal(
@@ -300,7 +300,7 @@ Deno.test("Turbo.head() is the same on every page but for its meta", () => {
   );
 });
 
-Deno.test("Turbo.head() signs topics from the cursor that it is given, not from the newest", () => {
+Deno.test("Turbo.head() signs topics from the given cursor, not from the newest", () => {
   const secret = "a secret of this test";
   const turbo = new Turbo({ secret });
   const { cursor } = turbo;
@@ -312,7 +312,7 @@ Deno.test("Turbo.head() signs topics from the cursor that it is given, not from 
 
 const events = () => new Request("http://localhost/", { headers: { Accept: "text/event-stream" } });
 
-Deno.test("Turbo.connect() answers 404 where there is no stream", () => {
+Deno.test("Turbo.connect() answers 404 when the stream is switched off", () => {
   assert.equal(new Turbo({ path: null }).connect(events()).status, 404);
 });
 
@@ -321,7 +321,7 @@ Deno.test("Turbo.maxConnections is the option, or its default", () => {
   assert.equal(new Turbo().maxConnections, 10_000);
 });
 
-Deno.test("Turbo.close() refuses at once whoever comes, and resolves after its engine has closed", async () => {
+Deno.test("Turbo.close() rejects new connections at once, and resolves after its engine has closed", async () => {
   const order: string[] = [];
   const engine = Object.assign(memory(), {
     async close() {
@@ -336,7 +336,7 @@ Deno.test("Turbo.close() refuses at once whoever comes, and resolves after its e
   assert.deepEqual(order, ["engine", "close"]);
 });
 
-Deno.test("Turbo goes on when a callback throws, and reports it to onError or, where that fails, in one line", async () => {
+Deno.test("Turbo continues when a callback throws, and reports it to onError or, when that fails, in one line", async () => {
   const { error } = console;
   const written: unknown[][] = [];
   console.error = (...parts) => written.push(parts);
@@ -371,7 +371,7 @@ Deno.test("Turbo goes on when a callback throws, and reports it to onError or, w
   ]);
 });
 
-Deno.test("Turbo.close() tells everyone, lets nobody in and resolves", async () => {
+Deno.test("Turbo.close() closes all connections, accepts no other and resolves", async () => {
   const turbo = new Turbo();
   await using server = serve((request) => turbo.connect(request));
   await using one = await connect(server.url);
@@ -389,7 +389,7 @@ Deno.test("Turbo.close() tells everyone, lets nobody in and resolves", async () 
   await response.body?.cancel();
 });
 
-Deno.test("Turbo reports what an engine or an upgrade of others rejects with, and goes on", async () => {
+Deno.test("Turbo reports a rejection of an engine or an upgrade of the app, and continues", async () => {
   const reported: string[] = [];
   const reject = () => Promise.reject(new Error("rejected"));
   const { promise: closed, resolve } = Promise.withResolvers<void>();
