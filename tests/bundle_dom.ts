@@ -49,7 +49,9 @@ export async function bundleDom(): Promise<string> {
   const [output] = Object.values(metafile.outputs);
   const used = Object.entries(output!.inputs)
     .filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([path]) => path);
-  return `${licensesOf(used)}\n/* @ts-self-types="./testing_dom.min.d.ts" */\n${outputFiles[0]!.text}`;
+  return `${licensesOf(used)}\n/* @ts-self-types="./testing_dom.min.d.ts" */\n${
+    outputFiles[0]!.text
+  }`;
 }
 
 /** The licences of the packages that some files are of, each text once, as a comment. */

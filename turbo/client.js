@@ -141,6 +141,8 @@ class Connection {
   #isAway = false;
   /** @type {string | undefined} The page that the server has sent away, which does not come back. */
   #sentAway;
+  /** Whom the page was rendered for that it was opened for. */
+  #reader = "";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -157,6 +159,7 @@ class Connection {
     const { shown } = follower;
     if (this.#source || !shown || this.#isAway) return;
     clearTimeout(this.#retry);
+    this.#reader = shown.reader;
     this.#watch ??= setInterval(() => this.check(), 5_000);
     this.#heardAt = moment();
     this.#openedAt = undefined;
@@ -180,6 +183,16 @@ class Connection {
       this.#tryLater();
     }
     this.tell();
+  }
+
+  /**
+   * Another page is about to be shown. To the server a connection is of whoever opened it: after a log-in
+   * or a log-out another one is needed.
+   *
+   * @param {Shown<Element> | undefined} shown
+   */
+  pageChanges(shown) {
+    if (shown && shown.reader !== this.#reader) this.#end();
   }
 
   /** Another page is shown. */
@@ -953,10 +966,12 @@ function wake() {
 function attach() {
   const { body } = document;
   const meta = metaIn(document.head);
-  const { path, token } = { path: meta?.dataset["stream"], token: meta?.dataset["token"] ?? "" };
+  const { stream: path, token = "", reader = "" } = meta?.dataset ?? {};
   // A body that came from Turbo's cache knows where it is; any other is where its head says.
   const shown = (incoming && pages.get(incoming.body)) ??
-    (meta && path ? new Shown({ id: newId(), cursor: meta.content, path, token }) : undefined);
+    (meta && path
+      ? new Shown({ id: newId(), cursor: meta.content, path, token, reader })
+      : undefined);
   const before = follower.shown;
   if (shown) {
     // Turbo has kept these as they were, so they have had what they had. Where that is gone, it is gone.
@@ -970,6 +985,7 @@ function attach() {
   isPosted = false;
   incoming = undefined;
   refetching.stop();
+  connection.pageChanges(shown);
   follower.show(shown);
   connection.pageChanged();
   refetching.rendered();

@@ -88,8 +88,8 @@ export class Shown {
   /** Whether something in it is of no cursor that is known, so that it must be fetched. */
   isLost = false;
 
-  /** @param {{ id: string, cursor: Cursor, path: string, token: string }} page */
-  constructor({ id, cursor, path, token }) {
+  /** @param {{ id: string, cursor: Cursor, path: string, token: string, reader?: string }} page */
+  constructor({ id, cursor, path, token, reader = "" }) {
     this.id = id;
     this.cursor = cursor;
     this.historyStart = cursor;
@@ -97,6 +97,8 @@ export class Shown {
     this.path = path;
     /** What it may listen to. */
     this.token = token;
+    /** Whom it was rendered for. */
+    this.reader = reader;
   }
 
   /** Where the server is to go on: at its oldest part. */

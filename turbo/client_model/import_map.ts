@@ -9,6 +9,6 @@ export async function importsOfProject(): Promise<Record<string, string>> {
   const config = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
   const { imports } = JSON.parse(config);
   // An import map does not know the paths in a package, as the imports of deno.json do.
-  imports["hono/html"] = `${imports.hono}/html`;
+  imports["hono/"] = `${imports.hono.replace("npm:", "npm:/")}/`;
   return imports;
 }
