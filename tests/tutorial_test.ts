@@ -474,6 +474,7 @@ Deno.test(
     await page.waitForSelector("h1 >> text=Page 2");
     assert.equal(await page.textContent("#tabs"), "Tabs that you have open: 1");
     await page.click("text=Main page");
+    await page.waitForSelector("html:not([aria-busy]) #text"); // not that of the preview, which is replaced
     await page.fill("#text", "backup started");
     await page.click("text=Add");
     await page.waitForSelector("#notes >> text=backup started");
