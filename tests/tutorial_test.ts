@@ -164,14 +164,6 @@ async function startApp(number: number, command = commandAt(number)): Promise<Ap
   };
 }
 
-function kill(child: Deno.ChildProcess): void {
-  try {
-    child.kill();
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // it has ended already
-  }
-}
-
 async function text(url: string, init?: RequestInit): Promise<string> {
   const response = await fetch(url, init);
   assert.equal(response.status, 200, `${url}: ${await response.clone().text()}`);
