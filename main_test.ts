@@ -5,7 +5,7 @@ import type { LoadReport } from "./loadavg.ts";
 import { showDefault } from "./server/settings.ts";
 import { startBrowser } from "./tests/browser.ts";
 import { connect, connected, directory, pause, serve, until, WITH_BROWSER } from "./tests/kit.ts";
-import { WITH_PROCESS, within } from "./tests/kit.ts";
+import { freePort, WITH_PROCESS, within } from "./tests/kit.ts";
 import { endApp, START_FLAGS, startApp, succeeds } from "./tests/processes.ts";
 import { frame, RawSocket, request as rawRequest, statusOf } from "./tests/raw.ts";
 import { html, remove, replace, type TurboOptions } from "./turbo/mod.ts";
@@ -408,11 +408,11 @@ for (const task of ["start", "dev", "compile"] as const) {
   });
 }
 
-Deno.test("README.md names each option, its variable and its default", async () => {
-  const readme = await Deno.readTextFile(new URL("README.md", import.meta.url));
+Deno.test("docs/running.md names each option, its variable and its default", async () => {
+  const page = await Deno.readTextFile(new URL("docs/running.md", import.meta.url));
   const row = /^\| `(--[^`]+)` +\| `([A-Z_]+)` +\| (?:`([^`]+)`|(none)) +\|/gm;
   assert.deepEqual(
-    [...readme.matchAll(row)].map(([, option, variable, code, none]) => [
+    [...page.matchAll(row)].map(([, option, variable, code, none]) => [
       option,
       variable,
       code ?? none,
@@ -690,15 +690,15 @@ Deno.test(
   "The box moves again when the server was killed and started anew",
   WITH_BROWSER,
   async () => {
-    const args = ["--hostname=127.0.0.1", "--interval=0.2"];
+    const args = [`--port=${freePort()}`, "--hostname=127.0.0.1", "--interval=0.2"];
     await using browser = await startBrowser();
-    await using first = await startApp(["--port=0", ...args]);
+    await using first = await startApp(args);
     const { page } = await browser.open(first.url);
     await page.waitForSelector(OPEN_PAGE);
     first.child.kill("SIGKILL");
     await page.waitForSelector(`:root:not(${OPEN_PAGE})`, { state: "attached" });
     await page.evaluate(() => (globalThis as unknown as { same: boolean }).same = true);
-    await using _second = await startApp([`--port=${first.port}`, ...args]);
+    await using _second = await startApp(args);
     await page.waitForSelector(OPEN_PAGE);
     const shown = await page.textContent("#load time");
     await page.waitForFunction(

@@ -6,15 +6,15 @@
 
 /** How readers are opened. */
 export interface OpenOptions {
-  /** Handshakes under way at a time. Default 64. */
+  /** Concurrent handshakes. Default 64. */
   inflight?: number;
   /** How many of them never read. Default 0. */
   stalled?: number;
   /** Whether they speak `turbo-stream.v2`. Default no. */
   protocol?: boolean;
-  /** Messages that each is to get before it counts as open. Default 0. */
+  /** Messages that each must receive before it counts as open. Default 0. */
   want?: number;
-  /** What they ask for; `%d` becomes their number. Default `/turbo-stream`. */
+  /** The path that they request; `%d` becomes their number. Default `/turbo-stream`. */
   path?: string;
 }
 
@@ -27,15 +27,15 @@ export interface Opened {
   readonly bytes: number;
 }
 
-/** How it is pushed. */
+/** Options of a push. */
 export interface PushPlan {
-  /** Pushes. */
+  /** How many pushes. */
   count: number;
   /** Ticks that each push brings to all readers together. */
   expect: number;
   /** Ticks that a push brings to one reader. Default 1. */
   per?: number;
-  /** Time between pushes in ms. Default 0: the next one when everyone has the last. */
+  /** Time between pushes in ms. Default 0: the next one when every reader has the last. */
   gap?: number;
   /** What triggers it. Default `/push`. */
   path?: string;
@@ -48,7 +48,7 @@ export interface Times {
   readonly max: number;
 }
 
-/** What came of pushes. */
+/** The result of pushes. */
 export interface Pushed {
   readonly pushes: number;
   /** Messages delivered. */
@@ -61,27 +61,27 @@ export interface Pushed {
   readonly lasts: readonly number[];
   /** From push to any reader. */
   readonly latency: Times;
-  /** From push to the reader, ascending, where there is only one; else empty. */
+  /** From push to the reader, ascending, if there is only one reader; otherwise empty. */
   readonly each: readonly number[];
   readonly joined: number;
-  /** Time until those that came during the push had what they wanted. */
+  /** Time until the readers that connected during the push had received their messages. */
   readonly joinMs: number;
 }
 
-/** What came of a burst that the server made. */
+/** The result of a burst that the server made. */
 export interface Burst {
   /** Pushes that the server made. */
   readonly pushes: number;
   /** Messages delivered. */
   readonly messages: number;
   readonly bytes: number;
-  /** Time until all readers had the last push, or nothing came any more. */
+  /** Time until all readers had the last push, or nothing arrived any more. */
   readonly ms: number;
   /** Connections that ended meanwhile. */
   readonly lost: number;
   /** Other readers that never got the last push. */
   readonly behind: number;
-  /** Bytes that came after the last push was made. */
+  /** Bytes that arrived after the last push was made. */
   readonly bytesAfter: number;
   /** Time from the last push to the last message. */
   readonly lastMs: number;
@@ -89,7 +89,7 @@ export interface Burst {
   readonly age: Times;
 }
 
-/** What came of GETs. */
+/** The result of GET requests. */
 export interface Requested {
   readonly requests: number;
   readonly errors: number;
@@ -98,13 +98,13 @@ export interface Requested {
   readonly p99: number;
 }
 
-/** The driver. One at a time: it has the readers of all peers. */
+/** The driver. It does one thing at a time, for the readers of all peers. */
 export class Driver implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #lines: ReadableStreamDefaultReader<string>;
 
-  /** Starts what `buildC` built. */
+  /** Starts the program that `buildC` built. */
   constructor(binary: string) {
     this.#child = new Deno.Command(binary, { stdin: "piped", stdout: "piped" }).spawn();
     this.#writer = this.#child.stdin.getWriter();
@@ -112,14 +112,14 @@ export class Driver implements AsyncDisposable {
       .getReader();
   }
 
-  /** File descriptors that it may have. */
+  /** How many file descriptors it may open. */
   async files(): Promise<number> {
     return (await this.#ask<{ files: number }>("files")).files;
   }
 
   /**
-   * Opens a connection to push through, unless there is one: some servers end it when it is idle. A
-   * push goes through those to all ports.
+   * Opens a connection to trigger pushes, unless there is one: some servers close it when it is idle. A
+   * push is triggered on the connections to all ports.
    */
   async control(port: number): Promise<void> {
     await this.#ask(`control ${port}`);
@@ -147,7 +147,7 @@ export class Driver implements AsyncDisposable {
     return pushed;
   }
 
-  /** Has a server make a burst of pushes; throws where it does not say in time what it made. */
+  /** Makes a server push a burst. Throws when the server does not report in time what it made. */
   async burst(port: number, seconds: number, path: string): Promise<Burst> {
     const burst = await this.#ask<Burst & { answered: boolean }>(
       `burst ${port} ${seconds} ${path}`,
@@ -156,7 +156,7 @@ export class Driver implements AsyncDisposable {
     return burst;
   }
 
-  /** Asks for a page again and again. */
+  /** Requests a page repeatedly. */
   request(port: number, path: string, connections: number, seconds: number): Promise<Requested> {
     return this.#ask(`http ${port} ${connections} ${seconds} ${path}`);
   }

@@ -1,16 +1,16 @@
 /**
- * What is measured, over the rounds: medians, spread and ratios.
+ * Statistics over the rounds: medians, spread and ratios.
  *
  * @module
  */
 
 /** One figure of one side in one round. */
 export interface Sample {
-  /** Which round, from 0. */
+  /** The round, from 0. */
   round: number;
-  /** Whose figure, such as `turbo-deno protocol`. */
+  /** The side, such as `turbo-deno protocol`. */
   side: string;
-  /** Readers, or what else was varied. */
+  /** The number of readers, or what else was varied. */
   at: string;
   /** What was measured, with its unit. */
   figure: string;
@@ -27,23 +27,23 @@ export interface Series {
   values: Map<number, number>;
 }
 
-/** The middle of several values, and how far they lie apart. */
+/** The median of several values, and their spread. */
 export interface Spread {
   median: number;
   least: number;
   most: number;
 }
 
-/** One figure of one side, as it is written down. */
+/** One figure of one side, as it is stored. */
 export interface Row extends Spread {
   side: string;
   at: string;
   figure: string;
-  /** The ratios to the bare loop, each within one round; missing where there is none. */
+  /** The ratios to the bare loop, each within one round; left out where there are none. */
   toBare?: Spread;
 }
 
-/** Puts the rounds of each figure together. */
+/** Groups the rounds by figure. */
 export function seriesOf(samples: readonly Sample[]): Series[] {
   const groups = Map.groupBy(samples, ({ side, at, figure }) => [figure, at, side].join("|"));
   return [...groups.values()].map((group) => {
@@ -53,7 +53,7 @@ export function seriesOf(samples: readonly Sample[]): Series[] {
   });
 }
 
-/** What is written down of the rounds. */
+/** Summarizes the rounds, for storing. */
 export function rowsOf(all: readonly Series[]): Row[] {
   return all.map((series) => {
     const { side, at, figure, values } = series;
@@ -67,8 +67,8 @@ export function rowsOf(all: readonly Series[]): Row[] {
 }
 
 /**
- * The ratio of two figures, each taken within one round. `undefined` where that cannot be: no round
- * has both, or the second is 0.
+ * The ratio of two figures, each computed within one round. `undefined` where no round has both, or the
+ * second is 0.
  */
 export function ratio(series: Series, other: Series): Spread | undefined {
   const ratios = [...series.values].filter(([round]) => other.values.has(round))
@@ -81,7 +81,7 @@ function spread(values: readonly number[]): Spread {
   return { median: median(rounded), least: Math.min(...rounded), most: Math.max(...rounded) };
 }
 
-/** The middle of a list of figures. */
+/** The median of a list of figures. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -89,7 +89,7 @@ export function median(values: readonly number[]): number {
   return Number(value.toPrecision(5));
 }
 
-/** Of a list of figures, the one below which that part of them lies. */
+/** The quantile of a list of figures: the one below which the given part of them lies. */
 export function quantile(list: readonly number[], part: number): number {
   return list.toSorted((a, b) => a - b)[Math.round(part * (list.length - 1))]!;
 }

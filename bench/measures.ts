@@ -1,5 +1,5 @@
 /**
- * What is measured, by name. Each measure runs all sides in one run, in turn, several times.
+ * The measures, by name. Each runs all sides in turns, several times.
  *
  * @module
  */

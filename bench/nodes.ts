@@ -1,5 +1,5 @@
 /**
- * Several processes as nodes of one Redis: what is pushed on one reaches the readers of all.
+ * Several processes as nodes of one Redis server: a push on one reaches the readers of all.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import { NO_FRAME, type Side } from "./sides.ts";
 
 /** Nodes that run until they are disposed of. */
 export interface Nodes extends AsyncDisposable {
-  /** Their Redis, which is nobody else's. */
+  /** Their own Redis server. */
   redis: RunningPeer;
   /** The nodes. */
   all: RunningPeer[];
 }
 
-/** Starts so many nodes of a side, and a Redis for them. The app sends each push by itself. */
+/** Starts nodes of a side, and a Redis server for them. The app sends each push by itself. */
 export async function startNodes(redis: Peer, side: Side, count: number): Promise<Nodes> {
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await RunningPeer.start(redis));
@@ -26,7 +26,7 @@ export async function startNodes(redis: Peer, side: Side, count: number): Promis
   return { redis: server, all, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
 
-/** The sides that can be nodes: the app with readers of its protocol, and the bare loop. */
+/** The sides that can run as nodes: the app with protocol readers, and the bare loop. */
 export function canBeNode({ peer, protocol }: Side): boolean {
   return peer.name === "turbo-deno" ? protocol : peer.name === BARE_REDIS.name;
 }

@@ -1,13 +1,13 @@
 /**
- * The servers that are compared: how each is installed and started. All of it goes into a directory
- * beside the repository's, in the system's place for temporary files.
+ * The servers that are compared: how each is installed and started. They are installed into a directory
+ * for temporary files, outside the repository.
  *
  * @module
  */
 import { replace } from "../turbo/mod.ts";
 import { box } from "./peers/box.ts";
 
-/** Where peers are built and installed. */
+/** The directory in which peers are built and installed. */
 export const WORKSHOP: string = `${Deno.env.get("TMPDIR") ?? "/tmp"}/turbo-deno-bench`;
 
 const HERE = new URL("./peers/", import.meta.url).pathname;
@@ -26,9 +26,9 @@ export const VERSIONS = {
 export interface Peer {
   /** Its name in results. */
   readonly name: string;
-  /** What it is, with its version. */
+  /** Its description, with its version. */
   readonly title: string;
-  /** Gets it ready; throws where that is not possible here. */
+  /** Installs it; throws when that is not possible here. */
   install(): Promise<void>;
   /** The command that serves on `PORT`. */
   readonly command: readonly string[];
@@ -104,7 +104,7 @@ export const SAME_SOCKETS: Peer = {
   command: [DENO, "run", "-A", `${HERE}same_sockets.ts`],
 };
 
-/** What nodes have in common. It answers an HTTP request with an error, by which one sees that it is up. */
+/** The Redis server of nodes. It answers an HTTP request with an error, which shows that it is up. */
 export const REDIS: Peer = {
   name: "redis-server",
   title: "redis-server, and what needs it",
@@ -116,7 +116,7 @@ export const REDIS: Peer = {
   ],
 };
 
-/** The bare loop on several nodes: each push is published to all of them, with no order and no log. */
+/** The bare loop on several nodes: each push is published to all of them, without an order or a log. */
 export const BARE_REDIS: Peer = {
   name: "bare-deno",
   title: "Deno.upgradeWebSocket loop behind PUBLISH and SUBSCRIBE",
@@ -124,7 +124,7 @@ export const BARE_REDIS: Peer = {
   command: [DENO, "run", "-A", `${HERE}bare_redis.ts`],
 };
 
-/** Builds a C program; the path of what was built. */
+/** Builds a C program, and returns the path of the executable. */
 export async function buildC(sources: readonly string[], name: string): Promise<string> {
   await Deno.mkdir(WORKSHOP, { recursive: true });
   const binary = `${WORKSHOP}/${name}`;
@@ -132,11 +132,11 @@ export async function buildC(sources: readonly string[], name: string): Promise<
   return binary;
 }
 
-/** A server that runs. */
+/** A running server. */
 export class RunningPeer implements AsyncDisposable {
-  /** What it is. */
+  /** Its peer. */
   readonly peer: Peer;
-  /** Where it listens. */
+  /** The port on which it listens. */
   readonly port: number;
   /** Milliseconds from its start to the first byte of its page. */
   startMs = 0;
@@ -187,12 +187,12 @@ export class RunningPeer implements AsyncDisposable {
     }
   }
 
-  /** Milliseconds of processor time of it and its children, to the nanosecond (schedstat). */
+  /** Milliseconds of processor time of the process and its children, to the nanosecond (schedstat). */
   cpu(): number {
     return this.pids().reduce((sum, pid) => sum + cpuOf(pid), 0);
   }
 
-  /** Resident bytes of it and its children. */
+  /** Resident bytes of the process and its children. */
   memory(): number {
     return this.pids().reduce((sum, pid) => {
       const status = Deno.readTextFileSync(`/proc/${pid}/status`);
@@ -212,13 +212,13 @@ export class RunningPeer implements AsyncDisposable {
     await this.#child.status;
   }
 
-  /** It and its children. */
+  /** The process and its children. */
   pids(): number[] {
     const parents = new Map<number, number>();
     for (const { name } of Deno.readDirSync("/proc")) {
       if (!/^\d+$/.test(name)) continue;
       try {
-        // The name stands in parentheses and may have spaces; the state and the parent follow.
+        // The name is in parentheses and may contain spaces; the state and the parent follow.
         const text = Deno.readTextFileSync(`/proc/${name}/stat`);
         parents.set(Number(name), Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[1]));
       } catch (error) {
@@ -248,7 +248,7 @@ function cpuOf(pid: number): number {
   return nanoseconds / 1e6;
 }
 
-/** Writes down the app's page for those that serve a copy of it. */
+/** Stores the app's page for the peers that serve a copy of it. */
 export async function copyPage(port: number): Promise<void> {
   const response = await fetch(`http://127.0.0.1:${port}/`);
   const body = await response.text();
@@ -333,7 +333,7 @@ async function firstByte(port: number): Promise<void> {
   await connection.read(new Uint8Array(1));
 }
 
-// A process or thread that ended; while its file is open that is ESRCH, for which Deno has no class.
+// A process or thread that has ended. If its file is open the error is ESRCH, which has no class in Deno.
 function isGone(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound ||
     (error instanceof Error && error.message.includes("os error 3"));

@@ -4,17 +4,17 @@
  * @module
  */
 
-/** Parts of the processor time, together 1. */
+/** Shares of the processor time, which add up to 1. */
 export interface Shares {
-  /** In the kernel: system calls, and packets that are handled on the way. */
+  /** In the kernel: system calls, and the packets that are handled during those. */
   kernel: number;
   /** In the program and its libraries. */
   native: number;
-  /** In what V8 or another engine has compiled. */
+  /** In code that V8 or another engine has compiled. */
   compiled: number;
 }
 
-/** Whether `perf` can be used here; the reason why not. */
+/** The reason why `perf` cannot be used here; `undefined` where it can. */
 export async function perfProblem(): Promise<string | undefined> {
   try {
     const { success, stderr } = await new Deno.Command("perf", {
@@ -29,7 +29,7 @@ export async function perfProblem(): Promise<string | undefined> {
   }
 }
 
-/** Takes samples of the processes while the work lasts. */
+/** Samples the processes while some work runs. */
 export async function profile(
   pids: readonly number[],
   work: () => Promise<void>,

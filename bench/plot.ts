@@ -1,6 +1,6 @@
 /**
- * Draws `bench/results.json` as SVG, readable on a light page and on a dark one, and writes its
- * figures into `bench/README.md`.
+ * Draws `bench/results.json` as SVG, for light and dark pages, and writes its figures into
+ * `bench/README.md`.
  *
  * @module
  */
@@ -15,7 +15,7 @@ interface Plot {
   title: string;
   measure: string;
   figure: string;
-  /** One group of bars each: what was varied, and how it is called. */
+  /** One group of bars each: the value that was varied, and its label. */
   groups: [at: string, label: string][];
 }
 
@@ -77,7 +77,7 @@ const LABELS = 170;
 const FIGURES = 170;
 const BAR = 20;
 
-// A media query inside the picture follows the reader's setting also where it is shown as <img>.
+// A media query inside the picture works even when the picture is shown as <img>.
 const STYLE = `
   text { font: 13px system-ui, sans-serif; fill: #1d2530; }
   .title { font-size: 15px; font-weight: 600; }
@@ -94,7 +94,7 @@ const STYLE = `
   }
 `;
 
-/** Draws all plots whose figures are there. */
+/** Draws all plots for which there are figures. */
 export async function plot(): Promise<void> {
   const results = await readResults();
   await Deno.mkdir(new URL("./plots/", import.meta.url), { recursive: true });
@@ -132,7 +132,7 @@ function figures({ machine, missing, measures }: Results): string {
   ].join("\n\n");
 }
 
-/** One plot: bars for medians, a line on each for the spread. */
+/** One plot: bars for the medians, and a line on each for the spread. */
 function draw({ title, groups }: Plot, rows: readonly Row[]): string {
   const shown = rows.filter((row) => groups.some(([at]) => at === row.at));
   const top = Math.max(...shown.map(({ most }) => most));

@@ -1,27 +1,27 @@
 /**
- * `results.json`: one figure of one side a line, so that a new run reads well as a difference.
+ * `results.json`: one figure of one side a line, so that the diff of a new run is readable.
  *
  * @module
  */
 import type { Row, Spread } from "./figures.ts";
 
-/** What is written down. */
+/** The contents of the file. */
 export interface Results {
-  /** Where it was measured. */
+  /** The machine and the versions. */
   machine: Record<string, string | number>;
-  /** What was left out, and why. */
+  /** What was skipped, and why. */
   missing: string[];
-  /** The measures by name. */
+  /** The measures, by name. */
   measures: Record<string, Measured>;
 }
 
-/** What is written down of one measure. */
+/** The results of one measure. */
 export interface Measured {
   /** When it last ran. */
   date: string;
-  /** How often it was repeated. */
+  /** How many rounds it had. */
   rounds: number;
-  /** The ratios that the targets are about, by the targets' texts. */
+  /** The ratios in the targets, by the texts of the targets. */
   ratios: Record<string, Spread>;
   /** The figures. */
   rows: Row[];
@@ -30,7 +30,7 @@ export interface Measured {
 const FILE = new URL("./results.json", import.meta.url);
 const COLUMNS = ["median", "least", "most", "to bare", "to bare, least", "to bare, most"];
 
-/** As it is in the file: `figures[figure][at][side]` has the numbers that `COLUMNS` names. */
+/** The format of the file: `figures[figure][at][side]` has the numbers that `COLUMNS` names. */
 interface Written {
   machine: Results["machine"];
   missing: string[];
@@ -43,7 +43,7 @@ interface Written {
   }>;
 }
 
-/** Reads what was written down; nothing where there is no file. */
+/** Reads the results; empty where there is no file. */
 export async function readResults(): Promise<Results> {
   try {
     const { machine, missing, measures }: Written = JSON.parse(await Deno.readTextFile(FILE));
@@ -62,7 +62,7 @@ export async function readResults(): Promise<Results> {
   }
 }
 
-/** Writes it down. */
+/** Writes the results. */
 export async function writeResults({ machine, missing, measures }: Results): Promise<void> {
   const written: Written = {
     machine,

@@ -1,6 +1,6 @@
 /**
- * `deno task bench`: measures everything, or the measures that are named, and writes the figures to
- * `bench/results.json`, where those of other measures stay.
+ * `deno task bench`: runs all measures, or those that are named, and writes the figures to
+ * `bench/results.json`, in which the figures of other measures are kept.
  *
  * Options: `--rounds N` (8), `--only PEER,PEER`, `--readers N,N` (of `fanout`, `added`, `burst` and
  * `profile`), `--dry` (writes nothing). `plot` draws the figures.
@@ -89,7 +89,7 @@ function summarize(measure: string, series: readonly Series[]): Measured {
   };
 }
 
-/** Every round's figures, to look at; nothing reads them. */
+/** Stores the figures of every round, for people to read. */
 async function writeRounds(measure: string, series: readonly Series[]): Promise<void> {
   const folder = new URL("./rounds/", import.meta.url);
   await Deno.mkdir(folder, { recursive: true });

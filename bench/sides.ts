@@ -1,5 +1,5 @@
 /**
- * What all measures share: the sides that are compared, and how they take turns.
+ * The common part of all measures: the sides that are compared, and how they take turns.
  *
  * @module
  */
@@ -7,32 +7,32 @@ import type { Driver, Opened, OpenOptions } from "./driver.ts";
 import type { Sample } from "./figures.ts";
 import { copyPage, type Peer, RunningPeer } from "./peers.ts";
 
-/** What a measure works with. */
+/** What a measure uses. */
 export interface Bench {
   /** A driver. */
   driver: Driver;
-  /** Starts one more, where sides are to hold their readers at the same time. */
+  /** Starts another driver, for sides that hold their readers at the same time. */
   newDriver(): Driver;
   /** The peers that could be installed. */
   peers: readonly Peer[];
-  /** What nodes share; `undefined` where it is not installed. */
+  /** The Redis server for nodes; `undefined` where it is not installed. */
   redis: Peer | undefined;
-  /** How often each is measured. */
+  /** How many rounds each measure has. */
   rounds: number;
-  /** How many readers `fanout`, `added`, `burst` and `profile` are measured with. */
+  /** The numbers of readers in `fanout`, `added`, `burst` and `profile`. */
   readers: readonly number[];
-  /** Takes a figure. */
+  /** Records a figure. */
   note(sample: Sample): void;
 }
 
-/** A side of a comparison: a peer, and how its readers speak. */
+/** A side of a comparison: a peer, and the protocol of its readers. */
 export interface Side {
   name: string;
   peer: Peer;
   protocol: boolean;
 }
 
-/** A side whose server runs. */
+/** A side whose server is running. */
 export interface RunningSide {
   side: Side;
   server: RunningPeer;
@@ -44,15 +44,15 @@ export interface RunningSides extends AsyncDisposable {
 }
 
 /**
- * Environment that has the app send each push by itself. Measures need it that push again as soon as
- * all have the last one: a frame's pause would be all that they measure.
+ * Environment that makes the app send each push by itself. It is for measures that push again as soon as
+ * all readers have the last push: otherwise they would measure only the pause of a frame.
  */
 export const NO_FRAME = { FRAME: "0" };
 
-/** Time for which a server is left alone after its readers have opened. */
+/** Time for which a server rests after its readers have opened. */
 const SETTLE = 200;
 
-/** The sides that peers make: the app has two, plain readers and those of its protocol. */
+/** The sides of the peers: the app has two, with plain and with protocol readers. */
 export function sidesOf(peers: readonly Peer[]): Side[] {
   return peers.flatMap((peer) =>
     peer.name === "turbo-deno"
@@ -79,7 +79,7 @@ export async function startAll(
   return { all, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-/** Opens readers, and a connection to push through. */
+/** Opens readers, and a connection to trigger pushes. */
 export async function openReaders(
   driver: Driver,
   server: RunningPeer,
@@ -105,13 +105,13 @@ export async function optionsFor(
   return { protocol, path: `/turbo-stream?since=${cursor}&page=bench%d` };
 }
 
-/** The list from another start each round, so that nobody is always first. */
+/** Rotates the list by the round, so that no side is always first. */
 export function inTurn<T>(list: readonly T[], round: number): T[] {
   const start = (round + list.length) % list.length;
   return [...list.slice(start), ...list.slice(0, start)];
 }
 
-/** Uses each in turn, in another order every time; the first slices warm up and do not count. */
+/** Uses each in turn, in another order each time. The first slices warm up and do not count. */
 export async function byTurns<T>(
   all: readonly T[],
   { warmUp, counted }: { warmUp: number; counted: number },

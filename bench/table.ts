@@ -1,19 +1,19 @@
 /**
- * Figures as plain text.
+ * Formats figures as plain text.
  *
  * @module
  */
 import type { Row } from "./figures.ts";
 
-/** Rows from which on a table is too long to read. */
+/** The number of rows from which a table is too long to read. */
 const MANY = 100;
 
-/** The rows as a table: a line each or, where they are many, a column for each side. */
+/** Formats rows as a table: a line for each or, if there are many, a column for each side. */
 export function table(rows: readonly Row[]): string {
   return rows.length > MANY ? columns(rows) : list(rows);
 }
 
-/** A number with three digits that matter. */
+/** Formats a number with three significant digits. */
 export function short(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
@@ -26,7 +26,7 @@ function list(rows: readonly Row[]): string {
   return align([["figure", "at", "side", "median", "least", "most", "to bare"], ...cells], 3);
 }
 
-/** The medians alone. */
+/** A table of the medians only. */
 function columns(rows: readonly Row[]): string {
   const sides = [...new Set(rows.map(({ side }) => side))];
   const lines = Map.groupBy(inOrder(rows), ({ figure, at }) => `${figure}|${at}`);
@@ -38,14 +38,14 @@ function columns(rows: readonly Row[]): string {
   return align([["figure", "at", ...sides], ...cells], 2);
 }
 
-/** By figure, and by what was varied. */
+/** Groups rows by figure and by what was varied. */
 function inOrder(rows: readonly Row[]): Row[] {
   return [...Map.groupBy(rows, ({ figure }) => figure).values()].flatMap((own) =>
     [...Map.groupBy(own, ({ at }) => at).values()].flat()
   );
 }
 
-/** Columns of equal width; those after the first `texts` are numbers and stand to the right. */
+/** Aligns columns; those after the first `texts` are numbers, and are aligned to the right. */
 function align(lines: readonly string[][], texts: number): string {
   const widths = lines[0]!.map((_, i) => Math.max(...lines.map((line) => line[i]!.length)));
   return lines.map((line) =>

@@ -1,12 +1,12 @@
 /**
- * The targets, and what the figures say to them.
+ * The targets, and whether the figures meet them.
  *
  * @module
  */
 import { ratio, type Row, type Series, type Spread } from "./figures.ts";
 import { short } from "./table.ts";
 
-/** What was measured, as far as it is judged. */
+/** The figures that the targets are about. */
 interface Measured {
   rows: readonly Row[];
   ratios: Readonly<Record<string, Spread>>;
@@ -15,13 +15,13 @@ interface Measured {
 type Place = [side: string, at: string];
 
 interface Target {
-  /** What it says; what is written down is found by it. */
+  /** Its text, which is also its key in the results. */
   text: string;
   measure: string;
   figure: string;
-  /** The side, and what was varied, whose figure it is. */
+  /** The side and the varied value of the figure. */
   of: Place;
-  /** What it is held against, round by round; the figure itself is the target's where left out. */
+  /** The figure to compare with, round by round; left out where the target is about the figure itself. */
   to?: Place;
   most?: number;
   least?: number;
@@ -85,7 +85,7 @@ const TARGETS: readonly Target[] = [
   ...nodesTargets(),
 ];
 
-/** Processor time of a message to that many readers, against all others. */
+/** Processor time of a message to some number of readers, compared with all other peers. */
 function fanoutTargets(at: string): Target[] {
   const limits = {
     bare: { side: "bare-deno", plain: 1.10, protocol: 1.15 },
@@ -110,7 +110,7 @@ function fanoutTargets(at: string): Target[] {
   ];
 }
 
-/** What pushing faster than a screen shows may cost, and how old a page may be meanwhile. */
+/** The cost of pushing faster than a screen can show, and the age of what a page shows meanwhile. */
 function burstTargets(side: string): Target[] {
   const kind = side === PLAIN ? "plain" : "protocol";
   const [ten, fast] = ["ten in a turn, 100/s", "replace 10000/s"];
@@ -143,7 +143,7 @@ function burstTargets(side: string): Target[] {
   ];
 }
 
-/** What a second process brings where a Redis gives both one order. */
+/** The gain of a second process that shares one order through Redis. */
 function processesTargets(): Target[] {
   const rate = { measure: "processes", figure: "messages/s" };
   const cpu = { measure: "processes", figure: "cpu us/message" };
@@ -163,7 +163,7 @@ function processesTargets(): Target[] {
   ];
 }
 
-/** How late a push is on another node, and what it costs each. */
+/** The delay of a push on another node, and its cost on each. */
 function nodesTargets(): Target[] {
   const place = (at: string): Place => ["turbo-deno", at];
   const cpu = { measure: "nodes", figure: "cpu us/push above rest" };
@@ -201,7 +201,7 @@ function nodesTargets(): Target[] {
   ];
 }
 
-/** The ratios of one measure that its targets are about, by their texts. */
+/** The ratios in the targets of one measure, by their texts. */
 export function ratiosOf(measure: string, all: readonly Series[]): Record<string, Spread> {
   const ratios: Record<string, Spread> = {};
   for (const target of TARGETS) {
@@ -215,7 +215,7 @@ export function ratiosOf(measure: string, all: readonly Series[]): Record<string
   return ratios;
 }
 
-/** Holds what was measured against the targets; a target without figures is left out. */
+/** Compares the figures with the targets; a target without figures is left out. */
 export function judge(measures: Readonly<Record<string, Measured>>): string {
   const lines = TARGETS.flatMap((target) => {
     const { text, most, least } = target;

@@ -1,65 +1,65 @@
 /**
- * Processes that show one box with a row for each of them: what this one shares of itself, what it has
- * heard of the others, and which of them pushes the box when. It sits on a `Turbo` with an engine, or
- * on whatever else shares values in one order.
+ * A fleet of processes that all show one box with a row for each process: what this process shares about
+ * itself, what it has received from the others, and which process pushes the box when. It works over a
+ * `Turbo` with an engine, or over anything else that shares values in one order.
  *
  * @module
  */
 
-/** What a process shares, as JSON can have it. A field `box` in it is the fleet's own. */
+/** The row that a process shares, as JSON. The fleet adds a field `box` for its own use. */
 export interface FleetRow {
-  /** How old it is, in milliseconds. While it is shared it grows older. */
+  /** The age of the values in milliseconds. It grows while the row is shared. */
   readonly age: number;
 }
 
-/** What another process shares, or this one. */
+/** A value that a process shares. */
 export interface SharedValue {
-  /** What it has shared last. */
+  /** The value shared last. */
   readonly value: unknown;
-  /** How many milliseconds ago this process heard of it. */
+  /** How many milliseconds ago this process received it. */
   readonly age: number;
-  /** Whether it is of this process. */
+  /** Whether it is this process's own. */
   readonly isOwn: boolean;
 }
 
-/** A change of what the processes share: what `onShared` of a `Turbo` is given. */
+/** A change in what the processes share, as `onShared` of a `Turbo` receives it. */
 export interface SharedChange {
-  /** The process whose it is. */
+  /** The process whose value changed. */
   readonly node: string;
-  /** Whether this process has brought the change about; of all it is true on one. */
+  /** Whether this process caused or reported the change; it is true on one process only. */
   readonly isOwn: boolean;
-  /** Whether that process was not there before, or is gone now, or neither. */
+  /** `joined`: the process shared its first value. `left`: it is gone. */
   readonly kind: "joined" | "changed" | "left";
 }
 
-/** What a {@linkcode Fleet} shares by. A `Turbo` is one. */
+/** What a {@linkcode Fleet} shares values through, such as a `Turbo`. */
 export interface Sharing {
-  /** What each process shares, by names of no meaning that are the same on all of them. */
+  /** The values of all processes, by opaque names that are the same on all of them. */
   readonly shared: ReadonlyMap<string, SharedValue>;
-  /** Shares a value with all, in place of the one before. It may be read again later. */
+  /** Shares a value with all, replacing the previous one. The value may be read again later. */
   share(value: unknown): void;
-  /** Whether anyone has a page of this process open. */
+  /** Whether any page is connected to this process. */
   canPush(): boolean;
 }
 
-/** What a {@linkcode Fleet} needs. */
+/** Options of {@linkcode Fleet}. */
 export interface FleetOptions<Row> {
   /** Milliseconds between two calls of `share`. */
   interval: number;
-  /** The row that a value of another process is; `undefined` where it is none. */
+  /** Reads the row of another process from its value; `undefined` where the value is not a row. */
   rowOf: (value: unknown) => Row | undefined;
-  /** Pushes the box into the pages of all, rendered when it is sent. */
+  /** Pushes the box into the pages of all processes, as a function that renders it. */
   push: () => unknown;
-  /** The clock by which time passes. Default `performance.now`. */
+  /** A monotonic clock in milliseconds. Default `performance.now`. */
   monotonicNow?: () => number;
 }
 
 /**
- * Milliseconds between a change of who is there and the box that shows it: a process that has just come
- * hears the others one by one, and a page need not be shown each step.
+ * Milliseconds between a change of the processes and the box that shows it. A process that has just joined
+ * receives the values of the others one by one, and pages need not show each step.
  */
 const SETTLING = 100;
-/** What a machine is called that may not read its name. */
+/** The name of a machine whose host name cannot be read. */
 const UNNAMED = "unnamed";
 
 /**
@@ -86,31 +86,31 @@ export class Fleet<Row extends FleetRow> {
   readonly #sharing: Sharing;
   readonly #options: Required<FleetOptions<Row>>;
   #own: Row | undefined;
-  /** Its key among what is shared, which is known when this process hears itself. */
+  /** The key of this process among the shared values, known once it has received its own value. */
   #key = "";
-  /** When another process has said that it pushes the box. */
+  /** When another process last announced that it pushes the box. */
   #heardOfBox = -Infinity;
   #settling: ReturnType<typeof setTimeout> | undefined;
   #isLeaving = false;
 
-  /** A process that has shared nothing yet. */
+  /** Starts without a row. */
   constructor(sharing: Sharing, options: FleetOptions<Row>) {
     this.#sharing = sharing;
     this.#options = { monotonicNow: () => performance.now(), ...options };
   }
 
-  /** What this process has shared last. */
+  /** The row that this process shared last. */
   get own(): Row | undefined {
     return this.#own;
   }
 
   /**
-   * The rows of now and the processes whose they are: its own, and then those of the others in one order
-   * on all of them. They are read one by one, so whoever stops early has not paid for the rest.
+   * The current rows with their processes: first its own, then those of the others, in the same order on
+   * all processes. Rows are read one by one, so a caller that stops early does not pay for the rest.
    */
   *rows(): Generator<readonly [node: string, row: Row]> {
     const { rowOf } = this.#options;
-    // As it is here: what was shared last may not have come back yet.
+    // Its own row is taken from here, because the value shared last may not have been received yet.
     const own = this.#own && [this.#key, { ...this.#own }] as const;
     if (own && !this.#isLeaving) yield own;
     let isAlone = true;
@@ -125,8 +125,8 @@ export class Fleet<Row extends FleetRow> {
   }
 
   /**
-   * Shares a row, and pushes the box unless another process has pushed it less than half an interval
-   * ago: so a fleet of any size sends one or two boxes in each interval.
+   * Shares a row, and pushes the box unless another process has done so less than half an interval ago. So
+   * a fleet of any size sends one or two boxes in each interval.
    */
   share(row: Row): void {
     if (this.#isLeaving) return;
@@ -136,7 +136,7 @@ export class Fleet<Row extends FleetRow> {
     const sharedAt = monotonicNow();
     const own = {
       ...row,
-      // Read whenever this is said again, as to a process that has just come: it is older by then.
+      // Read each time the value is sent, such as again to a process that has just joined.
       get age() {
         return row.age + monotonicNow() - sharedAt;
       },
@@ -144,15 +144,15 @@ export class Fleet<Row extends FleetRow> {
     };
     this.#own = own;
     this.#sharing.share(own);
-    own.box = false; // should it be said again, no box comes with it
+    own.box = false; // no box is pushed when the value is sent again
     if (isFirst) this.#pushSoon();
     else if (pushes) this.#push();
   }
 
-  /** Something has changed in what the processes share: for `onShared`. */
+  /** Handles a change in what the processes share: call it from `onShared`. */
   changed({ node, isOwn, kind }: SharedChange): void {
     if (kind === "left") {
-      if (isOwn && node !== this.#key) this.#push(); // of all processes, this one does
+      if (isOwn && node !== this.#key) this.#push(); // only the process that reported the loss pushes
       return;
     }
     if (isOwn) {
@@ -162,13 +162,13 @@ export class Fleet<Row extends FleetRow> {
     const value = this.#sharing.shared.get(node)?.value;
     const comesWithBox = (value as { box?: unknown } | null)?.box === true;
     if (comesWithBox) this.#heardOfBox = this.#options.monotonicNow();
-    // One that was here before, of which this process only learns now.
+    // That process was there before; this one has just received its value.
     else if (kind === "joined") this.#pushSoon();
   }
 
   /**
-   * Shares nothing more, shows the others alone, and closes by `close`, which tells them. Their box goes
-   * right behind that: when this process hears of its own end it may be too late for a push.
+   * Leaves the fleet: shares nothing more, shows only the others, and calls `close`, which announces the end.
+   * The box without this process is pushed right after that call, because later it may be too late.
    */
   async leave(close: () => Promise<void>): Promise<void> {
     const wasHere = this.#own !== undefined && !this.#isLeaving;
@@ -193,7 +193,7 @@ export class Fleet<Row extends FleetRow> {
   }
 }
 
-/** What this machine is called; where that may not be known (`--allow-sys=hostname`), just that. */
+/** The host name of this machine, or `unnamed` where it may not be read (`--allow-sys=hostname`). */
 export function machineName(hostname: () => string = Deno.hostname): string {
   try {
     return hostname() || UNNAMED;

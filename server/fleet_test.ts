@@ -21,7 +21,7 @@ const rowsOf = ({ fleet }: Node) => [...fleet.rows()].map(([, row]) => row);
 const namesOf = (node: Node) => rowsOf(node).map(({ name }) => name).sort().join(" ");
 const rowIn = (node: Node, name: string) => rowsOf(node).find((row) => row.name === name)!;
 
-/** A hub whose nodes have one clock. */
+/** A hub whose nodes share one clock. */
 function start() {
   const hub = new Hub();
   const clock = { now: 0 };
@@ -29,7 +29,7 @@ function start() {
   return {
     hub,
     clock,
-    /** A node that has joined, as an app does, unless it `waits`. */
+    /** A node that joins as an app does, or later if it `waits`. */
     add(name: string, { waits = false } = {}) {
       const engine = hub.engine();
       const turbo = new Turbo({ engine, onShared: (change) => fleet.changed(change) });
@@ -45,11 +45,11 @@ function start() {
       if (!waits) share(1);
       return node;
     },
-    /** Waits until all nodes know all. */
+    /** Waits until all nodes have received everything. */
     async settle() {
       for (let n = 0; n < 3; n++) await Promise.all(nodes.map(({ engine }) => engine.flush()));
     },
-    /** What was pushed since this was asked last: which node, and the names in the box. */
+    /** The boxes pushed since the last call: the node, and the names in the box. */
     boxes() {
       return hub.pushed.splice(0).map(({ node, html }) =>
         `${node}: ${/<p>(.*?)<\/p>/.exec(html)![1]}`
@@ -66,12 +66,12 @@ function start() {
 interface Node {
   fleet: Fleet<Row>;
   turbo: Turbo;
-  /** Shares a reading of this age. */
+  /** Shares a reading with this age. */
   share: (load: number, age?: number) => void;
   engine: ReturnType<Hub["engine"]>;
 }
 
-/** Three nodes of which all know all, and whose boxes of the beginning are over. */
+/** Three nodes that know each other and have pushed their first boxes. */
 async function startThree() {
   const all = start();
   const nodes = [all.add("web10"), all.add("web2"), all.add("db")];
@@ -82,14 +82,14 @@ async function startThree() {
   return Object.assign(all, { nodes });
 }
 
-Deno.test("Fleet.rows() has its own row and then those of the others, in one order on all nodes", async () => {
+Deno.test("Fleet.rows() has its own row and then those of the others, in the same order on all nodes", async () => {
   await using all = await startThree();
   const keys = all.nodes.map(({ fleet }) => [...fleet.rows()].map(([node]) => node).join(" "));
   assert.deepEqual(keys, ["n1 n2 n3", "n2 n1 n3", "n3 n1 n2"]);
   for (const node of all.nodes) assert.equal(namesOf(node), "db web10 web2");
 });
 
-Deno.test("Fleet.rows() reads no row that nobody takes", async () => {
+Deno.test("Fleet.rows() reads rows only as they are taken", async () => {
   await using all = start();
   const { turbo } = all.add("web");
   for (let n = 0; n < 3; n++) all.add("other");
@@ -101,7 +101,7 @@ Deno.test("Fleet.rows() reads no row that nobody takes", async () => {
   assert.equal(reads, 2);
 });
 
-Deno.test("Fleet.share() shows on every node, and its own row at once", async () => {
+Deno.test("Fleet.share() shows the row on every node, and on its own at once", async () => {
   await using all = await startThree();
   const [one, two] = all.nodes as [Node, Node];
   const shown = () => [one, two].map((node) => rowIn(node, "web10").load);
@@ -112,7 +112,7 @@ Deno.test("Fleet.share() shows on every node, and its own row at once", async ()
   assert.equal(one.fleet.own?.load, 5);
 });
 
-Deno.test("Fleet.share() of the first node that is due pushes the box, and of the others less than half an interval later does not", async () => {
+Deno.test("Fleet.share() of the first node that is due pushes the box, and those within half an interval do not", async () => {
   await using all = await startThree();
   const [one, two, three] = all.nodes as [Node, Node, Node];
   one.share(2);
@@ -164,20 +164,20 @@ Deno.test("A node that joins knows how old the others' readings are", async () =
   assert(age >= INTERVAL && age < INTERVAL + 5_000, `${age} ms`);
 });
 
-Deno.test("What is said again to a node that joins counts for no box", async () => {
+Deno.test("A value that is sent again to a node that joins announces no box", async () => {
   await using all = await startThree();
   const [one] = all.nodes as [Node];
-  one.share(2); // says that a box comes with it
+  one.share(2); // announces a box
   await all.settle();
   const late = all.add("cache");
   await until(() => all.hub.pushed.length > 1, "it has pushed");
   await all.settle();
   all.boxes();
-  late.share(3); // nobody has pushed since it is here
+  late.share(3); // nobody has pushed since it joined
   assert.equal(all.boxes().length, 1);
 });
 
-Deno.test("Fleet.leave() takes the node off its own pages at once, and it tells the others by one box", async () => {
+Deno.test("Fleet.leave() takes the node off its own pages at once, and off the others by one box", async () => {
   await using all = await startThree();
   const [one, two, three] = all.nodes as [Node, Node, Node];
   const left = two.fleet.leave(() => two.turbo.close({ deadline: 0 }));
@@ -195,11 +195,11 @@ Deno.test("A node that leaves, or has not shared yet, pushes nothing for one tha
   all.add("waiting", { waits: true });
   await all.settle();
   const closing = Promise.withResolvers<void>();
-  const left = leaving.fleet.leave(() => closing.promise); // it goes on to hear the others
+  const left = leaving.fleet.leave(() => closing.promise); // it continues to receive the others' values
   all.boxes();
   all.add("c");
   await until(() => all.hub.pushed.some(({ node }) => node === "n4"), "the new one has pushed");
-  await pause(150); // a timer that was set when they joined has fired by now
+  await pause(150); // the timers that joining sets have fired by now
   await all.settle();
   assert.deepEqual(all.boxes().filter((box) => /^n[13]/.test(box)), []);
   assert.equal(namesOf(joined), "a b c");
@@ -207,7 +207,7 @@ Deno.test("A node that leaves, or has not shared yet, pushes nothing for one tha
   await left;
 });
 
-Deno.test("Fleet.rows() lets the rows of the others grow old while nothing is heard of them", async () => {
+Deno.test("Fleet.rows() lets the rows of silent nodes grow old", async () => {
   await using all = await startThree();
   const [one, two] = all.nodes as [Node, Node];
   two.share(1, 60_000);
@@ -219,7 +219,7 @@ Deno.test("Fleet.rows() lets the rows of the others grow old while nothing is he
   assert(age() >= before + 49, `${before} ms, then ${age()} ms`);
 });
 
-Deno.test("Of a node that is gone without a word, the one that tells so pushes one box", async () => {
+Deno.test("The node that reports a lost node pushes one box", async () => {
   await using all = await startThree();
   const [one, two, three] = all.nodes as [Node, Node, Node];
   all.hub.lose(two.engine, three.engine);
@@ -228,10 +228,10 @@ Deno.test("Of a node that is gone without a word, the one that tells so pushes o
   for (const node of [one, three]) assert.equal(namesOf(node), "db web10");
 });
 
-Deno.test("A node that hears only now of one that was here pushes a box", async () => {
+Deno.test("A node that first receives the value of an older node pushes a box", async () => {
   await using all = await startThree();
   const [one, two, three] = all.nodes as [Node, Node, Node];
-  one.engine.push({ leave: true }); // it was taken for gone
+  one.engine.push({ leave: true }); // it was reported as lost
   await all.settle();
   assert.equal(namesOf(two), "db web2");
   all.boxes();
@@ -243,7 +243,7 @@ Deno.test("A node that hears only now of one that was here pushes a box", async 
   assert.equal(namesOf(three), "db web10 web2");
 });
 
-Deno.test("What is no row is on no page, and does nothing else", async () => {
+Deno.test("A value that is not a row is on no page, and does nothing else", async () => {
   await using all = await startThree();
   const [one, two] = all.nodes as [Node, Node];
   const stranger = new Turbo({ engine: all.hub.engine() });
@@ -258,7 +258,7 @@ Deno.test("What is no row is on no page, and does nothing else", async () => {
   await stranger.close({ deadline: 0 });
 });
 
-Deno.test("A node without others pushes nothing where nobody reads, and shows itself also when it leaves", async () => {
+Deno.test("A node without others pushes nothing to nobody, and shows itself even when it leaves", async () => {
   await using all = start();
   const one = all.add("web1");
   one.share(2);
@@ -270,7 +270,7 @@ Deno.test("A node without others pushes nothing where nobody reads, and shows it
   assert.deepEqual(all.boxes(), []);
 });
 
-Deno.test("machineName() is the host's, or says that it may not be known", () => {
+Deno.test("machineName() is the host name, or unnamed where it may not be read", () => {
   assert.equal(machineName(() => "web1"), "web1");
   assert.equal(machineName(() => ""), "unnamed");
   const refused = () => {

@@ -1,37 +1,37 @@
 /**
- * What a process needs around a handler of requests: it listens, goes on listening when it ran out
- * of file descriptors, closes what is open before it ends, and watches its memory.
+ * Runs a request handler as a process: listens, listens again after it ran out of file descriptors, closes
+ * what is open before it ends, and watches its memory.
  *
  * @module
  */
 
-/** What {@linkcode serve} takes; everything has a default. */
+/** Options of {@linkcode serve}. */
 export interface ServeOptions {
   /** Port to listen on; 0 takes a free one. Default 8000. */
   port?: number;
   /** Address to listen on. Default `0.0.0.0`: all IPv4 addresses. */
   hostname?: string;
   /**
-   * Closes what the app has open, such as its WebSockets, and resolves when that is done. Called
-   * once, with the milliseconds that it may take, while requests are still answered.
+   * Closes what the app has open, such as its WebSockets, and resolves when that is done. Called once,
+   * with the milliseconds that it may take. Requests are still answered meanwhile.
    */
   drain?: (milliseconds: number) => Promise<void>;
-  /** Milliseconds from the first SIGINT or SIGTERM to the end, whatever hangs. Default 10,000. */
+  /** Most milliseconds from the first SIGINT or SIGTERM to the end. Default 10,000. */
   deadline?: number;
   /**
-   * MiB of memory above which it stops within two seconds, with code 3, so that a supervisor starts
-   * it again. Default 0: no limit.
+   * MiB of memory above which the server stops within two seconds, with code 3, so that a supervisor
+   * restarts it. Default 0: no limit.
    */
   maxMemory?: number;
   /**
-   * Milliseconds for which it can accept no connection, or not even read its memory, for lack of file
-   * descriptors, after which it stops within two seconds, with code 3: Deno never gives back those of
-   * handshakes of WebSockets that were reset. Default 30,000.
+   * Milliseconds without file descriptors, so that no connection can be accepted or the memory cannot be
+   * read, after which the server stops within two seconds, with code 3. Deno never frees the descriptors
+   * of WebSocket handshakes that were reset. Default 30,000.
    */
   acceptTimeout?: number;
-  /** Where it says what happens. Default `console`. */
+  /** Receives log messages. Default `console`. */
   log?: Pick<Console, "log" | "error">;
-  /** Listens. Default `Deno.serve`. */
+  /** Starts to listen. Default `Deno.serve`. */
   listen?: (
     options: Deno.ServeTcpOptions,
     handler: Deno.ServeHandler<Deno.NetAddr>,
@@ -39,8 +39,8 @@ export interface ServeOptions {
   /** Where signals come from. Default `Deno`. */
   signals?: Pick<typeof Deno, "addSignalListener" | "removeSignalListener">;
   /**
-   * Reads the bytes of memory that the process has. What it throws is reported once. Default: its
-   * resident set.
+   * Reads how many bytes of memory the process uses. An error that it throws is reported once. Default:
+   * the resident set size.
    */
   memory?: () => number;
 }
@@ -49,50 +49,50 @@ export interface ServeOptions {
 export interface StopOptions {
   /** What `finished` resolves to. Default 0. */
   code?: number;
-  /** Milliseconds to the end, whatever hangs. Default: the `deadline` given to {@linkcode serve}. */
+  /** Most milliseconds to the end. Default: the `deadline` given to {@linkcode serve}. */
   deadline?: number;
 }
 
-/** A server that listens. Disposing of it stops it. */
+/** A running server. Disposing of it stops it. */
 export interface Server extends AsyncDisposable {
   /** The port that it listens on. */
   readonly port: number;
-  /** The address to open, such as `http://localhost:8000/`. */
+  /** The URL to open, such as `http://localhost:8000/`. */
   readonly url: string;
-  /** Resolves to the code for the process to exit with, when it has stopped. Never rejects. */
+  /** Resolves to the exit code for the process, when the server has stopped. Never rejects. */
   readonly finished: Promise<number>;
-  /** Drains, then shuts down. Resolves as `finished` does; a second call changes nothing. */
+  /** Drains, then shuts down. Resolves as `finished` does; a second call has no effect. */
   stop(options?: StopOptions): Promise<number>;
 }
 
-/** Connections that wait to be accepted: a client that finds no room tries again a second later. */
+/** Connections that may wait to be accepted. A client beyond that tries again a second later. */
 const BACKLOG = 4_096;
-/** Milliseconds between two tries to accept connections again. */
+/** Milliseconds between two attempts to listen again. */
 const RETRY_INTERVAL = 200;
 /** Milliseconds after which a lack of file descriptors is reported again. */
 const REPORT_INTERVAL = 10_000;
-/** Milliseconds within which signals are one: `deno task` passes on what the terminal sent already. */
+/** Milliseconds within which signals count as one: the terminal and `deno task` both send the signal. */
 const ONE_KEY_PRESS = 50;
-/** How much of the deadline the app is told to take; the rest is for requests being answered. */
+/** The part of the deadline for `drain`. The rest is for requests that are being answered. */
 const DRAIN_SHARE = 0.9;
-/** Milliseconds between two looks at the memory, and to the end where it runs out. */
+/** Milliseconds between two readings of the memory, and the deadline when resources run out. */
 const MEMORY_CHECK_INTERVAL = 500;
 const RESOURCES_DEADLINE = 2_000;
 /** The longest time that a timer takes, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
-/** Those that ask a process to end. */
+/** The signals that ask a process to end. */
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
-/** The exit code where memory or file descriptors run out. */
+/** The exit code when memory or file descriptors run out. */
 const OUT_OF_RESOURCES = 3;
-/** Milliseconds without a request at work after which a shutdown waits no longer. */
+/** Milliseconds without a request in progress after which a shutdown waits no longer. */
 const GRACE = 200;
 
 /**
- * Listens, and says where. On SIGINT and SIGTERM it drains and shuts down; a second signal ends it
- * at once. It never ends the process: that is for whoever awaits `finished`.
+ * Starts to listen, and logs where. On SIGINT or SIGTERM the server drains and shuts down; a second signal
+ * ends it at once. It never ends the process: the caller does that when `finished` resolves.
  *
- * @throws {RangeError} where an option is out of its range
- * @throws {Error} that says in one line why it cannot listen; `cause` is the error of the system
+ * @throws {RangeError} when an option is out of range
+ * @throws {Error} when it cannot listen; the message is one line, and `cause` is the system's error
  *
  * @example An app that says goodbye before the process ends
  * ```ts
@@ -155,7 +155,7 @@ export function serve(
     stop({ code: OUT_OF_RESOURCES, deadline: RESOURCES_DEADLINE });
   }
 
-  // Also for the body of an answer. Deno's own would format the error.
+  // Also called for errors in the body of an answer. Deno's own handler would format the error.
   function onError(error: unknown): Response {
     log.error(`Cannot answer a request: ${reasonOf(error)}`);
     return new Response("Internal server error\n", { status: 500 });
@@ -173,8 +173,8 @@ export function serve(
   async function drainAndShutDown(limit: number): Promise<void> {
     const begin = performance.now();
     await atMost(limit, reported("drain", () => drain(limit * DRAIN_SHARE)));
-    // It closes idle connections, and would wait for ever for one that is stuck, or of a handshake
-    // that was reset.
+    // `shutdown` closes idle connections, but waits for ever for one that is stuck, or whose handshake was
+    // reset.
     const left = Math.max(0, limit - (performance.now() - begin));
     using waiting = idle();
     const shutdown = reported("shut down", () => listener.shutdown());
@@ -201,7 +201,7 @@ export function serve(
     else signalTimer ??= setTimeout(() => stop(), ONE_KEY_PRESS);
   }
 
-  // What an interval's callback throws would end the process.
+  // Must not throw: an error in the callback of an interval would end the process.
   function checkMemory(): void {
     if (stopping) return;
     const used = readMemory();
@@ -214,7 +214,7 @@ export function serve(
     }
   }
 
-  /** In MiB. Deno says 0 where no file descriptor is left. */
+  /** The memory in MiB; `undefined` where it cannot be read. Deno returns 0 without a file descriptor. */
   function readMemory(): number | undefined {
     let reason = "no file descriptor is left";
     try {
@@ -231,7 +231,7 @@ export function serve(
     return undefined;
   }
 
-  /** Resolves when nothing has been at work for a moment; disposing of it ends the wait. */
+  /** Resolves when no request has been in progress for a moment. Disposing of it ends the wait. */
   function idle(): { readonly promise: Promise<void> } & Disposable {
     const { promise, resolve } = Promise.withResolvers<void>();
     let since = performance.now();
@@ -243,7 +243,7 @@ export function serve(
   }
 
   for (const signal of SIGNALS) signals.addSignalListener(signal, onSignal);
-  // A client can make Deno hold a message of any length in fragments, which nothing here can see.
+  // The memory is watched because a client can make Deno buffer a fragmented message of any length.
   const memoryTimer = maxMemory > 0 ? setInterval(checkMemory, MEMORY_CHECK_INTERVAL) : undefined;
   const { onAllAddresses } = listener;
   const url = `http://${onAllAddresses ? "localhost" : bracketed(hostname)}:${listener.port}/`;
@@ -264,13 +264,13 @@ interface ListenerOptions {
   port: number;
   hostname: string;
   log: Pick<Console, "error">;
-  /** Milliseconds without a connection that could be accepted. */
+  /** Milliseconds without accepting after which `onDeaf` is called. */
   acceptTimeout: number;
-  /** Called then, again and again. */
+  /** May be called repeatedly. */
   onDeaf: () => void;
 }
 
-/** A socket that accepts connections, and goes on when accepting them has failed. */
+/** Accepts connections, and listens again when accepting has failed. */
 class Listener {
   readonly port: number;
   /** Whether it listens on all addresses. */
@@ -302,14 +302,14 @@ class Listener {
     this.#accepting = this.#accept();
   }
 
-  /** Accepts no more, and resolves when the last connection is closed. */
+  /** Stops accepting, and resolves when the last connection is closed. */
   async shutdown(): Promise<void> {
     this.#ended = true;
     await this.#server.shutdown();
     await this.#accepting;
   }
 
-  /** Deno ends accepting when no file descriptor is left; what is open lives on. */
+  /** Deno stops accepting when no file descriptor is left; open connections continue. */
   async #accept(): Promise<void> {
     while (!this.#ended) {
       try {
@@ -365,7 +365,7 @@ function bracketed(hostname: string): string {
   return hostname.includes(":") ? `[${hostname}]` : hostname;
 }
 
-/** What went wrong, in one line. An `Error` is not given to the console: Deno wants a descriptor for it. */
+/** The message of an error, in one line. To format an `Error` Deno would need a file descriptor. */
 export function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.AddrInUse) return "the port is taken; choose another";
   return error instanceof Error ? error.message.split("\n")[0]! : String(error);

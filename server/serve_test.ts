@@ -4,7 +4,7 @@ import { serve, type ServeOptions } from "./serve.ts";
 
 type Listen = NonNullable<ServeOptions["listen"]>;
 
-/** Options with which a test sees what is said and sends signals, on a free port. */
+/** Options with which a test reads the log and sends signals, on a free port. */
 function observed() {
   const said: string[] = [];
   const listeners = new Map<string, () => void>();
@@ -40,7 +40,7 @@ const never = () => new Promise<never>(() => {});
 
 // ---- Where it listens
 
-Deno.test("serve() listens on a free port for 0, and says in one line which", async () => {
+Deno.test("serve() listens on a free port for 0, and logs in one line which", async () => {
   const { options, said } = observed();
   await using server = serve(hello, options);
   assert.equal(await (await fetch(server.url)).text(), "hello");
@@ -49,7 +49,7 @@ Deno.test("serve() listens on a free port for 0, and says in one line which", as
   assert.deepEqual(said, [`Listening on ${server.url}`]);
 });
 
-Deno.test("serve() answers 500 where a handler throws, and says why by its message alone", async () => {
+Deno.test("serve() answers 500 when a handler throws, and logs only its message", async () => {
   const { options, said } = observed();
   await using server = serve(({ url }) => {
     if (url.endsWith("/throws")) throw new TypeError("thrown\nin a handler");
@@ -85,7 +85,7 @@ for (
   });
 }
 
-Deno.test("serve() lets 4,096 connections wait to be accepted", async () => {
+Deno.test("serve() sets a backlog of 4,096 connections", async () => {
   let given: Deno.ServeTcpOptions = {};
   const listen: Listen = (options) => {
     given = options;
@@ -95,7 +95,7 @@ Deno.test("serve() lets 4,096 connections wait to be accepted", async () => {
   assert.equal(given.tcpBacklog, 4_096);
 });
 
-Deno.test("serve() throws one line where the port is taken, and starts nothing", async () => {
+Deno.test("serve() throws an error of one line when the port is taken, and starts nothing", async () => {
   await using first = serve(hello, observed().options);
   const { options, said, listeners } = observed();
   assert.throws(() => serve(hello, { ...options, port: first.port, maxMemory: 1 }), {
@@ -118,7 +118,7 @@ for (const name of ["deadline", "maxMemory"]) {
 
 // ---- When accepting fails
 
-Deno.test("serve() listens again on its port when accepting ends, tries until it can, and says so once", async () => {
+Deno.test("serve() listens again on its port when accepting ends, retries until it can, and reports it once", async () => {
   const { options, said } = observed();
   const fakes = [fakeServer({ port: 4711 }), fakeServer(), fakeServer()];
   const ports: (number | undefined)[] = [];
@@ -217,11 +217,11 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
     listeners.get(signal)!();
     assert.equal(await within(server.finished, "it to finish"), 7);
     drained.resolve();
-    await shutdown.promise; // the rest goes on, where the process does
+    await shutdown.promise; // the shutdown continues if the process does
   });
 }
 
-Deno.test("serve() takes two signals of one key press as one, and the next as the second", async () => {
+Deno.test("serve() counts two signals of one key press as one, and the next as the second", async () => {
   const { options, listeners } = observed();
   const draining = Promise.withResolvers<void>();
   const drained = Promise.withResolvers<void>();
@@ -247,7 +247,7 @@ Deno.test("serve() takes two signals of one key press as one, and the next as th
   await shutdown.promise;
 });
 
-Deno.test("Server.stop() changes nothing when it is stopping", async () => {
+Deno.test("Server.stop() has no effect while it is stopping", async () => {
   const { options } = observed();
   let drains = 0;
   const drain = () => Promise.resolve(void drains++);
@@ -256,7 +256,7 @@ Deno.test("Server.stop() changes nothing when it is stopping", async () => {
   assert.equal(drains, 1);
 });
 
-Deno.test("Server.stop() goes on when the drain fails, and reports that once", async () => {
+Deno.test("Server.stop() continues when the drain fails, and reports that once", async () => {
   const { options, said } = observed();
   const drain = () => Promise.reject(new Error("broken"));
   const server = serve(hello, { ...options, drain });
@@ -264,7 +264,7 @@ Deno.test("Server.stop() goes on when the drain fails, and reports that once", a
   assert.deepEqual(said.slice(1), ["Cannot drain: broken"]);
 });
 
-Deno.test("Server.stop() ends in the whole deadline though the drain and a connection are stuck", async () => {
+Deno.test("Server.stop() ends within the deadline though the drain and a connection are stuck", async () => {
   const { options } = observed();
   const server = serve(hello, {
     ...options,
@@ -272,8 +272,8 @@ Deno.test("Server.stop() ends in the whole deadline though the drain and a conne
     drain: never,
   });
   const events: string[] = [];
-  // Timers of one process: a busy machine makes both late. Were drain and shutdown given a deadline
-  // each, it would be at 1,200 ms.
+  // Both timers are of one process, so a busy machine delays both. If drain and shutdown had a deadline
+  // of their own each, the end would be at 1,200 ms.
   const timer = setTimeout(() => events.push("late"), 1_100);
   const stopped = server.stop({ deadline: 600 }).then(() => events.push("stopped"));
   await within(stopped, "it to stop", 30_000);
@@ -283,7 +283,7 @@ Deno.test("Server.stop() ends in the whole deadline though the drain and a conne
 
 Deno.test({
   name: "Server.stop() ends though a real connection is stuck",
-  sanitizeResources: false, // that connection
+  sanitizeResources: false, // of that connection
   async fn() {
     const { options } = observed();
     const asked = Promise.withResolvers<void>();
@@ -302,7 +302,7 @@ Deno.test({
 
 // ---- Memory
 
-Deno.test("serve() stops with code 3 within 2 s when the memory is above maxMemory, and says so once", async () => {
+Deno.test("serve() stops with code 3 within 2 s when the memory is above maxMemory, and reports it once", async () => {
   const { options, said } = observed();
   const MIB = 1024 ** 2;
   const readings = [100 * MIB, 100.4 * MIB, 101 * MIB];
@@ -314,7 +314,7 @@ Deno.test("serve() stops with code 3 within 2 s when the memory is above maxMemo
     memory: () => readings.shift() ?? 200 * MIB,
     async drain(milliseconds) {
       given = milliseconds;
-      await pause(600); // until it would look again
+      await pause(600); // past the next reading
     },
   });
   assert.equal(await within(server.finished, "it to finish"), 3);
@@ -323,13 +323,13 @@ Deno.test("serve() stops with code 3 within 2 s when the memory is above maxMemo
   assert.equal(given, 1_800);
 });
 
-Deno.test("serve() does not look at the memory without maxMemory", async () => {
+Deno.test("serve() does not read the memory without maxMemory", async () => {
   const memory = () => assert.fail("it looks");
   await using _server = serve(hello, { ...observed().options, memory });
   await pause(600);
 });
 
-Deno.test("serve() goes on where the memory cannot be read, says so once, and looks again", async () => {
+Deno.test("serve() continues when the memory cannot be read, reports it once, and reads it again", async () => {
   const { options, said } = observed();
   let readings = 0;
   const server = serve(hello, {
@@ -347,7 +347,7 @@ Deno.test("serve() goes on where the memory cannot be read, says so once, and lo
   ]);
 });
 
-Deno.test("serve() stops with code 3 where it can accept nothing for acceptTimeout, and says so", async () => {
+Deno.test("serve() stops with code 3 when it can accept nothing for acceptTimeout, and reports it", async () => {
   const { options, said } = observed();
   let count = 0;
   const full = (): never => {
@@ -364,7 +364,7 @@ Deno.test("serve() stops with code 3 where it can accept nothing for acceptTimeo
   ]);
 });
 
-Deno.test("serve() stops with code 3 where the memory is 0 for acceptTimeout: no descriptor is left", async () => {
+Deno.test("serve() stops with code 3 when the memory is 0 for acceptTimeout: no descriptor is left", async () => {
   const { options, said } = observed();
   const server = serve(hello, { ...options, maxMemory: 1, memory: () => 0, acceptTimeout: 100 });
   assert.equal(await within(server.finished, "the end"), 3);
@@ -374,7 +374,7 @@ Deno.test("serve() stops with code 3 where the memory is 0 for acceptTimeout: no
   ]);
 });
 
-Deno.test("serve() ends when nothing is at work, though a connection of Deno's never ends", async () => {
+Deno.test("serve() ends when no request is in progress, though a connection of Deno's never ends", async () => {
   const { options } = observed();
   const { promise: released, resolve: release } = Promise.withResolvers<void>();
   let handle!: Deno.ServeHandler<Deno.NetAddr>;

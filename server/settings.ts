@@ -1,58 +1,58 @@
 /**
- * A program's options in one table. A row says how an option is called on the command line and in
- * the environment, how its value is read, what holds without one, and what it means; the settings,
- * their types, the messages and the text of `--help` come from it.
+ * Reads a program's settings from one table of options. A row has an option's flag, its environment
+ * variable, the parser of its value, its default and its description. The settings, their types, the
+ * error messages and the text of `--help` all come from the table.
  *
  * @module
  */
 import { parseArgs } from "node:util";
 
 /**
- * Reads the value of the flag or variable called `name`.
+ * Parses the value of the flag or variable called `name`.
  *
- * @throws {UsageError} that names both and says what is allowed
+ * @throws {UsageError} that has the name, the value and what is allowed
  */
 export type Parser<T> = (name: string, value: string) => T;
 
 /** One option: a row of the table. */
 export interface Option<T> {
-  /** What it is called on the command line. */
+  /** Its name on the command line. */
   readonly flag: `--${string}`;
-  /** What stands for its value in the text of `--help`. */
+  /** The placeholder for its value in the text of `--help`. */
   readonly placeholder: string;
-  /** What it is called in the environment. Default: it is not looked for there. */
+  /** The name of its environment variable. Default: it has none. */
   readonly variable?: string;
-  /** How its value is read. */
+  /** Parses its value. */
   readonly parse: Parser<T>;
-  /** What holds where neither is set. */
+  /** The value where neither is set. */
   readonly default: T;
-  /** What it means, in a line or two. */
+  /** Its meaning, in a line or two. */
   readonly help: string;
-  /** Whether the flag may be given several times; the values are joined with commas. */
+  /** Whether the flag may be repeated; the values are then joined with commas. */
   readonly repeatable?: boolean;
 }
 
-/** The table: each option by the name of its setting. */
+/** The table: each option, by the name of its setting. */
 export type Options = Readonly<Record<string, Option<unknown>>>;
 
-/** The settings that a table gives. */
+/** The settings that a table describes. */
 export type SettingsOf<O extends Options> = {
   [Name in keyof O]: ReturnType<O[Name]["parse"]> | O[Name]["default"];
 };
 
-/** What a command line may ask for instead of a start. */
+/** What a command line may ask for instead of starting the program. */
 export type Asked = "help" | "version" | "licenses";
 
-/** What is wrong with the command line or the environment, in one line. */
+/** An error in the command line or the environment. Its message is one line. */
 export class UsageError extends Error {
-  /** The class, as the console shows it. */
+  /** The name of the class. */
   override readonly name = "UsageError";
 }
 
 /**
- * The settings that the command line and the environment give. A flag wins over its variable, and
- * an empty variable counts as not set. `--help` (`-h`) and `--version` (`-V`) come with every table,
- * `--licenses` where the program has some to show.
+ * Reads the settings from the command line and the environment. A flag overrides its variable, and an empty
+ * variable counts as not set. `--help` (`-h`) and `--version` (`-V`) exist with every table, and
+ * `--licenses` where the program has licences to show.
  *
  * @throws {UsageError} that names the flag or variable, its value and what is allowed
  *
@@ -76,7 +76,7 @@ export class UsageError extends Error {
  *     variable: "PAUSE",
  *     parse: seconds(0, 60),
  *     default: 1,
- *     help: "Time between two tries",
+ *     help: "Time between two attempts",
  *   },
  * } as const;
  *
@@ -104,14 +104,14 @@ export function parseSettings<O extends Options>(
     const set = variable === undefined ? undefined : env(variable);
     return [name, set ? parse(variable!, set) : option.default];
   });
-  return Object.fromEntries(settings) as SettingsOf<O>; // a row for each name, by its own parser
+  return Object.fromEntries(settings) as SettingsOf<O>; // each value comes from its row's parser
 }
 
-/** What {@linkcode settingsOrExit} says, and where it reads and ends. */
+/** What {@linkcode settingsOrExit} prints, and what it uses of the process. */
 export interface Program {
   /** The name of the program. */
   name: string;
-  /** What `--version` shows behind the name. */
+  /** What `--version` shows after the name. */
   version: string;
   /** The first line of `--help`. */
   summary: string;
@@ -121,15 +121,15 @@ export interface Program {
   args?: readonly string[];
   /** Reads a variable. Default {@linkcode readEnv}. */
   env?: (name: string) => string | undefined;
-  /** Where the texts go. Default `console`. */
+  /** Receives the texts. Default `console`. */
   log?: Pick<Console, "log" | "error">;
   /** Ends the process. Default `Deno.exit`. */
   exit?: (code: number) => never;
 }
 
 /**
- * The settings of this process. Ends it with code 0 where `--help`, `--version` or `--licenses` is
- * asked for, and with code 2 and one line where something is wrong.
+ * Reads the settings of this process. Ends the process with code 0 after printing what `--help`, `--version`
+ * or `--licenses` asks for, and with code 2 after printing one line where something is wrong.
  */
 export function settingsOrExit<O extends Options>(options: O, program: Program): SettingsOf<O> {
   const { name, version, licenses, args = Deno.args, env = readEnv } = program;
@@ -179,12 +179,12 @@ export function helpText(
   return `${summary}\n\nUsage: ${name} [options]\n\nOptions${note}:\n${lines.join("")}`;
 }
 
-/** A default as `--help` and a manual show it: `none` where there is no value. */
+/** Formats a default for `--help` or a manual: `none` where there is no value. */
 export function showDefault(value: unknown): string {
   return value === undefined || String(value) === "" ? "none" : String(value);
 }
 
-/** A variable of the environment; `undefined` also where it is not allowed to be read. */
+/** Reads an environment variable; `undefined` also where reading it is not allowed. */
 export function readEnv(name: string): string | undefined {
   try {
     return Deno.env.get(name);
@@ -194,7 +194,7 @@ export function readEnv(name: string): string | undefined {
   }
 }
 
-/** A parser for a whole number, the limits included. */
+/** A parser for a whole number within limits, which are allowed too. */
 export function integer(least: number, most: number): Parser<number> {
   return (name, value) => {
     const number = Number(value);
@@ -203,7 +203,7 @@ export function integer(least: number, most: number): Parser<number> {
   };
 }
 
-/** A parser for seconds, fractions allowed, the limits included. */
+/** A parser for seconds within limits, which are allowed too. Fractions are allowed. */
 export function seconds(least: number, most: number): Parser<number> {
   return (name, value) => {
     const number = Number(value);
@@ -212,13 +212,13 @@ export function seconds(least: number, most: number): Parser<number> {
   };
 }
 
-/** Reads a host name or an IP address. Whether there is one, only listening on it shows. */
+/** Parses a host name or an IP address. Only listening on it shows whether it exists. */
 export function hostname(name: string, value: string): string {
   if (/^[A-Za-z0-9._:%-]+$/.test(value)) return value;
   throw unfit(name, value, "a host name or an IP address is needed");
 }
 
-/** Reads origins such as `https://example.com`, separated with commas. */
+/** Parses origins such as `https://example.com`, separated by commas. */
 export function origins(name: string, value: string): string[] {
   const list = value.split(",").map((origin) => origin.trim()).filter((origin) => origin !== "");
   for (const origin of list) {
@@ -231,8 +231,9 @@ export function origins(name: string, value: string): string[] {
 }
 
 /**
- * Reads hosts such as `example.com` or `localhost:8000`, separated with commas: one at least, because
- * none would allow any. Each is as a browser's `Host` header has it, or it would never match.
+ * Parses hosts such as `example.com` or `localhost:8000`, separated by commas. At least one is needed,
+ * because an empty list would allow any host. Each must be as browsers send it in `Host`, or it would never
+ * match.
  */
 export function hosts(name: string, value: string): string[] {
   const list = value.split(",").map((host) => host.trim()).filter((host) => host !== "");
@@ -246,15 +247,15 @@ export function hosts(name: string, value: string): string[] {
   return list.map((host) => host.toLowerCase());
 }
 
-/** Reads the path of a file, which need not be there. */
+/** Parses the path of a file, which need not exist. */
 export function path(name: string, value: string): string {
   if (value !== "" && !value.includes("\0")) return value;
   throw unfit(name, value, "the path of a file is needed");
 }
 
 /**
- * Reads the URL of a Redis server, such as `redis://:PASSWORD@host:6379/0`, or `rediss://` over TLS. What
- * is wrong with it is told without its text, which may hold a password.
+ * Parses the URL of a Redis server, such as `redis://:PASSWORD@host:6379/0`, or `rediss://` for TLS. An
+ * error does not show the URL, which may contain a password.
  */
 export function redisUrl(name: string, value: string): string {
   const url = URL.canParse(value) ? new URL(value) : undefined;
@@ -269,7 +270,7 @@ export function redisUrl(name: string, value: string): string {
   );
 }
 
-/** A parser for a name of at most so many characters: anything that can be shown, without line ends. */
+/** A parser for a name with a limited length: anything printable, without line breaks. */
 export function shortName(most: number): Parser<string> {
   return (name, value) => {
     const isShown = value.trim() !== "" && value.isWellFormed() && !/\p{Cc}/u.test(value);
@@ -278,7 +279,7 @@ export function shortName(most: number): Parser<string> {
   };
 }
 
-/** Columns of the text of `--help`. */
+/** The line width of the text of `--help`. */
 const LINE_WIDTH = 100;
 
 function parseFlags(
@@ -306,7 +307,7 @@ function parseFlags(
   }
 }
 
-/** `--port -1` as `--port=-1`: else it is taken for another flag, and the message does not say why. */
+/** Turns `--port -1` into `--port=-1`. Otherwise `-1` is parsed as a flag, with an unclear message. */
 function joinNegatives(args: readonly string[], options: readonly Option<unknown>[]): string[] {
   const joined: string[] = [];
   for (const arg of args) {
@@ -317,13 +318,13 @@ function joinNegatives(args: readonly string[], options: readonly Option<unknown
   return joined;
 }
 
-/** What a browser's `Host` header has for a host, where it is one: at most a port, and no wildcard. */
+/** A host as browsers send it in `Host`; `undefined` for anything other than a host and a port. */
 function sentHost(host: string): string | undefined {
   if (/[\s/?#@\\*]/.test(host) || !URL.canParse(`http://${host}`)) return undefined;
-  return new URL(`http://${host}`).host.replace(/:443$/, ""); // it is left out over https
+  return new URL(`http://${host}`).host.replace(/:443$/, ""); // browsers leave it out with https
 }
 
-/** A text from the command line, such as a URL that belongs to another option, without a password in it. */
+/** A text from the command line, without a password, such as that in a URL at the wrong option. */
 function withoutPasswords(text: string): string {
   return text.replace(/(:\/\/).*@/s, "$1…@");
 }

@@ -47,7 +47,7 @@ function parse(args: string[], env: Record<string, string> = {}) {
   return parseSettings(OPTIONS, { args, env: (name) => env[name] });
 }
 
-Deno.test("parseSettings() has the defaults of the table", () => {
+Deno.test("parseSettings() returns the defaults of the table", () => {
   assert.deepEqual(parse([]), { port: 8000, allowOrigin: [], state: undefined });
 });
 
@@ -64,7 +64,7 @@ Deno.test("parseSettings() reads the environment", () => {
   });
 });
 
-Deno.test("parseSettings() takes a flag before its variable, even where that is wrong", () => {
+Deno.test("parseSettings() prefers a flag to its variable, even where that is wrong", () => {
   assert.deepEqual(parse(["--port", "3", "--state=f"], { PORT: "x", STATE_FILE: "s" }), {
     port: 3,
     allowOrigin: [],
@@ -72,13 +72,13 @@ Deno.test("parseSettings() takes a flag before its variable, even where that is 
   });
 });
 
-Deno.test("parseSettings() takes an empty variable as not set, and an empty flag as a value", () => {
+Deno.test("parseSettings() treats an empty variable as not set, and an empty flag as a value", () => {
   assert.deepEqual(parse([], { PORT: "", STATE_FILE: "" }), parse([]));
   assert.throws(() => parse(["--port="]), /^UsageError: --port is ""/);
   assert.throws(() => parse(["--state", ""]), /^UsageError: --state is "": the path of a file/);
 });
 
-Deno.test("parseSettings() joins a repeatable flag, and takes the last of another", () => {
+Deno.test("parseSettings() joins a repeatable flag, and uses the last of another", () => {
   const args = ["--allow-origin=https://a.example", "--allow-origin", "https://b.example"];
   assert.deepEqual(parse([...args, "--port=1", "--port=2"]), {
     port: 2,
@@ -87,7 +87,7 @@ Deno.test("parseSettings() joins a repeatable flag, and takes the last of anothe
   });
 });
 
-Deno.test("parseSettings() tells that help or the version is asked for, whatever else is wrong", () => {
+Deno.test("parseSettings() returns that help or the version is asked for, whatever else is wrong", () => {
   for (const flag of ["--help", "-h"]) {
     assert.equal(parse([flag, "--port=x"], { PORT: "x" }), "help");
   }
@@ -113,7 +113,7 @@ Deno.test("parseSettings() names the flag or the variable, the value and what is
   }
 });
 
-Deno.test("parseSettings() lets through what is no UsageError", () => {
+Deno.test("parseSettings() rethrows what is not a UsageError", () => {
   const broken = () => {
     throw new TypeError("a mistake in a parser");
   };
@@ -185,13 +185,13 @@ const PARSERS: [string, (name: string, value: string) => unknown, [string, unkno
   ];
 
 for (const [name, parser, good, bad] of PARSERS) {
-  Deno.test(`${name} accepts what fits, and rejects the rest with a UsageError`, () => {
+  Deno.test(`${name} accepts valid values, and rejects others with a UsageError`, () => {
     for (const [value, result] of good) assert.deepEqual(parser("--it", value), result, value);
     for (const value of bad) assert.throws(() => parser("--it", value), UsageError, value);
   });
 }
 
-Deno.test("hosts() says what a browser sends instead", () => {
+Deno.test("hosts() suggests what a browser sends instead", () => {
   const cases = [
     ["münchen.example", "xn--mnchen-3ya.example"],
     ["a.example:80", "a.example"],
@@ -251,7 +251,7 @@ Options:
   );
 });
 
-Deno.test("helpText() offers the licences where there are some", () => {
+Deno.test("helpText() offers --licenses where there are licences", () => {
   const program = { name: "demo", summary: "A demonstration." };
   assert.doesNotMatch(helpText(OPTIONS, program), /licen/);
   assert.match(
@@ -260,7 +260,7 @@ Deno.test("helpText() offers the licences where there are some", () => {
   );
 });
 
-/** What {@linkcode settingsOrExit} does with a command line. */
+/** The effects of {@linkcode settingsOrExit} with a command line. */
 function run(args: string[], more: { licenses?: string } = {}) {
   const said: string[] = [];
   const program = {
@@ -287,14 +287,14 @@ function run(args: string[], more: { licenses?: string } = {}) {
   }
 }
 
-Deno.test("settingsOrExit() gives the settings, and says nothing", () => {
+Deno.test("settingsOrExit() returns the settings, and prints nothing", () => {
   assert.deepEqual(run(["--port=1"]), {
     settings: { port: 1, allowOrigin: [], state: undefined },
     said: [],
   });
 });
 
-Deno.test("settingsOrExit() says in one line what is wrong, and exits with 2", () => {
+Deno.test("settingsOrExit() prints in one line what is wrong, and exits with 2", () => {
   assert.deepEqual(run(["--port=x"]).said, [
     'error: demo: --port is "x": a whole number from 0 to 65535 is needed (see --help)',
     "exit: 2",
@@ -331,7 +331,7 @@ Deno.test({
   },
 });
 
-Deno.test("redisUrl() takes the URL of a Redis server", () => {
+Deno.test("redisUrl() accepts the URL of a Redis server", () => {
   for (
     const url of [
       "redis://localhost",
@@ -343,7 +343,7 @@ Deno.test("redisUrl() takes the URL of a Redis server", () => {
   ) assert.equal(redisUrl("--redis", url), url);
 });
 
-Deno.test("redisUrl() takes nothing else, and never shows a password", () => {
+Deno.test("redisUrl() accepts nothing else, and never shows a password", () => {
   for (
     const value of [
       "",
@@ -367,7 +367,7 @@ Deno.test("redisUrl() takes nothing else, and never shows a password", () => {
   }
 });
 
-Deno.test("parseSettings() shows no password of a URL that stands in the wrong place", () => {
+Deno.test("parseSettings() shows no password of a URL at the wrong option", () => {
   for (
     const arg of [
       "redis://:se@cret@host",
@@ -384,7 +384,7 @@ Deno.test("parseSettings() shows no password of a URL that stands in the wrong p
   }
 });
 
-Deno.test("shortName() takes what can be shown in a line", () => {
+Deno.test("shortName() accepts what can be shown in a line", () => {
   assert.equal(shortName(8)("--node", " web 1ß "), "web 1ß");
   for (const value of ["", " ", "a\nb", "\0", "123456789", "\ud800"]) {
     assert.throws(() => shortName(8)("--node", value), {

@@ -3,11 +3,19 @@
 import assert from "node:assert/strict";
 import type { AdaptedReport } from "./apps/adapted_app.ts";
 import { startBrowser } from "./browser.ts";
-import { connect, directory, parseFrame, PROTOCOL, type TestClient, until, within } from "./kit.ts";
+import {
+  connect,
+  directory,
+  freePort,
+  parseFrame,
+  PROTOCOL,
+  type TestClient,
+  until,
+  within,
+} from "./kit.ts";
 import { WITH_BROWSER, WITH_PROCESS } from "./kit.ts";
 import { startProcess, startServer, type TestServerProcess } from "./processes.ts";
 import { frame, HANDSHAKE, RawSocket, request, statusOf } from "./raw.ts";
-import { freePort } from "./redis_server.ts";
 import { bundled, HAS_RUNTIMES, pathOf, type Runtime } from "./runtimes.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 

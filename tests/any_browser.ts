@@ -1,40 +1,40 @@
 /**
- * One small face of a page in any browser, so that a scenario is written once and runs in all.
+ * One small interface to a page in any browser, so that a scenario is written once and runs in all.
  *
  * @module
  */
 import { directory, until, within } from "./kit.ts";
 
-/** A browser that runs. */
+/** A running browser. */
 export interface AnyBrowser extends AsyncDisposable {
   /** Opens an empty page that shares no cookies, cache or storage with others. */
   open(): Promise<AnyPage>;
 }
 
-/** A page. Whatever it is told to do has a deadline. */
+/** A page. Every action has a deadline. */
 export interface AnyPage extends AsyncDisposable {
-  /** Goes to an address, as by the address bar. */
+  /** Goes to a URL, as by the address bar. */
   goto(url: string): Promise<void>;
   /** Goes back, as by the browser's button. */
   back(): Promise<void>;
-  /** Clicks an element with the mouse, once it is there. */
+  /** Clicks an element with the mouse, once it exists. */
   click(selector: string): Promise<void>;
   /** Presses and releases the keys of a text, wherever the focus is. */
   type(text: string): Promise<void>;
   /**
-   * Runs a function in the page, which knows nothing but its arguments, and resolves to what it
-   * returns. That must not be a promise: Firefox does not answer when the page goes before it is
-   * settled. When a function cannot be run because its document goes, it runs in the next one.
+   * Runs a function in the page, with nothing but its arguments, and resolves to what it
+   * returns. That must not be a promise, because Firefox does not answer when the page unloads before it is
+   * settled. A function that cannot run because its document unloads runs in the next document.
    */
   evaluate<Args extends unknown[], Result>(
     run: (...args: Args) => Result,
     ...args: Args
   ): Promise<Result>;
-  /** Waits until an element is there. */
+  /** Waits until an element exists. */
   waitFor(selector: string): Promise<void>;
 }
 
-/** What is done in its own way in each browser; {@linkcode AnyPage} says what. */
+/** The actions that differ between browsers; see {@linkcode AnyPage}. */
 export interface PageDriver {
   /** Goes to an address. */
   goto(url: string): Promise<unknown>;
@@ -44,13 +44,13 @@ export interface PageDriver {
   click(selector: string): Promise<unknown>;
   /** Presses keys. */
   type(text: string): Promise<unknown>;
-  /** The value of an expression that is a string. */
+  /** The value of an expression, which must be a string. */
   evaluate(expression: string): Promise<unknown>;
-  /** Ends the page and what it shares with no other. */
+  /** Closes the page and its context. */
   close(): Promise<unknown>;
 }
 
-/** How Chromium and WebKit say that a document goes; Firefox asks the next one by itself. */
+/** How Chromium and WebKit report that a document unloads; Firefox continues in the next by itself. */
 const DOCUMENT_GONE = /context was destroyed|no such frame/;
 
 /** The page that a driver drives. */
@@ -72,7 +72,7 @@ export function anyPage(driver: PageDriver): AnyPage {
       run: (...args: Args) => Result,
       ...args: Args
     ): Promise<Result> {
-      // As text, because WebKit's driver puts the members of an object into an order of its own.
+      // As text, because WebKit's driver reorders the members of an object.
       const expression = `JSON.stringify({ result: (${run})(...${JSON.stringify(args)}) })`;
       let json = "";
       await until(async () => {
@@ -99,8 +99,8 @@ export function anyPage(driver: PageDriver): AnyPage {
 }
 
 /**
- * A home directory for a browser alone, so that it finds nothing of a user's and leaves nothing. Firefox
- * would not start for root in the home of another user.
+ * A home directory for one browser, so that it neither finds nor leaves anything of a user's. Firefox
+ * does not start for root in the home of another user.
  */
 export interface TestHome extends AsyncDisposable {
   /** Its path. */
@@ -109,13 +109,13 @@ export interface TestHome extends AsyncDisposable {
   readonly env: Record<string, string>;
 }
 
-/** Makes a home, which goes with the test. */
+/** Makes a home, which is removed with the test. */
 export function makeHome(): TestHome {
   const home = directory();
   return {
     path: home.path,
     env: { PATH: Deno.env.get("PATH") ?? "", HOME: home.path, TMPDIR: home.path },
-    // The helpers of a browser end a moment after it, and write there until then.
+    // The browser's helper processes end a moment later, and write there until then.
     [Symbol.asyncDispose]: () =>
       until(() => {
         try {

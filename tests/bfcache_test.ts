@@ -34,11 +34,11 @@ Deno.test({
   },
 });
 
-/** A tab over the bare protocol: Playwright would keep the page out of the cache. */
+/** A tab over the DevTools protocol, because Playwright would keep the page out of the cache. */
 async function openTab() {
   await using made = new AsyncDisposableStack();
   const profile = await Deno.makeTempDir({ prefix: "turbo-deno-chromium-" });
-  // The browser's helpers end a moment after it, and write there until then.
+  // The browser's helper processes end a moment later, and write there until then.
   made.defer(() =>
     until(
       () => Deno.remove(profile, { recursive: true }).then(() => true, () => false),

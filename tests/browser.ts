@@ -16,7 +16,7 @@ import { assertNotQuick, DEADLINE } from "./kit.ts";
 
 export type { Page };
 
-/** A browser for one test; it ends with the test. */
+/** A browser for one test, which ends with the test. */
 export interface TestBrowser extends AsyncDisposable {
   /** The browser itself. */
   readonly browser: Browser;
@@ -24,7 +24,7 @@ export interface TestBrowser extends AsyncDisposable {
   open(url: string, options?: Parameters<Browser["newContext"]>[0]): Promise<TestPage>;
 }
 
-/** A page and what went wrong in it. */
+/** A page and its errors. */
 export interface TestPage {
   /** The page. */
   readonly page: Page;
@@ -32,7 +32,7 @@ export interface TestPage {
   readonly context: BrowserContext;
   /** Console errors, uncaught exceptions and violations of the security policy. */
   readonly errors: string[];
-  /** The addresses of all requests. */
+  /** The URLs of all requests. */
   readonly requests: string[];
 }
 
@@ -60,7 +60,7 @@ export async function startBrowser(options: LaunchOptions = {}): Promise<TestBro
   };
 }
 
-/** Collects what goes wrong in a page. */
+/** Collects the errors of a page. */
 export function watch(page: Page): { errors: string[]; requests: string[] } {
   const errors: string[] = [];
   const requests: string[] = [];
@@ -75,9 +75,13 @@ export function watch(page: Page): { errors: string[]; requests: string[] } {
 const CACHE = new URL("../.cache/chromium/", import.meta.url).pathname;
 
 // The package unpacks into the directory for temporary files; here it is kept between runs. On a
-// machine without the libraries that it needs it brings its own, when it thinks it runs on Lambda.
+// machine without the libraries that it needs, it uses its own if it believes that it runs on Lambda.
+// The lock is for test files that run at the same time: the package uses a file that is still being
+// unpacked as if it were complete.
 async function executable(): Promise<string> {
   await Deno.mkdir(`${CACHE}type`, { recursive: true });
+  using lock = await Deno.open(`${CACHE}lock`, { create: true, write: true });
+  await lock.lock(true);
   Deno.env.set("TMPDIR", CACHE);
   Deno.env.set("AWS_EXECUTION_ENV", "AWS_Lambda_nodejs22.x");
   Deno.env.set("FONTCONFIG_FILE", await fontconfig());
@@ -85,14 +89,21 @@ async function executable(): Promise<string> {
   return await packaged.executablePath();
 }
 
-// A bare machine has no fonts, and a page would be shown without its text.
+// A bare machine has no fonts, and would show pages without text.
 async function fontconfig(): Promise<string> {
-  await Deno.writeFile(`${CACHE}type/regular.ttf`, regular);
-  await Deno.writeFile(`${CACHE}type/semibold.ttf`, semibold);
+  await replaceFile(`${CACHE}type/regular.ttf`, regular);
+  await replaceFile(`${CACHE}type/semibold.ttf`, semibold);
   const file = `${CACHE}fonts.conf`;
-  await Deno.writeTextFile(
-    file,
-    `<?xml version="1.0"?><fontconfig><dir>${CACHE}type</dir><cachedir>${CACHE}type</cachedir></fontconfig>\n`,
-  );
+  const conf =
+    `<?xml version="1.0"?><fontconfig><dir>${CACHE}type</dir><cachedir>${CACHE}type</cachedir></fontconfig>\n`;
+  await replaceFile(file, new TextEncoder().encode(conf));
   return file;
+}
+
+// A browser that another test file has started maps the fonts into memory, and its pages crash if such a
+// file is truncated and written again. A renamed file leaves the mapped one as it is.
+async function replaceFile(path: string, content: Uint8Array): Promise<void> {
+  const made = `${CACHE}replacement`;
+  await Deno.writeFile(made, content);
+  await Deno.rename(made, path);
 }

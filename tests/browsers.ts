@@ -10,7 +10,7 @@ import { hasWebKit, startWebKit } from "./webkit.ts";
 
 /** A browser that a test can start. */
 export interface BrowserKind {
-  /** What people call it. */
+  /** Its common name. */
   readonly name: string;
   /** Whether it can be started on this machine. */
   isInstalled(): Promise<boolean>;
@@ -18,7 +18,7 @@ export interface BrowserKind {
   start(): Promise<AnyBrowser>;
 }
 
-/** All of them. A test in one that is not installed is to be skipped. */
+/** All browsers. Tests in one that is not installed must be skipped. */
 export const BROWSERS: readonly BrowserKind[] = [
   { name: "Chromium", isInstalled: () => Promise.resolve(true), start: startChromium },
   { name: "Firefox", isInstalled: hasFirefox, start: startFirefox },

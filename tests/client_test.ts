@@ -3,7 +3,7 @@ import { Network, openPage, type Page, PageClock } from "./headless_page.ts";
 
 const CURSOR = "epoch.1";
 
-/** A page whose network opens what the test lets it. */
+/** A page whose connections open when the test lets them. */
 function start({ hidden = false } = {}) {
   const clock = new PageClock();
   const opened: Source[] = [];
@@ -28,7 +28,7 @@ function start({ hidden = false } = {}) {
       this.isClosed = true;
     }
 
-    /** An event of the server. */
+    /** Sends an event from the server. */
     tell(type: string, lastEventId = "", data = ""): void {
       this.dispatchEvent(new MessageEvent(type, { lastEventId, data }));
     }
@@ -63,16 +63,16 @@ function start({ hidden = false } = {}) {
   return {
     clock,
     page,
-    /** All that it has opened, and which of these are streams of events. */
+    /** Everything that it has opened, and which of these are event streams. */
     opened,
     streams,
-    /** From now on streams of events open, and no WebSocket, as with some proxies. */
+    /** From now on only event streams open, and no WebSocket, as with some proxies. */
     allowStreams: () => void (refuses = false),
-    /** From now on WebSockets open and pass no frame, are cut soon after, or hold. */
+    /** From now on WebSockets open and receive nothing, are cut soon after, or work. */
     letSockets: (how: "swallowed" | "killed" | "held") => void (sockets = how),
-    /** From now on nothing opens, and nothing fails. */
+    /** From now on connections neither open nor fail. */
     hang: () => void (hangs = true),
-    /** Goes on until something is so. */
+    /** Runs the clock until a condition holds. */
     async until(condition: () => boolean): Promise<void> {
       await Promise.resolve();
       while (!condition()) {
@@ -84,10 +84,10 @@ function start({ hidden = false } = {}) {
   };
 }
 
-Deno.test("A page whose stream of events is ended by the server comes back at once, and once", async () => {
+Deno.test("A page whose event stream is ended by the server reconnects at once, and once", async () => {
   const { page, streams, allowStreams, until } = start();
   allowStreams();
-  await until(() => streams.length === 2); // between them one more WebSocket was tried
+  await until(() => streams.length === 2); // one more WebSocket was tried in between
   await Promise.resolve(); // it opens
   const first = streams[1]!;
   first.tell("cursor", CURSOR);
@@ -96,13 +96,13 @@ Deno.test("A page whose stream of events is ended by the server comes back at on
   assert.deepEqual([first.isClosed, streams.length], [true, 3], "no timer had to run");
   await Promise.resolve();
   const second = streams[2]!;
-  first.tell("again"); // which is not the one that is read
+  first.tell("again"); // the first stream is no longer the one that is read
   assert.deepEqual([second.isClosed, streams.length], [false, 3]);
   second.tell("cursor", CURSOR);
   await until(() => page.state === "open");
 });
 
-Deno.test("A page gives a connection that is being opened as long as any other, however long it had none", async () => {
+Deno.test("A page gives an opening connection the full time, however long it had none", async () => {
   const { clock, opened, hang, until } = start();
   await until(() => clock.now > 60_000);
   hang();
@@ -116,7 +116,7 @@ Deno.test("A page gives a connection that is being opened as long as any other, 
 });
 
 for (const how of ["swallowed", "killed"] as const) {
-  Deno.test(`A page whose WebSockets are ${how} goes on with server-sent events, and stays there`, async () => {
+  Deno.test(`A page whose WebSockets are ${how} continues with server-sent events, and stays there`, async () => {
     const { page, opened, streams, letSockets, allowStreams, until } = start();
     letSockets(how);
     allowStreams();
@@ -135,7 +135,7 @@ for (const how of ["swallowed", "killed"] as const) {
   });
 }
 
-Deno.test("A page goes back to WebSockets after one that was cut, when it had held", async () => {
+Deno.test("A page returns to WebSockets after a working one was cut", async () => {
   const { clock, page, opened, streams, letSockets, until } = start();
   letSockets("held");
   await until(() => page.state === "open");
@@ -149,7 +149,7 @@ Deno.test("A page goes back to WebSockets after one that was cut, when it had he
   assert.equal(streams.length, 0);
 });
 
-Deno.test("A page that was opened in the background gives its connection back as one hidden later", async () => {
+Deno.test("A page that was opened hidden closes its connection like one that was hidden later", async () => {
   const { clock, page, opened, letSockets, until } = start({ hidden: true });
   letSockets("held");
   await until(() => page.state === "open");
@@ -158,7 +158,7 @@ Deno.test("A page that was opened in the background gives its connection back as
   assert.equal(opened.at(-1)!.isClosed, true);
 });
 
-Deno.test("A page connects again where a frame cannot be read, because what it held is lost", async () => {
+Deno.test("A page reconnects when a message cannot be parsed, because its content is lost", async () => {
   const { page, opened, letSockets, until } = start();
   letSockets("held");
   await until(() => page.state === "open");

@@ -1,14 +1,14 @@
 /**
- * Time for tests that must not wait.
+ * A clock for tests that must not wait.
  *
  * @module
  */
-/** Time that goes on when the test says so. */
+/** A clock that advances when the test says so. */
 export class TestClock {
   #now = 1_000;
   readonly #timers = new Set<{ run: () => void; at: number }>();
 
-  /** Timers that are set. */
+  /** The pending timers. */
   get pending(): number {
     return this.#timers.size;
   }
@@ -23,12 +23,12 @@ export class TestClock {
     return () => this.#timers.delete(timer);
   }
 
-  /** Time goes on, and nothing runs: the process is stopped. */
+  /** Advances the time without running timers, as when the process is stopped. */
   pause(milliseconds: number): void {
     this.#now += milliseconds;
   }
 
-  /** Goes on, and runs what comes due. */
+  /** Advances the time, and runs what comes due. */
   async advance(milliseconds: number): Promise<void> {
     const end = this.#now + milliseconds;
     for (;;) {
@@ -43,7 +43,7 @@ export class TestClock {
   }
 }
 
-/** Lets everything run that is to run in this turn of the event loop. */
+/** Lets everything run that is due in this turn of the event loop. */
 export async function turn(): Promise<void> {
   for (let n = 0; n < 5; n++) await Promise.resolve();
 }

@@ -26,7 +26,7 @@ for (const [way, hours] of WAYS) {
       using clock = new ProcessClock();
       const args = ["--port=0", "--hostname=127.0.0.1", "--interval=0.2", "--drain=3"];
       await using app = await startApp(args, { env: clock.env });
-      await using stuck = await RawSocket.upgrade(app.port); // it will not answer a close
+      await using stuck = await RawSocket.upgrade(app.port); // it never answers a close
       await using stack = new AsyncDisposableStack();
       const clients = await Promise.all(Array.from({ length: 20 }, async () => {
         return stack.use(await connect(app.url));
@@ -100,7 +100,7 @@ for (
       await until(() => page.isClosed && turbo.size === 0, "the sockets are closed");
     });
     await network.settle();
-    clock.run(100); // it may be told of a gap
+    clock.run(100); // a gap may follow the marker
     assert.equal(page.state, "open");
     const runTo = (end: number) => {
       while (clock.next <= end) clock.runNext();
@@ -122,7 +122,7 @@ for (
   });
 }
 
-/** The wall clock of a process that is started with `env`; its monotonic clock is as ever. */
+/** The wall clock of a process that is started with `env`. Its monotonic clock is unchanged. */
 class ProcessClock implements Disposable {
   readonly env: Readonly<Record<string, string>>;
   readonly #folder = directory();
@@ -138,9 +138,9 @@ class ProcessClock implements Disposable {
     };
   }
 
-  /** Sets it so many hours off the real time. */
+  /** Sets it some hours off the real time. */
   set(hours: number): void {
-    const next = `${this.#file}.next`; // renamed, so that no half of it is ever read
+    const next = `${this.#file}.next`; // renamed, so that it is never read half-written
     Deno.writeTextFileSync(next, `${hours < 0 ? "" : "+"}${hours * HOUR / 1_000}\n`);
     Deno.renameSync(next, this.#file);
   }
@@ -150,7 +150,7 @@ class ProcessClock implements Disposable {
   }
 }
 
-/** Where the library of Debian's `faketime` is, which answers for the system's clock. */
+/** The path of the library of Debian's `faketime`, which replaces the system's clock. */
 async function preloaded(): Promise<string | undefined> {
   try {
     const args = ["-m", "-f", "+0", "printenv", "LD_PRELOAD"];
@@ -162,7 +162,7 @@ async function preloaded(): Promise<string | undefined> {
   }
 }
 
-/** When the numbers of a box were read, in milliseconds since 1970. */
+/** The time of the reading in a box, in milliseconds since 1970. */
 function readAt(html: string): number {
   return Date.parse(/<time datetime="([^"]+)"/.exec(html)?.[1] ?? "");
 }

@@ -1,12 +1,12 @@
 /**
- * The whole program in several processes with one Redis, and readers that go from one to another.
+ * The whole program in several processes with one Redis, and readers that move between them.
  *
  * @module
  */
-import { parseFrame, pause, PROTOCOL, within } from "./kit.ts";
+import { freePort, parseFrame, pause, PROTOCOL, within } from "./kit.ts";
 import { startApp, type StartOptions, type TestServerProcess } from "./processes.ts";
 
-/** How the processes of a cluster are started. */
+/** Options of the processes of a cluster. */
 export interface ClusterOptions extends StartOptions {
   /** Seconds between two readings. Default 0.2. */
   interval?: number;
@@ -14,9 +14,9 @@ export interface ClusterOptions extends StartOptions {
 
 /** Processes that end with the test. */
 export interface Cluster extends AsyncDisposable {
-  /** The first ones, in the order of their names. */
+  /** The first processes, in the order of their names. */
   readonly nodes: readonly TestServerProcess[];
-  /** Starts one more, on a free port or on that of one that has ended. */
+  /** Starts another process, on a free port or on that of one that has ended. */
   start(name: string, port?: number): Promise<TestServerProcess>;
 }
 
@@ -27,7 +27,7 @@ export async function startCluster(
   { interval = 0.2, ...options }: ClusterOptions = {},
 ): Promise<Cluster> {
   await using made = new AsyncDisposableStack();
-  async function start(name: string, port = 0): Promise<TestServerProcess> {
+  async function start(name: string, port = freePort()): Promise<TestServerProcess> {
     const args = [`--port=${port}`, "--hostname=127.0.0.1", `--redis=${redis.url}`];
     const more = [`--node=${name}`, `--interval=${interval}`, "--drain=1"];
     return await startApp([...args, ...more], options);
@@ -50,14 +50,14 @@ export async function startCluster(
 /** A box with the rows of machines. */
 export type Box = ReadonlyMap<string, number>;
 
-/** The machines of the first box in a page or a push, and how many readings of each are drawn there. */
+/** The machines in the first box of a page or a push, and how many readings of each it plots. */
 export function boxIn(html: string): Box {
   const [box = ""] = /<div id="load"[^]*?<\/div>/.exec(html) ?? [];
   const row = /<th scope="row">\s*([^<]*?)\s*<[^]*?viewBox="0 0 (\d+)/g;
   return new Map([...box.matchAll(row)].map(([, name, width]) => [name!, Number(width) + 1]));
 }
 
-/** The names of the machines that a page of a process shows; that of one alone has no name. */
+/** The names of the machines on a page of a process; a single process shows no name. */
 export async function namesOn({ url }: { readonly url: string }): Promise<string> {
   return namesOf(boxIn(await (await fetch(url)).text()));
 }
@@ -67,15 +67,15 @@ export function namesOf(box: Box | undefined): string {
   return [...box?.keys() ?? []].join(" ");
 }
 
-/** A reader that goes on with the next process when it loses one. */
+/** A reader that moves to the next process when it loses one. */
 export class Follower implements AsyncDisposable {
   /** The boxes that it was sent. */
   readonly boxes: Box[] = [];
-  /** The texts of `<i>` that it was sent, in their order. */
+  /** The texts of `<i>` that it was sent, in order. */
   readonly marks: string[] = [];
   /** How many boxes it had before each of them. */
   readonly boxesBefore: number[] = [];
-  /** How often it was told to fetch itself. */
+  /** How often it was sent a refresh. */
   refreshes = 0;
   /** How often it has lost its process. */
   losses = 0;
@@ -86,7 +86,7 @@ export class Follower implements AsyncDisposable {
   #closed: Promise<void> = Promise.resolve();
   #isClosed = false;
 
-  /** Loads the page of the process with this index, and follows it; the others are those to go on with. */
+  /** Loads the page of the process with this index and follows it; it moves to the others later. */
   static async open(
     nodes: readonly { readonly url: string }[],
     index = 0,

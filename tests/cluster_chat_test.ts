@@ -39,7 +39,7 @@ async function openTab({ url }: TestServerProcess, { cookie = "", path = LOBBY }
     cookie: own,
     wasKnown: own === cookie,
     sent,
-    /** The numbers that it was told; `NaN` where it is to fetch itself, which tells it too. */
+    /** The numbers that it was sent; `NaN` for a refresh, which also brings the number. */
     counts: () =>
       [...sent().matchAll(/(\d+) here|action="refresh"/g)].map(([, count]) => Number(count)),
     leave: () => client[Symbol.asyncDispose](),
@@ -47,13 +47,13 @@ async function openTab({ url }: TestServerProcess, { cookie = "", path = LOBBY }
   };
 }
 
-/** How many a page of a node shows to be in the lobby. */
+/** How many people a page of a node shows in the lobby. */
 async function hereOn({ url }: TestServerProcess): Promise<number> {
   return Number(/(\d+) here/.exec(await (await fetch(url + LOBBY)).text())![1]);
 }
 
 Deno.test(
-  "The chat on three processes counts a browser once, and those of a process that is killed leave after the grace",
+  "The chat on three processes counts a browser once, and those of a killed process leave after the grace period",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();

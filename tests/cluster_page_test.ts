@@ -9,7 +9,7 @@ import { startRedis, WITH_REDIS } from "./redis_server.ts";
 
 const WITH_ALL = { ...WITH_BROWSER, ignore: WITH_NGINX.ignore! || WITH_REDIS.ignore! };
 
-/** The names of the machines that a page shows; one alone has none. */
+/** The names of the machines on a page; a single machine has none. */
 function namesIn(page: Page): Promise<string> {
   return page.evaluate(() =>
     [...document.querySelectorAll("#load tbody th")]
@@ -17,7 +17,7 @@ function namesIn(page: Page): Promise<string> {
   );
 }
 
-/** Waits until so many boxes more have come. */
+/** Waits until some more boxes have arrived. */
 async function moves(page: Page, boxes = 3): Promise<void> {
   const moved = page.evaluate((boxes) =>
     new Promise<void>((resolve) => {
@@ -33,7 +33,7 @@ async function moves(page: Page, boxes = 3): Promise<void> {
   await within(moved, "the page to move on");
 }
 
-/** The process that the only page is connected to. */
+/** The process to which the only page is connected. */
 async function processOf(
   nodes: readonly TestServerProcess[],
 ): Promise<TestServerProcess> {
@@ -49,7 +49,7 @@ async function processOf(
 }
 
 Deno.test(
-  "A page behind an nginx in front of three processes goes from one to another, never stale and without a load",
+  "A page behind nginx with three processes moves between them, never stale and without a full load",
   WITH_ALL,
   async () => {
     await using redis = await startRedis();
@@ -98,7 +98,7 @@ Deno.test(
     await nginx.restart(async () => {
       await page.waitForSelector('[data-turbo-stream="closed"]', { state: "attached" });
     });
-    // The browser itself says that nobody listened.
+    // The browser logs the refused connections itself.
     await page.waitForSelector(OPEN_PAGE);
     for (const error of errors.splice(0)) assert.match(error, /ERR_CONNECTION_REFUSED/);
     await isCurrent("nginx was started again");
@@ -107,7 +107,7 @@ Deno.test(
     await end("SIGKILL");
     await page.waitForSelector(OPEN_PAGE);
     await until(async () => await namesIn(page) === "Load averages:", "the page shows one");
-    // What the process has not told any more may be in the data: the page fetches itself, once.
+    // The process may have changed data without pushing it, so the page fetches itself once.
     await until(() => loads() === 2, "the page fetches itself");
     await moves(page);
     assert.deepEqual([loads(), errors], [2, []]);
@@ -115,7 +115,7 @@ Deno.test(
 );
 
 Deno.test(
-  "A page behind nginx goes on while Redis is away, and shows all machines again when it is back",
+  "A page behind nginx continues while Redis is away, and shows all machines again when it is back",
   WITH_ALL,
   async () => {
     await using redis = await startRedis();
@@ -134,7 +134,7 @@ Deno.test(
     await moves(page);
     assert.equal(await page.isVisible("text=hears nothing of the others"), true);
     assert.deepEqual([loads(), errors], [1, []]);
-    await page.click("text=Page 2"); // of another process, perhaps, with an order of its own
+    await page.click("text=Page 2"); // perhaps from another process with an order of its own
     await page.waitForSelector('h1:text-is("Page 2")');
     await page.waitForSelector(OPEN_PAGE);
     await moves(page);
@@ -148,7 +148,7 @@ Deno.test(
 );
 
 Deno.test(
-  "What push.ts pushes shows in the open pages of all processes",
+  "A push of push.ts shows in the open pages of all processes",
   WITH_ALL,
   async () => {
     await using redis = await startRedis();

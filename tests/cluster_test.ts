@@ -3,9 +3,9 @@ import config from "../deno.json" with { type: "json" };
 import { append, html } from "../turbo/mod.ts";
 import { Pusher } from "../turbo/push.ts";
 import { Follower, namesOf, namesOn, startCluster } from "./cluster.ts";
-import { pause, serve, until, within } from "./kit.ts";
+import { freePort, pause, serve, until, within } from "./kit.ts";
 import { endApp, startApp } from "./processes.ts";
-import { freePort, startRedis, WITH_REDIS } from "./redis_server.ts";
+import { startRedis, WITH_REDIS } from "./redis_server.ts";
 
 const mark = (name: string) => append("marks", html`<i>${name}</i>`);
 
@@ -15,11 +15,11 @@ async function readyz({ url }: { readonly url: string }) {
 }
 
 Deno.test(
-  "Pages and streams of each process show one that joins, and not one that has ended by SIGTERM",
+  "Pages and streams of each process show one that joins, and drop one that ended by SIGTERM",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();
-    // No reading comes: boxes are sent for those who come and go alone.
+    // No readings are taken: boxes are sent only for machines that join or leave.
     await using cluster = await startCluster(redis, ["a", "b", "c"], { interval: 3_600 });
     const { nodes } = cluster;
     const [a, b, c] = nodes as [typeof nodes[0], typeof nodes[0], typeof nodes[0]];
@@ -51,7 +51,7 @@ Deno.test(
 );
 
 Deno.test(
-  "A process that is killed under load is gone from all pages within three intervals, and its readers go on without a refresh",
+  "A process that is killed under load leaves all pages within three intervals, and its readers continue without a refresh",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();
@@ -93,7 +93,7 @@ Deno.test(
       assert.equal(refreshes, 0, `reader ${index}`);
       assert.equal(losses > 0, index % 3 === 2, `reader ${index} has lost ${losses}`);
     }
-    // By the readings of another machine, which stand still with it where the test's machine is busy.
+    // Measured by the readings of another machine, which also stop when the test's machine is busy.
     const shown = readers[0]!.boxes.filter((box) => box.has("c"));
     const last = shown.at(-1)!;
     const first = shown.find((box) => box.get("c") === last.get("c"))!;
@@ -104,7 +104,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Processes whose Redis is away are degraded, serve and push, and are ready when it is back",
+  "Processes without their Redis are degraded, serve and push, and are ready when it is back",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();
@@ -150,7 +150,7 @@ Deno.test(
 );
 
 Deno.test(
-  "A process starts without its Redis, says so once, and joins the others when it is there",
+  "A process starts without its Redis, reports it once, and joins the others when it is back",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();
@@ -175,7 +175,7 @@ Deno.test(
 );
 
 Deno.test(
-  "main.ts says in one line what is wrong with its Redis, without the password, and exits with 1",
+  "main.ts reports in one line what is wrong with its Redis, without the password, and exits with 1",
   WITH_REDIS,
   async () => {
     await using open = await startRedis();
@@ -205,10 +205,10 @@ Deno.test(
 );
 
 Deno.test(
-  "What deno task compile allows reaches a Redis elsewhere; deno task start does not, and says so",
+  "The permissions of deno task compile reach any Redis; those of deno task start do not, and main.ts says so",
   { ignore: WITH_REDIS.ignore! || Deno.build.os !== "linux" },
   async () => {
-    // An address that deno task start does not name, which Linux has on every machine.
+    // An address that deno task start does not allow, and that exists on every Linux.
     await using redis = await startRedis({ args: ["--bind", "127.0.0.1", "127.0.0.2"] });
     const server = `127.0.0.2:${redis.port}`;
     const args = ["--port=0", "--hostname=127.0.0.1", `--redis=redis://:@${server}`, "--node=a"];

@@ -1,8 +1,8 @@
 /**
- * Clients of all kinds, good and hostile, one after the other in a process of their own: the storm.
+ * The clients of the storm, good and hostile ones in turn, in a process of their own.
  *
- * It takes {@linkcode CrowdOptions} as JSON, reads lines with a number, lets as many clients come, and
- * writes {@linkcode CrowdReport} when all have gone.
+ * It takes {@linkcode CrowdOptions} as JSON, reads lines with a number, starts as many clients, and
+ * writes a {@linkcode CrowdReport} when all have ended.
  *
  * @module
  */
@@ -11,29 +11,29 @@ import { ask, EVENTS, handshake, HostileClient, repeat, resetAfter } from "./hos
 import { pause, sinceOf } from "./kit.ts";
 import { closeFrame, frame } from "./raw.ts";
 
-/** What the crowd is told. */
+/** Options of the crowd. */
 export interface CrowdOptions {
   /** The port of the server. */
   port: number;
-  /** An old cursor, which a flood of `since` asks for. */
+  /** An old cursor, with which a flood of `since` asks. */
   cursor: string;
-  /** How many come in a second. */
+  /** How many clients start in a second. */
   rate: number;
-  /** How many there are at a time. */
+  /** How many clients there are at a time. */
   most: number;
-  /** Milliseconds for which one that is silent stays. */
+  /** Milliseconds for which a silent client stays. */
   stay: number;
 }
 
-/** What came of it. */
+/** The result. */
 export interface CrowdReport {
-  /** How many came. */
+  /** How many clients there were. */
   clients: number;
   /** Seconds that it took. */
   seconds: number;
   /** Seconds of processor time that the crowd itself took. */
   cpu: number;
-  /** How many were answered with each status; 0 where there was no answer. */
+  /** How many answers there were by status; 0 means no answer. */
   statuses: Record<string, number>;
 }
 
@@ -50,7 +50,7 @@ const WRONG: readonly Uint8Array[] = [
 ];
 const HANDSHAKE = handshake();
 
-/** What a client does, from the first byte to its end. It returns the status of its answer. */
+/** The behaviours of clients, from the first byte to the end. Each returns the status of its answer. */
 type Behaviour = (options: CrowdOptions) => Promise<number>;
 
 const BEHAVIOURS: readonly Behaviour[] = [
@@ -138,7 +138,7 @@ async function resetsEvents({ port }: CrowdOptions): Promise<number> {
   return client.status;
 }
 
-/** Lets clients come, and waits until they have gone. Each kind comes as often as any other. */
+/** Starts clients, equally many of each kind, and waits until they have ended. */
 async function come(clients: number, options: CrowdOptions): Promise<CrowdReport> {
   const { rate, most } = options;
   const statuses: CrowdReport["statuses"] = {};

@@ -1,6 +1,6 @@
 /**
- * Measures what Deno alone can mend, for the figures in the README: what a page gets beside a client
- * that sends pongs at full speed, and what stays of handshakes that are reset before they are answered.
+ * Measures what only Deno can fix, for the figures in the README: how a page is served beside a client
+ * that sends pongs at full speed, and what remains of handshakes that are reset before the answer.
  *
  * Usage: deno task limits
  *

@@ -104,7 +104,7 @@ for (const transport of ["WebSocket", "server-sent events"]) {
           );
         }, event);
       }
-      // The first delay of a reconnect is 1,000 ms at most: its timer would fire before this one.
+      // A page waits at most 1,000 ms before its first reconnect, so that timer would fire before this one.
       await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1_500)));
       assert.deepEqual([turbo.size, sockets.length, requests.length - before], [0, 0, 0]);
 
@@ -115,7 +115,7 @@ for (const transport of ["WebSocket", "server-sent events"]) {
   );
 }
 
-Deno.test("Turbo.disconnect() is final for a connection that asks on before it is closed", async () => {
+Deno.test("Turbo.disconnect() is final for a connection that keeps asking before it is closed", async () => {
   const { turbo, handler } = site();
   await using server = serve(handler);
   await using reader = await connect(server.url, { protocol: PROTOCOL });
@@ -131,7 +131,7 @@ Deno.test("Turbo.disconnect() is final for a connection that asks on before it i
   ]);
 });
 
-Deno.test("Turbo.disconnect() also ends a connection that is being opened", async () => {
+Deno.test("Turbo.disconnect() also ends an opening connection", async () => {
   const { turbo, handler } = site();
   await using server = serve((request) => {
     const response = handler(request);

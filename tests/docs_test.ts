@@ -1,5 +1,5 @@
 /**
- * The commands that stand in `docs/` are true. Its programs are run by `deno task test` itself.
+ * Tests the commands in `docs/`. Its code blocks are run by `deno task test` itself.
  *
  * @module
  */

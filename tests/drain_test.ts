@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { Turbo } from "../turbo/mod.ts";
-import { connect, serve, until, WITH_PROCESS, within } from "./kit.ts";
+import { connect, freePort, serve, until, WITH_PROCESS, within } from "./kit.ts";
 import { startApp, startProcess } from "./processes.ts";
 
 const ARGS = ["--hostname=127.0.0.1", "--interval=0.2"];
 
 Deno.test(
-  "main.ts tells 200 of 200 clients over half the window on SIGTERM, and exits 0 in spite of a stopped one",
+  "main.ts closes 200 of 200 clients over half the window on SIGTERM, and exits 0 despite a stopped one",
   WITH_PROCESS,
   async () => {
     await using app = await startApp(["--port=0", ...ARGS]);
@@ -14,7 +14,7 @@ Deno.test(
     await stopped.line(/^open/, { from: 0 });
     stopped.child.kill("SIGSTOP");
     const clients = await Promise.all(Array.from({ length: 200 }, () => connect(app.url)));
-    // A client is open a moment before the server knows it.
+    // A client opens a moment before the server does.
     await until(
       async () => (await (await fetch(`${app.url}/readyz`)).json()).connections === 201,
       "all are connected",
@@ -44,7 +44,7 @@ Deno.test(
 );
 
 Deno.test(
-  "main.ts ends within --drain in spite of a stopped client, not within a time of its own",
+  "main.ts ends within --drain despite a stopped client",
   WITH_PROCESS,
   async () => {
     await using patient = await startApp(["--port=0", ...ARGS, "--drain=600"]);
@@ -55,7 +55,7 @@ Deno.test(
       await line(/^open/, { from: 0 });
       child.kill("SIGSTOP");
     }
-    patient.child.kill("SIGTERM"); // first, so that it would end first if both had the same time
+    patient.child.kill("SIGTERM"); // first, so that it would end first if both had the same deadline
     await patient.line(/^Stopping/, { from: 0 });
     hasty.child.kill("SIGTERM");
     const ended = Promise.race([
@@ -73,7 +73,7 @@ Deno.test("main.ts exits at once on a second signal", WITH_PROCESS, async () => 
   await app.line(/^Stopping/, { from: 0 });
   app.child.kill("SIGINT");
   assert.equal(await within(app.ended, "the app to end"), 0);
-  // To tell all of them takes 5 s: those that it did not come to are cut off.
+  // Closing all of them takes 5 s; those that are not closed by then are cut off.
   const closes = await within(Promise.all(clients.map(({ closed }) => closed)), "all to be closed");
   const told = closes.filter(({ code }) => code === 1012).length;
   assert(told < 200, `it has told ${told} of 200 clients first`);
@@ -83,22 +83,23 @@ Deno.test(
   "main.ts starts at once on the same port after kill -9, and 100 clients are current again",
   WITH_PROCESS,
   async () => {
-    await using first = await startApp(["--port=0", ...ARGS]);
+    const port = `--port=${freePort()}`;
+    await using first = await startApp([port, ...ARGS]);
     await using readers = startProcess("reader.ts", [first.url, "100"]);
     const marked = () => readers.lines.filter((line) => line.endsWith(" mark")).length;
     await until(() => marked() === 100, "all know where they are");
     first.child.kill("SIGKILL");
     await within(first.ended, "the app to end");
     const told = readers.lines.length;
-    await using _second = await startApp([`--port=${first.port}`, ...ARGS]);
-    // What they had is of another life of the log, and cannot be told from anything missed.
+    await using _second = await startApp([port, ...ARGS]);
+    // Their cursors are of another epoch, so the server cannot know what they missed.
     const count = (text: string) =>
       readers.lines.slice(told).filter((line) => line.endsWith(text)).length;
     await until(() => count(" refresh") === 100, "each is made to fetch the page anew");
   },
 );
 
-Deno.test("Turbo.close() tells one that was being upgraded", async () => {
+Deno.test("Turbo.close() closes a client that was being upgraded", async () => {
   const turbo = new Turbo();
   let closing: Promise<void> | undefined;
   await using server = serve((request) => {

@@ -40,7 +40,7 @@ const HOSTILE = [
   "\ud800<b>",
 ];
 
-// All else that `head` writes is checked before, or signed.
+// Everything else that `head` writes is checked before, or signed.
 const head = (text: string): Markup => new Turbo({ turboUrl: `/${text}` }).head();
 
 const report = (failure: string): LoadReport => {
@@ -68,7 +68,7 @@ const room = (text: string) => ({ slug: text, title: text, lines: [line(text)] }
 const line = (text: string) => ({ id: 1, name: text, text, at: 0 });
 const todos = (text: string) => [{ id: 1, text, done: false }, { id: 2, text, done: true }];
 
-/** Every template, with a text in each of its holes that takes one. */
+/** Every template, with a text in each placeholder that accepts one. */
 const templates: Record<string, (text: string) => Markup> = {
   "app: mainPage": (text) => app.mainPage(appPage(text)),
   "app: secondPage": (text) => app.secondPage(appPage(text)),
@@ -107,7 +107,7 @@ const templates: Record<string, (text: string) => Markup> = {
 };
 
 Deno.test(
-  "every template of app and examples keeps its elements and attributes whatever the texts are",
+  "Every template of app and examples keeps its elements and attributes for any texts",
   WITH_BROWSER,
   async () => {
     await using browser = await startBrowser();
@@ -138,12 +138,12 @@ Deno.test(
   },
 );
 
-Deno.test("every template of app and examples shows a text as it is", WITH_BROWSER, async () => {
+Deno.test("Every template of app and examples shows a text as it is", WITH_BROWSER, async () => {
   await using browser = await startBrowser();
   const { page } = await browser.open("about:blank");
   const text = `<b title="'x'">&amp;</b>`;
   for (const [name, template] of Object.entries(templates)) {
-    if (!String(template("marker")).includes("marker")) continue; // it takes numbers alone
+    if (!String(template("marker")).includes("marker")) continue; // it accepts only numbers
     const found = await page.evaluate(({ markup, text }) => {
       const parsed = new DOMParser().parseFromString(markup, "text/html");
       const values = [...parsed.querySelectorAll("*")].flatMap((element) =>
@@ -164,11 +164,11 @@ Deno.test(
       fc.string({ unit: "grapheme", minLength: 1 }),
       fc.string({ unit: fc.constantFrom(..."<>&\"'\r\n\t\0 =/`-!x"), minLength: 1 }),
     );
-    const target = text.filter((text) => !text.startsWith("#")); // which a builder takes for a selector
+    const target = text.filter((text) => !text.startsWith("#")); // builders reject a target that looks like a selector
     const samples = fc.sample(fc.tuple(target, text, text), { numRuns: 2_000, seed: 42 });
     const built = samples.map(([target, attribute, content]) => ({
       stream: action("custom", { target, attributes: { "data-x": attribute }, content }),
-      // What neither HTML nor UTF-8 can carry becomes U+FFFD, as the standards say.
+      // Characters that HTML or UTF-8 cannot carry become U+FFFD, as the standards require.
       expected: [target, attribute, content].map((value) =>
         value.toWellFormed().replaceAll("\0", "\uFFFD")
       ),
@@ -204,7 +204,7 @@ Deno.test(
   },
 );
 
-Deno.test("the test of the templates knows all of them", async () => {
+Deno.test("The test of the templates knows all of them", async () => {
   for (const file of ["todos", "chat", "progress", "flash", "layout"]) {
     const exported = await import(new URL(`../examples/${file}.ts`, import.meta.url).href);
     for (const [name, value] of Object.entries(exported)) {

@@ -1,5 +1,5 @@
 /**
- * What the tests of the examples share.
+ * The kit for the tests of the examples.
  *
  * @module
  */
@@ -9,16 +9,16 @@ import { OPEN_PAGE } from "../turbo/testing.ts";
 import { type Page, startBrowser, type TestBrowser, type TestPage } from "./browser.ts";
 import { serve, until, within } from "./kit.ts";
 
-/** What Turbo sends with a form. */
+/** The headers that Turbo sends with a form. */
 export const TURBO_FORM = {
   "Accept": "text/vnd.turbo-stream.html, text/html, application/xhtml+xml",
   "Origin": "http://localhost",
 };
 
-/** What a browser without JavaScript sends with a form. */
+/** The headers that a browser without JavaScript sends with a form. */
 export const PLAIN_FORM = { "Accept": "text/html, */*;q=0.8", "Origin": "http://localhost" };
 
-/** An app: what answers requests. */
+/** An app, which answers requests. */
 interface App {
   hono: {
     fetch: (request: Request) => Response | Promise<Response>;
@@ -41,7 +41,7 @@ export async function post(
 
 /** A served app and a browser. */
 export interface Stage extends AsyncDisposable {
-  /** Where the app is. */
+  /** The URL of the app. */
   readonly url: string;
   /** The browser. */
   readonly browser: TestBrowser;
@@ -49,7 +49,7 @@ export interface Stage extends AsyncDisposable {
   open(path?: string): Promise<TestPage>;
   /** The same without JavaScript. */
   openPlain(path?: string): Promise<TestPage>;
-  /** Holds the answers to forms while it does something, so that it falls into their flight. */
+  /** Holds back the answers to forms while it does something. */
   beforeAnswer(act: () => Promise<void>): Promise<void>;
 }
 
@@ -113,13 +113,13 @@ export async function untilValue(page: Page, selector: string, value: string): P
   );
 }
 
-/** Asserts that nothing went wrong in a page, but for answers that are meant to say so. */
+/** Asserts that a page has no errors except those of intended error answers. */
 export function assertNoErrors(...pages: TestPage[]): void {
   const errors = pages.flatMap((page) => page.errors);
   assert.deepEqual(errors.filter((error) => !error.includes("422")), []);
 }
 
-/** Asserts what every example does with requests that are not for it. */
+/** Asserts how every example answers requests that are not for it. */
 export async function assertGuarded(app: App, path: string): Promise<void> {
   const foreign = { ...TURBO_FORM, Origin: "https://evil.example" };
   assert.equal((await post(app, path, { headers: foreign })).status, 403);
@@ -138,7 +138,7 @@ export async function assertGuarded(app: App, path: string): Promise<void> {
   assert.equal((await app.hono.request(path, init)).status, 413);
 }
 
-/** Asserts that a page loads nothing from elsewhere and runs no code of its own. */
+/** Asserts that a page loads nothing from other hosts and runs no inline code. */
 export async function assertStrict(app: App, path: string): Promise<void> {
   const response = await app.hono.request(path, {});
   assert.equal(response.status, 200);

@@ -6,7 +6,7 @@ import { RawSocket } from "./raw.ts";
 
 const FAULTY_APP = "apps/faulty_app.ts";
 
-/** What is made to throw, and what makes it happen. */
+/** What is made to throw, and what triggers it. */
 const FAULTS: readonly [on: string, act: (url: string) => Promise<unknown>][] = [
   ["tick", () => Promise.resolve()],
   ["render", (url) => get(`${url}/`, 500)],
@@ -39,7 +39,7 @@ for (const [on, act] of FAULTS) {
 }
 
 for (const moment of ["close", "message"]) {
-  Deno.test(`the app lives on when onChange throws on ${moment}`, WITH_PROCESS, async () => {
+  Deno.test(`The app continues when onChange throws on ${moment}`, WITH_PROCESS, async () => {
     await using app = await startServer(FAULTY_APP);
     const { url } = app;
     await using reader = await connect(url);
@@ -54,7 +54,7 @@ for (const moment of ["close", "message"]) {
 }
 
 Deno.test(
-  "the app lives on when a socket reports an error, and forgets it",
+  "The app continues when a socket reports an error, and removes the connection",
   WITH_PROCESS,
   async () => {
     await using app = await startServer(FAULTY_APP);
@@ -67,7 +67,7 @@ Deno.test(
   },
 );
 
-Deno.test("the app lives on when onError itself throws", WITH_PROCESS, async () => {
+Deno.test("The app continues when onError itself throws", WITH_PROCESS, async () => {
   await using app = await startServer(FAULTY_APP);
   const { url } = app;
   await using reader = await connect(url);
@@ -82,7 +82,7 @@ Deno.test("the app lives on when onError itself throws", WITH_PROCESS, async () 
 });
 
 Deno.test(
-  "Turbo.push() throws what a wrong stream deserves, and the others get their ticks",
+  "Turbo.push() throws for a wrong stream, and readers get their ticks",
   WITH_PROCESS,
   async () => {
     await using app = await startServer(FAULTY_APP);
@@ -94,7 +94,7 @@ Deno.test(
 );
 
 Deno.test(
-  "main.ts says once that it has no file descriptors left, keeps its readers, and serves again",
+  "main.ts reports once that no file descriptors are left, keeps its readers, and serves again",
   WITH_PROCESS,
   async () => {
     const command = ["sh", "-c", 'ulimit -n 128; exec "$@"', "sh"];
@@ -107,7 +107,7 @@ Deno.test(
     )).filter((socket) => socket !== undefined);
     await until(() => app.errors !== "", "it says so");
     const had = reader.messages.length;
-    await until(async () => { // it goes on trying, and is asked again and again
+    await until(async () => { // the app keeps retrying, so ask repeatedly
       const more = await RawSocket.open(port).catch(() => undefined);
       if (more) sockets.push(more);
       await pause(50);
@@ -119,7 +119,7 @@ Deno.test(
         try {
           return (await fetch(`${url}/healthz`).then(read)).ok;
         } catch (error) {
-          if (error instanceof TypeError) return false; // refused as yet
+          if (error instanceof TypeError) return false; // still refused
           throw error;
         }
       },
@@ -132,7 +132,7 @@ Deno.test(
 );
 
 Deno.test(
-  "the app lives on and says so when a timer and a callback fail and no file descriptor is left",
+  "The app continues and reports when a timer and a callback fail and no file descriptor is left",
   WITH_PROCESS,
   async () => {
     const command = ["sh", "-c", 'ulimit -n 128; exec "$@"', "sh"];
@@ -142,7 +142,7 @@ Deno.test(
     await using bare = await connect(url, { path: "/bare", protocol: PROTOCOL });
     await get(`${url}/fill`, 200);
     await until(() => app.errors.includes("full: "), "no descriptor is left");
-    // The connections that are there can still arm a fault.
+    // Existing connections can still trigger a fault.
     for (const on of ["tick", "rejection"]) await get(`${url}/fault?on=${on}`, 200);
     bare.socket.send("no since"); // so it is closed, and onChange called
     await until(() => app.errors.includes("injected on tick"), "the timer has failed");
@@ -177,7 +177,7 @@ Deno.test({
   },
 });
 
-/** The reader is sent more, and new ones are let in. */
+/** The reader is still sent pushes, and new connections are accepted. */
 async function goesOn(
   reader: { messages: string[] },
   url: string,

@@ -1,6 +1,6 @@
 /**
- * Debian's Firefox over WebDriver BiDi, for tests. Puppeteer knows the many preferences without which
- * Firefox shows pages of its own and asks servers of its own.
+ * Debian's Firefox over WebDriver BiDi, for tests. Puppeteer sets the many preferences without which
+ * Firefox shows pages of its own and contacts servers of its own.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What the unit tests of Turbo-Flask ask for, asked of this extension. The comment over a test
+ * The unit tests of Turbo-Flask, for this extension. The comment above a test
  * names its counterpart in `tests/test_turbo.py` of miguelgrinberg/turbo-flask. Four differences are
  * deliberate; their tests say "unlike Turbo-Flask".
  *
@@ -109,7 +109,7 @@ Deno.test("Turbo with the path off has no endpoint and no code that connects", a
 
 // test_create_custom_turbo_version, test_create_latest_turbo_version. Turbo-Flask names a version of a
 // CDN's; here the one that deno.json imports is served.
-Deno.test("Turbo serves the version of turbo.js that is imported, with nothing from elsewhere", async () => {
+Deno.test("Turbo serves the imported version of turbo.js, and nothing from other hosts", async () => {
   await using app = start();
   const [turboJs] = scripts(app.turbo.head());
   const { default: config } = await import("../deno.json", { with: { type: "json" } });
@@ -120,7 +120,7 @@ Deno.test("Turbo serves the version of turbo.js that is imported, with nothing f
 });
 
 // test_create_custom_turbo_url
-Deno.test("Turbo with an own URL for turbo.js loads that, and the client still connects", async () => {
+Deno.test("Turbo with a custom URL for turbo.js loads that, and the client still connects", async () => {
   await using app = start({ turboUrl: "/js/turbo.js" });
   const [turboJs, client, ...more] = scripts(app.turbo.head());
   assert.equal(turboJs, "/js/turbo.js");
@@ -130,20 +130,20 @@ Deno.test("Turbo with an own URL for turbo.js loads that, and the client still c
 });
 
 // test_requested_frame
-Deno.test("requestedFrame() is the id of the frame that a request is for", () => {
+Deno.test("requestedFrame() is the id of the requested frame", () => {
   const request = new Request("http://localhost", { headers: { "Turbo-Frame": "foo" } });
   assert.equal(requestedFrame(request), "foo");
   assert.equal(requestedFrame(new Request("http://localhost")), undefined);
 });
 
 // test_can_stream
-Deno.test("acceptsStream() tells a Turbo form from a page's request", () => {
+Deno.test("acceptsStream() distinguishes a Turbo form from a page's request", () => {
   const request = (Accept: string) => new Request("http://localhost", { headers: { Accept } });
   assert(!acceptsStream(request("text/html")));
   assert(acceptsStream(request("text/vnd.turbo-stream.html")));
 });
 
-Deno.test("acceptsStream() says no to a wildcard, unlike Turbo-Flask", () => {
+Deno.test("acceptsStream() is false for a wildcard, unlike Turbo-Flask", () => {
   const request = (Accept: string) => new Request("http://localhost", { headers: { Accept } });
   assert(!acceptsStream(request("*/*")));
 });
@@ -212,7 +212,7 @@ Deno.test("Turbo.push() of a list is one identical message for each connection",
 });
 
 // test_push_to
-Deno.test("Turbo.push() to a name, and to a list of names, reaches those alone", async () => {
+Deno.test("Turbo.push() to a name, or to a list of names, reaches only those", async () => {
   await using app = start();
   await using first = await app.join("123");
   await using second = await app.join("456");
@@ -235,11 +235,11 @@ Deno.test("Turbo.push() to one of two names of the same reader is one message", 
   await using reader = await app.join("123&user=456");
   await connected(app.turbo);
   assert.equal(app.turbo.push(LIST, { to: ["123", "456", "123"] }), 1);
-  app.turbo.push(remove("end")); // of the same turn, so it goes out with the other
+  app.turbo.push(remove("end")); // in the same turn, so both are sent together
   assert.equal(await reader.next(), MESSAGE + remove("end"));
 });
 
-Deno.test("Turbo.push() to a name that nobody has is 0 and no error, unlike Turbo-Flask", async () => {
+Deno.test("Turbo.push() to an unknown name returns 0 without an error, unlike Turbo-Flask", async () => {
   await using app = start();
   assert.equal(app.turbo.push(LIST, { to: "nobody" }), 0);
   await using reader = await app.join("123");
@@ -269,7 +269,7 @@ Deno.test("Turbo.push() to a user with three tabs reaches three", async () => {
 });
 
 // Turbo-Flask names its users by a callback, `@turbo.user_id`; here a name is an argument of `connect`.
-Deno.test("Turbo.connect() gives a reader no name unless it is told one", async () => {
+Deno.test("Turbo.connect() gives a reader no name by default", async () => {
   await using app = start();
   await using reader = await app.join();
   await connected(app.turbo);
@@ -278,11 +278,11 @@ Deno.test("Turbo.connect() gives a reader no name unless it is told one", async 
   assert.equal(await reader.next(), MESSAGE);
 });
 
-Deno.test("Turbo.push() to a name costs what its listeners cost, not all", async () => {
+Deno.test("Turbo.push() to a name costs in proportion to its listeners", async () => {
   const request = new Request("http://localhost/turbo-stream", {
     headers: { Accept: "text/event-stream" },
   });
-  // The least of many short rounds is one that nothing else on the machine has interrupted.
+  // The fastest of many short rounds is the least disturbed by other load on the machine.
   const timeAmong = async (others: number) => {
     const turbo = new Turbo();
     const bodies = Array.from(

@@ -18,7 +18,7 @@ const steady = (one: number) => ({
   },
 });
 
-/** An app of a hub, that has joined. */
+/** An app on a hub, which has joined. */
 async function start(
   hub: Hub,
   node: string,
@@ -30,13 +30,13 @@ async function start(
   return { app, engine, [Symbol.asyncDispose]: () => app.close(0) };
 }
 
-/** The names of the machines in a page, in their order. */
+/** The names of the machines on a page, in order. */
 async function namesIn(app: App, path = "/"): Promise<string[]> {
   const text = await (await app.hono.request(path)).text();
   return [...text.matchAll(/<th scope="row">\s*([^<]*?)\s*</g)].map(([, name]) => name!);
 }
 
-Deno.test("Each node's pages show the machines of all, and the cursor up to which they do", async () => {
+Deno.test("Each node's pages show all machines, and carry the cursor of that state", async () => {
   const hub = new Hub();
   await using web = await start(hub, "web", { sampler: steady(7) });
   await using db = await start(hub, "db");
@@ -59,7 +59,7 @@ Deno.test("Each node's pages show the machines of all, and the cursor up to whic
   assert.match(await (await db.app.hono.request("/")).text(), /As db sees it, at\s*<time/);
 });
 
-Deno.test("A page is sent the row of a machine that joins, and loses it when that one drains", async () => {
+Deno.test("A page is sent the row of a machine that joins, and loses it when the machine drains", async () => {
   const hub = new Hub();
   await using one = await start(hub, "one");
   await using server = serve(one.app.hono.fetch);
@@ -74,7 +74,7 @@ Deno.test("A page is sent the row of a machine that joins, and loses it when tha
   await client[Symbol.asyncDispose]();
 });
 
-Deno.test("A process alone with an engine shows the same table as one without", async () => {
+Deno.test("A single process with an engine shows the same table as one without", async () => {
   const hub = new Hub();
   await using with_ = await start(hub, "web");
   const without = createApp({ sampler: steady(1) });
@@ -102,7 +102,7 @@ Deno.test("A page of a process that has not joined yet shows its own numbers, an
   await app.close(0);
 });
 
-Deno.test("A process of an engine reads and pushes without readers, because the others have some", async () => {
+Deno.test("A process with an engine samples and pushes without readers, because others may have some", async () => {
   const hub = new Hub();
   let reads = 0;
   const sampler = { report: () => (reads++, steady(reads).report()) };
@@ -125,7 +125,7 @@ Deno.test("A tick that is slow pushes once", async () => {
   await using one = await start(hub, "one", { interval: 0.05, sampler });
   await until(() => reads === 2, "a tick has begun");
   await until(() => hub.pushed.length >= 1, "the box of joining is pushed");
-  // A timer of this test, set after that of the app, fires behind it.
+  // This timer was set after the app's, so it fires later.
   let ticks = 0;
   const clock = setInterval(() => ticks++, 50);
   await until(() => ticks >= 4, "more ticks have come");
@@ -139,7 +139,7 @@ Deno.test("A tick that is slow pushes once", async () => {
   assert.equal(one.app.turbo.size, 0);
 });
 
-Deno.test("A foreign value among what the nodes share breaks no page", async () => {
+Deno.test("A foreign value among the shared values breaks no page", async () => {
   const hub = new Hub();
   await using one = await start(hub, "one");
   await using two = await start(hub, "two");
@@ -153,7 +153,7 @@ Deno.test("A foreign value among what the nodes share breaks no page", async () 
   }
 });
 
-Deno.test("A page has its own machine, and says where there are more than it shows", async () => {
+Deno.test("A page always shows its own machine, and says when there are more machines than it shows", async () => {
   const hub = new Hub();
   await using one = await start(hub, "one");
   const page = async () => await (await one.app.hono.request("/")).text();
@@ -171,7 +171,7 @@ Deno.test("A page has its own machine, and says where there are more than it sho
   assert.doesNotMatch(await page(), /there are more machines/);
 });
 
-Deno.test("GET /readyz says why a process is on its own, which serves all the same", async () => {
+Deno.test("GET /readyz says why a process is alone, which still serves", async () => {
   const hub = new Hub();
   const engine = hub.engine();
   const options: TurboOptions = { maxConnections: 1 };
@@ -193,7 +193,7 @@ Deno.test("GET /readyz says why a process is on its own, which serves all the sa
   assert.deepEqual(await ready(), [503, { status: "draining", ...counts }]);
 });
 
-Deno.test("App.join() rejects as the engine does, and shares nothing then", async () => {
+Deno.test("App.join() rejects when the engine does, and then shares nothing", async () => {
   const hub = new Hub();
   await using other = await start(hub, "other");
   const engine = hub.engine();
@@ -218,7 +218,7 @@ Deno.test("App.join() of a process without an engine starts no timer", async () 
 // ---- The process
 
 Deno.test(
-  "main.ts does not show the password of a --redis that is wrong",
+  "main.ts does not show the password of a wrong --redis",
   WITH_PROCESS,
   async () => {
     const { code, stdout, stderr } = await endApp(["--redis", "http://:hunter2@redis.example"]);
@@ -229,7 +229,7 @@ Deno.test(
 );
 
 Deno.test(
-  "main.ts says in one line that it may not reach the --redis, and exits with 1",
+  "main.ts reports in one line that it is not allowed to reach the --redis, and exits with 1",
   WITH_PROCESS,
   async () => {
     const { code, stdout, stderr } = await endApp([
@@ -311,7 +311,7 @@ Deno.test("loadBox() of a fleet marks a machine that is late, simulated or canno
   );
 });
 
-Deno.test("loadBox() of a fleet draws from zero to all CPUs or the highest, and nothing over a hole", () => {
+Deno.test("loadBox() of a fleet scales plots from zero to all CPUs or the highest load, and leaves holes empty", () => {
   const curve = (row: Partial<Row>) =>
     /class="curve" d="([^"]*)"/.exec(boxOf([rowOf("a", row)]))![1];
   const busy = (row: Partial<Row>) =>
@@ -328,7 +328,7 @@ Deno.test("loadBox() of a fleet draws from zero to all CPUs or the highest, and 
 
 const LONG = "build-runner-eu-west-1a-07.internal.example-with-a-long-name.com";
 
-/** A fleet with what is hardest to show. */
+/** A fleet with the rows that are hardest to show. */
 function fleetOf(count: number): Row[] {
   const rows = Array.from({ length: count - 2 }, (_, index) => rowOf(`web${index + 1}`));
   const high = { averages: [188.2, 171.05, 160.44], cpus: 64, history: [100, 150, 188] } as const;

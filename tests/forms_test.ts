@@ -5,7 +5,7 @@ import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser } from "./browser.ts";
 import { serve, WITH_BROWSER } from "./kit.ts";
 
-/** An app whose answers to forms have the statuses that Turbo does not take. */
+/** An app whose answers to forms have statuses that Turbo rejects. */
 function namesApp() {
   let held: Promise<void> | undefined;
   const turbo = new Turbo({ onNotice() {} });
@@ -44,7 +44,7 @@ function namesApp() {
   return {
     app,
     names,
-    /** Holds the answers to forms while it does something, so that it falls into their flight. */
+    /** Holds back the answers to forms while it does something. */
     async beforeAnswer(act: () => Promise<void>) {
       const { promise, resolve } = Promise.withResolvers<void>();
       held = promise;

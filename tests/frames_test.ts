@@ -4,7 +4,7 @@ import { connect, pause, PROTOCOL, serve, sinceOf, until, WITH_PROCESS, within }
 import { startApp } from "./processes.ts";
 import { closeFrame, frame, RawSocket } from "./raw.ts";
 
-/** What Deno does where a frame breaks RFC 6455: it ends the line without a close frame. */
+/** What Deno does when a frame violates RFC 6455: it ends the connection without a close frame. */
 const CUT = 1006;
 const bytes = (...values: number[]) => new Uint8Array(values);
 const MiB = 1024 * 1024;
@@ -63,7 +63,7 @@ Deno.test(`Turbo ends a connection with the right code for each bad frame (${FRA
   await running.assertUndisturbed();
 });
 
-Deno.test("Turbo answers pings, and takes pongs, fragments and unmasked frames", async () => {
+Deno.test("Turbo answers pings, and accepts pongs, fragments and unmasked frames", async () => {
   await using running = await start();
   const { turbo, server } = running;
   await using socket = await RawSocket.upgrade(server.port);
@@ -80,7 +80,7 @@ Deno.test("Turbo answers pings, and takes pongs, fragments and unmasked frames",
   await socket.write(frame("a", { opcode: 10 }));
   await socket.write(frame("a", { fin: false }));
   await socket.write(frame("b", { opcode: 0 }));
-  await socket.write(frame("a", { mask: false })); // Deno's choice; a proxy could not be poisoned by it
+  await socket.write(frame("a", { mask: false })); // Deno accepts this; it cannot poison a proxy
   await socket.write(frame("", { opcode: 9 }));
   while ((await socket.frame())?.opcode !== 10);
   assert.equal(turbo.size, 2);
@@ -96,7 +96,7 @@ for (const text of ["x", "since", "since a b c d", "since \u0000", `since ${"a".
   });
 }
 
-Deno.test("Turbo closes with 1008 on 10,000 small messages, the others undisturbed", async () => {
+Deno.test("Turbo closes with 1008 on 10,000 small messages, and other readers are undisturbed", async () => {
   await using running = await start();
   const { turbo, server } = running;
   await using socket = await RawSocket.upgrade(server.port);
@@ -111,7 +111,7 @@ Deno.test("Turbo closes with 1008 on 10,000 small messages, the others undisturb
 });
 
 // Its code may be lost: Deno ends the connection when more comes after the close.
-Deno.test("Turbo ends the connection of one that never stops sending", async () => {
+Deno.test("Turbo ends the connection of a client that never stops sending", async () => {
   await using running = await start();
   await using socket = await RawSocket.upgrade(running.server.port);
   const code = socket.closeCode();
@@ -125,7 +125,7 @@ Deno.test("Turbo ends the connection of one that never stops sending", async () 
   await running.assertUndisturbed();
 });
 
-Deno.test("Turbo answers 10,000 times `since` in a row and keeps little for one who does not read", async () => {
+Deno.test("Turbo answers 10,000 `since` in a row, and buffers little for a client that does not read", async () => {
   await using running = await start();
   const { turbo, server } = running;
   await using socket = await RawSocket.upgrade(
@@ -143,9 +143,9 @@ Deno.test("Turbo answers 10,000 times `since` in a row and keeps little for one 
   await running.assertUndisturbed();
 });
 
-// The platform cannot stop this: a message in fragments has no limit in Deno, and no event comes
-// before its last fragment (denoland/deno#15809). When this test fails Deno has learnt it, and the
-// watchdog can go.
+// The platform cannot prevent this: Deno does not limit a fragmented message, and no event comes
+// before the last fragment (denoland/deno#15809). When this test fails, Deno has fixed it, and the
+// memory watchdog can be removed.
 Deno.test(
   "main.ts drains and exits with code 3 when endless fragments fill its memory",
   WITH_PROCESS,
@@ -187,7 +187,7 @@ async function start() {
   return {
     turbo,
     server,
-    /** The reader has had everything once and in order, and goes on having it. */
+    /** Asserts that the reader has had everything once and in order, and still receives pushes. */
     async assertUndisturbed() {
       const goal = pushed + 5;
       const own = () => [...reader.messages.join("").matchAll(/<p>(\d+)<\/p>/g)].map(([, n]) => n);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { createApp } from "../main.ts";
 import { connect, serve, type TestServer, until, within } from "./kit.ts";
-import { remove } from "../turbo/mod.ts";
 import { ask, RawSocket, request } from "./raw.ts";
+import { remove } from "./stream_texts.ts";
 
 const SEED = 20_260_000;
 const RUNS = 2_000;
@@ -136,7 +136,7 @@ const body = fc.oneof(
   fc.constantFrom("5\r\nhello\r\n0\r\n\r\n", "ffffffffffffffff\r\n"),
 );
 
-Deno.test(`createApp() answers ${RUNS} malformed requests without a 5xx, a good client undisturbed`, async () => {
+Deno.test(`createApp() answers ${RUNS} malformed requests without a 5xx, and a good client is undisturbed`, async () => {
   const errors: unknown[][] = [];
   const log = console.error;
   console.error = (...parts) => errors.push(parts);
@@ -175,7 +175,7 @@ Deno.test(`createApp() answers ${RUNS} malformed requests without a 5xx, a good 
   }
 });
 
-Deno.test("createApp() serves no byte from outside the asset map, however it is asked", async () => {
+Deno.test("createApp() serves nothing outside the asset map, for any path", async () => {
   await using running = start();
   const { server } = running;
   const assets = await assetsOf(server);
@@ -208,7 +208,7 @@ Deno.test("createApp() serves no byte from outside the asset map, however it is 
   }
 });
 
-/** The app with ticks every 50 ms, and how many there were; a page asks for no reading. */
+/** The app with ticks every 50 ms, and their number. A page request takes no reading. */
 function start() {
   const still = { latest: undefined, history: [], failure: undefined, age: Infinity };
   const running = { ticks: 0 };
@@ -238,7 +238,7 @@ async function assetsOf({ port }: TestServer): Promise<Set<string>> {
   return new Set(text.match(/\/assets\/[\w.-]+/g));
 }
 
-/** Sends a request and what is there of the answer at once; a stream has no end. */
+/** Sends a request, and returns the part of the answer that arrives at once: a stream has no end. */
 async function send(
   { port }: TestServer,
   text: string,

@@ -8,7 +8,7 @@ const KEY = HANDSHAKE["Sec-WebSocket-Key"]!;
 
 type Overrides = Record<string, string | readonly string[] | undefined>;
 
-/** What a handshake is answered with, by what is changed in it. */
+/** The status of the answer, by the change in the handshake. */
 const HANDSHAKES: readonly [name: string, status: number, changed: Overrides, line?: string][] = [
   ["as the RFC has it", 101, {}],
   ["header names in lower case", 101, {
@@ -67,7 +67,7 @@ const HANDSHAKES: readonly [name: string, status: number, changed: Overrides, li
   ["a malformed page", 400, {}, "GET /turbo-stream?page=a%20b HTTP/1.1"],
 ];
 
-Deno.test(`Turbo.connect() opens a WebSocket for right handshakes only (${HANDSHAKES.length})`, async () => {
+Deno.test(`Turbo.connect() opens a WebSocket only for valid handshakes (${HANDSHAKES.length})`, async () => {
   const errors: unknown[] = [];
   const { turbo, server } = start({ onError: (...error) => errors.push(error) });
   await using _ = server;
@@ -81,7 +81,7 @@ Deno.test(`Turbo.connect() opens a WebSocket for right handshakes only (${HANDSH
   await until(() => turbo.size === 0, "all are gone");
 });
 
-Deno.test("Turbo.connect() names the version it knows when it refuses another", async () => {
+Deno.test("Turbo.connect() names the version that it supports when it rejects another", async () => {
   const { server } = start();
   await using _ = server;
   const answer = await ask(
@@ -92,7 +92,7 @@ Deno.test("Turbo.connect() names the version it knows when it refuses another", 
   assert.equal(answer.headers.get("upgrade"), "websocket");
 });
 
-Deno.test("Turbo.connect() answers a WebSocket without a sub-protocol with none", async () => {
+Deno.test("Turbo.connect() selects no sub-protocol where none is offered", async () => {
   const { server } = start();
   await using _ = server;
   for (const [offer, chosen] of [[`a, ${PROTOCOL}`, PROTOCOL], ["a", undefined]]) {
@@ -104,7 +104,7 @@ Deno.test("Turbo.connect() answers a WebSocket without a sub-protocol with none"
   }
 });
 
-Deno.test("Deno.serve() takes HTTP/2 without TLS, where no WebSocket can be opened", async () => {
+Deno.test("Deno.serve() accepts HTTP/2 without TLS, over which no WebSocket can be opened", async () => {
   const { turbo, server } = start();
   await using _ = server;
   await using socket = await RawSocket.open(server.port);
@@ -119,9 +119,9 @@ Deno.test("Deno.serve() takes HTTP/2 without TLS, where no WebSocket can be open
   assert.equal(turbo.size, 0);
 });
 
-// The platform's own limit: neither Request nor Deno.ServeHandlerInfo tells the version. It lets
-// nobody in who may not come in, for Host, Origin and key are checked all the same.
-Deno.test("Turbo.connect() cannot see that a handshake with Host is HTTP/1.0 and lets it in", async () => {
+// A limit of the platform: neither Request nor Deno.ServeHandlerInfo has the HTTP version. This lets
+// in nobody who may not connect, because Host, Origin and key are checked all the same.
+Deno.test("Turbo.connect() cannot see that a handshake with Host is HTTP/1.0, and accepts it", async () => {
   const { server } = start();
   await using _ = server;
   const status = await statusOf(server.port, request("GET /turbo-stream HTTP/1.0", HANDSHAKE));
@@ -159,7 +159,7 @@ const ORIGINS: readonly [origin: string | readonly string[] | undefined, allowed
 ];
 
 for (const transport of ["a WebSocket", "server-sent events"] as const) {
-  Deno.test(`Turbo.connect() opens ${transport} for its own and allowed origins only (${ORIGINS.length})`, async () => {
+  Deno.test(`Turbo.connect() opens ${transport} only for its own and allowed origins (${ORIGINS.length})`, async () => {
     const { server } = start({ allowedOrigins: ["https://friend.example"] });
     await using _ = server;
     const headers = transport === "a WebSocket" ? HANDSHAKE : { Accept: "text/event-stream" };
@@ -176,7 +176,7 @@ for (const transport of ["a WebSocket", "server-sent events"] as const) {
   });
 }
 
-/** A stream alone. */
+/** A server with only a stream. */
 function start(options: TurboOptions = {}): { turbo: Turbo; server: TestServer } {
   const turbo = new Turbo({ onNotice() {}, ...options });
   return { turbo, server: serve((request) => turbo.connect(request)) };

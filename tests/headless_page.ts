@@ -1,5 +1,5 @@
 /**
- * The real client, without a browser: it runs over the little that it needs of a page, by a clock of
+ * The real client without a browser. It runs with a minimal page and with the clock of
  * the test.
  *
  * @module
@@ -7,7 +7,7 @@
 import { Turbo } from "../turbo/mod.ts";
 import { pause, within } from "./kit.ts";
 
-// Without what it imports: there are no forms in these pages.
+// Without the import of client_keep.js, because these pages have no forms.
 const PROGRAM = (await client()).replace(
   /import\{([^}]*)\}from"[^"]*";/,
   (_, names: string) =>
@@ -21,11 +21,11 @@ async function client(): Promise<string> {
   return await turbo.asset(new Request(`http://localhost${path}`))!.text();
 }
 
-/** A clock that stands still until it is told to run the next timer. */
+/** A clock that stands still until it is told to advance. */
 export class PageClock {
   /** Milliseconds since it was made. */
   now = 0;
-  /** What the wall clock has been set forward by, in milliseconds. */
+  /** Milliseconds by which the wall clock was set forward. */
   setBy = 0;
   readonly #timers = new Map<number, { at: number; run: () => void; every: number | undefined }>();
   #last = 0;
@@ -43,7 +43,7 @@ export class PageClock {
     return Math.min(...[...this.#timers.values()].map(({ at }) => at));
   }
 
-  /** Goes on to the next timer and runs it. */
+  /** Advances to the next timer and runs it. */
   runNext(): void {
     this.now = this.next;
     const [id, timer] = [...this.#timers].find(([, { at }]) => at === this.now)!;
@@ -52,7 +52,7 @@ export class PageClock {
     timer.run();
   }
 
-  /** Goes on for a time, and runs what is due within it. */
+  /** Advances for a time, and runs what is due within it. */
   run(milliseconds: number): void {
     const end = this.now + milliseconds;
     while (this.next <= end) this.runNext();
@@ -64,53 +64,53 @@ export class PageClock {
   }
 }
 
-/** What is under way on the network, which takes no time on the clock. */
+/** What is in transit on the network, which takes no time on the clock. */
 export class Network {
   readonly #pending = new Set<Promise<unknown>>();
 
-  /** Something is under way. */
+  /** Registers something that is in transit. */
   add<T>(promise: Promise<T>): Promise<T> {
     const settled = promise.catch(() => {}).finally(() => this.#pending.delete(settled));
     this.#pending.add(settled);
     return promise;
   }
 
-  /** Waits until nothing is under way. */
+  /** Waits until nothing is in transit. */
   async settle(): Promise<void> {
     while (this.#pending.size > 0) {
       await within(Promise.all(this.#pending), "the network");
-      await pause(0); // for what follows from it
+      await pause(0); // for what follows from that
     }
   }
 }
 
 /** A page with the client. */
 export interface Page {
-  /** What was rendered last. */
+  /** The HTML that was rendered last. */
   readonly shown: string;
-  /** What the client says of its connection. */
+  /** The state that the client shows on the document. */
   readonly state: string | undefined;
-  /** Whether it has no connection, and none is being opened. */
+  /** Whether it neither has nor opens a connection. */
   readonly isClosed: boolean;
   /** Closes its connections. */
   close(): void;
 }
 
-/** By what a page is opened. The sources are the platform's where there are no others. */
+/** Options of a page. Default: the platform's WebSocket and no EventSource. */
 export interface PageOptions {
-  /** Its time. */
+  /** Its clock. */
   clock: PageClock;
-  /** What it asks is under way there. */
+  /** Tracks its requests. */
   network: Network;
-  /** Whether its tab is in the background. Default: it is looked at. */
+  /** Whether its tab is hidden. Default: visible. */
   hidden?: boolean;
-  /** What it opens instead of a WebSocket, ... */
+  /** The class that it uses as `WebSocket`. */
   WebSocket?: unknown;
-  /** ... and where none opens. Default: there is none. */
+  /** The class that it uses as `EventSource`. Default: none. */
   EventSource?: unknown;
 }
 
-/** What the client needs of a browser to stay connected, and a page that can be fetched again. */
+/** The part of a browser that the client needs to stay connected, and a page that can be fetched. */
 export function openPage(
   url: string,
   cursor: string,

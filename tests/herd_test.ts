@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { html, replace, Turbo } from "../turbo/mod.ts";
 import { Network, openPage, PageClock } from "./headless_page.ts";
-import { serve, until, WITH_PROCESS, within } from "./kit.ts";
+import { freePort, serve, until, WITH_PROCESS, within } from "./kit.ts";
 import { startApp } from "./processes.ts";
 
-/** A server whose one page says "old" until it is changed; `opened` is called for each connection. */
-function start({ port = 0, opened = () => {} }: { port?: number; opened?: () => void } = {}) {
+/** A server whose only page shows "old" until it is changed; `opened` is called for each connection. */
+function start(
+  { port = freePort(), opened = () => {} }: { port?: number; opened?: () => void } = {},
+) {
   const turbo = new Turbo();
   let state = "old";
   const server = serve((request) => {
@@ -31,9 +33,9 @@ function start({ port = 0, opened = () => {} }: { port?: number; opened?: () => 
   };
 }
 
-// A browser for each of 500 pages is too much for any machine that runs tests: the real client runs
-// here in as many copies over the little that it needs of a page, by a clock of the test.
-Deno.test("500 pages whose server is killed and back after 2 s do not come all at once", async () => {
+// 500 browser pages are too many for a machine that runs tests. So 500 copies of the real client run
+// here, each with a minimal page, and with the clock of the test.
+Deno.test("500 pages whose server is back 2 s after a kill do not all reconnect at once", async () => {
   const clock = new PageClock();
   const network = new Network();
   await using first = start();
@@ -45,10 +47,10 @@ Deno.test("500 pages whose server is killed and back after 2 s do not come all a
     await until(() => all.every(({ isClosed }) => isClosed), "the sockets are closed");
   });
   await network.settle();
-  clock.run(100); // they may be told of a gap
+  clock.run(100); // a gap may follow the marker
   assert(all.every(({ state }) => state === "open"), "all are open");
 
-  await first[Symbol.asyncDispose](); // and nobody listens on the port
+  await first[Symbol.asyncDispose](); // now nothing listens on the port
   await until(() => all.every(({ state }) => state === "closed"), "all have noticed");
   const back = clock.now + 2_000;
   while (clock.next < back) {
@@ -68,9 +70,9 @@ Deno.test("500 pages whose server is killed and back after 2 s do not come all a
   assert(busiest <= 50, `${busiest} of 500 within 250 ms`);
 });
 
-// Beyond the backlog the kernel drops the handshake, which then waits until there is room again.
+// Beyond the backlog the kernel drops handshakes, and clients must retry.
 Deno.test(
-  "700 connections at once find room at a main.ts that is too busy to accept any",
+  "700 simultaneous connections fit into the backlog of a main.ts that is too busy to accept any",
   WITH_PROCESS,
   async () => {
     await using app = await startApp();

@@ -16,7 +16,7 @@ import {
 } from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { type Page, startBrowser, type TestBrowser } from "./browser.ts";
-import { serve, until, WITH_BROWSER } from "./kit.ts";
+import { serve, sideBySide, until, WITH_BROWSER } from "./kit.ts";
 
 /** Whether something that a page has loaded is the hints. */
 const IS_HINTS = `({ name }) => name.includes("/turbo-stream-hints-")`;
@@ -559,23 +559,27 @@ const PAGES: readonly PageCase[] = [
   ],
 ];
 
-Deno.test(`Hints name a mistake in a page, once (${PAGES.length})`, WITH_BROWSER, async (t) => {
-  await using browser = await startBrowser();
-  for (const [name, site, act, ...expected] of PAGES) {
-    await t.step(name, async () => {
-      await using shown = await start(browser, site);
-      const { page, said } = shown;
-      const { port } = new URL(shown.url);
-      await act(page);
-      await until(() => hints(said).length >= expected.length, `${expected}; said: ${said}`);
-      await page.evaluate(`document.dispatchEvent(new CustomEvent("turbo:render"))`);
-      assert.deepEqual(
-        hints(said),
-        expected.map((line) => `turbo-deno: ${line.replaceAll("PORT", port)}`),
-      );
-    });
-  }
-});
+// Most of them wait until a hint is sure. Steps side by side must not be watched for Deno.exit().
+Deno.test(
+  `Hints name a mistake in a page, once (${PAGES.length})`,
+  { ...WITH_BROWSER, sanitizeExit: false },
+  async (t) => {
+    await using browser = await startBrowser();
+    await sideBySide(PAGES, ([name, site, act, ...expected]) =>
+      t.step(name, async () => {
+        await using shown = await start(browser, site);
+        const { page, said } = shown;
+        const { port } = new URL(shown.url);
+        await act(page);
+        await until(() => hints(said).length >= expected.length, `${expected}; said: ${said}`);
+        await page.evaluate(`document.dispatchEvent(new CustomEvent("turbo:render"))`);
+        assert.deepEqual(
+          hints(said),
+          expected.map((line) => `turbo-deno: ${line.replaceAll("PORT", port)}`),
+        );
+      }));
+  },
+);
 
 Deno.test(
   "Hints say again what a load of the page has cleared from the console",

@@ -1,6 +1,6 @@
 /**
- * Clients that behave as no browser does: they reset their connection, go silent or break the rules,
- * and do nothing that they are not told to. Over `node:net`, because Deno's own sockets cannot reset.
+ * Clients that behave as no browser does: they reset their connection, go silent or violate protocols,
+ * and do nothing by themselves. They use `node:net`, because Deno's own sockets cannot reset.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { connect, type Socket } from "node:net";
 import { DEADLINE, pause, PROTOCOL, within } from "./kit.ts";
 import { HANDSHAKE, request } from "./raw.ts";
 
-/** The head of a handshake with the sub-protocol, which headers can add to or take away. */
+/** The head of a handshake with the sub-protocol. Headers can be added or removed. */
 export function handshake(headers: Readonly<Record<string, string | undefined>> = {}): string {
   const all = { ...HANDSHAKE, "Sec-WebSocket-Protocol": PROTOCOL, ...headers };
   return request("GET /turbo-stream HTTP/1.1", all);
@@ -20,13 +20,13 @@ export const EVENTS: string = request("GET /turbo-stream HTTP/1.1", {
   Accept: "text/event-stream",
 });
 
-/** One TCP connection. It answers no ping and no close, and stays when the server has ended its side. */
+/** One TCP connection. It answers neither ping nor close, and stays open when the server ends its side. */
 export class HostileClient implements AsyncDisposable {
-  /** The status of the answer; 0 as long as there is none. */
+  /** The status of the answer; 0 while there is none. */
   status = 0;
-  /** How often bytes have come. Pushes that are a frame apart come one by one. */
+  /** How often bytes have arrived. Pushes that are a frame apart arrive one by one. */
   reads = 0;
-  /** The code of the server's close frame (RFC 6455, section 5.5.1), when it has come. */
+  /** The code of the server's close frame (RFC 6455, section 5.5.1), when it has arrived. */
   closeCode: number | undefined;
   /** Whether the server has ended or reset the connection. */
   hasEnded = false;
@@ -54,7 +54,7 @@ export class HostileClient implements AsyncDisposable {
     });
   }
 
-  /** Connects. A client that cannot has ended, with status 0. */
+  /** Connects. A client that cannot connect has ended, with status 0. */
   static open(port: number, hostname = "127.0.0.1"): Promise<HostileClient> {
     return new Promise((resolve) => {
       const socket = connect({ port, host: hostname, allowHalfOpen: true });
@@ -74,12 +74,12 @@ export class HostileClient implements AsyncDisposable {
     return this.#socket.writableLength === 0;
   }
 
-  /** Gives bytes to the system, which sends them without being waited for. */
+  /** Hands bytes to the system, without waiting until they are sent. */
   write(data: string | Uint8Array): void {
     this.#socket.write(data);
   }
 
-  /** Waits until bytes have come so many times. Returns whether they have before the end. */
+  /** Waits until bytes have arrived some number of times. Returns whether they did before the end. */
   async read(times: number): Promise<boolean> {
     while (this.reads < times && !this.hasEnded) await this.#change();
     return this.reads >= times;
@@ -101,12 +101,12 @@ export class HostileClient implements AsyncDisposable {
     while (!this.hasEnded) await this.#change();
   }
 
-  /** Says that nothing more will be written. */
+  /** Ends its side of the connection. */
   finish(): void {
     this.#socket.end();
   }
 
-  /** Resets the connection (RST), whatever is under way. */
+  /** Resets the connection (RST), whatever is in transit. */
   async reset(): Promise<void> {
     this.#socket.resetAndDestroy();
     await this.#gone;
@@ -116,13 +116,13 @@ export class HostileClient implements AsyncDisposable {
     return this.reset();
   }
 
-  // For one who waits at a time.
+  // Only one caller may wait at a time.
   #change(): Promise<void> {
     return new Promise((resolve) => this.#wake = resolve);
   }
 }
 
-/** Opens a connection, sends a request and resets it before it can have been answered. */
+/** Opens a connection, sends a request, and resets the connection before it can be answered. */
 export async function resetAfter(head: string, port: number): Promise<void> {
   const client = await HostileClient.open(port);
   client.write(head);
@@ -139,14 +139,14 @@ export async function ask(head: string, port: number): Promise<HostileClient> {
 
 /** Connections that are open at the same time. */
 export interface Pages extends AsyncDisposable {
-  /** How many have not been ended. */
+  /** How many the server has not ended. */
   readonly open: number;
   /** Waits until the server has ended all. */
   ended(): Promise<void>;
 }
 
 /**
- * Opens so many WebSockets, each again and again until it has a place. Where it is refused for too long
+ * Opens a number of WebSockets, retrying each until it has a place. If one is refused for too long,
  * there are fewer.
  */
 export async function openPages(
@@ -176,14 +176,14 @@ export async function openPages(
   };
 }
 
-/** So many times the same frame, to be sent in one piece. */
+/** The same frame a number of times, to be sent in one piece. */
 export function repeat(frame: Uint8Array, times: number): Uint8Array {
   const all = new Uint8Array(frame.length * times);
   for (let i = 0; i < times; i++) all.set(frame, i * frame.length);
   return all;
 }
 
-// A close is the last frame that a server sends, so where it is there it ends where the bytes end.
+// A close is the last frame that a server sends, so its end is the end of the bytes.
 function closeCodeIn(bytes: Uint8Array): number | undefined {
   for (let at = Math.max(0, bytes.length - 127); at < bytes.length - 3; at++) {
     if (bytes[at] === 0x88 && at + 2 + bytes[at + 1]! === bytes.length) {

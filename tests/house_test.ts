@@ -1,5 +1,5 @@
 /**
- * The house itself: which file imports which.
+ * The structure of the repository: which file imports which.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { PROTOCOL } from "./kit.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
-/** The paths of all our files with one of these endings. */
+/** The paths of all our files with one of these extensions. */
 function* filesOf(endings: RegExp, folder = ""): Iterable<string> {
   for (const { name, isDirectory } of Deno.readDirSync(ROOT + folder)) {
     if (/^(\.|node_modules|dist|state)/.test(name)) continue;
@@ -17,7 +17,7 @@ function* filesOf(endings: RegExp, folder = ""): Iterable<string> {
   }
 }
 
-/** Each file of ours, with the files of ours that it imports. */
+/** All our files, each with those of them that it imports. */
 function importsOfAll(): Map<string, string[]> {
   const graph = new Map<string, string[]>();
   for (const path of filesOf(/\.(ts|js)$/)) {
@@ -32,7 +32,7 @@ function importsOfAll(): Map<string, string[]> {
 const graph = importsOfAll();
 const isTest = (file: string) => file.endsWith("_test.ts") || file.startsWith("tests/");
 
-Deno.test("The import graph has no circle", () => {
+Deno.test("The import graph has no cycle", () => {
   assert(graph.size > 40, `${graph.size} files`);
   assert(graph.get("main.ts")!.includes("turbo/mod.ts"));
   const done = new Set<string>();
@@ -45,7 +45,7 @@ Deno.test("The import graph has no circle", () => {
   for (const file of graph.keys()) visit(file, []);
 });
 
-Deno.test("turbo/ and server/ import nothing from above them, and not each other", () => {
+Deno.test("turbo/ and server/ import nothing from outside, and not each other", () => {
   for (const folder of ["turbo/", "server/"]) {
     for (const [file, imports] of graph) {
       if (!file.startsWith(folder) || isTest(file)) continue;
@@ -55,7 +55,7 @@ Deno.test("turbo/ and server/ import nothing from above them, and not each other
   }
 });
 
-Deno.test("Nothing outside turbo/ imports past what deno.json exports", () => {
+Deno.test("Files outside turbo/ import only what deno.json exports", () => {
   const faces = ["mod", "redis", "push", "adapter", "testing"].map((name) => `turbo/${name}.ts`);
   for (const [file, imports] of graph) {
     if (file.startsWith("turbo/")) continue;
@@ -78,7 +78,7 @@ Deno.test("Nothing of the adapters is in what an app on Deno imports", () => {
   assert(!imported.has("turbo/adapter.ts"));
 });
 
-Deno.test("The top level has the six files of the app and no other source, and no folder but those of the house", () => {
+Deno.test("The top level has the six files of the app, no other source, and only the known folders", () => {
   const sources = [...graph.keys()].filter((file) => !file.includes("/"));
   assert.deepEqual(sources.sort(), ["loadavg.ts", "main.ts", "main_test.ts", "templates.ts"]);
   const folders = new Set(
@@ -88,7 +88,7 @@ Deno.test("The top level has the six files of the app and no other source, and n
   assert.deepEqual([...folders].filter((folder) => !known.includes(folder)), []);
 });
 
-Deno.test("Whatever names the sub-protocol, in any language, names the one of protocol.ts", () => {
+Deno.test("Every file that names the sub-protocol, in any language, names that of protocol.ts", () => {
   const named = new Map<string, string[]>();
   for (const path of filesOf(/\.(ts|js|mjs|c|h|go|py|md)$/)) {
     const names = Deno.readTextFileSync(ROOT + path).match(/turbo-stream\.v\d+/g);

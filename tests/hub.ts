@@ -1,55 +1,55 @@
 /**
- * Many nodes in one process: a hub that gives the pushes of its engines one order, as a server would.
+ * Several nodes in one process: a hub that gives the pushes of its engines one order, as a server would.
  *
  * @module
  */
 import type { Copy, Engine, Push } from "../turbo/mod.ts";
 
-/** Does to the copy of a node what stands at one place in the order. */
+/** Applies one item of the order to the copy of a node. */
 type Apply = (copy: Copy, node: HubEngine) => void;
 
-/** What its engines have pushed, in one order. Each takes it into its copy at later turns. */
+/** The pushes of all its engines, in one order. Each engine applies them to its copy in later turns. */
 export class Hub {
-  /** The HTML of the pushes so far, in their order, and the name of the node that each is of. */
+  /** The HTML of the pushes so far, in order, each with the name of its node. */
   readonly pushed: { readonly node: string; readonly html: string }[] = [];
-  /** What the nodes have said of themselves. */
+  /** The statements of the nodes. */
   readonly said: string[] = [];
-  /** Positions that are taken in the log. */
+  /** How many positions of the log are used. */
   positions = 0;
   readonly #order: Apply[] = [];
   readonly #engines = new Set<HubEngine>();
   #count = 0;
 
-  /** A node that has not started. It knows nothing of what the others have said before. */
+  /** Makes a node that has not started. It does not know earlier statements of the others. */
   engine(): HubEngine {
     return new HubEngine(this, `n${++this.#count}`);
   }
 
-  /** Begins to take in what comes from now on; the others say again what they have said. */
+  /** Joins a node, which receives what follows. The others state everything again. */
   join(engine: HubEngine): void {
     this.#engines.add(engine);
     engine.taken = this.#order.length;
     this.add((copy, node) => node !== engine && copy.sayAll());
   }
 
-  /** A node is gone without a word, and another one tells so. */
+  /** Loses a node, which another one reports. */
   lose(engine: HubEngine, by: HubEngine): void {
     this.#engines.delete(engine);
     this.add((copy, node) => copy.left(engine.node, node === by));
   }
 
-  /** Takes a node out that has nothing more to take in. */
+  /** Removes a node that has received everything. */
   leave(engine: HubEngine): void {
     this.#engines.delete(engine);
   }
 
-  /** Puts something at the end of the order. */
+  /** Appends something to the order. */
   add(apply: Apply): void {
     this.#order.push(apply);
     for (const engine of this.#engines) engine.wake();
   }
 
-  /** What stands at a place. */
+  /** The item at an index. */
   at(index: number): Apply | undefined {
     return this.#order[index];
   }
@@ -57,20 +57,20 @@ export class Hub {
 
 /** The engine of one node. */
 export class HubEngine implements Engine {
-  /** Why it is on its own: what a test says. */
+  /** Why it is alone, as the test sets it. */
   away: string | undefined;
-  /** What {@linkcode Turbo.ready} is: what a test says. */
+  /** The promise for {@linkcode Turbo.ready}, as the test sets it. */
   ready: Promise<void> = Promise.resolve();
   /** Its name. */
   readonly node: string;
-  /** How much of the order is in the copy. */
+  /** How many items of the order are in the copy. */
   taken = 0;
   readonly #hub: Hub;
-  #copy!: Copy; // by start()
+  #copy!: Copy; // start() sets it
   #working: Promise<void> | undefined;
   #isClosed = false;
 
-  /** A node of a hub. */
+  /** Belongs to a hub. */
   constructor(hub: Hub, node: string) {
     this.#hub = hub;
     this.node = node;
@@ -83,7 +83,7 @@ export class HubEngine implements Engine {
     this.#hub.join(this);
   }
 
-  /** Puts it into the order. A function is called now, and its return is not checked against others. */
+  /** Appends a push. A function is called now, and never again. */
   push(push: Push): void {
     if (this.#isClosed) return;
     const hub = this.#hub;
@@ -110,24 +110,24 @@ export class HubEngine implements Engine {
     hub.add((copy) => copy.deliver(copy.log.append(text, audience)));
   }
 
-  /** Resolves when all that is in the order is in the copy. */
+  /** Resolves when the whole order is in the copy. */
   async flush(): Promise<void> {
     while (this.#working) await this.#working;
   }
 
-  /** Takes in what has come, and nothing more. */
+  /** Applies what has arrived, then stops. */
   async close(): Promise<void> {
     await this.flush();
     this.#isClosed = true;
     this.#hub.leave(this);
   }
 
-  /** There is more to take in. */
+  /** Call when there is more to apply. */
   wake(): void {
     this.#working ??= this.#takeIn();
   }
 
-  // In later turns, one at a time, so that the nodes never know the same at a moment.
+  // In later turns, one item at a time, so that the nodes are never equally current.
   async #takeIn(): Promise<void> {
     for (let apply; (apply = this.#hub.at(this.taken));) {
       await new Promise((resolve) => setTimeout(resolve));

@@ -32,7 +32,7 @@ console.log(turbo.push(append("list", "milk"), { to: "ann" }));
 `;
 
 Deno.test(
-  "./turbo works in another directory with nothing else of the project",
+  "./turbo works in another directory without the rest of the project",
   WITH_PROCESS,
   async () => {
     const directory = await Deno.makeTempDir();

@@ -1,26 +1,51 @@
-// An empty folder on a machine with npm: the command that installs, the README's program, and a page.
+// An empty folder on a machine with npm: the docs' command that installs, their program, and a page.
 import assert from "node:assert/strict";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser, type TestBrowser } from "./browser.ts";
 import { serveJsrRegistry, type TestJsrRegistry } from "./jsr_registry.ts";
-import { directory, QUICK, until, WITH_BROWSER } from "./kit.ts";
+import { directory, freePort, QUICK, until, WITH_BROWSER } from "./kit.ts";
 import { serveNpmRegistry, type TestNpmRegistry } from "./npm_registry.ts";
 import { OLDEST_HONO, pack } from "./pack.ts";
 import { outputOf, startCommand } from "./processes.ts";
-import { freePort } from "./redis_server.ts";
 import { HAS_RUNTIMES, pathOf, VERSIONS } from "./runtimes.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
-const DENO = Deno.execPath();
+/** What a text says of a first app: a command that installs, a program and its file, and one that runs it. */
+interface FirstApp {
+  readonly install: readonly string[];
+  readonly file: string;
+  readonly program: string;
+  readonly run: readonly string[];
+}
 
-/** What the README says of a first app: a command that installs, a program, and one that runs it. */
-const [USE_IT = ""] = /^## Use it$[^]*?(?=^## )/m.exec(Deno.readTextFileSync(`${ROOT}README.md`)) ??
-  [];
-const [, CLOCK = ""] = /^```ts.*\n([^]*?)^```$/m.exec(USE_IT) ?? [];
-const [INSTALL = [], RUN = []] = [...USE_IT.matchAll(/^deno ([^#\n]*)/gm)].map(([, args]) =>
-  args!.trim().split(" ")
-);
+/** The first app of a section, with programs and versions as they are here. */
+async function firstApp(
+  text: string,
+  section: string,
+  hono = VERSIONS["hono"]!,
+): Promise<FirstApp> {
+  const all = await Deno.readTextFile(ROOT + text);
+  const [own = ""] = new RegExp(`^## ${section}$[^]*?(?=^## )`, "m").exec(all) ?? [];
+  const [, file] = /^Put this into `(.+)`:$/m.exec(own) ?? [];
+  const [, program] = /^```ts.*\n([^]*?)^```$/m.exec(own) ?? [];
+  const [install, run] = [...own.matchAll(/^```sh\n([^#\n]*)/gm)].map(([, line]) => line!.trim());
+  assert(file && program && install && run, `${text} has a first app below ${section}`);
+  const programs: Record<string, string> = {
+    deno: Deno.execPath(),
+    node: await pathOf("node"),
+    bun: await pathOf("bun"),
+  };
+  const versions: Record<string, string> = { ...VERSIONS, hono, "npm:hono": `npm:${hono}` };
+  const command = (line: string) => {
+    const [name = "", ...args] = line.split(" ");
+    return [programs[name] ?? name, ...args.map((arg) => versions[arg] ?? arg)];
+  };
+  return { install: command(install), file, program, run: command(run) };
+}
+
+/** The version of TypeScript that Node's user has. */
+const TYPESCRIPT = "typescript@7.0.2";
 
 /** A user's module that imports every entry. */
 const USER = `import { Hono } from "hono";
@@ -48,94 +73,36 @@ const TSCONFIG = {
   files: ["user.ts"],
 };
 
-/** How the package is installed, what else must end well there, and how the program is run. */
-interface Runtime {
-  readonly program: string;
-  readonly install: readonly string[];
-  readonly checks: readonly (readonly string[])[];
-  readonly run: readonly string[];
-}
-
-/** The version of TypeScript that Node's user has. */
-const TYPESCRIPT = "typescript@7.0.2";
-
-async function runtimes(): Promise<Record<string, Runtime>> {
-  const [node, bun] = [await pathOf("node"), await pathOf("bun")];
-  // They need an adapter.
-  const onNode = changed({
-    "import { html": `import { serve, upgradeWebSocket } from "@hono/node-server";
-import { WebSocketServer } from "ws";
-import { adaptNode } from "@turbo-deno/turbo/adapter";
-import { html`,
-    "const turbo = new Turbo();": `
-const { upgrade, options } = adaptNode({ upgradeWebSocket, WebSocketServer });
-const turbo = new Turbo({ upgrade });`,
-    "Deno.serve(app.fetch);": "serve({ fetch: app.fetch, port: 8000, ...options });",
-  });
-  const onBun = changed({
-    "import { html": `import { adaptBun } from "@turbo-deno/turbo/adapter";
-import { html`,
-    "const turbo = new Turbo();": `
-const { upgrade, options } = adaptBun();
-const turbo = new Turbo({ upgrade });`,
-    "Deno.serve(app.fetch);": "Bun.serve({ fetch: app.fetch, port: 8000, ...options });",
-  });
-  const packages = ["@turbo-deno/turbo", ...Object.values(VERSIONS), TYPESCRIPT];
-  return {
-    "Deno, from JSR": {
-      program: CLOCK,
-      install: [DENO, ...INSTALL],
-      checks: [[DENO, "check", "clock.ts", "user.ts"]],
-      run: [DENO, ...RUN],
-    },
-    "Deno, from npm": {
-      program: CLOCK,
-      install: [DENO, "add", "npm:@turbo-deno/turbo", "npm:hono"],
-      checks: [],
-      run: [DENO, ...RUN],
-    },
-    Node: {
-      program: onNode,
-      install: ["npm", "install", "--no-audit", "--no-fund", ...packages],
-      checks: [
-        ["node_modules/.bin/tsc", "--project", "."],
-        [node, "node_modules/.bin/turbo-push", "--help"],
-      ],
-      run: [node, "clock.ts"],
-    },
-    Bun: {
-      program: onBun,
-      install: [bun, "add", "@turbo-deno/turbo", `hono@${OLDEST_HONO}`],
-      checks: [],
-      run: [bun, "run", "clock.ts"],
-    },
-  };
-}
-
-/** The program with some of its lines changed. */
-function changed(changes: Record<string, string>): string {
-  return Object.entries(changes).reduce((text, [from, to]) => {
-    assert(text.includes(from), `the README's program has no ${from}`);
-    return text.replace(from, to);
-  }, CLOCK);
-}
-
 Deno.test(
-  "An empty folder, the command that installs, the README's program, and a page that follows it",
+  "An empty folder, the command that installs, the first program, and a page that follows it",
   { ...WITH_BROWSER, ignore: QUICK || !HAS_RUNTIMES },
   async (t) => {
     using folder = directory();
     await using npm = await serveNpmRegistry(await pack(folder.path));
     await using jsr = await serveJsrRegistry(ROOT);
     await using browser = await startBrowser();
-    for (const [name, runtime] of Object.entries(await runtimes())) {
-      await t.step(name, () => use(runtime, `${folder.path}/${name}`, { npm, jsr }, browser));
-    }
+    const use = (name: string, app: FirstApp, checks: readonly string[][] = []) =>
+      t.step(name, async () => {
+        await useApp(app, checks, `${folder.path}/${name}`, { npm, jsr }, browser);
+      });
+
+    const onDeno = await firstApp("README.md", "Use it");
+    const fromNpm = onDeno.install.map((arg) => arg.replace("jsr:", "npm:"));
+    await use("Deno, from JSR", onDeno, [[Deno.execPath(), "check", onDeno.file, "user.ts"]]);
+    await use("Deno, from npm", { ...onDeno, install: fromNpm });
+    const onNode = await firstApp("docs/node-and-bun.md", "Node");
+    await use("Node", onNode, [
+      ["npm", "install", "--no-audit", "--no-fund", TYPESCRIPT],
+      ["node_modules/.bin/tsc", "--project", "."],
+      [onNode.run[0]!, "node_modules/.bin/turbo-push", "--help"],
+    ]);
+    await use("Bun", await firstApp("docs/node-and-bun.md", "Bun", `hono@${OLDEST_HONO}`));
   },
 );
 
-async function use(
-  { program, install, checks, run }: Runtime,
+async function useApp(
+  { install, file, program, run }: FirstApp,
+  checks: readonly string[][],
   cwd: string,
   { npm, jsr }: { npm: TestNpmRegistry; jsr: TestJsrRegistry },
   browser: TestBrowser,
@@ -150,13 +117,13 @@ async function use(
   };
   const files = {
     ".npmrc": npm.npmrc,
-    "clock.ts": program.replace("port: 8000", `port: ${port}`),
+    [file]: program.replace("port: 8000", `port: ${port}`),
     "user.ts": USER,
     "tsconfig.json": JSON.stringify(TSCONFIG),
   };
   await Deno.mkdir(cwd);
-  for (const [file, text] of Object.entries(files)) {
-    await Deno.writeTextFile(`${cwd}/${file}`, text);
+  for (const [path, text] of Object.entries(files)) {
+    await Deno.writeTextFile(`${cwd}/${path}`, text);
   }
   await outputOf(install, { cwd, env });
   for (const check of checks) await outputOf(check, { cwd, env });

@@ -28,7 +28,7 @@ function change(page: Page): Promise<void> {
     for (const [index, field] of all("input:not([type]),textarea,[type=password]").entries()) {
       if (field.matches(":not([name=b])")) field.value = `typed ${index}`;
     }
-    // As one that the page shows since.
+    // As if the page had shown it since.
     const shown = document.querySelector<HTMLInputElement>("[name=shown]")!;
     shown.dispatchEvent(new InputEvent("input", { bubbles: true }));
     shown.type = "text";
@@ -51,7 +51,7 @@ function change(page: Page): Promise<void> {
   });
 }
 
-/** What the page holds of what may be carried, and what besides. */
+/** The fields that may be carried, and those that may not. */
 function contents(page: Page): Promise<{ carried: string[]; others: string[]; scroll: number }> {
   return page.evaluate(() => {
     const fields = [
@@ -77,7 +77,7 @@ function contents(page: Page): Promise<{ carried: string[]; others: string[]; sc
   });
 }
 
-/** Waits until the page has been loaded again, which something has it do. */
+/** Does something that makes the page load again, and waits for that. */
 async function loaded(page: Page, cause: () => Promise<unknown>): Promise<void> {
   await page.evaluate("window.isBefore = true");
   await cause();
@@ -85,13 +85,13 @@ async function loaded(page: Page, cause: () => Promise<unknown>): Promise<void> 
   await page.waitForSelector(OPEN_PAGE);
 }
 
-/** As Turbo says that it loads the page. */
+/** Dispatches Turbo's event before it loads the page. */
 function willReload(page: Page): Promise<void> {
   return page.evaluate(() => void document.dispatchEvent(new Event("turbo:reload")));
 }
 
 Deno.test(
-  "What the reader has changed outlives a load that Turbo cannot avoid, but for what is nobody's to keep",
+  "The reader's edits survive a full load, except what must not be stored",
   WITH_BROWSER,
   async () => {
     await using scene = await startScene(LOADED);
@@ -104,7 +104,7 @@ Deno.test(
     assert.deepEqual(await contents(page), { ...before, others: clean.others });
     assert.equal(before.scroll, 700);
     assert.equal(await page.evaluate("sessionStorage.length"), 0);
-    // As ever: it is the reader's still, and its default follows.
+    // The text is still the reader's, and its default follows the server.
     await scene.show(LOADED.replace('value="x"', 'value="news"'), "refresh");
     assert.deepEqual((await contents(page)).carried, before.carried);
     await page.reload();
@@ -113,7 +113,7 @@ Deno.test(
   },
 );
 
-Deno.test("What is typed until the next page is there is carried too", WITH_BROWSER, async () => {
+Deno.test("What is typed before the next page loads is carried too", WITH_BROWSER, async () => {
   await using scene = await startScene('<input name="a">');
   const { app, page } = scene;
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -132,7 +132,7 @@ Deno.test("What is typed until the next page is there is carried too", WITH_BROW
 });
 
 Deno.test(
-  "What is carried waits while another document is shown in between",
+  "Carried edits wait while another document is shown in between",
   WITH_BROWSER,
   async () => {
     await using scene = await startScene('<input name="a">');
@@ -149,7 +149,7 @@ Deno.test(
 );
 
 Deno.test(
-  "What is carried is for the same page alone, and not for long",
+  "Carried edits are only for the same page, and expire",
   WITH_BROWSER,
   async () => {
     await using scene = await startScene('<input name="a">');
@@ -175,7 +175,7 @@ Deno.test(
   },
 );
 
-Deno.test("What is carried comes into its own field or into none", WITH_BROWSER, async () => {
+Deno.test("Carried edits return to their own field or are lost", WITH_BROWSER, async () => {
   const before = `<input name="a"><input name="b"><input name="row"><input name="row">
     <form action="/1"><input name="c"></form><input id="d" name="d"><input name="e"><input name="g">
     <input name="box" type="checkbox" value="1">`;
@@ -201,7 +201,7 @@ Deno.test("What is carried comes into its own field or into none", WITH_BROWSER,
 });
 
 Deno.test(
-  "Nothing is carried where the storage is full or blocked, which is said once",
+  "Nothing is carried when the storage is full or blocked, which is logged once",
   WITH_BROWSER,
   async () => {
     await using scene = await startScene('<input name="a">');
@@ -239,7 +239,7 @@ Deno.test(
   },
 );
 
-/** What a reader does, in the page, and whether that is something not sent. */
+/** Actions of a reader in the page, and whether each leaves something unsent. */
 const EDITS: [name: string, act: () => void, isEdit: boolean][] = [
   ["nothing", () => {}, false],
   ["text", () => document.querySelector<Field>("[name=a]")!.value = "typed", true],
@@ -275,7 +275,7 @@ const EDITS: [name: string, act: () => void, isEdit: boolean][] = [
 ];
 
 Deno.test(
-  "hasEdits() says whether there is something that no form has sent",
+  "hasEdits() is true for edits that no form has sent",
   WITH_BROWSER,
   async () => {
     const module = await Deno.readTextFile(new URL("../turbo/client_keep.js", import.meta.url));

@@ -7,7 +7,7 @@ import { WITH_BROWSER } from "./kit.ts";
 const DIALOG =
   '<dialog><form method="dialog"><input name="a"><button>Close</button></form></dialog>';
 
-/** What a server may say while its page shows a modal dialog, and whether it is open then. */
+/** Markup that a server may push while a modal dialog is open, and whether it is open afterwards. */
 const MODAL: { name: string; after: string; isOpen: boolean }[] = [
   { name: "the same", after: DIALOG, isOpen: true },
   { name: "other markup in it", after: DIALOG.replace("<input", "<p>new</p><input"), isOpen: true },
@@ -63,15 +63,19 @@ for (const id of ["", ' id="dialog"']) {
   );
 }
 
-Deno.test("A server closes the dialog that it opened, modal by now", WITH_BROWSER, async () => {
-  const outside = '<button onclick="this.textContent = `clicked`">Outside</button>';
-  await using scene = await startScene(`<dialog>text</dialog>${outside}`);
-  const { page, show } = scene;
-  await page.evaluate(() => document.querySelector("dialog")!.showModal());
-  await show(`<dialog open>text</dialog>${outside}`);
-  assert.equal(await page.locator("dialog:modal").count(), 1);
-  await show(`<dialog>text</dialog>${outside}`);
-  assert.equal(await page.locator("dialog:modal, dialog[open]").count(), 0);
-  await page.click("text=Outside");
-  await page.waitForSelector("text=clicked");
-});
+Deno.test(
+  "The server can close a dialog that it opened and that is modal now",
+  WITH_BROWSER,
+  async () => {
+    const outside = '<button onclick="this.textContent = `clicked`">Outside</button>';
+    await using scene = await startScene(`<dialog>text</dialog>${outside}`);
+    const { page, show } = scene;
+    await page.evaluate(() => document.querySelector("dialog")!.showModal());
+    await show(`<dialog open>text</dialog>${outside}`);
+    assert.equal(await page.locator("dialog:modal").count(), 1);
+    await show(`<dialog>text</dialog>${outside}`);
+    assert.equal(await page.locator("dialog:modal, dialog[open]").count(), 0);
+    await page.click("text=Outside");
+    await page.waitForSelector("text=clicked");
+  },
+);

@@ -8,7 +8,7 @@ import { WITH_BROWSER } from "./kit.ts";
 
 const LOST: Row[] = [
   {
-    name: "a choice that is not offered any more",
+    name: "a choice that is no longer offered",
     before: '<select name="a"><option>1<option>2<option>3</select>',
     act: (field) => field.value = "3",
     after: ['<select name="a"><option>1<option selected>2</select>'],
@@ -16,7 +16,7 @@ const LOST: Row[] = [
     is: ["2", "2"],
   },
   {
-    name: "a radio that is not offered any more",
+    name: "a radio that is no longer offered",
     before: radios("a", "b", "c"),
     act: (_, row) => row.querySelectorAll("input")[1]!.checked = true,
     after: [radios("a", "c")],
@@ -40,7 +40,7 @@ const LOST: Row[] = [
     is: ["5", "5"],
   },
   {
-    name: "a box that stands for something else now",
+    name: "a checkbox that has another value now",
     before: '<input id="k-ROW" name="a" type="checkbox" value="1">',
     act: (field) => field.checked = true,
     after: ['<input id="k-ROW" name="a" type="checkbox" value="2">'],
@@ -48,7 +48,7 @@ const LOST: Row[] = [
     is: false,
   },
   {
-    name: "a radio that stands for something else now",
+    name: "a radio that has another value now",
     before: radios("a", "b").replace("<input", '<input id="m-ROW"').replace(
       /<input(?= type)/,
       '<input id="n-ROW"',
@@ -64,7 +64,7 @@ const LOST: Row[] = [
     is: ["a", "a"],
   },
   {
-    name: "a file, where another field takes its place",
+    name: "a file, and another field replaces its field",
     before: '<input name="a" type="file">',
     act: choose,
     after: ['<input name="b" type="file">'],
@@ -80,7 +80,7 @@ const LOST: Row[] = [
     is: [],
   },
   {
-    name: "half a number, where another field takes its place",
+    name: "an incomplete number, and another field replaces its field",
     before: '<input name="a" type="number">',
     act: typed,
     after: ['<input name="b" type="number">'],
@@ -98,7 +98,7 @@ const values = (_: Field, row: HTMLElement) =>
 
 const WITHOUT_IDS: Row[] = [
   {
-    name: "a field put in front",
+    name: "a field inserted before it",
     before: '<p>p</p><input name="a"><input name="b"><input name="c">',
     act: typedInB,
     after: ['<p>new</p><input name="n"><p>p</p><input name="a"><input name="b"><input name="c">'],
@@ -106,7 +106,7 @@ const WITHOUT_IDS: Row[] = [
     is: "n= a= b=typed c=",
   },
   {
-    name: "a field in front taken away",
+    name: "the field before it removed",
     before: '<input name="a"><input name="b"><input name="c">',
     act: typedInB,
     after: ['<input name="b"><input name="c">'],
@@ -114,7 +114,7 @@ const WITHOUT_IDS: Row[] = [
     is: "b=typed c=",
   },
   {
-    name: "the field itself taken away",
+    name: "the field itself removed",
     before: '<input name="a"><input name="b"><input name="c">',
     act: typedInB,
     after: ['<input name="a"><input name="c">'],
@@ -122,7 +122,7 @@ const WITHOUT_IDS: Row[] = [
     is: "a= c=",
   },
   {
-    name: "a field that comes into other elements",
+    name: "a field that moves into other elements",
     before: '<p><input name="b"></p>',
     act: typedInB,
     after: ['<div><label>B <input name="b" value="news"></label></div>'],
@@ -130,7 +130,7 @@ const WITHOUT_IDS: Row[] = [
     is: "b=typed",
   },
   {
-    name: "a textarea and a select put in front of theirs",
+    name: "a textarea and a select inserted before others of their kind",
     before: '<textarea name="a"></textarea><select name="b"><option>1<option>2</select>',
     act: (_, row) => {
       row.querySelector("textarea")!.value = "typed";
@@ -145,7 +145,7 @@ const WITHOUT_IDS: Row[] = [
     is: ["", "typed", "1", "2"],
   },
   {
-    name: "rows of one name, one put first",
+    name: "rows of one name, one inserted first",
     before:
       '<li><input name="i" value="1"><li><input name="i" value="2"><li><input name="i" value="3">',
     act: typedInSecond,
@@ -156,7 +156,7 @@ const WITHOUT_IDS: Row[] = [
     is: "i=0 i=1 i=typed i=3",
   },
   {
-    name: "rows of one name, one taken away",
+    name: "rows of one name, one removed",
     before: '<li><input name="i" value="1"><li><input name="i" value="2">',
     act: (_, row) => row.querySelector("input")!.value = "typed",
     after: ['<li><input name="i" value="2">'],
@@ -190,7 +190,7 @@ const WITHOUT_IDS: Row[] = [
     is: "i= i=typed",
   },
   {
-    name: "rows of one name and no default, one more: which is whose is not known",
+    name: "rows of one name and no default, one more: which is which is unknown",
     before: '<li><input name="i"><li><input name="i">',
     act: typedInSecond,
     after: ['<li><input name="i"><li><input name="i"><li><input name="i">'],
@@ -206,7 +206,7 @@ const WITHOUT_IDS: Row[] = [
     is: "i=saved i= i=",
   },
   {
-    name: "forms that go elsewhere, one put first",
+    name: "forms with other actions, one inserted first",
     before: '<form action="/1"><input name="a"></form><form action="/2"><input name="a"></form>',
     act: typedInSecond,
     after: [
@@ -216,7 +216,7 @@ const WITHOUT_IDS: Row[] = [
     is: "a= a= a=typed",
   },
   {
-    name: "radios of forms that go elsewhere, one put first",
+    name: "radios of forms with other actions, one inserted first",
     before: `<form action="/1">${radios("a", "b")}</form>`,
     act: (_, row) => row.querySelectorAll("input")[1]!.checked = true,
     after: [
@@ -226,7 +226,7 @@ const WITHOUT_IDS: Row[] = [
     is: ["a,b", "a,a"],
   },
   {
-    name: "<details> put in front of an opened one",
+    name: "<details> inserted before an opened one",
     before: "<details><summary>A</summary></details><details><summary>B</summary></details>",
     act: (_, row) => row.querySelectorAll("details")[1]!.open = true,
     after: [
@@ -236,7 +236,7 @@ const WITHOUT_IDS: Row[] = [
     is: [false, false, true],
   },
   {
-    name: "text edited in place, another put in front",
+    name: "text edited in place, another inserted before it",
     before: "<p contenteditable>x</p>",
     act: edited,
     after: ["<p contenteditable>0</p><p contenteditable>x</p>"],
@@ -245,7 +245,7 @@ const WITHOUT_IDS: Row[] = [
   },
 ];
 
-/** What a form's fields can hide. Turbo itself asks it for some others, such as `getAttribute`. */
+/** Properties that fields can hide from a form. Turbo itself reads some others, such as `getAttribute`. */
 const CLOBBERING = [
   ...["id", "name", "action", "method", "elements", "matches", "closest", "contains", "innerHTML"],
   ...[
@@ -271,11 +271,11 @@ const CLOBBERED: Row[] = CLOBBERING.map((name) => ({
   },
   after: [`<form><input name="${name}" value="news"><input type="checkbox" name="c"></form>`],
   shown: (field, row) => [field.value, row.querySelectorAll("input")[1]!.checked],
-  is: name === "tagName" ? ["news", false] : ["typed", true], // Turbo takes it for another form
+  is: name === "tagName" ? ["news", false] : ["typed", true], // Turbo treats it as another form
 }));
 
 for (const way of ["refresh", "replace"] as const) {
-  Deno.test(`No field is given what was another's, by ${way}`, WITH_BROWSER, async () => {
+  Deno.test(`No field gets the state of another, by ${way}`, WITH_BROWSER, async () => {
     await check(LOST, way);
   });
   Deno.test(
@@ -285,12 +285,16 @@ for (const way of ["refresh", "replace"] as const) {
       await check(WITHOUT_IDS, way);
     },
   );
-  Deno.test(`No form is asked what its fields can hide, by ${way}`, WITH_BROWSER, async () => {
-    await check(CLOBBERED, way);
-  });
+  Deno.test(
+    `No property that fields can hide is read from a form, by ${way}`,
+    WITH_BROWSER,
+    async () => {
+      await check(CLOBBERED, way);
+    },
+  );
 }
 
-Deno.test("A stream finds the fields of each of its targets again", WITH_BROWSER, async () => {
+Deno.test("A stream recognizes the fields in each of its targets", WITH_BROWSER, async () => {
   const cards = '<div class="card"><input name="a"></div><div class="card"><input name="a"></div>';
   await using scene = await startScene(cards);
   const { app, page, errors } = scene;
@@ -308,7 +312,7 @@ Deno.test("A stream finds the fields of each of its targets again", WITH_BROWSER
 });
 
 Deno.test(
-  "A stream finds the fields of a form again that is its target",
+  "A stream recognizes the fields of a form that is its target",
   WITH_BROWSER,
   async () => {
     const field = '<input name="a">';
@@ -324,7 +328,7 @@ Deno.test(
 );
 
 Deno.test(
-  "The focus stays in a row that is like others, where one more comes",
+  "The focus stays in a row that is like others when another row is added",
   WITH_BROWSER,
   async () => {
     const row = '<li><input name="i"></li>';
@@ -350,7 +354,7 @@ Deno.test("An action of the app's own may morph in its own way", WITH_BROWSER, a
   assert.deepEqual(errors, []);
 });
 
-Deno.test("A script's own morph keeps what was typed, too", WITH_BROWSER, async () => {
+Deno.test("A morph by a script of the app keeps what was typed, too", WITH_BROWSER, async () => {
   await using scene = await startScene(
     '<input id="a" name="a"><input id="b" name="b" type="number">',
   );
@@ -373,7 +377,7 @@ Deno.test("A script's own morph keeps what was typed, too", WITH_BROWSER, async 
 });
 
 Deno.test(
-  "Back brings what was typed and opened, which stays, and no id of ours",
+  "Back restores what was typed and opened, which is kept, without ids of ours",
   WITH_BROWSER,
   async () => {
     const markup =

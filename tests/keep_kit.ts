@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /**
- * Pages in which a reader does something and the server says something, for the tests of what is kept.
+ * Pages in which a reader does something and the server changes something, for the tests of what is kept.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import { OPEN_PAGE } from "../turbo/testing.ts";
 import { type KeepApp, startKeepApp, type Way } from "./apps/keep_app.ts";
 import { type Page, startBrowser, type TestPage } from "./browser.ts";
 
-/** An app and a page of it that is open. */
+/** An app, and an open page of it. */
 export interface Scene extends AsyncDisposable, TestPage {
   readonly app: KeepApp;
-  /** Has the page show other markup, and waits until it does. */
+  /** Makes the page show other markup, and waits until it does. */
   show(markup: string, way?: Way): Promise<void>;
 }
 
@@ -40,7 +40,7 @@ async function isShown(page: Page, { version }: KeepApp): Promise<void> {
   await page.waitForSelector(`#version:text-is("${version}")`);
 }
 
-/** What a row may ask of its field: whatever any field has. */
+/** The properties of any kind of field. */
 export interface Field extends HTMLElement {
   name: string;
   value: string;
@@ -60,23 +60,23 @@ export interface Field extends HTMLElement {
   showModal(): void;
 }
 
-/** One thing that a reader does, and what becomes of it when the server says something. */
+/** One action of a reader, and its state after the server has changed something. */
 export interface Row {
-  /** What it shows. */
+  /** The name of the case. */
   name: string;
-  /** The markup in which the reader does it. */
+  /** The markup before the action. */
   before: string;
-  /** What the reader does to the first field, in the page. */
+  /** The action on the first field, in the page. */
   act?: (field: Field, row: HTMLElement) => unknown;
-  /** What the server says then, one after another. Default: the same. */
+  /** The server's markup after it, one version after another. Default: the same markup. */
   after?: string[];
-  /** What is looked at then, in the page. */
+  /** Reads the state to compare, in the page. */
   shown: (field: Field, row: HTMLElement) => unknown;
-  /** What it is. */
+  /** The expected state. */
   is: unknown;
 }
 
-/** Does all rows in one page, each in a section of its own, and compares what is shown. */
+/** Runs all cases in one page, each in a section of its own, and compares the states. */
 export async function check(rows: Row[], way: Way): Promise<void> {
   const steps = Math.max(...rows.map(({ after = [] }) => after.length), 1);
   const markup = (step: number) =>
@@ -105,7 +105,7 @@ export async function check(rows: Row[], way: Way): Promise<void> {
   assert.deepEqual(errors, []);
 }
 
-/** Radios of one name, the first of them chosen by the server. */
+/** Radio buttons with one name, the first of them checked by the server. */
 export function radios(...values: string[]): string {
   return values.map((value, index) =>
     `<input type="radio" name="r-ROW" value="${value}"${index === 0 ? " checked" : ""}>`
@@ -114,7 +114,7 @@ export function radios(...values: string[]): string {
 
 /** Types into a field. */
 export const typed = (field: Field): string => field.value = "typed";
-/** Edits text in place, as a keyboard does it. */
+/** Edits text in place, as a keyboard does. */
 export function edited(field: Field): void {
   field.dispatchEvent(new InputEvent("beforeinput", { bubbles: true }));
   field.innerHTML = "<b>typed</b>";
@@ -127,7 +127,7 @@ export const selected = (field: Field): string[] => [
   Array.from(field.options).filter((option) => option.defaultSelected).map(({ value }) => value)
     .join(),
 ];
-/** Which radios are chosen, and which are by default. */
+/** Which radio buttons are checked, and which by default. */
 export function radio(_: Field, row: HTMLElement): string[] {
   const all = [...row.querySelectorAll<HTMLInputElement>("input[type=radio]")];
   return [

@@ -4,22 +4,22 @@ import { createApp } from "../examples/todos.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser } from "./browser.ts";
 import { post } from "./example_kit.ts";
-import { serve, type TestServer, until, WITH_BROWSER, within } from "./kit.ts";
+import { freePort, serve, type TestServer, until, WITH_BROWSER, within } from "./kit.ts";
 
 const RESTARTS = 20;
-/** How many of them bring other scripts and another stylesheet. */
+/** How many of the restarts bring other scripts and another stylesheet. */
 const DEPLOYS = 5;
 
-/** An app of todos that knows none yet, and what is deployed with it. */
+/** A todo app without todos, and the version that is deployed. */
 interface Life extends TestServer {
   readonly app: ReturnType<typeof createApp>;
 }
 
 /**
- * Starts the todos, with nothing of what was there before. Assets of another version have other names,
- * as they have when their content is another.
+ * Starts the todo app without earlier data. Assets of another version have other names,
+ * as when their content differs.
  */
-function start(version: number, port?: number): Life {
+function start(version: number, port: number): Life {
   const app = createApp({ onNotice() {} });
   const name = `/assets/v${version}-`;
   const server = serve(async (request) => {
@@ -42,11 +42,12 @@ function start(version: number, port?: number): Life {
 }
 
 Deno.test(
-  `Half-typed text lives through ${RESTARTS} restarts, ${DEPLOYS} of them with other scripts and styles`,
+  `Half-typed text survives ${RESTARTS} restarts, ${DEPLOYS} of them with other scripts and styles`,
   WITH_BROWSER,
   async () => {
-    let life = start(0);
-    const { port, url } = life;
+    const port = freePort();
+    let life = start(0, port);
+    const { url } = life;
     await using lives = new AsyncDisposableStack();
     lives.defer(() => life[Symbol.asyncDispose]());
     await using browser = await startBrowser();

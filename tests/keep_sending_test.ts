@@ -17,22 +17,22 @@ const FORM = `
 <input name="e" form="send"><form id="other"><input name="b"></form><i id="note"></i>`;
 const ANSWERED = FORM.replace("</i>", "answered</i>");
 
-/** What the fields of the form hold. */
+/** The values of the form's fields. */
 const SENT = { a: "sent", t: "sent", s: "2", c: true, r: "y", e: "sent", p: "sent" };
 const CLEARED: typeof SENT = { a: "", t: "", s: "1", c: false, r: "x", e: "", p: "x" };
-/** What the form does not send, and another form's. */
+/** The fields that the form does not send, and those of another form. */
 const UNSENT = { nameless: "unsent", disabled: "unsent", b: "unsent" };
 
-/** A form that is sent, how it is answered, and what its fields hold then. */
+/** A submission, its answer, and the values of the fields afterwards. */
 interface Sending {
   name: string;
-  /** By the server, whose markup is that of `ANSWERED` by then. Default: leaves the form alone. */
+  /** The server's answer, with the markup of `ANSWERED`. Default: one that leaves the form alone. */
   answer?: (app: KeepApp) => Response;
-  /** What happens while it is being sent. */
+  /** What happens during the submission. */
   during?: (page: Page) => Promise<void>;
   /** What happens after the answer. */
   later?: (scene: Scene) => Promise<void>;
-  /** What of `CLEARED`, or of `SENT` and `UNSENT`, is otherwise. */
+  /** The values that differ from `CLEARED`, or from `SENT` and `UNSENT`. */
   is: Partial<typeof SENT & typeof UNSENT>;
 }
 
@@ -59,7 +59,7 @@ const SENDINGS: Sending[] = [
     is: CLEARED,
   },
   {
-    name: "The answer leaves the form alone, and the server has news later",
+    name: "The answer leaves the form alone, and the server changes it later",
     later: ({ show }) => show(ANSWERED.replace('name="a"', 'name="a" value="news"'), "refresh"),
     is: { ...CLEARED, a: "news" },
   },
@@ -95,7 +95,7 @@ const SENDINGS: Sending[] = [
     is: { ...CLEARED, r: "z" },
   },
   {
-    name: "The same is there again after the answer, put in by a script",
+    name: "A script sets the same values again after the answer",
     later: async (scene) => {
       await refreshed(scene);
       await scene.page.evaluate(() => document.querySelector<Field>("[name=a]")!.value = "sent");
@@ -141,12 +141,12 @@ async function fillIn(page: Page): Promise<void> {
   await page.check("[value=y]");
   await page.fill("#nameless", "unsent");
   await page.fill("[name=b]", "unsent");
-  // Typed before the server has disabled it.
+  // Typed before the server disables the field.
   await page.evaluate(() => document.querySelector<Field>("#disabled")!.value = "unsent");
 }
 
 Deno.test(
-  "What a form has sent and the server has taken is the reader's no longer",
+  "What a form has sent and the server has accepted is no longer the reader's",
   WITH_BROWSER,
   async () => {
     await using scene = await startScene(FORM);
@@ -175,7 +175,7 @@ Deno.test(
   },
 );
 
-Deno.test("What a form has sent in vain stays the reader's", WITH_BROWSER, async () => {
+Deno.test("What a form has sent without success stays the reader's", WITH_BROWSER, async () => {
   await using scene = await startScene(FORM);
   const { app, page, show } = scene;
   await fillIn(page);
@@ -187,7 +187,7 @@ Deno.test("What a form has sent in vain stays the reader's", WITH_BROWSER, async
   assert(app.turbo.size > 0);
 });
 
-Deno.test("What a form asks for by GET stays the reader's", WITH_BROWSER, async () => {
+Deno.test("What a form sends by GET stays the reader's", WITH_BROWSER, async () => {
   const form = '<form action="/"><input name="q"><button>Search</button></form>';
   await using scene = await startScene(form);
   const { page, show } = scene;

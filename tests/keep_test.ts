@@ -69,14 +69,14 @@ const KINDS: Row[] = [
     is: ["3", "1"],
   },
   {
-    name: "<select multiple> of which nothing is chosen",
+    name: "<select multiple> without a choice",
     before: '<select name="a" multiple><option selected>1<option>2</select>',
     act: (field) => field.options[0]!.selected = false,
     shown: selected,
     is: ["", "1"],
   },
   {
-    name: "<select size=3> of which nothing is chosen",
+    name: "<select size=3> without a choice",
     before: '<select name="a" size="3"><option selected>1<option>2</select>',
     act: (field) => field.selectedIndex = -1,
     shown: selected,
@@ -125,7 +125,7 @@ const KINDS: Row[] = [
     is: [true, true],
   },
   {
-    name: "<details> of which one is open at a time",
+    name: "<details> of which only one can be open",
     before: '<details name="g" open><summary>A</summary></details><details name="g"></details>',
     act: (_, row) => row.querySelectorAll("details")[1]!.open = true,
     shown: (_, row) => Array.from(row.querySelectorAll("details"), ({ open }) => open),
@@ -153,14 +153,14 @@ const KINDS: Row[] = [
     is: ["a.txt"],
   },
   {
-    name: "a file, where the server says a value",
+    name: "a file, and the server sends a value",
     before: '<input name="a" type="file" value="x">',
     act: choose,
     shown: files,
     is: ["a.txt"],
   },
   {
-    name: "a control of a form elsewhere",
+    name: "a control of a form in another place",
     before: '<form id="elsewhere"></form><input name="a" form="elsewhere" value="x">',
     act: typed,
     shown: value,
@@ -228,7 +228,7 @@ const FOLLOWING: Row[] = [
     is: ["2", "2"],
   },
   {
-    name: "clean select without default, an option put first",
+    name: "clean select without default, an option inserted first",
     before: '<select name="a"><option>1<option>2</select>',
     after: ['<select name="a"><option>0<option>1<option>2</select>'],
     shown: selected,
@@ -289,7 +289,7 @@ const FOLLOWING: Row[] = [
     is: ["y", "y"],
   },
   {
-    name: "text that the server came to say too",
+    name: "text that the server then has too",
     before: '<input name="a" value="x">',
     act: typed,
     after: ['<input name="a" value="typed">', '<input name="a" value="newer">'],
@@ -297,7 +297,7 @@ const FOLLOWING: Row[] = [
     is: ["newer", "newer"],
   },
   {
-    name: "textarea that the server came to say too",
+    name: "textarea that the server then has too",
     before: '<textarea name="a">x</textarea>',
     act: typed,
     after: ['<textarea name="a">typed</textarea>', '<textarea name="a">newer</textarea>'],
@@ -305,7 +305,7 @@ const FOLLOWING: Row[] = [
     is: ["newer", "newer"],
   },
   {
-    name: "a choice that the server came to say too",
+    name: "a choice that the server then has too",
     before: '<select name="a"><option selected>1<option>2<option>3</select>',
     act: (field) => field.value = "2",
     after: [
@@ -316,7 +316,7 @@ const FOLLOWING: Row[] = [
     is: ["3", "3"],
   },
   {
-    name: "a checkbox that the server came to say too",
+    name: "a checkbox that the server then has too",
     before: '<input name="a" type="checkbox">',
     act: (field) => field.checked = true,
     after: ['<input name="a" type="checkbox" checked>', '<input name="a" type="checkbox">'],
@@ -324,7 +324,7 @@ const FOLLOWING: Row[] = [
     is: [false, false],
   },
   {
-    name: "a radio that the server came to say too",
+    name: "a radio that the server then has too",
     before: radios("a", "b", "c"),
     act: (_, row) => row.querySelectorAll("input")[1]!.checked = true,
     after: [
@@ -386,7 +386,7 @@ const FOLLOWING: Row[] = [
 
 const STAYING: Row[] = [
   {
-    name: "text, and the server has news",
+    name: "text, and the server changes the default",
     before: '<input name="a" value="x">',
     act: typed,
     after: ['<input name="a" value="news">'],
@@ -394,7 +394,7 @@ const STAYING: Row[] = [
     is: ["typed", "news"],
   },
   {
-    name: "text, and the server has no default any more",
+    name: "text, and the server removes the default",
     before: '<input name="a" value="x">',
     act: typed,
     after: ['<input name="a">'],
@@ -402,7 +402,7 @@ const STAYING: Row[] = [
     is: ["typed", ""],
   },
   {
-    name: "text, and the server has news twice",
+    name: "text, and the server changes the default twice",
     before: '<textarea name="a">x</textarea>',
     act: typed,
     after: ['<textarea name="a">news</textarea>', '<textarea name="a">newer</textarea>'],
@@ -410,7 +410,7 @@ const STAYING: Row[] = [
     is: ["typed", "newer"],
   },
   {
-    name: "text that the reader took away",
+    name: "text that the reader deleted",
     before: '<input name="a" value="x">',
     act: (field) => field.value = "",
     after: ['<input name="a" value="news">'],
@@ -426,7 +426,7 @@ const STAYING: Row[] = [
     is: ["2", "3"],
   },
   {
-    name: "a choice, and an option is put first",
+    name: "a choice, and an option is inserted first",
     before: '<select name="a"><option>a<option>b<option>c</select>',
     act: (field) => field.value = "c",
     after: ['<select name="a"><option>0<option>a<option>b<option>c</select>'],
@@ -452,7 +452,7 @@ const STAYING: Row[] = [
     is: ["b", ""],
   },
   {
-    name: "choices, and one is not offered any more",
+    name: "choices, and one is no longer offered",
     before: '<select name="a" multiple><option>a<option>b<option>c</select>',
     act: (field) => [field.options[0]!.selected, field.options[2]!.selected] = [true, true],
     after: ['<select name="a" multiple><option>b<option>c</select>'],
@@ -460,7 +460,7 @@ const STAYING: Row[] = [
     is: ["c", ""],
   },
   {
-    name: "a choice by value, where options have other words",
+    name: "a choice by value, and the options have other texts",
     before: '<select name="a"><option value="1">One<option value="2">Two</select>',
     act: (field) => field.value = "2",
     after: ['<select name="a"><option value="1">Un<option value="2">Deux</select>'],
@@ -468,7 +468,7 @@ const STAYING: Row[] = [
     is: ["2", "Deux"],
   },
   {
-    name: "a checkbox, and the server has news",
+    name: "a checkbox, and the server changes the default",
     before: '<input name="a" type="checkbox" value="1">',
     act: (field) => field.checked = true,
     after: [
@@ -497,7 +497,7 @@ const STAYING: Row[] = [
     is: ["b", "c"],
   },
   {
-    name: "a radio, and the server puts one before it and chooses that",
+    name: "a radio, and the server inserts and chooses one before it",
     before: radios("a", "b"),
     act: (_, row) => row.querySelectorAll("input")[1]!.checked = true,
     after: [radios("0", "a", "b")],
@@ -505,7 +505,7 @@ const STAYING: Row[] = [
     is: ["b", "0"],
   },
   {
-    name: "a radio, and the server chooses one that it adds behind",
+    name: "a radio, and the server adds and chooses one after it",
     before: radios("a", "b"),
     act: (_, row) => row.querySelectorAll("input")[1]!.checked = true,
     after: [radios("a", "b", "c").replace(" checked", "").replace('"c"', '"c" checked')],
@@ -525,7 +525,7 @@ const STAYING: Row[] = [
     is: ["b,b", "a,b"],
   },
   {
-    name: "a radio where the server has chosen none",
+    name: "a radio of which the server has chosen none",
     before: radios("a", "b").replace(" checked", ""),
     act: (_, row) => row.querySelectorAll("input")[1]!.checked = true,
     after: [radios("a", "b")],
@@ -605,7 +605,7 @@ const EDITED: Row[] = [
     is: "<b>typed</b>",
   },
   {
-    name: "its markup is another",
+    name: "its markup changes",
     before: "<p contenteditable>x</p>",
     act: edited,
     after: ["<p contenteditable>news</p>"],
@@ -613,7 +613,7 @@ const EDITED: Row[] = [
     is: "news",
   },
   {
-    name: "its markup is another and then another",
+    name: "its markup changes twice",
     before: "<p contenteditable>x</p>",
     act: edited,
     after: ["<p contenteditable>news</p>", "<p contenteditable>newer</p>"],
@@ -621,7 +621,7 @@ const EDITED: Row[] = [
     is: "newer",
   },
   {
-    name: "it cannot be edited any more",
+    name: "it is no longer editable",
     before: "<p contenteditable>x</p>",
     act: edited,
     after: ['<p contenteditable="false">x</p>'],
@@ -654,7 +654,7 @@ for (const way of ["refresh", "replace"] as const) {
   );
 }
 
-Deno.test("What is served with a later page is its default there", WITH_BROWSER, async () => {
+Deno.test("A later page brings its own defaults", WITH_BROWSER, async () => {
   const markup = '<a href="/?2">next</a><details><summary>More</summary></details>';
   await using scene = await startScene(markup);
   const { page, show } = scene;
@@ -665,7 +665,7 @@ Deno.test("What is served with a later page is its default there", WITH_BROWSER,
 });
 
 Deno.test(
-  "A stream leaves what the reader has chosen in its very target",
+  "A stream keeps what the reader has chosen in the target itself",
   WITH_BROWSER,
   async () => {
     const [first, second] = ["a", "b"].map((value) =>
@@ -690,7 +690,7 @@ Deno.test(
     await using scene = await startScene("");
     const { app, page, show, errors } = scene;
     app.answer = () => {
-      // One more in front each time.
+      // Each time another one is inserted first.
       const before = Array.from({ length: app.version }, (_, n) => `<input name="n${n}">`).join("");
       const fields = `${before}<input name="a"><i class="n${app.version}">${app.version}</i>`;
       const markup = `<turbo-frame id="frame">${fields}</turbo-frame>`;
@@ -706,7 +706,7 @@ Deno.test(
   },
 );
 
-Deno.test("An app may render later: what is typed until then stays", WITH_BROWSER, async () => {
+Deno.test("What is typed before an app's delayed render stays", WITH_BROWSER, async () => {
   await using scene = await startScene('<input name="a">');
   const { app, page } = scene;
   await page.evaluate(() => {

@@ -7,7 +7,7 @@ import { type Field, startScene } from "./keep_kit.ts";
 import { WITH_BROWSER } from "./kit.ts";
 
 Deno.test(
-  "A morph leaves what a value does not tell: a minus, half a date",
+  "A morph keeps what `value` does not show: a minus, an incomplete date",
   WITH_BROWSER,
   async () => {
     const markup = (number = "", date = "") =>
@@ -38,7 +38,7 @@ Deno.test(
   },
 );
 
-Deno.test("A morph leaves a minus where the default is another", WITH_BROWSER, async () => {
+Deno.test("A morph keeps a minus when the default changes", WITH_BROWSER, async () => {
   await using scene = await startScene('<input name="n" type="number" value="1">');
   const { page, show } = scene;
   await page.fill("[name=n]", "");
@@ -56,7 +56,7 @@ const WRITING = [
 
 for (const [name, template] of WRITING) {
   const isInPlace = template.includes("contenteditable");
-  // Text that is edited in place is replaced where the server says something else.
+  // Text that is edited in place is replaced when the server's text changes.
   const markup = (text: string, n: number) =>
     `<i>${n}</i>` + template.replace("TEXT", isInPlace ? "HEADTAIL" : text);
   const textOf = (page: Page) =>
@@ -91,7 +91,7 @@ for (const [name, template] of WRITING) {
     assert.deepEqual(errors, []);
   });
 
-  Deno.test(`A word that is being composed goes on, in ${name}`, WITH_BROWSER, async () => {
+  Deno.test(`The composition of a word continues, in ${name}`, WITH_BROWSER, async () => {
     await using scene = await startScene(markup("HEADTAIL", 0));
     const { page, context, show, errors } = scene;
     await page.evaluate(() => {
@@ -124,7 +124,7 @@ for (const [name, template] of WRITING) {
   });
 }
 
-Deno.test("The focus and the caret go along with a field without an id", WITH_BROWSER, async () => {
+Deno.test("The focus and the caret follow a field without an id", WITH_BROWSER, async () => {
   const field = '<p>Name</p><input name="a">';
   await using scene = await startScene(field);
   const { page, show } = scene;
@@ -143,7 +143,7 @@ Deno.test("The focus and the caret go along with a field without an id", WITH_BR
 });
 
 Deno.test(
-  "A default that is the same is not written: the browser may not tell what it has filled in",
+  "A default that stays the same is not written, because the browser may hide what it has autofilled",
   WITH_BROWSER,
   async () => {
     await using scene = await startScene('<input name="a"><textarea name="t"></textarea>');

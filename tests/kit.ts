@@ -1,12 +1,15 @@
 /**
- * Servers, clients and deadlines for tests. All end with the test, and nothing waits for ever.
+ * Servers, clients and deadlines for tests. All end with the test, and nothing waits forever.
  *
- * Where a test stands: beside a file is its unit test; in `tests/` is what needs the whole program, a
- * browser or a second process. The tests of an example stand beside it, because an example is a whole
- * program; those of `loadavg.ts` are here, because the root has no room.
+ * Where tests are: the unit test of a file is beside it. A test that needs the whole program, a
+ * browser or a second process is in `tests/`. The tests of an example are beside it, because it is a whole
+ * program. Those of `loadavg.ts` are in `tests/`, to keep the root small.
  *
- * A test that needs a browser or a second process says so by {@linkcode WITH_BROWSER} or
+ * A test that needs a browser or a second process has the options {@linkcode WITH_BROWSER} or
  * {@linkcode WITH_PROCESS}; `deno task test:quick` runs all others.
+ *
+ * Two test files run at the same time, as threads of one process: they share its id and its environment.
+ * A server that starts again on the same port gets it from {@linkcode freePort}.
  *
  * @module
  */
@@ -15,7 +18,7 @@ import { Turbo, type TurboOptions } from "../turbo/mod.ts";
 
 export { parseFrame, PROTOCOL, sinceOf } from "../turbo/testing.ts";
 
-/** Whether only the tests run that need neither a browser nor a second process. */
+/** Whether to run only the tests that need neither a browser nor a second process. */
 export const QUICK: boolean = Deno.env.get("TEST_QUICK") !== undefined;
 
 /** Options of a test with a second process. */
@@ -27,14 +30,14 @@ export const WITH_BROWSER: Pick<
   "ignore" | "sanitizeOps" | "sanitizeResources"
 > = { ignore: QUICK, sanitizeOps: false, sanitizeResources: false };
 
-/** Throws where a test has not said that it needs what it uses. */
+/** Throws when a test uses what its options do not declare. */
 export function assertNotQuick(options: "WITH_BROWSER" | "WITH_PROCESS"): void {
   if (QUICK) throw new Error(`This test needs the options ${options}`);
 }
 
 /**
- * What all deadlines are multiplied by: TEST_DEADLINE_FACTOR, or how many processes want each
- * processor of this machine. A deadline only ends what hangs, so a large one costs a good test nothing.
+ * The factor of all deadlines: TEST_DEADLINE_FACTOR, or how many processes compete for each
+ * processor of this machine. A deadline only ends what hangs, so a long one does not slow down a good test.
  */
 const FACTOR = Number(
   Deno.env.get("TEST_DEADLINE_FACTOR") ??
@@ -46,7 +49,7 @@ const USUAL = 30_000;
 export const DEADLINE: number = scaled(USUAL);
 
 /**
- * Resolves as `promise` does; rejects with what it waited for after the deadline. It is given in
+ * Resolves as `promise` does, or rejects after the deadline with what it waited for. The deadline is in
  * milliseconds of an idle machine.
  */
 export function within<T>(
@@ -57,7 +60,7 @@ export function within<T>(
   return beforeDeadline(promise, `for ${what}`, milliseconds);
 }
 
-/** Waits until a condition holds, looking every few milliseconds. The deadline is as of `within`. */
+/** Waits until a condition holds, polling every few milliseconds. The deadline is as for `within`. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
@@ -92,7 +95,27 @@ async function beforeDeadline<T>(
   }
 }
 
-/** Waits until pages are connected: one, or as many and with the name that is asked for. */
+/**
+ * Runs a function for each item, a few at a time, so that their waits overlap. All are run; then their
+ * errors are thrown together.
+ */
+export async function sideBySide<T>(
+  items: readonly T[],
+  run: (item: T) => Promise<unknown>,
+  atOnce = 4,
+): Promise<void> {
+  const rest = [...items];
+  const errors: unknown[] = [];
+  const lane = async () => {
+    for (let item; (item = rest.shift()) !== undefined;) {
+      await run(item).catch((error) => errors.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, lane));
+  if (errors.length > 0) throw new AggregateError(errors, errors.map(String).join("; "));
+}
+
+/** Waits until pages are connected: one, or the given number with the given name. */
 export function connected(
   turbo: Turbo,
   options: Omit<ConnectedOptions, "deadline"> = {},
@@ -101,8 +124,8 @@ export function connected(
 }
 
 /**
- * For what has no event to wait for. A timer of this process that was set before with a shorter time
- * has fired when this one has, however busy the machine is.
+ * Waits where there is no event to wait for. A timer of this process that was set before, with a shorter time,
+ * has fired by then, however busy the machine is.
  */
 export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -129,7 +152,23 @@ export function serve(
   };
 }
 
-/** A stream alone, on a server in this process that answers every path with it. */
+/**
+ * A port on which nothing listens, for a server that starts later or starts twice. It is outside the range
+ * from which Linux assigns ports (from 32,768), so no test that runs at the same time gets it meanwhile.
+ */
+export function freePort(): number {
+  while (true) {
+    const port = 11_000 + Math.floor(Math.random() * 20_000); // browsers refuse some lower ones
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+}
+
+/** Only a stream, on a server in this process that answers every path with it. */
 export function serveStream(
   options: TurboOptions = {},
 ): { readonly turbo: Turbo; readonly url: string } & AsyncDisposable {
@@ -151,9 +190,9 @@ export interface TestClient extends AsyncDisposable {
   readonly socket: WebSocket;
   /** All messages so far. */
   readonly messages: string[];
-  /** The first message that has not been taken yet. */
+  /** Resolves to the next message. */
   next(): Promise<string>;
-  /** How it was closed. */
+  /** Resolves to the close event. */
   readonly closed: Promise<CloseEvent>;
 }
 
@@ -166,7 +205,7 @@ export async function connect(
     headers?: Record<string, string>;
   } = {},
 ): Promise<TestClient> {
-  // Deno's socket takes headers, a browser's does not; the types here are those of a browser.
+  // Unlike a browser's, Deno's WebSocket accepts headers; the types here are those of a browser.
   const options = { ...(protocol !== undefined && { protocols: [protocol] }), headers };
   const socket = new WebSocket(url.replace(/^http/, "ws") + path, options as never);
   const messages: string[] = [];
@@ -212,7 +251,7 @@ function scaled(milliseconds: number): number {
   return Math.round(milliseconds * FACTOR);
 }
 
-/** A new directory, which goes with the test. */
+/** Makes a directory that is removed with the test. */
 export function directory(): { readonly path: string; files(): string[] } & Disposable {
   const path = Deno.makeTempDirSync();
   return {

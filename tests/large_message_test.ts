@@ -12,7 +12,7 @@ const TRANSPORTS = [
   ["server-sent events", { Host: "a", Accept: "text/event-stream" }],
 ] as const;
 
-/** A bare reader that is connected, and to which all is owed from now on. */
+/** A connected reader over bare TCP, which receives all later pushes. */
 async function open(turbo: Turbo, port: number, headers: Readonly<Record<string, string>>) {
   const socket = await RawSocket.open(port);
   await socket.write(request(`GET /turbo-stream?since=${turbo.cursor} HTTP/1.1`, headers));
@@ -21,8 +21,8 @@ async function open(turbo: Turbo, port: number, headers: Readonly<Record<string,
 }
 
 /**
- * Reads at most 4 MB a second without a pause, up to an end or until it is sent away. All that has come
- * but the filling.
+ * Reads steadily at most 4 MB a second, up to some end or until the connection is closed. Returns what it
+ * received without the filler.
  */
 async function readSteadily(socket: RawSocket, end: string): Promise<string> {
   let text = "";
@@ -40,7 +40,7 @@ function pushLarge(turbo: Turbo, n: number, megabytes: number): void {
 }
 
 for (const [name, headers] of TRANSPORTS) {
-  Deno.test(`Turbo keeps a steady reader of messages of 1.5 and 3 MiB by ${name}, and it gets all`, async () => {
+  Deno.test(`Turbo keeps a steady reader of messages of 1.5 and 3 MiB by ${name}, and the reader gets everything`, async () => {
     const turbo = new Turbo({ dropAfter: 500, log: { maxBytes: 64 * MiB } });
     await using server = serve((request) => turbo.connect(request));
     await using socket = await open(turbo, server.port, headers);
@@ -52,7 +52,7 @@ for (const [name, headers] of TRANSPORTS) {
     assert.equal(turbo.size, 1);
   });
 
-  Deno.test(`Turbo keeps a steady reader of a box of 3 MiB by ${name}, and it gets the newest`, async () => {
+  Deno.test(`Turbo keeps a steady reader of a box of 3 MiB by ${name}, and the reader gets the newest`, async () => {
     const turbo = new Turbo({ dropAfter: 500 });
     await using server = serve((request) => turbo.connect(request));
     await using socket = await open(turbo, server.port, headers);
@@ -85,7 +85,7 @@ for (const [name, headers] of TRANSPORTS) {
   });
 }
 
-Deno.test("Turbo answers a reader that asks while a message of 3 MiB is on its way", async () => {
+Deno.test("Turbo answers a reader that asks while it is sent a message of 3 MiB", async () => {
   const turbo = new Turbo({ log: { maxBytes: 64 * MiB } });
   await using server = serve((request) => turbo.connect(request));
   await using socket = await open(turbo, server.port, WEBSOCKET);
@@ -97,7 +97,7 @@ Deno.test("Turbo answers a reader that asks while a message of 3 MiB is on its w
   assert.equal(turbo.size, 1);
 });
 
-Deno.test("Turbo.push() of more than the log holds has each page that it is for fetch itself", async () => {
+Deno.test("Turbo.push() of more than the log holds makes each page that it is for fetch itself", async () => {
   await using server = serveStream({ log: { maxBytes: MiB } });
   const { turbo, url } = server;
   const path = `/turbo-stream?since=${turbo.cursor}`;

@@ -7,29 +7,29 @@ import licenses from "../deploy/licenses.txt" with { type: "text" };
 const ROOT = new URL("../", import.meta.url).pathname;
 const require = createRequire(import.meta.url);
 
-/** The parts of the text by their titles, each a line of its own that is underlined. */
+/** The sections of the text, by title. A title is a line that is underlined. */
 const parts = new Map(
   [...licenses.matchAll(/^(.+)\n=+\n\n([^]*?)(?=\n\n\n.+\n=+\n|$(?![^]))/gm)].map((
     [, title, text],
   ) => [title!, text!.trim()]),
 );
 
-/** The folder of an installed package, by what it is called in deno.json. */
+/** The folder of an installed package, by its name in deno.json. */
 function folderOf(name: keyof typeof config.imports): string {
   const [folder] = /^.*\/\d[^/]*\//.exec(require.resolve(name)) ?? [];
   assert(folder, `the folder of ${name}`);
   return folder;
 }
 
-/** A text without what wraps it. */
+/** A text without line wrapping. */
 function unwrap(text: string): string {
   return text.replaceAll(/\s+/g, " ").trim();
 }
 
-/** The licence MIT without its copyright, as the one of this repository has it. */
+/** The text of the MIT licence without the copyright, from the one of this repository. */
 const MIT = /Permission is hereby granted[^]*/.exec(Deno.readTextFileSync(`${ROOT}LICENSE`))![0];
 
-/** The package that stands in the repository as one file, as its head calls it, and whose it is. */
+/** The name and the copyright in the header of the package that is one file in the repository. */
 const [, redis = "", redisCopyright = ""] = /^\/\*! (.+)\nMIT License, (Copyright .+): see deploy/
   .exec(Deno.readTextFileSync(`${ROOT}turbo/redis_client.min.js`)) ?? [];
 
@@ -54,7 +54,7 @@ Deno.test("The licences of turbo-deno and hono are their files", () => {
   assert.equal(parts.get(config.imports.hono.slice(4).replace("@", " ")), hono.trim());
 });
 
-Deno.test("The licence of Turbo, whose package has no file, is what the package and its script say", () => {
+Deno.test("The licence of Turbo, whose package has no licence file, is that of the package and its script", () => {
   const folder = folderOf("@hotwired/turbo");
   const [, version, copyright] = /^\/\*!\nTurbo (.+)\n(Copyright .+)\n/.exec(
     Deno.readTextFileSync(`${folder}dist/turbo.es2017-esm.js`),
@@ -65,14 +65,14 @@ Deno.test("The licence of Turbo, whose package has no file, is what the package 
   assert.equal(unwrap(part!), unwrap(`MIT License ${copyright} ${MIT}`));
 });
 
-Deno.test("The licence of @redis/client, whose package has no file, is what the package says", () => {
+Deno.test("The licence of @redis/client, whose package has no licence file, is that of the package", () => {
   const [name, version] = redis.split(" ");
   const lock = Deno.readTextFileSync(`${ROOT}tests/deno.lock`);
   assert(lock.includes(`"npm:${name}@${version}": "${version}"`), `${redis} is what was bundled`);
   assert.equal(unwrap(parts.get(redis)!), unwrap(`MIT License ${redisCopyright} ${MIT}`));
 });
 
-Deno.test("The licences of Deno and V8 are theirs", () => {
+Deno.test("The licences of Deno and V8 are those of their files", () => {
   const deno = parts.get("Deno")!;
   assert.match(deno, /^MIT License\n\nCopyright 2018-20\d\d the Deno authors\n/);
   assert(unwrap(deno).endsWith(unwrap(MIT)));

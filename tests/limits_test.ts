@@ -24,7 +24,7 @@ Deno.test("Turbo.connect() answers 503 with Retry-After beyond maxConnections, a
   await until(() => turbo.size === 2, "the third has its place");
 });
 
-Deno.test("Turbo.connect() counts what is being upgraded: 50 at once, 10 places", async () => {
+Deno.test("Turbo.connect() counts connections that are being upgraded: 50 at once, 10 places", async () => {
   const turbo = new Turbo({ maxConnections: 10 });
   await using server = serve((request) => turbo.connect(request));
   const sockets = await Promise.all(Array.from({ length: 50 }, () => RawSocket.open(server.port)));
@@ -37,7 +37,7 @@ Deno.test("Turbo.connect() counts what is being upgraded: 50 at once, 10 places"
   await until(() => turbo.size === 0, "all are gone");
 });
 
-Deno.test("Turbo.connect() gets the place back of one who leaves while being upgraded (100 times)", async () => {
+Deno.test("Turbo.connect() frees the place of a client that leaves while being upgraded (100 times)", async () => {
   const turbo = new Turbo({ maxConnections: 3 });
   await using server = serve((request) => turbo.connect(request));
   for (let i = 0; i < 100; i++) {
@@ -52,7 +52,7 @@ Deno.test("Turbo.connect() gets the place back of one who leaves while being upg
   await until(() => turbo.size === 2, "only those are in");
 });
 
-Deno.test("Turbo.connect() lets in maxConnectionsPerAddress from each address", async () => {
+Deno.test("Turbo.connect() admits maxConnectionsPerAddress from each address", async () => {
   const turbo = new Turbo({ maxConnectionsPerAddress: 1 });
   await using server = serve((request) =>
     turbo.connect(request, { address: request.headers.get("X-From") ?? "" })
@@ -68,7 +68,7 @@ Deno.test("Turbo.connect() lets in maxConnectionsPerAddress from each address", 
   await using _one = await connect(server.url, { headers: { "X-From": "1" } });
 });
 
-Deno.test("createApp() counts the network address that a connection is from", async () => {
+Deno.test("createApp() counts connections by network address", async () => {
   const app = createApp({ turbo: { maxConnectionsPerAddress: 1 } });
   await using server = serve((request, info) => app.hono.fetch(request, info));
   {

@@ -25,7 +25,7 @@ const refusedCall = () => {
   throw new Deno.errors.NotCapable("Requires sys access");
 };
 
-Deno.test("parseLoadAvg() takes the three averages", () => {
+Deno.test("parseLoadAvg() reads the three averages", () => {
   assert.deepEqual(parseLoadAvg("12.00 0.30 0.21 2/345 6789\n"), [12, 0.3, 0.21]);
 });
 
@@ -38,7 +38,7 @@ Deno.test("parseLoadAvg() quotes what it cannot parse", () => {
   }
 });
 
-Deno.test("readLoadAvg() reads the file where it may", async () => {
+Deno.test("readLoadAvg() reads the file where that is allowed", async () => {
   const sample = await readLoadAvg({
     readTextFile: file("0.48 0.30 0.21 1/2 3\n"),
     loadavg: refusedCall,
@@ -56,7 +56,7 @@ for (const [name, readTextFile] of [["refused", refused], ["missing", missing]] 
   });
 }
 
-Deno.test("readLoadAvg() takes zeros for real, but on Windows", async () => {
+Deno.test("readLoadAvg() accepts zeros as real, except on Windows", async () => {
   const source = { readTextFile: missing, loadavg: () => [0, 0, 0] };
   assert.equal((await readLoadAvg({ ...source, os: "linux" })).simulated, false);
   assert.equal((await readLoadAvg({ ...source, os: "windows" })).simulated, true);
@@ -70,13 +70,13 @@ Deno.test("readLoadAvg() marks random numbers, and the box says so", async () =>
   assert.match(String(loadBox(report)), /Simulated/);
 });
 
-Deno.test("readLoadAvg() does not hide other faults", async () => {
+Deno.test("readLoadAvg() does not hide other errors", async () => {
   const broken = () => Promise.reject(new Error("Input/output error"));
   await assert.rejects(readLoadAvg({ readTextFile: broken }), /Input\/output/);
   await assert.rejects(readLoadAvg({ readTextFile: file("nonsense") }), SyntaxError);
 });
 
-Deno.test("LoadSampler.report() reads once for all who ask at a time", async () => {
+Deno.test("LoadSampler.report() reads once for simultaneous calls", async () => {
   let reads = 0;
   const read = Promise.withResolvers<string>();
   const sampler = new LoadSampler({
@@ -91,7 +91,7 @@ Deno.test("LoadSampler.report() reads once for all who ask at a time", async () 
   assert.equal(reads, 1);
 });
 
-Deno.test("LoadSampler.report() takes a young sample as it is", async () => {
+Deno.test("LoadSampler.report() reuses a recent sample", async () => {
   let reads = 0;
   let time = 1_000;
   const sampler = new LoadSampler({
@@ -116,12 +116,12 @@ Deno.test("LoadSampler.report() keeps 60 samples, the newest last", async () => 
   assert.deepEqual([history[0]?.averages[0], history[59]?.averages[0]], [12, 71]);
 });
 
-Deno.test("LoadSampler.report() shows the last good sample with its age, and logs a fault once", async () => {
+Deno.test("LoadSampler.report() shows the last good sample with its age, and logs an error once", async () => {
   let text = "0.50 0.40 0.30 1/2 3\n";
   let time = 1_000;
   const sampler = new LoadSampler({
     readTextFile: () => Promise.resolve(text),
-    now: () => Date.UTC(2026, 0, 1, 12) - 60 * time, // a clock that is being set
+    now: () => Date.UTC(2026, 0, 1, 12) - 60 * time, // the wall clock is set back meanwhile
     monotonicNow: () => time,
   });
   await sampler.report();
@@ -141,7 +141,7 @@ Deno.test("LoadSampler.report() shows the last good sample with its age, and log
 });
 
 for (const [way, hours] of [["back", -2], ["forward", 2]] as const) {
-  Deno.test(`LoadSampler.report() and the box go on when the clock is set ${way} two hours`, async () => {
+  Deno.test(`LoadSampler.report() and the box continue when the clock is set ${way} two hours`, async () => {
     let reads = 0;
     let [wall, time] = [Date.UTC(2026, 0, 1, 12), 1_000];
     const sampler = new LoadSampler({
@@ -163,7 +163,7 @@ for (const [way, hours] of [["back", -2], ["forward", 2]] as const) {
   });
 }
 
-Deno.test("LoadSampler.report() takes a pause of the process for no reading that hangs", async () => {
+Deno.test("LoadSampler.report() does not mistake a pause of the process for a reading that hangs", async () => {
   const sampler = new LoadSampler({
     readTextFile: async () => {
       await pause(50);
@@ -172,7 +172,7 @@ Deno.test("LoadSampler.report() takes a pause of the process for no reading that
     patience: 40,
   });
   const report = sampler.report();
-  for (const end = performance.now() + 100; performance.now() < end;); // all of this is due
+  for (const end = performance.now() + 100; performance.now() < end;); // all of this time is due
   assert.equal((await report).failure, undefined);
 });
 
@@ -213,13 +213,13 @@ const ROW: Row = {
   cpus: 8,
 };
 
-Deno.test("rowOf() takes what a machine shares, as it comes by JSON", () => {
+Deno.test("rowOf() accepts what a machine shares, as JSON", () => {
   assert.deepEqual(rowOf(JSON.parse(JSON.stringify(ROW))), ROW);
   const unread = { ...ROW, averages: undefined, failure: "broken", history: [null] };
   assert.deepEqual(rowOf(JSON.parse(JSON.stringify(unread))), unread);
 });
 
-Deno.test("rowOf() takes nothing else for a row", () => {
+Deno.test("rowOf() rejects everything else", () => {
   for (
     const value of [
       undefined,
@@ -247,7 +247,7 @@ Deno.test("rowOf() takes nothing else for a row", () => {
   ) assert.equal(rowOf(value), undefined, JSON.stringify(value));
 });
 
-Deno.test("rowOf() takes a row of which another part is missing or wrong", () => {
+Deno.test("rowOf() accepts a row with other missing or wrong parts", () => {
   const { name, averages } = ROW;
   const bare = {
     name,
@@ -290,7 +290,7 @@ const entries = (rows: readonly Row[]) => rows.map((row, n) => [`${n}`, row] as 
 const fleetOf = (rows: Iterable<readonly [string, Row]>) =>
   reportOf(rows, { renderer: "web1", isAlone: false }) as FleetReport;
 
-Deno.test("reportOf() sorts by name, numbers by their size, whatever the nodes are called", () => {
+Deno.test("reportOf() sorts by name, with numbers by value, whatever the nodes' keys are", () => {
   const named = (...names: string[]) =>
     fleetOf(entries(names.map((name) => ({ ...ROW, name }))).reverse())
       .rows.map(({ name }) => name);
@@ -306,7 +306,7 @@ Deno.test("reportOf() shows all of one name, in the order of their nodes", () =>
   );
 });
 
-Deno.test(`reportOf() shows ${MAX_ROWS} rows at most, says where there are more, and reads no further`, () => {
+Deno.test(`reportOf() shows ${MAX_ROWS} rows at most, says when there are more, and reads no further`, () => {
   let reads = 0;
   function* many(count: number): Iterable<readonly [string, Row]> {
     for (; reads < count; reads++) yield [`${reads}`, { ...ROW, name: `web${reads}` }];
@@ -320,12 +320,12 @@ Deno.test(`reportOf() shows ${MAX_ROWS} rows at most, says where there are more,
   }
 });
 
-Deno.test("isLate() is said of a machine that has missed two intervals", () => {
+Deno.test("isLate() is true for a machine that has missed two intervals", () => {
   const late = (age: number) => isLate({ ...ROW, age });
   assert.deepEqual([0, 5_200, 10_000, 11_000, 1e9].map(late), [false, false, false, true, true]);
 });
 
-Deno.test("reportOf() shows a machine that is alone as a machine", () => {
+Deno.test("reportOf() shows a single machine", () => {
   const alone = (row: Row) =>
     reportOf(entries([row]), { renderer: "web1", isAlone: false }) as LoadReport;
   const { latest, history, failure, age } = alone({ ...ROW, failure: "broken" });
@@ -342,7 +342,7 @@ Deno.test("reportOf() shows a machine that is alone as a machine", () => {
   assert.equal(alone({ ...ROW, averages: undefined }).latest, undefined);
 });
 
-Deno.test("reportOf() says of a machine that hears of no others that it is so", () => {
+Deno.test("reportOf() says when a machine is cut off from the others", () => {
   const report = reportOf(entries([ROW]), { renderer: "web1", isAlone: true }) as FleetReport;
   assert.deepEqual([report.rows, report.isAlone], [[ROW], true]);
 });
@@ -353,7 +353,7 @@ const reading = (one: number, failure?: string): LoadReport => {
 };
 const MACHINE = { name: "web1", interval: 5_000 };
 
-Deno.test("nextRow() is a row, of which the history goes on", () => {
+Deno.test("nextRow() continues the history of a row", () => {
   const before = nextRow(reading(0.123), { ...MACHINE, before: undefined });
   assert.deepEqual(before, {
     ...MACHINE,
@@ -375,7 +375,7 @@ Deno.test("nextRow() of a reading that failed has a hole, and the last numbers",
   assert.deepEqual([averages, history, failure], [[5, 2, 3], [1, null], "broken"]);
 });
 
-Deno.test("nextRow() is of no age before the first reading", () => {
+Deno.test("nextRow() has no age before the first reading", () => {
   const none = { latest: undefined, history: [], failure: "broken", age: Infinity };
   const { averages, age, history } = nextRow(none, { ...MACHINE, before: undefined });
   assert.deepEqual([averages, age, history], [undefined, 0, [null]]);

@@ -1,5 +1,5 @@
 /**
- * A network of one cable, which a test can pull.
+ * A network with one cable, which a test can unplug.
  *
  * @module
  */
@@ -7,27 +7,29 @@ import assert from "node:assert/strict";
 import { QUICK } from "./kit.ts";
 import { succeeds } from "./processes.ts";
 
-/** Another host, as far as TCP can see. */
+/** What appears as another host to TCP. */
 export interface Network extends AsyncDisposable {
-  /** What stands in front of a program that runs there. */
+  /** The command prefix that runs a program there. */
   readonly command: readonly string[];
   /** The address of this process as seen from there. */
   readonly address: string;
-  /** Pulls the cable: nothing comes or goes any more, and nobody is told. */
+  /** Unplugs the cable: nothing passes any more, and neither side notices. */
   cut(): Promise<void>;
 }
 
-/** Whether networks can be made here: on Linux, with the right to. */
+const PROBE = `probe${crypto.randomUUID().slice(0, 8)}`;
+
+/** Whether networks can be made here, which needs Linux and permission. */
 export const CAN_MAKE_NETWORKS: boolean = !QUICK && Deno.build.os === "linux" &&
-  await succeeds("ip", "netns", "add", `probe${Deno.pid}`) &&
-  await succeeds("ip", "netns", "del", `probe${Deno.pid}`);
+  await succeeds("ip", "netns", "add", PROBE) &&
+  await succeeds("ip", "netns", "del", PROBE);
 if (!CAN_MAKE_NETWORKS && !QUICK) {
   console.log("NOTICE: no network namespaces here, tests of half-open connections are skipped");
 }
 
 /**
- * A network namespace joined to this one by a cable, with names and addresses that no other has: the
- * kernel takes a cable away some time after its namespace was deleted.
+ * A network namespace that is connected to this one by a cable, with unique names and addresses: the
+ * kernel removes a cable only some time after its namespace was deleted.
  */
 export async function makeNetwork(): Promise<Network> {
   await using parts = new AsyncDisposableStack();
@@ -39,7 +41,7 @@ export async function makeNetwork(): Promise<Network> {
   const [high, low] = [number >> 6 & 255, number << 2 & 252];
   const [address, other] = [1, 2].map((end) => `10.203.${high}.${low + end}`);
   await run("ip", "netns", "add", name);
-  parts.defer(() => run("ip", "netns", "del", name)); // and the cable with it
+  parts.defer(() => run("ip", "netns", "del", name)); // which deletes the cable too
   await run("ip", "link", "add", link, "type", "veth", "peer", "name", peer, "netns", name);
   await run("ip", "addr", "add", `${address}/30`, "dev", link);
   await run("ip", "link", "set", link, "up");

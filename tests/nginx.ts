@@ -4,10 +4,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { QUICK, until, within } from "./kit.ts";
+import { freePort, QUICK, until, within } from "./kit.ts";
 import { succeeds } from "./processes.ts";
 import { request } from "./raw.ts";
-import { freePort } from "./redis_server.ts";
 
 const canRun = !QUICK && Deno.build.os === "linux" && await succeeds("nginx", "-v") &&
   await succeeds("openssl", "version");
@@ -18,7 +17,7 @@ if (!canRun && !QUICK) {
 /** Options of a test with an nginx. */
 export const WITH_NGINX: Pick<Deno.TestDefinition, "ignore"> = { ignore: !canRun };
 
-/** What another nginx may have, with a site of its own behind ours. */
+/** The configuration of an existing nginx, with a site of its own after ours. */
 const OTHER_NGINX = `error_log /var/log/nginx/error.log;
 pid /run/nginx.pid;
 worker_processes auto;
@@ -41,9 +40,9 @@ export async function filesOfDeploy(): Promise<{ main: string; site: string }> {
 }
 
 /**
- * A real nginx with the files of deploy/, on free ports and with files of its own. `changes` are made
- * in their text, and each must be there to be made. Of several apps each is a server of the upstream. A
- * header says what address a client has.
+ * Starts a real nginx with the files of deploy/, on free ports and in a directory of its own. `changes` are made
+ * in their text, which must contain each of them. Several apps are servers of the upstream. A
+ * header sets the address of a client.
  */
 export async function startNginx(
   app: { url: string } | readonly { url: string }[],
@@ -150,7 +149,7 @@ export async function startNginx(
   }
   async function connect(): Promise<Deno.TlsConn> {
     const conn = await Deno.connectTls({ hostname: "localhost", port: tls, caCerts: [cert] });
-    await conn.handshake(); // else what is written first may wait for it
+    await conn.handshake(); // otherwise the first write may wait for it
     return conn;
   }
   async function ask(text: string, open: () => Promise<Deno.Conn> = connect): Promise<string> {
@@ -201,7 +200,7 @@ export async function startNginx(
     /** The same without TLS. */
     askPlain: (text: string) =>
       ask(text, () => Deno.connect({ hostname: "127.0.0.1", port: plain })),
-    /** All that it has logged. */
+    /** Everything that it has logged. */
     logs: () =>
       [...Deno.readDirSync(directory)].filter(({ name }) => name.endsWith(".log"))
         .map(({ name }) => Deno.readTextFileSync(`${directory}/${name}`)).join(""),
@@ -220,7 +219,7 @@ export function get(line: string, headers: Record<string, string> = {}): string 
   return request(line, { Host: "localhost", Connection: "close", ...headers });
 }
 
-/** The header by which a client says what address it has. */
+/** The header by which a client sets its address. */
 export function from(address: string): Record<string, string> {
   return { "X-Test-Address": address };
 }

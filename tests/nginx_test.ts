@@ -2,16 +2,15 @@ import assert from "node:assert/strict";
 import { createApp as createTodos } from "../examples/todos.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser, type TestPage } from "./browser.ts";
-import { pause, serve, until, WITH_BROWSER, within } from "./kit.ts";
+import { freePort, pause, serve, until, WITH_BROWSER, within } from "./kit.ts";
 import { encode, filesOfDeploy, from, get, isReset, startNginx, WITH_NGINX } from "./nginx.ts";
 import { startApp } from "./processes.ts";
 import { HANDSHAKE, request } from "./raw.ts";
-import { freePort } from "./redis_server.ts";
 
 const WITH_NGINX_AND_BROWSER = { ...WITH_BROWSER, ...WITH_NGINX };
 
 Deno.test(
-  "a page behind nginx is live over a WebSocket, and again after a restart of nginx",
+  "A page behind nginx is live over a WebSocket, and again after a restart of nginx",
   WITH_NGINX_AND_BROWSER,
   async () => {
     await using app = await startApp(["--port=0", "--hostname=127.0.0.1", "--interval=0.2"]);
@@ -34,7 +33,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a page behind an nginx without the upgrade headers goes on with server-sent events",
+  "A page behind an nginx without the upgrade headers continues with server-sent events",
   WITH_NGINX_AND_BROWSER,
   async () => {
     await using app = await startApp(["--port=0", "--hostname=127.0.0.1", "--interval=0.2"]);
@@ -123,7 +122,7 @@ Deno.test("Turbo.connect() knows its own origin behind TLS, and no other", WITH_
   );
 });
 
-/** What each of the two files is for. */
+/** The two ways to use the files. */
 const FORMS = ["whole", "snippet"] as const;
 
 for (const form of FORMS) {
@@ -159,7 +158,7 @@ for (const form of FORMS) {
       get("GET / HTTP/1.1", { Host: "evil.example" }),
       get("GET / HTTP/1.1", { Host: `127.0.0.1:${new URL(nginx.url).port}` }),
       get("GET http://evil.example/ HTTP/1.1", { Host: "localhost" }),
-      // The target's name is what counts for nginx, and Host is what the app is told.
+      // nginx uses the name in the target, and the app is sent Host.
       get("GET https://localhost/ HTTP/1.1", { Host: "evil.example" }),
       get("GET https://localhost/ HTTP/1.1", { Host: "localhost.evil.example" }),
       get("GET https://localhost/ HTTP/1.1", { Host: "evil-localhost:8000" }),
@@ -272,7 +271,7 @@ for (const form of FORMS) {
       const many = (address: string) => statuses(...Array(6).fill(address));
       assert.deepEqual(await many("192.0.2.1"), [200, 200, 200, 200, 429, 429]);
       assert.deepEqual(await many("192.0.2.2"), [200, 200, 200, 200, 429, 429]);
-      // Of IPv6 a network has it, however an address is written, and the next one has its own.
+      // An IPv6 network has one limit, however an address is written, and the next network has its own.
       const networks: { of: string[]; next: string }[] = [
         {
           of: [
@@ -292,7 +291,7 @@ for (const form of FORMS) {
         const all = [...of, of[0]!, next];
         assert.deepEqual(await statuses(...all), [200, 200, 200, 200, 429, 200], of[0]);
       }
-      // IPv4, as a socket for both shows it, has no such network.
+      // An IPv4-mapped address, as a dual-stack socket shows it, counts by itself.
       assert.deepEqual(await many("::ffff:192.0.2.3"), [200, 200, 200, 200, 429, 429]);
       assert.deepEqual(await statuses("::ffff:192.0.2.4"), [200]);
     },
@@ -338,7 +337,7 @@ Deno.test(
   },
 );
 
-Deno.test("500 pages of one address come in all at once", WITH_NGINX, async () => {
+Deno.test("500 pages of one address can connect at once", WITH_NGINX, async () => {
   await using app = await startApp();
   await using nginx = await startNginx(app);
   const conns: Deno.TlsConn[] = [];
@@ -364,13 +363,13 @@ Deno.test("500 pages of one address come in all at once", WITH_NGINX, async () =
   assert.deepEqual(Object.fromEntries(statuses), { "page 200": 2_000, "stream 101": 500 });
 });
 
-Deno.test("The name of the site stands at one place of the two files", async () => {
+Deno.test("The name of the site occurs once in the two files", async () => {
   const { main, site } = await filesOfDeploy();
   assert.equal((main + site).match(/^[^#\n]*example\.org/gm)?.length, 1);
 });
 
 Deno.test(
-  "a form behind nginx is taken from its own page and refused from another",
+  "A form behind nginx is accepted from its own page and rejected from another",
   WITH_NGINX_AND_BROWSER,
   async () => {
     await using app = serve(createTodos().hono.fetch);
@@ -400,7 +399,7 @@ Deno.test(
   },
 );
 
-/** The page is sent something new. */
+/** Waits until the page has rendered a push. */
 async function advances(page: TestPage["page"]): Promise<void> {
   await within(
     page.evaluate(() =>

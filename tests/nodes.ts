@@ -1,6 +1,6 @@
 /**
- * Several nodes of one application in this process, with one database, and pages that go from node to
- * node: what each of them shows is compared with the data.
+ * Several nodes of one application in this process, with one database, and pages that move from node to
+ * node. What each page shows is compared with the data.
  *
  * @module
  */
@@ -9,21 +9,21 @@ import { redis, type RedisOptions } from "../turbo/redis.ts";
 import { pause } from "./kit.ts";
 import { startProxy, type TestProxy } from "./proxy.ts";
 
-/** One node, and its way to the server. */
+/** One node, and its proxy to the server. */
 export interface TestNode {
   /** Its application. */
   readonly turbo: Turbo;
-  /** What its connections to the server go through. */
+  /** The proxy for its connections to the server. */
   readonly proxy: TestProxy;
-  /** What it has told whoever runs it. */
+  /** Its notices. */
   readonly notices: string[];
 }
 
-/** What all nodes read and write. */
+/** The database of all nodes. */
 export class Database {
-  /** Numbers by the ids of the boxes that show them. */
+  /** Numbers, by the ids of the boxes that show them. */
   readonly boxes = new Map<string, number>();
-  /** What was said, in its order. */
+  /** The items of the list, in order. */
   readonly items: string[] = [];
 }
 
@@ -31,13 +31,13 @@ export class Database {
 export interface TestNodes extends AsyncDisposable {
   /** The nodes. */
   readonly all: readonly TestNode[];
-  /** What they read and write. */
+  /** Their database. */
   readonly database: Database;
-  /** How many pushes there were. */
+  /** How many pushes were made. */
   readonly pushes: number;
-  /** A node pushes: changes a box, or says something. `isFunction`: in the form for data that others write. */
+  /** A node changes a box or adds an item, and pushes it. `isFunction`: as a function, for shared data. */
   push(node: TestNode, options?: { box?: string; isFunction?: boolean }): void;
-  /** One of the nodes. */
+  /** A random node. */
   any(): TestNode;
 }
 
@@ -90,38 +90,38 @@ export async function startNodes(
   };
 }
 
-/** How a page behaves. */
+/** Options of a page. */
 export interface TestPageOptions {
-  /** Milliseconds that reading the data takes, at most. */
+  /** The most milliseconds that reading the data takes. */
   readTime?: number;
-  /** Takes the cursor after the data was read, which is wrong. */
+  /** Whether to take the cursor after reading the data, which is a mistake. */
   isLate?: boolean;
 }
 
-/** A page as the client has it, by server-sent events, without a browser. */
+/** A page that follows its stream as the client does, by server-sent events, without a browser. */
 export class NodePage {
-  /** What it shows. */
+  /** The boxes that it shows. */
   boxes = new Map<string, number>();
-  /** What it shows of what was said, in its order. */
+  /** The items that it shows, in order. */
   items: string[] = [];
-  /** How often it was told to fetch itself. */
+  /** How often it was sent a refresh. */
   refreshes = 0;
-  /** How often something was appended that it had already, but for what was under way when it was loaded. */
+  /** How often an item was repeated, not counting items that were pushed while it loaded. */
   doubles = 0;
-  /** How often a box went back. */
+  /** How often a box showed an older number. */
   steps = 0;
   #node: TestNode;
   readonly #database: Database;
   readonly #options: TestPageOptions;
   #cursor = "";
   #shown = new Set<string>();
-  /** What it had when it was loaded: that may come once more. */
+  /** The items that it was loaded with, which may be pushed once more. */
   #loaded = new Set<string>();
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #isClosed = false;
   #reading: Promise<void> = Promise.resolve();
 
-  /** A page of a node, which is not loaded yet. */
+  /** Starts unloaded. */
   constructor(node: TestNode, database: Database, options: TestPageOptions = {}) {
     this.#node = node;
     this.#database = database;
@@ -144,7 +144,7 @@ export class NodePage {
     this.#reading = this.#follow();
   }
 
-  /** Its connection is lost; it goes on with another node. */
+  /** Loses its connection, and continues with another node. */
   hop(node: TestNode): void {
     this.#node = node;
     this.#reader?.cancel().catch(() => {});
@@ -157,7 +157,7 @@ export class NodePage {
     await this.#reading;
   }
 
-  /** What it does not show that is in the data. */
+  /** The difference between what it shows and the data. */
   problems(): string[] {
     const { boxes, items } = this.#database;
     const wrong = [...boxes].filter(([box, value]) => this.boxes.get(box) !== value)
@@ -181,6 +181,7 @@ export class NodePage {
     if (isLate) {
       read();
       await pause(Math.random() * readTime);
+      await turbo.flush(); // on a busy machine the cursor may still be older than the data
       cursor = turbo.cursor;
     } else {
       await pause(Math.random() * readTime);

@@ -6,7 +6,7 @@ import { startBrowser, type TestBrowser, type TestPage } from "./browser.ts";
 import { serve, until, WITH_BROWSER } from "./kit.ts";
 import { ask, HANDSHAKE, request } from "./raw.ts";
 
-/** Markup that runs something in a page without a policy, and the directive that stops it. */
+/** Markup that runs code in a page without a policy, and the directive that blocks it. */
 const ATTACKS: readonly [name: string, markup: string, directive: string, click?: string][] = [
   ["<script>", `<script>document.title = "pwned"</script>`, "script-src-elem"],
   ["<script> of another host", `<script src="//evil.example/x.js"></script>`, "script-src-elem"],
@@ -46,28 +46,32 @@ const ATTACKS: readonly [name: string, markup: string, directive: string, click?
 ];
 
 for (const [name, markup, directive, click] of ATTACKS) {
-  Deno.test(`the policy stops ${name} in pushed markup, and reports it`, WITH_BROWSER, async () => {
-    await using running = await start();
-    const { app, page } = running;
-    // It is the policy that is tested: whoever pushes raw text from others gets past the escaping.
-    app.turbo.push(append({ all: "main" }, raw(markup)));
-    if (click !== undefined) await page.click(click, { noWaitAfter: true });
-    await until(
-      async () => (await violations(page)).includes(directive),
-      `${directive} is reported`,
-    ).catch(async (error) => {
-      throw new Error(`${error.message}; reported: ${await violations(page)}`);
-    });
-    app.turbo.push(append({ all: "main" }, html`<i id="after"></i>`));
-    // Playwright's own waiting would wait for the navigation that is stopped.
-    await until(() => page.evaluate(`document.getElementById("after") !== null`), "what follows");
-    assert.doesNotMatch(await page.title(), /pwned/);
-    assert.equal(new URL(page.url()).pathname, "/");
-  });
+  Deno.test(
+    `The policy blocks ${name} in pushed markup, and reports it`,
+    WITH_BROWSER,
+    async () => {
+      await using running = await start();
+      const { app, page } = running;
+      // The raw text bypasses the escaping, so that only the policy is tested.
+      app.turbo.push(append({ all: "main" }, raw(markup)));
+      if (click !== undefined) await page.click(click, { noWaitAfter: true });
+      await until(
+        async () => (await violations(page)).includes(directive),
+        `${directive} is reported`,
+      ).catch(async (error) => {
+        throw new Error(`${error.message}; reported: ${await violations(page)}`);
+      });
+      app.turbo.push(append({ all: "main" }, html`<i id="after"></i>`));
+      // Playwright would wait for the navigation, which is blocked.
+      await until(() => page.evaluate(`document.getElementById("after") !== null`), "what follows");
+      assert.doesNotMatch(await page.title(), /pwned/);
+      assert.equal(new URL(page.url()).pathname, "/");
+    },
+  );
 }
 
 Deno.test(
-  "html escapes pushed text, so that there is nothing for the policy to stop",
+  "html escapes pushed text, so that the policy has nothing to block",
   WITH_BROWSER,
   async () => {
     await using running = await start();
@@ -85,7 +89,7 @@ Deno.test(
 );
 
 Deno.test(
-  "normal use violates no policy, Turbo's progress bar included",
+  "Normal use violates no policy, even with Turbo's progress bar",
   WITH_BROWSER,
   async () => {
     await using running = await start();
@@ -111,12 +115,12 @@ Deno.test(
     await page.reload();
     await page.waitForSelector(OPEN_PAGE);
     assert.deepEqual(await violations(page), []);
-    // Turbo's own, of a visit that the next one has overtaken.
+    // Turbo's own error, of a visit that the next one has cancelled.
     assert.deepEqual(running.errors.filter((error) => !/^AbortError/.test(error)), []);
   },
 );
 
-Deno.test("the policy names no source but this server, and allows nothing inline", async () => {
+Deno.test("The policy allows no source but this server, and nothing inline", async () => {
   const { hono } = createApp();
   const response = await hono.request("/");
   const policy = response.headers.get("Content-Security-Policy")!;
@@ -140,7 +144,7 @@ Deno.test("the policy names no source but this server, and allows nothing inline
   );
 });
 
-/** Requests whose answers are as unlike as can be. */
+/** Requests whose answers are as different as possible. */
 const ANSWERS: readonly [status: number, line: string, headers?: Record<string, string>][] = [
   [200, "GET / HTTP/1.1"],
   [200, "GET /page2 HTTP/1.1"],
@@ -163,7 +167,7 @@ const ANSWERS: readonly [status: number, line: string, headers?: Record<string, 
   [503, "GET /turbo-stream HTTP/1.1", { ...HANDSHAKE }],
 ];
 
-Deno.test(`every answer has the security headers, and says nothing of the server (${ANSWERS.length})`, async () => {
+Deno.test(`Every answer has the security headers, and does not name the server (${ANSWERS.length})`, async () => {
   const app = createApp({ turbo: { maxConnections: 1 } });
   app.hono.get("/broken", () => {
     throw new Error("at secret.ts:1");
@@ -174,7 +178,7 @@ Deno.test(`every answer has the security headers, and says nothing of the server
     await using server = serve((request, info) => app.hono.fetch(request, info));
     const page = (await ask(server.port, request("GET / HTTP/1.1", { Host: "a" }))).text;
     const asset = /\/assets\/turbo-stream-\w+\.js/.exec(page)![0];
-    // The one place is taken first, by the event stream, so that the last answer is a 503.
+    // The event stream takes the only place first, so that the last answer is a 503.
     const events = await fetch(`${server.url}/turbo-stream`, {
       headers: { Accept: "text/event-stream" },
     });
@@ -222,7 +226,7 @@ Deno.test(`every answer has the security headers, and says nothing of the server
   }
 });
 
-Deno.test("nobody is told to stay on TLS because someone sent X-Forwarded-Proto", async () => {
+Deno.test("X-Forwarded-Proto does not cause Strict-Transport-Security", async () => {
   const { hono } = createApp();
   for (const path of ["/", "/nothing", "/turbo-stream", "/healthz"]) {
     for (const proto of ["https", "http"]) {
@@ -233,7 +237,7 @@ Deno.test("nobody is told to stay on TLS because someone sent X-Forwarded-Proto"
   }
 });
 
-/** The app with one page of a real browser on it, which notes each violation of its policy. */
+/** The app with one page in a real browser, which records each violation of its policy. */
 async function start() {
   const app: App = createApp({ interval: 0.2 });
   const server = serve(async (request, info) => {
@@ -256,7 +260,7 @@ async function start() {
   const running = {
     ...opened,
     app,
-    /** What the answer with the second page waits for. */
+    /** A promise for which the answer with the second page waits. */
     held: Promise.resolve(),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };

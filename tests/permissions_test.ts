@@ -6,7 +6,7 @@ import { START_FLAGS, startApp } from "./processes.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
-/** What a program that was broken into would try, and what it must be refused with. */
+/** What a compromised program would try, and the error with which that must fail. */
 const HARM: Record<string, string> = {
   "read the password file": `await Deno.readTextFile("/etc/passwd")`,
   "read its own source": `await Deno.readTextFile(${JSON.stringify(ROOT + "main.ts")})`,
@@ -66,7 +66,7 @@ console.log(JSON.stringify(results));`;
   },
 );
 
-Deno.test("deno task start gives all that main.ts needs", WITH_PROCESS, async () => {
+Deno.test("deno task start allows everything that main.ts needs", WITH_PROCESS, async () => {
   assert(
     !START_FLAGS.some((flag) => /^(-A|--allow-all|--allow-\w+)$/.test(flag)),
     "each has a list",
@@ -80,7 +80,7 @@ Deno.test("deno task start gives all that main.ts needs", WITH_PROCESS, async ()
 });
 
 Deno.test(
-  "Turbo reads TURBO_SECRET where that is allowed, and asks for nothing",
+  "Turbo reads TURBO_SECRET where that is allowed, and never prompts",
   WITH_PROCESS,
   async () => {
     const secret = "a secret of this test";
@@ -93,7 +93,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Turbo takes the secret that is set before TURBO_SECRET, an empty one for none, and no short one",
+  "Turbo prefers the option secret to TURBO_SECRET, ignores an empty variable, and rejects a short one",
   WITH_PROCESS,
   async () => {
     const own = "a secret that is set";
@@ -106,7 +106,7 @@ Deno.test(
   },
 );
 
-/** What a program writes that signs a topic where TURBO_SECRET is set: the token, or what is wrong. */
+/** The output of a program that signs a topic while TURBO_SECRET is set: the token, or the error. */
 async function signWith(
   variable: string,
   { flags = ["--allow-env=TURBO_SECRET"], secret }: { flags?: string[]; secret?: string } = {},
@@ -159,7 +159,7 @@ Deno.test(
   },
 );
 
-// What stands in the lock file is installed with the first package of it that is used.
+// All packages in the lock file are installed when the first one is used.
 Deno.test(
   "deno.lock is frozen and holds what is imported, and Turbo, of which scripts are made",
   WITH_PROCESS,

@@ -1,6 +1,6 @@
 /**
- * Programs in processes of their own, for what cannot be done to oneself: to be stopped, killed or cut
- * off.
+ * Programs in processes of their own, so that tests can stop them, kill them, or cut them
+ * off from the network.
  *
  * @module
  */
@@ -8,33 +8,33 @@ import config from "../deno.json" with { type: "json" };
 import type { StreamAppOptions, StreamReport } from "./apps/stream_app.ts";
 import { assertNotQuick, until, within } from "./kit.ts";
 
-/** A program that runs until the test ends. */
+/** A running program, which ends with the test. */
 export interface TestProcess extends AsyncDisposable {
   /** The process. */
   readonly child: Deno.ChildProcess;
   /** The lines that it has written to standard output. */
   readonly lines: string[];
-  /** What it has written to standard error. */
+  /** The text that it has written to standard error. */
   readonly errors: string;
-  /** Resolves to its exit code when it has ended and all that it wrote is read. */
+  /** Resolves to its exit code when it has ended and all its output is read. */
   readonly ended: Promise<number>;
-  /** Gives it a line. */
+  /** Writes a line to its standard input. */
   tell(line: string): Promise<void>;
-  /** The first line from now on, or from the given index, that fits. The deadline is as of `until`. */
+  /** The first matching line from now on, or from an index on. The deadline is as for `until`. */
   line(pattern: RegExp, options?: { from?: number; milliseconds?: number }): Promise<string>;
 }
 
-/** How a program is started. */
+/** Options of a program. */
 export interface StartOptions {
-  /** What stands in front of `deno run`, such as `["ip", "netns", "exec", "name"]`. */
+  /** The command before `deno run`, such as `["ip", "netns", "exec", "name"]`. */
   command?: readonly string[];
   /** The flags of `deno run`. Default `-A`. */
   flags?: readonly string[];
   /** What runs the program in place of Deno, such as `["node"]`. */
   runtime?: readonly string[];
-  /** Variables beside those of this process. */
+  /** Additional environment variables. */
   env?: Readonly<Record<string, string>>;
-  /** The folder that it runs in. Default: that of this process. */
+  /** The directory in which it runs. Default: that of this process. */
   cwd?: string;
 }
 
@@ -44,7 +44,7 @@ export const START_FLAGS: string[] = config.tasks.start.command.replaceAll('"', 
 
 const MAIN = "../main.ts";
 
-/** Starts a program, whose path is as seen from this folder. */
+/** Starts a program, whose path is relative to this directory. */
 export function startProcess(
   program: string,
   args: readonly string[] = [],
@@ -121,15 +121,15 @@ function follow(child: Deno.ChildProcess, program: string): TestProcess {
   };
 }
 
-/** A program that serves. */
+/** A running server program. */
 export interface TestServerProcess extends TestProcess {
-  /** Where it listens. */
+  /** Its URL. */
   readonly url: string;
   /** The port. */
   readonly port: number;
 }
 
-/** Starts a program that serves, and waits until it says where. */
+/** Starts a server program, and waits until it logs its URL. */
 export async function startServer(
   program: string,
   args: readonly string[] = [],
@@ -154,9 +154,9 @@ export function startApp(
   return startServer(MAIN, args, { flags: START_FLAGS, ...options });
 }
 
-/** A stream alone in a process of its own. */
+/** Only a stream, in a process of its own. */
 export interface TestStreamProcess extends TestServerProcess {
-  /** How it is, after garbage collection. */
+  /** Its resources, after garbage collection. */
   report(): Promise<StreamReport>;
 }
 
@@ -172,7 +172,7 @@ export async function startStream(options: StreamAppOptions = {}): Promise<TestS
   return Object.assign(app, { report });
 }
 
-/** Runs `main.ts` to its end, for what does not start. */
+/** Runs `main.ts` to its end, for cases in which it does not start. */
 export async function endApp(
   args: readonly string[],
   options: StartOptions = {},
@@ -221,7 +221,7 @@ export async function outputOf(
   return output!;
 }
 
-/** Whether a program is there and ends well with these arguments. */
+/** Whether a program exists and exits with 0 for these arguments. */
 export async function succeeds(program: string, ...args: string[]): Promise<boolean> {
   try {
     const command = new Deno.Command(program, { args, stdout: "null", stderr: "null" });

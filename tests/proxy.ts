@@ -1,5 +1,5 @@
 /**
- * A TCP proxy that does to a line what networks do.
+ * A TCP proxy that simulates faults of networks.
  *
  * @module
  */
@@ -9,30 +9,30 @@ import { pause } from "./kit.ts";
 export interface TestProxy extends AsyncDisposable {
   /** `http://127.0.0.1:PORT`. */
   readonly url: string;
-  /** Connections that have been made, for each of its states. */
+  /** How many connections were accepted. */
   readonly accepted: number;
-  /** Where it leads; a server may come back on another port. */
+  /** The port of the server, which may restart on another one. */
   target: number;
-  /** Lets nothing through and accepts nothing while true: the cable is out. */
+  /** Forwards and accepts nothing while true, as with an unplugged cable. */
   stalled: boolean;
-  /** Milliseconds by which what the server says is late. */
+  /** Milliseconds by which what the server sends is delayed. */
   delayDown: number;
-  /** Milliseconds by which what the browser says is late. */
+  /** Milliseconds by which what the browser sends is delayed. */
   delayUp: number;
-  /** Answers a WebSocket handshake by 400, as a proxy does that knows none. */
+  /** Answers a WebSocket handshake by 400, as a proxy without WebSockets does. */
   refusesWebSockets: boolean;
-  /** Refuses connections while true: the machine is there, the server is not. */
+  /** Refuses connections while true, as a machine without the server does. */
   refusesAll: boolean;
-  /** Ends all lines now. */
+  /** Ends all connections. */
   cut(): void;
-  /** Ends the next WebSocket that a server's message goes through, in the middle of it. */
+  /** Ends the next WebSocket on which the server sends a message, in the middle of that. */
   cutInMessage(): void;
 }
 
 /** Starts a proxy in front of a port. */
 export function startProxy(target: number): TestProxy {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const lines = new Set<() => void>();
+  const connections = new Set<() => void>();
   const running = new Set<Promise<void>>();
   let cutNext = false;
   let accepted = 0;
@@ -59,7 +59,7 @@ export function startProxy(target: number): TestProxy {
       resume = Promise.withResolvers<void>();
     },
     cut() {
-      for (const end of [...lines]) end();
+      for (const end of [...connections]) end();
     },
     cutInMessage() {
       cutNext = true;
@@ -75,7 +75,7 @@ export function startProxy(target: number): TestProxy {
   async function copy(
     from: Deno.Conn,
     to: Deno.Conn,
-    line: { end: () => void; isWebSocket: boolean },
+    connection: { end: () => void; isWebSocket: boolean },
     way: "up" | "down",
   ): Promise<void> {
     const buffer = new Uint8Array(64 * 1024);
@@ -87,14 +87,14 @@ export function startProxy(target: number): TestProxy {
         while (proxy.isStalled) await resume.promise;
         const delay = way === "up" ? proxy.delayUp : proxy.delayDown;
         if (delay > 0) await pause(delay);
-        if (way === "up" && !line.isWebSocket) {
-          line.isWebSocket = /^upgrade: websocket/im.test(new TextDecoder().decode(bytes));
-          if (line.isWebSocket && proxy.refusesWebSockets) {
+        if (way === "up" && !connection.isWebSocket) {
+          connection.isWebSocket = /^upgrade: websocket/im.test(new TextDecoder().decode(bytes));
+          if (connection.isWebSocket && proxy.refusesWebSockets) {
             await from.write(new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n"));
             break;
           }
         }
-        if (way === "down" && cutNext && line.isWebSocket && !first) {
+        if (way === "down" && cutNext && connection.isWebSocket && !first) {
           cutNext = false;
           await write(to, bytes.subarray(0, Math.ceil(length / 2)));
           break;
@@ -102,9 +102,9 @@ export function startProxy(target: number): TestProxy {
         await write(to, bytes);
       }
     } catch {
-      // A line that ends in its own way is what the proxy is for.
+      // Connections that end in any way are expected here.
     } finally {
-      line.end();
+      connection.end();
     }
   }
 
@@ -120,13 +120,16 @@ export function startProxy(target: number): TestProxy {
       return;
     }
     const end = () => {
-      if (!lines.delete(end)) return;
+      if (!connections.delete(end)) return;
       browser.close();
       server.close();
     };
-    lines.add(end);
-    const line = { end, isWebSocket: false };
-    await Promise.all([copy(browser, server, line, "up"), copy(server, browser, line, "down")]);
+    connections.add(end);
+    const connection = { end, isWebSocket: false };
+    await Promise.all([
+      copy(browser, server, connection, "up"),
+      copy(server, browser, connection, "down"),
+    ]);
   }
 
   const accepting = (async () => {

@@ -1,5 +1,5 @@
 /**
- * A client over bare TCP, for handshakes and frames that no well-behaved client sends.
+ * A client over bare TCP, for handshakes and frames that no correct client sends.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { within } from "./kit.ts";
 const encoder = new TextEncoder();
 const latin1 = new TextDecoder("latin1");
 
-/** The headers of a right handshake; the key is the one of RFC 6455, section 1.3. */
+/** The headers of a valid handshake. The key is the one of RFC 6455, section 1.3. */
 export const HANDSHAKE: Readonly<Record<string, string>> = {
   "Host": "127.0.0.1",
   "Upgrade": "websocket",
@@ -17,13 +17,13 @@ export const HANDSHAKE: Readonly<Record<string, string>> = {
   "Sec-WebSocket-Version": "13",
 };
 
-/** An answer, or what there was of it when the line ended. */
+/** An answer, or the part of it that arrived before the connection ended. */
 export interface RawAnswer {
-  /** The status; 0 where the line ended without one. */
+  /** The status; 0 if the connection ended without one. */
   readonly status: number;
-  /** The headers, by their names in lower case. */
+  /** The headers, by lower-case name. */
   readonly headers: ReadonlyMap<string, string>;
-  /** Head and body as they came, one character for a byte. */
+  /** Head and body as received, one character for each byte. */
   readonly text: string;
 }
 
@@ -50,7 +50,7 @@ export class RawSocket implements AsyncDisposable {
     return new RawSocket(await within(Deno.connect({ port, hostname }), "TCP to connect"));
   }
 
-  /** Opens a WebSocket; fails where the answer is not 101. */
+  /** Opens a WebSocket; throws if the answer is not 101. */
   static async upgrade(
     port: number,
     path = "/turbo-stream",
@@ -64,7 +64,7 @@ export class RawSocket implements AsyncDisposable {
     throw new Error(`Not upgraded: ${text}`);
   }
 
-  /** Writes all of it. Returns whether the other side took it. */
+  /** Writes everything. Returns whether the other side has taken it. */
   async write(data: string | Uint8Array): Promise<boolean> {
     let bytes = typeof data === "string" ? latin1Bytes(data) : data;
     try {
@@ -76,7 +76,7 @@ export class RawSocket implements AsyncDisposable {
     }
   }
 
-  /** Reads an answer: its head, and as much of a body as its head promises. */
+  /** Reads an answer: its head, and the body that the head announces. */
   async answer(): Promise<RawAnswer> {
     let text = "";
     const complete = () => {
@@ -105,17 +105,17 @@ export class RawSocket implements AsyncDisposable {
     return { status, headers, text };
   }
 
-  /** Reads exactly so many bytes. */
+  /** Reads exactly some number of bytes. */
   async read(length: number): Promise<Uint8Array<ArrayBuffer>> {
     while (this.#rest.length < length) {
-      if (!await this.#fill()) throw new Error("The line ended");
+      if (!await this.#fill()) throw new Error("The connection ended");
     }
     const bytes = this.#rest.slice(0, length);
     this.#rest = this.#rest.slice(length);
     return bytes;
   }
 
-  /** Says that nothing more will be written. */
+  /** Ends its side of the connection. */
   async finish(): Promise<void> {
     try {
       await this.#conn.closeWrite();
@@ -124,13 +124,13 @@ export class RawSocket implements AsyncDisposable {
     }
   }
 
-  /** Reads the first bytes that come; empty where the line ends without any. */
+  /** Reads the first bytes that arrive; empty if the connection ends without any. */
   async beginning(): Promise<string> {
     await this.#fill();
     return latin1.decode(this.#rest);
   }
 
-  /** Reads what comes next, 64 KiB at most, one character for a byte; `undefined` at the end. */
+  /** Reads what arrives next, at most 64 KiB, one character for each byte; `undefined` at the end. */
   async take(): Promise<string | undefined> {
     if (this.#rest.length === 0 && !await this.#fill()) return undefined;
     const text = latin1.decode(this.#rest);
@@ -138,7 +138,7 @@ export class RawSocket implements AsyncDisposable {
     return text;
   }
 
-  /** Reads one frame; `undefined` where the line has ended. */
+  /** Reads one frame; `undefined` if the connection has ended. */
   async frame(): Promise<Frame | undefined> {
     for (;;) {
       const frame = this.#takeFrame();
@@ -147,7 +147,7 @@ export class RawSocket implements AsyncDisposable {
     }
   }
 
-  /** Reads until the server closes. The code of its close frame; 1006 where it sent none. */
+  /** Reads until the server closes. Returns the code of its close frame; 1006 if it sent none. */
   async closeCode(): Promise<number> {
     for (;;) {
       const frame = await this.frame();
@@ -157,7 +157,7 @@ export class RawSocket implements AsyncDisposable {
     }
   }
 
-  /** Reads to the end of the line. */
+  /** Reads to the end of the connection. */
   async ended(): Promise<void> {
     while (await this.#fill()) this.#rest = new Uint8Array();
   }
@@ -179,7 +179,7 @@ export class RawSocket implements AsyncDisposable {
       read = await within(this.#conn.read(chunk), "bytes of the server");
     } catch (error) {
       if (!isDisconnect(error)) {
-        this.#conn.close(); // ends the read that is under way
+        this.#conn.close(); // ends the pending read
         this.#ended = true;
         throw error;
       }
@@ -213,7 +213,7 @@ export class RawSocket implements AsyncDisposable {
   }
 }
 
-/** Reads until a later number comes than one that `pushing_app.ts` has pushed. */
+/** Reads until a later number arrives than the given one, which `pushing_app.ts` pushed. */
 export async function numberAfter(socket: RawSocket, number: number): Promise<void> {
   for (;;) {
     const text = await socket.take();
@@ -232,7 +232,7 @@ export async function ask(port: number, data: string | Uint8Array): Promise<RawA
   return await socket.answer();
 }
 
-/** The status of the answer to one request, whose body may have no end. 0 where there is none. */
+/** The status of the answer to one request, whose body may be endless; 0 without an answer. */
 export async function statusOf(port: number, data: string | Uint8Array): Promise<number> {
   await using socket = await RawSocket.open(port);
   await socket.write(data);
@@ -240,7 +240,7 @@ export async function statusOf(port: number, data: string | Uint8Array): Promise
   return Number(/^HTTP\/1\.[01] (\d{3})$/.exec(line)?.[1] ?? 0);
 }
 
-/** A request's bytes. A header whose value is a list goes out once for each value. */
+/** The bytes of a request. A header whose value is a list is sent once for each value. */
 export function request(
   line: string,
   headers: Readonly<Record<string, string | readonly string[] | undefined>>,
@@ -252,7 +252,7 @@ export function request(
   return `${line}\r\n${fields.join("")}\r\n${body}`;
 }
 
-/** Form of a frame that a client sends. */
+/** Options of a frame that a client sends. */
 export interface FrameOptions {
   /** Default 1, text. */
   opcode?: number;
@@ -260,11 +260,11 @@ export interface FrameOptions {
   fin?: boolean;
   /** The three reserved bits, 0 to 7. Default 0. */
   reserved?: number;
-  /** Whether it is masked, as a client must. Default `true`. */
+  /** Whether it is masked, as it must be from a client. Default `true`. */
   mask?: boolean;
 }
 
-/** A frame's bytes (RFC 6455, section 5.2). The mask is zero, so the payload stays readable. */
+/** The bytes of a frame (RFC 6455, section 5.2). The mask is zero, so the payload stays readable. */
 export function frame(
   payload: string | Uint8Array,
   { opcode = 1, fin = true, reserved = 0, mask = true }: FrameOptions = {},
@@ -281,7 +281,7 @@ export function frame(
   return bytes;
 }
 
-/** A close frame with a code and nothing else. */
+/** A close frame with only a code. */
 export function closeFrame(code: number): Uint8Array<ArrayBuffer> {
   return frame(new Uint8Array([code >> 8, code & 255]), { opcode: 8 });
 }

@@ -1,5 +1,5 @@
 /**
- * A reader in a process of its own, which a test can stop. It comes back when it is closed, asks for
+ * A reader in a process of its own, which a test can stop. It reconnects when it is closed, asks for
  * what it missed, and writes one line for each event: `open`, `close CODE`, `at CURSOR TEXT`, where the
  * text is `mark`, `refresh`, `box`, or the number that was pushed.
  *

@@ -12,10 +12,10 @@ const HOPPERS = 30;
 const HOPS = 50;
 const PUSHES = { node: 3_000, outside: 1_000 };
 const TOTAL = NODES * PUSHES.node + PUSHES.outside;
-/** How many a second each pushes; the test takes as long as that takes. */
+/** How many pushes each node makes in a second, which decides the length of the test. */
 const RATE = 300;
 
-/** What a reader has had: it connects to a node, and to another one when it hops. */
+/** A reader, and what it has received. It connects to a node, and to another one when it hops. */
 class Reader {
   readonly items: string[] = [];
   refreshes = 0;
@@ -28,7 +28,7 @@ class Reader {
     this.#cursor = cursor;
   }
 
-  /** Leaves the node where it is, and goes on with this one. */
+  /** Moves to another node. */
   connect(nodes: readonly TestServerProcess[], index: number): void {
     this.#leave();
     const url = nodes[index % nodes.length]!.url.replace("http", "ws");
@@ -67,7 +67,7 @@ interface ReadEntry {
   isRefresh: boolean;
 }
 
-// Most readers get the same text one after the other.
+// Cached, because most readers receive the same text one after the other.
 let last: { text: string; entries: ReadEntry[] } | undefined;
 
 function entriesOf(text: string): ReadEntry[] {
@@ -86,7 +86,7 @@ function startNode({ url }: TestRedis): Promise<TestServerProcess> {
   return startServer("apps/node_app.ts", [JSON.stringify(options)]);
 }
 
-/** Three nodes, and readers that are spread over them. */
+/** Three nodes, with readers spread over them. */
 async function startApp(redis: TestRedis, { readers: count }: { readers: number }) {
   await using made = new AsyncDisposableStack();
   const nodes = await Promise.all(
@@ -110,7 +110,7 @@ async function cursorOf(node: TestServerProcess): Promise<string> {
   return await (await fetch(node.url)).text();
 }
 
-/** An entry of each list that is not where it is in the first one. */
+/** For each list, an entry that is not in the same order as in the first list. */
 function differences(lists: readonly (readonly string[])[]): string[] {
   const [first, ...others] = lists;
   return others.flatMap((list) => {
@@ -120,7 +120,7 @@ function differences(lists: readonly (readonly string[])[]): string[] {
 }
 
 Deno.test(
-  "Each of 300 readers on three nodes has all of 10,000 pushes once and in one order, also those who hop",
+  "Each of 300 readers on three nodes, even one that hops, has all of 10,000 pushes once and in one order",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();
@@ -164,7 +164,7 @@ Deno.test(
 );
 
 Deno.test(
-  "The readers of a node that is killed under load go on with the others, and lack nothing",
+  "The readers of a node that is killed under load continue on the others, and miss nothing",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();

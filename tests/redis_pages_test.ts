@@ -12,7 +12,7 @@ import { startRedis, WITH_REDIS } from "./redis_server.ts";
 const PAGES = 60;
 const BOXES = 5;
 
-/** Pages that come from one node and connect to another, while all nodes push. */
+/** Pages that are loaded from one node and connect to another, while all nodes push. */
 async function hopWhilePushing(
   nodes: TestNodes,
   { seconds, ...options }: TestPageOptions & { seconds: number },
@@ -36,7 +36,7 @@ async function hopWhilePushing(
       await pause(15);
     }
   })();
-  await pause(500); // until all is warm: a node that is slow at first lags, and then sends more
+  await pause(500); // to warm up: a node that lags at first sends more later
   await Promise.all(pages.map(async (page) => {
     await page.open();
     page.hop(nodes.any());
@@ -51,7 +51,7 @@ function sum(pages: readonly NodePage[], count: (page: NodePage) => number): num
 }
 
 Deno.test(
-  "Pages that come to another node than the one that rendered them show what was pushed, nothing missing or twice",
+  "Pages that connect to another node than the one that rendered them miss nothing and show nothing twice",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();
@@ -73,7 +73,7 @@ Deno.test(
 );
 
 Deno.test(
-  "That test would notice a cursor that is taken after the data was read",
+  "The previous test notices a cursor that is taken after the data was read",
   WITH_REDIS,
   async () => {
     await using redis = await startRedis();
@@ -105,11 +105,11 @@ for (const isFunction of [true, false]) {
         for (let burst = 0; burst < 20; burst++) {
           nodes.push(slow, { box: "box", isFunction });
           nodes.push(fast, { box: "box", isFunction });
-          // What is pushed once more is pushed when the first has come back.
+          // A push is repeated when the first one was read back.
           for (let i = 0; i < 2; i++) {
             await Promise.all(nodes.all.map(({ turbo }) => turbo.flush()));
           }
-          nodes.push(fast); // when that has come, all has
+          nodes.push(fast); // when this has arrived, everything has
           const last = nodes.database.items.at(-1)!;
           await until(() => pages.every(({ items }) => items.includes(last)), "all have all");
           if (pages.some((page) => page.problems().length > 0)) stale++;

@@ -1,5 +1,5 @@
 /**
- * What somebody writes into the stream who may, by mistake or not: it costs itself, and one refresh at most.
+ * Entries that somebody with access writes into the stream. They must cost at most one refresh.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { pause, until } from "./kit.ts";
 import { NodePage, startNodes } from "./nodes.ts";
 import { startRedis, type TestRedis, WITH_REDIS } from "./redis_server.ts";
 
-/** The newest entry: its epoch, its position, and by whom it is. */
+/** The newest entry: its epoch, its position, and its writer. */
 async function newest(redis: TestRedis) {
   const text = await redis.cli("XREVRANGE", "turbo", "+", "-", "COUNT", "1");
   const [, epoch, position, node] = /^(\d+)-(\d+)\nb\n(\w+)/.exec(text)!;
@@ -17,7 +17,7 @@ async function newest(redis: TestRedis) {
 
 const MARKUP = '<turbo-stream action="append" target="list"><template></template></turbo-stream>';
 
-/** What is written, given the newest entry. */
+/** The command to write, given the newest entry. */
 const POISONS: Record<string, (last: Awaited<ReturnType<typeof newest>>) => string[]> = {
   "an entry of nobody": ({ epoch }) => [`${epoch}-*`, "foo", "bar"],
   "a jump": ({ epoch, position }) => [`${epoch}-${position + 1_000}`, "foo", "bar"],
@@ -31,7 +31,7 @@ const POISONS: Record<string, (last: Awaited<ReturnType<typeof newest>>) => stri
 };
 
 for (const [what, fieldsOf] of Object.entries(POISONS)) {
-  Deno.test(`What is pushed after ${what} comes to all pages`, WITH_REDIS, async () => {
+  Deno.test(`A push after ${what} reaches all pages`, WITH_REDIS, async () => {
     await using redis = await startRedis();
     await using nodes = await startNodes(redis.port, { count: 2 });
     const [one, two] = [nodes.all[0]!, nodes.all[1]!];
@@ -78,7 +78,7 @@ for (const isCutOff of [false, true]) {
       await until(() => cut.every(({ turbo }) => turbo.away !== undefined), "it is alone");
       nodes.push(one, { box: "a" });
       await one.turbo.close({ window: 0, deadline: 1_000 });
-      assert.match(one.notices.at(-1)!, /has not taken all that this node has pushed/);
+      assert.match(one.notices.at(-1)!, /has not stored everything that this node has pushed/);
       for (const { proxy } of cut) proxy.stalled = false;
       await until(() => page.problems().length === 0, "the page is current");
       assert.equal(page.refreshes, 1);

@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { QUICK, until, within } from "./kit.ts";
+import { freePort, QUICK, until, within } from "./kit.ts";
 import { succeeds } from "./processes.ts";
 
 const canRun = !QUICK && Deno.build.os !== "windows" && await succeeds("redis-server", "--version");
@@ -14,11 +14,11 @@ if (!canRun && !QUICK) console.log("NOTICE: redis-server is not installed, its t
 /** Options of a test with a Redis. */
 export const WITH_REDIS: Pick<Deno.TestDefinition, "ignore"> = { ignore: !canRun };
 
-/** How a server is started. */
+/** Options of a server. */
 export interface TestRedisOptions {
   /** Options of redis-server, such as `["--requirepass", "secret"]`. */
   args?: readonly string[];
-  /** Whether it speaks TLS alone, with a certificate for `localhost` of an authority of its own. */
+  /** Whether it accepts only TLS, with a certificate for `localhost` from an authority of its own. */
   isTls?: boolean;
 }
 
@@ -30,17 +30,17 @@ export interface TestRedis extends AsyncDisposable {
   readonly port: number;
   /** `HOST:PORT`, as in the URL. */
   readonly name: string;
-  /** The file of the authority, with TLS. */
+  /** The certificate file of the authority, with TLS. */
   readonly authority: string;
-  /** What `redis-cli` says to a command. */
+  /** Runs a command by `redis-cli`, and returns its output. */
   cli(...args: string[]): Promise<string>;
-  /** Stops it without a warning, as a loss of power would; what it held is gone. */
+  /** Kills it, as a power failure would; its data is lost. */
   kill(): Promise<void>;
-  /** Starts it again on the same port, empty. */
+  /** Starts it again on the same port, without data. */
   restart(): Promise<void>;
-  /** Lets it stand still: it neither answers nor ends a connection. */
+  /** Suspends it, so that it neither answers nor ends a connection. */
   pause(): void;
-  /** Lets it go on. */
+  /** Resumes it. */
   resume(): void;
 }
 
@@ -124,7 +124,7 @@ async function isListening(port: number): Promise<boolean> {
   }
 }
 
-/** A certificate for localhost and the authority that has signed it, as files of a directory. */
+/** Makes a certificate for localhost and the authority that signed it, as files in a directory. */
 async function makeCertificate(directory: string): Promise<void> {
   const at = (name: string) => `${directory}/${name}`;
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
@@ -146,10 +146,4 @@ async function makeCertificate(directory: string): Promise<void> {
     ...["-keyout", at("key.pem"), "-out", at("cert.pem")],
   );
   assert(isMade, "openssl makes no certificate");
-}
-
-/** A port at which nobody listens. */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

@@ -1,5 +1,5 @@
 /**
- * Nodes that change the same at once, and whose renderings are never the same.
+ * Nodes that change the same element at once, and whose renderings always differ.
  *
  * @module
  */

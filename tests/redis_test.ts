@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { append, html, replace, Turbo, type TurboOptions } from "../turbo/mod.ts";
 import { redis, type RedisOptions } from "../turbo/redis.ts";
-import { QUICK, serve, until, within } from "./kit.ts";
+import { freePort, QUICK, serve, until, within } from "./kit.ts";
 import { connect, connected, parseFrame, PROTOCOL, sinceOf, type TestClient } from "./kit.ts";
 import { startProcess } from "./processes.ts";
-import { freePort, startRedis, WITH_REDIS } from "./redis_server.ts";
+import { startRedis, WITH_REDIS } from "./redis_server.ts";
 
-/** A node that serves pages, over the order of a Redis. */
+/** A node that serves pages, with a Redis engine. */
 async function startNode(
   { url }: Pick<RedisOptions, "url">,
   { isReady = true, as, ...rest }: TurboOptions & { isReady?: boolean; as?: string } = {},
@@ -35,7 +35,7 @@ async function startNode(
 
 type TestNode = Awaited<ReturnType<typeof startNode>>;
 
-/** A page of a node that is connected, from a cursor on. */
+/** A page that is connected to a node, from a cursor on. */
 async function openPage(
   { turbo, url }: TestNode,
   { cursor = turbo.cursor, topic }: { cursor?: string; topic?: { name: string; token: string } } =
@@ -51,7 +51,7 @@ async function openPage(
   return page;
 }
 
-/** All that a page was sent, as one text. */
+/** Everything that a page was sent, as one text. */
 const sent = (page: TestClient) =>
   page.messages.flatMap(parseFrame).map(({ html }) => html).join("");
 const item = (n: number | string) => append("list", html`<li>${n}</li>`);
@@ -59,7 +59,7 @@ const item = (n: number | string) => append("list", html`<li>${n}</li>`);
 const items = (page: TestClient) => [...sent(page).matchAll(/<li>(\w+)<\/li>/g)].map(([, n]) => n);
 
 Deno.test(
-  "redis() gives the pages of all nodes what any of them pushes, in one order",
+  "redis() delivers the pushes of every node to the pages of all, in one order",
   WITH_REDIS,
   async () => {
     await using server = await startRedis();
@@ -112,19 +112,23 @@ Deno.test(
   },
 );
 
-Deno.test("A page goes on at another node where it was at the first", WITH_REDIS, async () => {
-  await using server = await startRedis();
-  await using one = await startNode(server);
-  await using two = await startNode(server);
-  const { cursor } = one.turbo;
-  one.turbo.push(item(1));
-  two.turbo.push(item(2));
-  await two.turbo.flush();
-  await using page = await openPage(two, { cursor });
-  await until(() => items(page).length === 2, "what it missed");
-  assert.deepEqual(items(page).toSorted(), ["1", "2"]);
-  assert.doesNotMatch(sent(page), /refresh/);
-});
+Deno.test(
+  "A page continues on another node where it stopped on the first",
+  WITH_REDIS,
+  async () => {
+    await using server = await startRedis();
+    await using one = await startNode(server);
+    await using two = await startNode(server);
+    const { cursor } = one.turbo;
+    one.turbo.push(item(1));
+    two.turbo.push(item(2));
+    await two.turbo.flush();
+    await using page = await openPage(two, { cursor });
+    await until(() => items(page).length === 2, "what it missed");
+    assert.deepEqual(items(page).toSorted(), ["1", "2"]);
+    assert.doesNotMatch(sent(page), /refresh/);
+  },
+);
 
 Deno.test(
   "Turbo.disconnect() and Turbo.revoke() reach the pages of all nodes",
@@ -153,7 +157,7 @@ Deno.test(
   },
 );
 
-Deno.test("Turbo.share() tells all nodes, and their end is known", WITH_REDIS, async () => {
+Deno.test("Turbo.share() reaches all nodes, and their end is reported", WITH_REDIS, async () => {
   await using server = await startRedis();
   const changes: string[] = [];
   await using one = await startNode(server, {
@@ -177,7 +181,7 @@ Deno.test("Turbo.share() tells all nodes, and their end is known", WITH_REDIS, a
 });
 
 Deno.test(
-  "What a callback of redis() pushes comes after what it was called for",
+  "A push in a callback of redis() comes after the event of the callback",
   WITH_REDIS,
   async () => {
     await using server = await startRedis();
@@ -205,7 +209,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Turbo.push() renders a function at once, and again where another node has changed the same",
+  "Turbo.push() renders a function at once, and again when another node has changed the same element",
   WITH_REDIS,
   async () => {
     await using server = await startRedis();
@@ -230,7 +234,7 @@ Deno.test(
   },
 );
 
-Deno.test("redis() rejects what is wrong with its options, and shows no password", () => {
+Deno.test("redis() rejects wrong options, and shows no password", () => {
   const secret = "redis://:hunter2@localhost";
   const wrong: [RedisOptions, string, RegExp][] = [
     [{} as RedisOptions, "TypeError", /"url" of redis\(\): a URL such as "redis:/],
@@ -251,7 +255,7 @@ Deno.test("redis() rejects what is wrong with its options, and shows no password
   }
 });
 
-Deno.test("redis() starts once", async () => {
+Deno.test("redis() cannot start twice", async () => {
   const engine = redis({ url: `redis://127.0.0.1:${freePort()}` });
   const one = new Turbo({ engine, onNotice: () => {} });
   assert.throws(() => new Turbo({ engine }), {
@@ -262,7 +266,7 @@ Deno.test("redis() starts once", async () => {
 });
 
 Deno.test(
-  "Turbo.ready rejects where the server will never accept the node",
+  "Turbo.ready rejects when the server will never accept the node",
   WITH_REDIS,
   async () => {
     await using server = await startRedis({ args: ["--requirepass", "right"] });
@@ -283,7 +287,7 @@ Deno.test(
 );
 
 Deno.test(
-  "A node starts without its server, alone, and follows it when it comes",
+  "A node starts alone without its server, and follows it when it appears",
   WITH_REDIS,
   async () => {
     await using server = await startRedis();
@@ -301,7 +305,7 @@ Deno.test(
   },
 );
 
-Deno.test("Nodes go on after their server was killed and is back", WITH_REDIS, async () => {
+Deno.test("Nodes continue after their server was killed and is back", WITH_REDIS, async () => {
   await using server = await startRedis();
   await using one = await startNode(server);
   await using two = await startNode(server);
@@ -318,7 +322,7 @@ Deno.test("Nodes go on after their server was killed and is back", WITH_REDIS, a
 });
 
 Deno.test(
-  "A server that stands still is noticed, and what was pushed is delivered",
+  "A suspended server is noticed, and pushes are delivered",
   WITH_REDIS,
   async () => {
     await using server = await startRedis();
@@ -333,7 +337,7 @@ Deno.test(
   },
 );
 
-Deno.test("Nodes go on after the stream was deleted", WITH_REDIS, async () => {
+Deno.test("Nodes continue after the stream was deleted", WITH_REDIS, async () => {
   await using server = await startRedis();
   await using one = await startNode(server);
   await using two = await startNode(server);
@@ -346,7 +350,7 @@ Deno.test("Nodes go on after the stream was deleted", WITH_REDIS, async () => {
 });
 
 Deno.test(
-  "A node signs topics as that one does which has begun the stream again",
+  "All nodes sign topics with the same key after the stream was lost",
   WITH_REDIS,
   async () => {
     await using server = await startRedis();
@@ -382,17 +386,21 @@ Deno.test("redis() leaves nothing behind when it is closed at any time", WITH_RE
   server.resume();
 });
 
-Deno.test("redis.close() waits until what was pushed is with the others", WITH_REDIS, async () => {
-  await using server = await startRedis();
-  await using two = await startNode(server);
-  await using page = await openPage(two);
-  const one = await startNode(server);
-  for (let n = 0; n < 100; n++) one.turbo.push(item(n));
-  await one[Symbol.asyncDispose]();
-  await until(() => items(page).length === 100, "all of them");
-});
+Deno.test(
+  "redis.close() waits until its pushes have reached the other nodes",
+  WITH_REDIS,
+  async () => {
+    await using server = await startRedis();
+    await using two = await startNode(server);
+    await using page = await openPage(two);
+    const one = await startNode(server);
+    for (let n = 0; n < 100; n++) one.turbo.push(item(n));
+    await one[Symbol.asyncDispose]();
+    await until(() => items(page).length === 100, "all of them");
+  },
+);
 
-Deno.test("redis() needs the network permission for the server alone, and says so", {
+Deno.test("redis() needs the network permission only for the server, and says so", {
   ignore: QUICK || WITH_REDIS.ignore!,
 }, async () => {
   await using server = await startRedis();
@@ -424,10 +432,10 @@ Deno.test("redis() needs the network permission for the server alone, and says s
   assert.match(unknown, /^Cannot use Redis at \S+: its certificate is not accepted: DENO_CERT /);
 });
 
-/** The order that the copy of a node is of. */
+/** The epoch of a node's copy. */
 const epoch = ({ turbo }: TestNode) => turbo.cursor.split(".")[0];
 
-/** What a page carries for these topics. */
+/** The token that a page carries for these topics. */
 function tokenOf(turbo: Turbo, topics: string[]): string {
   const [, token = ""] = /data-token="([^"]+)"/.exec(String(turbo.head({ topics }))) ?? [];
   return token;

@@ -4,7 +4,7 @@ import { html } from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { type PageApp, startPageApp } from "./apps/page_app.ts";
 import { type Page, startBrowser, type TestBrowser } from "./browser.ts";
-import { pause, until, WITH_BROWSER } from "./kit.ts";
+import { pause, sideBySide, until, WITH_BROWSER } from "./kit.ts";
 
 /** An app and a page of it that is open. */
 interface Scene {
@@ -119,16 +119,15 @@ Deno.test(
   WITH_BROWSER,
   async () => {
     await using browser = await startBrowser();
-    const results = await Promise.allSettled(FOREIGN.map(async ([name, foreign]) => {
+    const tried = async ([name, foreign]: typeof FOREIGN[number]) => {
       await using app = startPageApp();
       try {
         await isTriedAgain(await openScene(browser, app), foreign);
       } catch (error) {
         throw new Error(`Answered by ${name}`, { cause: error });
       }
-    }));
-    const errors = results.flatMap((result) => result.status === "rejected" ? [result.reason] : []);
-    if (errors.length > 0) throw new AggregateError(errors, errors.map(String).join("; "));
+    };
+    await sideBySide(FOREIGN, tried, FOREIGN.length);
   },
 );
 

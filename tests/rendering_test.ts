@@ -16,7 +16,7 @@ import { type PageApp, startPageApp } from "./apps/page_app.ts";
 import { type Page, startBrowser, watch } from "./browser.ts";
 import { pause, until, WITH_BROWSER } from "./kit.ts";
 
-/** An app and a page of it that is open. */
+/** An app, and an open page of it. */
 interface Scene {
   readonly app: PageApp;
   readonly page: Page;
@@ -50,7 +50,7 @@ async function shows(page: Page, selector: string, text: string): Promise<void> 
     });
 }
 
-/** Waits until all that was pushed so far is in the page. */
+/** Waits until everything pushed so far is in the page. */
 async function settles({ app, page }: Scene): Promise<void> {
   app.count();
   await shows(page, "#n", String(app.n));
@@ -109,9 +109,9 @@ const FIELDS = [
   "ownerDocument",
 ];
 
-// The answer is older than what is pushed while it is on its way. Turbo itself cannot send such a form.
+// The answer is older than what is pushed while it is in transit. Turbo itself cannot send such a form.
 scenario(
-  "Fields with names of properties do not keep a form from being brought up to date",
+  "Fields named like properties do not prevent a form from being brought up to date",
   async (scene) => {
     const { app, page } = scene;
     let items: number[] = [];
@@ -152,7 +152,7 @@ scenario(
 );
 
 scenario(
-  "What an answer appends is brought up to date with what the page has had",
+  "What an answer appends is brought up to date with earlier pushes",
   async (scene) => {
     const { app, page } = scene;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -166,7 +166,7 @@ scenario(
     };
     await page.click("button");
     await arrived.promise;
-    app.turbo.push(replace("item", item(true))); // by someone else, who has it already
+    app.turbo.push(replace("item", item(true))); // by somebody else, whose page has it already
     await settles(scene);
     resolve();
     await page.waitForSelector("#item");
@@ -204,7 +204,7 @@ scenario("A permanent element is not given twice what it has had before a visit"
 });
 
 scenario(
-  "Heartbeats change nothing in the document, and pushes only what they are for",
+  "Heartbeats change nothing in the document, and pushes change only their targets",
   async (scene) => {
     const { page } = scene;
     await page.evaluate(() => {
@@ -238,7 +238,7 @@ scenario(
   { heartbeat: 100 },
 );
 
-// ---- Every stream of a message gets its chance
+// ---- Every stream of a message is tried
 
 const FAULTS: Record<string, string> = {
   "a selector that is none": String(replace({ all: "b[" }, html`<b>x</b>`)),
@@ -286,7 +286,7 @@ for (const mode of ["pushed", "answered"] as const) {
         append("list", html`<li>${++n}</li>`),
       ];
       if (mode === "pushed") {
-        // What joins others in one message, too; a builder does not make such a thing.
+        // Also when it is joined with others in one message. No builder makes such a stream.
         await pushUnchecked(app, streams.join(""));
       } else {
         app.routes["POST /save"] = () =>
@@ -317,7 +317,7 @@ for (const mode of ["pushed", "answered"] as const) {
   });
 }
 
-/** Pushes markup that no builder makes, as another server might. */
+/** Pushes markup that no builder makes, but that another server might. */
 async function pushUnchecked(app: PageApp, text: string): Promise<void> {
   const joined = Array.prototype.join;
   Array.prototype.join = function (separator) {
@@ -334,7 +334,7 @@ async function pushUnchecked(app: PageApp, text: string): Promise<void> {
 const MARK = remove("unchecked");
 
 scenario(
-  "What was typed comes back in an answer as it was, an empty first line too",
+  "Typed text comes back in an answer unchanged, even with an empty first line",
   async (scene) => {
     const { app, page } = scene;
     const form = (value: string) =>
@@ -496,7 +496,7 @@ scenario("A preview is followed while the visit lasts", async (scene) => {
 });
 
 scenario(
-  "Visits faster than a page may ask end on one connection that was not closed",
+  "Visits faster than a page may ask keep their connection",
   async (scene) => {
     const { page, errors } = scene;
     const sockets: string[] = [];

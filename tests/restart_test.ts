@@ -2,14 +2,14 @@
 /// <reference lib="dom.iterable" />
 import assert from "node:assert/strict";
 import { startBrowser, type TestPage } from "./browser.ts";
-import { directory, parseFrame, PROTOCOL, until } from "./kit.ts";
+import { directory, freePort, parseFrame, PROTOCOL, until } from "./kit.ts";
 import { WITH_BROWSER, WITH_PROCESS, within } from "./kit.ts";
 import { startApp, startServer, type TestServerProcess } from "./processes.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 
 const RESTARTS = 10;
 
-/** What a page says: the items of its list, if it has one, and where in the log it is. */
+/** What a page shows: the items of its list, if it has one, and its cursor. */
 async function fetchList(url: string): Promise<{ items: number[]; cursor: string }> {
   const text = await (await fetch(url)).text();
   return { items: itemsOf(text), cursor: /name="turbo-cursor" content="(\S+?)"/.exec(text)![1]! };
@@ -19,11 +19,11 @@ function itemsOf(html: string): number[] {
   return [...html.matchAll(/<li>(\d+)<\/li>/g)].map(([, n]) => Number(n));
 }
 
-/** Readers that speak the protocol as client.js does, but fetch nothing. */
+/** Readers that use the protocol as client.js does, but never fetch themselves. */
 class ProtocolReaders implements Disposable {
   readonly lists: number[][];
   refreshes = 0;
-  /** Marker and refresh, as often as connections were made anew. */
+  /** How many markers the readers have received. */
   resumes = 0;
   readonly #url: string;
   readonly #sockets = new Set<WebSocket>();
@@ -78,7 +78,7 @@ class ProtocolReaders implements Disposable {
   }
 }
 
-/** Whether a list is 1, 2, 3 and so on to its end; the first place where it is not. */
+/** Asserts that a list is 1, 2, 3 and so on. */
 function assertWhole(list: readonly number[], whose: string): void {
   const wrong = list.findIndex((n, index) => n !== index + 1);
   assert.equal(wrong, -1, `${whose}: ${list.slice(Math.max(0, wrong - 2), wrong + 3)} at ${wrong}`);
@@ -91,12 +91,13 @@ async function stop(app: TestServerProcess, signal: Deno.Signal): Promise<void> 
 }
 
 Deno.test(
-  "A clean restart with a state is nothing to 200 readers and 3 browsers, ten times; one after kill -9 is one refresh",
+  "Ten clean restarts with a state cost 200 readers and 3 browsers no refresh; one after kill -9 costs one",
   WITH_BROWSER,
   async () => {
     using at = directory();
-    let app = await startServer("apps/kept_app.ts", [at.path]);
-    const { url, port } = app;
+    const port = freePort();
+    let app = await startServer("apps/kept_app.ts", [at.path, String(port)]);
+    const { url } = app;
     await using apps = new AsyncDisposableStack();
     apps.defer(() => app[Symbol.asyncDispose]());
     await using browser = await startBrowser();
@@ -153,7 +154,7 @@ Deno.test(
 );
 
 Deno.test(
-  "main.ts --state goes on under the permissions of deno task start, and once only",
+  "main.ts --state continues under the permissions of deno task start, and only once",
   WITH_PROCESS,
   async () => {
     using at = directory();
@@ -201,7 +202,7 @@ for (
 }
 
 Deno.test(
-  "main.ts leaves the state that it took up where the port is taken",
+  "main.ts writes back the state that it loaded when the port is taken",
   WITH_PROCESS,
   async () => {
     using at = directory();

@@ -1,4 +1,4 @@
-// What was said to some is told to nobody else, whenever they come and whatever they ask with.
+// What was pushed to some readers is never sent to others, whenever they connect and whatever they ask.
 
 import assert from "node:assert/strict";
 import { append, html, remove, Turbo, type TurboOptions, type Whom } from "../turbo/mod.ts";
@@ -43,7 +43,7 @@ function tokenOf(turbo: Turbo, options: Parameters<Turbo["head"]>[0]): string {
   return /data-token="([^"]+)"/.exec(String(turbo.head(options)))![1]!;
 }
 
-/** A page of a reader that asks by its first message; its first heartbeat is taken. */
+/** A page of a reader that asks in its first message. Its first heartbeat is already read. */
 async function open(url: string, as?: string): Promise<TestClient> {
   const client = await connect(url, {
     protocol: PROTOCOL,
@@ -53,13 +53,13 @@ async function open(url: string, as?: string): Promise<TestClient> {
   return client;
 }
 
-/** Asks, and returns what came with the marker and at once after it. */
+/** Asks, and returns what arrived with the marker and right after it. */
 async function ask(client: TestClient, cursor: string, token?: string): Promise<string> {
   const from = client.messages.length;
   client.socket.send(sinceOf({ cursor, token }));
   const fence = sinceOf({ cursor: "fence.1", token });
   await client.next();
-  client.socket.send(fence); // whose marker comes after all that answers the first
+  client.socket.send(fence); // its marker arrives after everything that answers the first
   const html = () => client.messages.slice(from).flatMap(parseFrame);
   await until(() => html().some(({ cursor }) => cursor === "fence.1"), "the fence");
   const all = html();
@@ -69,7 +69,7 @@ async function ask(client: TestClient, cursor: string, token?: string): Promise<
   return answer.map(({ html }) => html).join("");
 }
 
-Deno.test("a reader who is named as a topic hears nothing of it, and the other way round", async () => {
+Deno.test("A reader named like a topic receives nothing for the topic, and the other way round", async () => {
   await using at = start();
   await using named = await open(at.url, "room:1");
   await using member = await open(at.url, "ann");
@@ -93,7 +93,7 @@ Deno.test("a reader who is named as a topic hears nothing of it, and the other w
   assert.equal(heard(member)(), 'id=\\"topic,id=\\"both,id=\\"twice');
 });
 
-Deno.test("a new member of a room is not sent what was said before, and fetches itself to be current", async () => {
+Deno.test("The page of a new member of a room is not sent earlier pushes, and fetches itself", async () => {
   await using at = start();
   const { cursor: first } = at.turbo;
   at.turbo.push(line("public"));
@@ -107,7 +107,7 @@ Deno.test("a new member of a room is not sent what was said before, and fetches 
   assert.equal(await ask(client, first), String(line("public")), "without the token");
 });
 
-Deno.test("a page from before its token is replayed where nothing was said of its topics meanwhile", async () => {
+Deno.test("A page that is older than its token is replayed if nothing was pushed to its topics meanwhile", async () => {
   await using at = start();
   const { cursor: first } = at.turbo;
   at.turbo.push(line("public"));
@@ -118,7 +118,7 @@ Deno.test("a page from before its token is replayed where nothing was said of it
   assert.equal(await ask(client, first, token), line("public") + line("after"));
 });
 
-Deno.test("what was removed is sent to nobody who comes later", async () => {
+Deno.test("What was removed is sent to no later reader", async () => {
   await using at = start();
   const { cursor } = at.turbo;
   at.turbo.push(line("gone"));
@@ -128,7 +128,7 @@ Deno.test("what was removed is sent to nobody who comes later", async () => {
   assert.equal(await ask(client, cursor), line("stays") + remove("gone"));
 });
 
-Deno.test("Turbo.revoke() ends a topic at once, and no token of before holds again", async () => {
+Deno.test("Turbo.revoke() ends a topic at once, and earlier tokens stay invalid", async () => {
   await using at = start();
   await using member = await open(at.url, "ann");
   await using other = await open(at.url, "bob");
@@ -154,7 +154,7 @@ Deno.test("Turbo.revoke() ends a topic at once, and no token of before holds aga
   assert.doesNotMatch(member.messages.join(), /secret/);
 });
 
-Deno.test("a token of one app is none for another with the same secret", async () => {
+Deno.test("A token of one app is not valid for another with the same secret", async () => {
   await using one = start({ path: "/one/turbo-stream", log: { epoch: "same" } });
   await using two = start({ path: "/two/turbo-stream", log: { epoch: "same" } });
   const token = tokenOf(one.turbo, { topics: ["room"] });

@@ -36,7 +36,7 @@ Deno.test(
     await app.line(/"size":5/, { from, milliseconds: 60_000 });
     const more = others.map(({ messages }, index) => messages.length - had[index]!);
     const reports = reportsSince(app, from);
-    // All that counts as waiting for it; the kernel has taken some megabytes before.
+    // Everything that counts as waiting. The kernel has taken some megabytes before.
     const crossing = reports.find(({ buffered }) => buffered > 64 * KiB)!;
     const dropped = reports.find(({ size }) => size === 5)!;
     const most = Math.max(...reports.map(({ buffered }) => buffered));
@@ -68,7 +68,7 @@ Deno.test(
 );
 
 Deno.test(
-  "A pause of the server of several times dropAfter costs no reader that was blocked before",
+  "A pause of the server for several times dropAfter drops no reader that was blocked before",
   WITH_PROCESS,
   async () => {
     const dropAfter = 2_000;
@@ -87,7 +87,7 @@ Deno.test(
   },
 );
 
-Deno.test("Turbo drops a reader that asks again and again and takes nothing", async () => {
+Deno.test("Turbo drops a reader that keeps asking without reading", async () => {
   const turbo = new Turbo({ dropAfter: 500, log: { maxBytes: 64 * MiB } });
   await using server = serve((request) => turbo.connect(request));
   const cursor = turbo.cursor;
@@ -97,7 +97,7 @@ Deno.test("Turbo drops a reader that asks again and again and takes nothing", as
   await socket.write(request(`GET /turbo-stream?since=${cursor} HTTP/1.1`, headers));
   await until(() => turbo.size === 1, "it is in");
   await until(() => turbo.buffered > 64 * KiB, "it is behind");
-  for (let asked = 0; asked < 18 && turbo.size === 1; asked++) { // as often as it may
+  for (let asked = 0; asked < 18 && turbo.size === 1; asked++) { // as often as it is allowed to
     await socket.write(frame(sinceOf({ cursor })));
     await pause(25);
   }
@@ -106,7 +106,7 @@ Deno.test("Turbo drops a reader that asks again and again and takes nothing", as
   await until(() => turbo.zombies === 0, "its line has ended");
 });
 
-Deno.test("Turbo drops an event stream whose reader takes nothing, and nothing is left of it", async () => {
+Deno.test("Turbo drops an event stream whose reader takes nothing, and frees everything", async () => {
   const turbo = new Turbo({ dropAfter: 500, log: { maxBytes: 64 * MiB } });
   await using server = serve((request) => turbo.connect(request));
   const cursor = turbo.cursor;
@@ -119,7 +119,7 @@ Deno.test("Turbo drops an event stream whose reader takes nothing, and nothing i
   assert.deepEqual([turbo.zombies, turbo.buffered], [0, 0]);
 });
 
-/** More than the kernel takes for one who does not read. */
+/** More bytes than the kernel buffers for a client that does not read. */
 function fill(turbo: Turbo): void {
   for (let i = 0; i < 300; i++) turbo.push(append("list", html`<p>${"x".repeat(64 * KiB)}</p>`));
 }

@@ -1,10 +1,10 @@
 /**
- * Two equal runs against one process, with readers who come and go: the second may not use more
- * than 1.1 times the memory of the first, and what was opened must be closed again.
+ * Two equal runs against one process, with readers that connect and leave. The second may not use more
+ * than 1.1 times the memory of the first, and everything that was opened must be closed again.
  *
  * Usage: deno task soak [--minutes N] [--clients N] [--churn PER_SECOND] [--pushes PER_SECOND]
  *
- * `minutes` is for both runs together. It exits with code 1 where the verdict is bad.
+ * `minutes` is for both runs together. The exit code is 1 if a check fails.
  *
  * @module
  */
@@ -26,17 +26,17 @@ const clients = Number(values.clients);
 const churn = Number(values.churn);
 const REPORTS = 10;
 
-/** What a run has left behind. */
+/** The resources after a run. */
 interface Outcome {
-  /** The median of the second half of the run, in MiB. */
+  /** The median memory in the second half of the run, in MiB. */
   rss: number;
   /** The same of JavaScript's own heap. */
   heap: number;
-  /** File descriptors, timers, connections and zombies when all had left. */
+  /** File descriptors, timers, connections and zombies after all readers have left. */
   left: { fds: number; timers: number; size: number; zombies: number };
-  /** How many came and went. */
+  /** How many readers connected and left. */
   visits: number;
-  /** How many were closed by the server. */
+  /** How many readers the server closed. */
   lost: number;
 }
 
@@ -61,7 +61,7 @@ async function run(name: string, app: TestProcess): Promise<Outcome> {
   let lost = 0;
   const enter = async () => {
     const client = await connect(url, { protocol: PROTOCOL });
-    client.socket.onmessage = null; // nothing is kept
+    client.socket.onmessage = null; // no messages are kept
     client.socket.addEventListener("close", () => {
       if (open.includes(client)) lost++;
     });
@@ -110,7 +110,7 @@ async function run(name: string, app: TestProcess): Promise<Outcome> {
 
 async function reportOf(app: TestProcess): Promise<Report> {
   const line = await app.line(/^{/);
-  app.lines.length = 0; // they would be kept for the whole soak
+  app.lines.length = 0; // otherwise they would be kept for the whole soak
   return JSON.parse(line);
 }
 

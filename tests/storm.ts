@@ -1,11 +1,11 @@
 /**
- * A storm of good and hostile clients against the stream, and the same against its control, which is
- * as little as a Deno server can be. Beside it a page that behaves well may miss nothing and wait for no
- * push for long; afterwards every place is free, and the stream keeps no memory but what Deno keeps.
+ * A storm of good and hostile clients against the stream, and the same against a control, which is
+ * a minimal Deno server. A well-behaved page beside them may miss nothing and wait for no
+ * push for long. Afterwards every place is free, and the stream uses no more memory than the control.
  *
  * Usage: deno task storm [--clients N] [--rate PER_SECOND] [--silence MILLISECONDS] [--growth RATIO]
  *
- * It exits with code 1 where the verdict is bad.
+ * The exit code is 1 if a check fails.
  *
  * @module
  */
@@ -17,46 +17,46 @@ import { pause } from "./kit.ts";
 import { startProcess, startStream, type TestStreamProcess } from "./processes.ts";
 import { Witness } from "./witness.ts";
 
-/** What a storm is, and what it may do. */
+/** The size of a storm, and the limits of its effects. */
 export interface StormOptions {
-  /** How many clients come. Before they are counted a fifth of it comes, to warm up. */
+  /** How many clients there are. Before that, a fifth as many warm up the server. */
   clients: number;
-  /** How many come in a second. */
+  /** How many clients start in a second. */
   rate: number;
-  /** Milliseconds for which the page that behaves well may hear nothing; ten pushes come in a second. */
+  /** Milliseconds without a push that the well-behaved page may see; there are ten pushes a second. */
   silence: number;
-  /** What memory may have grown to, as a multiple of that at the start, less what the control has grown. */
+  /** The most memory at the end, as a multiple of that at the start, less the growth of the control. */
   growth: number;
-  /** Takes what is to be known while it goes on. */
+  /** Receives progress messages. */
   tell?: (line: string) => void;
 }
 
-/** What a storm has done to one server. */
+/** The effects of a storm on one server. */
 export interface Storm {
-  /** Who came. */
+  /** The report of the crowd. */
   crowd: CrowdReport;
-  /** How the server was before and after. */
+  /** The resources of the server before and after. */
   start: StreamReport;
   end: StreamReport;
-  /** What the page that behaves well had. */
+  /** What the well-behaved page saw. */
   witness: Pick<Witness, "pushes" | "gaps" | "silence" | "closeCode">;
-  /** How many pages have a place afterwards, beside that one. */
+  /** How many other pages have a place afterwards. */
   places: number;
 }
 
-/** What came of it. */
+/** The result. */
 export interface StormOutcome {
-  /** Of the stream. */
+  /** The effects on the stream. */
   stream: Storm;
-  /** Of Deno alone. */
+  /** The effects on the control. */
   control: Storm;
-  /** Memory at the end, less what the control has grown, as a multiple of that at the start. */
+  /** Memory at the end, less the growth of the control, as a multiple of that at the start. */
   growth: { rss: number; heap: number };
-  /** What is wrong; empty where all is well. */
+  /** The failed checks. */
   problems: string[];
 }
 
-/** Places of the stream. The crowd is smaller, but a place comes back only some time after a reset. */
+/** The places of the stream. More than the crowd, because a place is released some time after a reset. */
 const PLACES = 1_000;
 const CROWD: Omit<CrowdOptions, "port" | "cursor" | "rate"> = { most: 300, stay: 2_000 };
 /** The log is full after the warm-up, so it does not grow. */
@@ -99,7 +99,7 @@ async function stormOver(
   return { crowd: report, start, end, witness: { pushes, gaps, silence, closeCode }, places };
 }
 
-/** How the server is when all but the witness have gone, or when they have not for long. */
+/** The resources when all but the witness have ended, or after a long wait for that. */
 async function rested(app: TestStreamProcess): Promise<StreamReport> {
   const end = performance.now() + 5_000;
   for (;;) {

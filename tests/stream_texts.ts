@@ -1,6 +1,6 @@
 /**
- * The builders of streams, for tests of what carries streams: those give the texts that the log and the
- * wire have of them, where the builders of `turbo/streams.ts` give `String` objects.
+ * The builders of streams as plain texts, for tests of the log and the protocol. The builders of
+ * `turbo/streams.ts` return `String` objects.
  *
  * @module
  */

@@ -7,7 +7,7 @@ import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser } from "./browser.ts";
 import { connected, serve, until, WITH_BROWSER } from "./kit.ts";
 
-/** A page with a list for everyone and for a room, and what its server was asked for. */
+/** A page with a list for everyone and one for a room, and the requests to its server. */
 function room() {
   const sockets = new Set<WebSocket>();
   const turbo = new Turbo({
@@ -72,7 +72,7 @@ for (const transport of ["WebSocket", "server-sent events"]) {
       await using browser = await startBrowser();
       const { page, errors } = await browser.open(server.url);
       await page.waitForSelector(OPEN_PAGE);
-      // Pushed all the time, so that there are pushes between handshake, first message and marker too.
+      // Pushes are made all the time, so that some fall between handshake, first message and marker.
       const timer = setInterval(add, 5);
       try {
         for (let cuts = 0; cuts < (isWebSocket ? 4 : 0); cuts++) {

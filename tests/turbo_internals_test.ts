@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
-// What client.js relies on of Turbo beside its documented events: each fails by itself, and says what it
-// is, where another version of Turbo changes it.
+// The undocumented behaviour of Turbo that client.js relies on. Each test is about one part, so that its
+// failure shows what another version of Turbo has changed.
 import assert from "node:assert/strict";
 import { html } from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
@@ -26,7 +26,7 @@ function internal(name: string, run: (page: Page, url: string) => Promise<void>)
 }
 
 internal(
-  "visit() renders a response that it is given, by a morph, and keeps the scroll",
+  "visit() renders a given response by a morph, and keeps the scroll position",
   async (page) => {
     await page.evaluate(() => {
       const { Turbo } = globalThis as unknown as {
@@ -144,7 +144,7 @@ internal("responseHTML of a form's answer is read within before-fetch-response",
       document.querySelector("button")!.click();
     });
   });
-  assert.deepEqual(reads, ["within"]); // client.js has read it before
+  assert.deepEqual(reads, ["within"]); // client.js has read it already
 });
 
 internal("currentVisit tells its state, its times and whether it renders", async (page) => {
@@ -169,7 +169,7 @@ internal("currentVisit tells its state, its times and whether it renders", async
       };
     });
   assert.equal(await visit(), undefined);
-  await page.click("#nothing"); // which Turbo forgets
+  await page.click("#nothing"); // a visit that Turbo never finishes
   await until(async () => (await visit())?.times.includes("requestEnd") ?? false, "it has ended");
   assert.deepEqual(await visit(), {
     state: "started",
@@ -210,7 +210,7 @@ internal("clone() of a page's snapshot is what its cache keeps and shows again",
 });
 
 internal(
-  "a script that a parser without a browser has made does not run in a head",
+  "a script that DOMParser created does not run in a head",
   async (page) => {
     const ran = await page.evaluate(async () => {
       const text =

@@ -1,22 +1,22 @@
 /**
- * WebKitGTK's own small browser on a screen that nobody sees, for tests. A page needs no more than seven
+ * WebKitGTK's own small browser on a virtual screen, for tests. A page needs no more than seven
  * commands of WebDriver (https://www.w3.org/TR/webdriver2/), so no library stands between.
  *
  * @module
  */
 import { type AnyBrowser, anyPage, makeHome, type PageDriver } from "./any_browser.ts";
-import { assertNotQuick, until, within } from "./kit.ts";
+import { assertNotQuick, freePort, until, within } from "./kit.ts";
 import { succeeds } from "./processes.ts";
 
 /** The key under which an answer names an element (WebDriver, section 12.2). */
 const ELEMENT = "element-6066-11e4-a52e-4f735466cecf";
 
-/** Whether it is installed, with its driver and the screen. */
+/** Whether the browser, its driver and the virtual screen are installed. */
 export async function hasWebKit(): Promise<boolean> {
   return await succeeds("WebKitWebDriver", "--help") && await succeeds("Xvfb", "-help");
 }
 
-/** Starts a screen. Each page on it is a browser of its own, because a driver drives only one. */
+/** Starts a virtual screen. Each page is a browser of its own, because a driver drives only one. */
 export async function startWebKit(): Promise<AnyBrowser> {
   assertNotQuick("WITH_BROWSER");
   await using made = new AsyncDisposableStack();
@@ -26,7 +26,7 @@ export async function startWebKit(): Promise<AnyBrowser> {
     ...home.env,
     DISPLAY: `:${display}`,
     GSETTINGS_BACKEND: "memory",
-    DBUS_SESSION_BUS_ADDRESS: "disabled:", // without an address, a bus is started that stays
+    DBUS_SESSION_BUS_ADDRESS: "disabled:", // without an address, a bus would be started and stay
   };
   const all = made.move();
   return {
@@ -72,7 +72,7 @@ function pageDriver(send: Send): Omit<PageDriver, "close"> {
   };
 }
 
-/** Has a driver start its browser, which ends with the session. */
+/** Makes a driver start its browser, which ends with the session. */
 async function openSession(made: AsyncDisposableStack, driver: string): Promise<Send> {
   const opening = send("POST", `${driver}/session`, { capabilities: {} });
   const { sessionId } = await within(opening, "WebKit to start") as { sessionId: string };
@@ -83,7 +83,7 @@ async function openSession(made: AsyncDisposableStack, driver: string): Promise<
   return (method, path, parameters) => send(method, session + path, parameters);
 }
 
-/** Starts a driver; resolves to where it listens. */
+/** Starts a driver, and resolves to its URL. */
 async function startDriver(
   made: AsyncDisposableStack,
   env: Record<string, string>,
@@ -109,7 +109,7 @@ async function send(method: string, url: string, parameters?: object): Promise<u
   return value;
 }
 
-/** Starts an X server without a screen; resolves to the number that it has found free. */
+/** Starts an X server without hardware, and resolves to the display number that it chose. */
 async function startScreen(
   made: AsyncDisposableStack,
   env: Record<string, string>,
@@ -130,7 +130,7 @@ async function startScreen(
   return display.trim();
 }
 
-/** Starts a program that ends with the rest. */
+/** Starts a program that ends with the others. */
 function start(
   made: AsyncDisposableStack,
   command: string,
@@ -147,9 +147,4 @@ function start(
     await within(child.status, `${command} to end`);
   });
   return child;
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

@@ -1,6 +1,6 @@
 /**
- * A page that behaves well, beside others that do not: it tells what it missed, and for how long it
- * heard nothing.
+ * A well-behaved page beside hostile clients. It records what it missed, and the longest time without a
+ * push.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import { connect, parseFrame, PROTOCOL, type TestClient, until } from "./kit.ts"
 
 /** A page of `apps/stream_app.ts`, which numbers its pushes. */
 export class Witness implements AsyncDisposable {
-  /** How many pushes have come. */
+  /** How many pushes have arrived. */
   pushes = 0;
-  /** What was not the next push: `5 after 3`. */
+  /** Pushes that were not the next one: `5 after 3`. */
   readonly gaps: string[] = [];
-  /** The code that the server has closed it with. */
+  /** The close code from the server. */
   closeCode: number | undefined;
   readonly #client: TestClient;
   #latest: number | undefined;
@@ -32,7 +32,7 @@ export class Witness implements AsyncDisposable {
     return witness;
   }
 
-  /** The longest time without a push, in milliseconds; the one that goes on is included. */
+  /** The longest time without a push, in milliseconds, including the current one. */
   get silence(): number {
     return Math.round(Math.max(this.#silence, performance.now() - this.#at));
   }

@@ -1,5 +1,6 @@
 /**
- * Who may open a connection, how many are open at a time, and what a visitor may listen to.
+ * Decides which requests may open a connection, how many connections exist at a time, and which
+ * topics each may listen to.
  *
  * @module
  */
@@ -15,114 +16,115 @@ import { AddressBuckets, type Rate } from "./rate.ts";
 import { hasValidHost, isAllowedHost, isOwnOrigin, parseOrigin } from "./request.ts";
 import type { Signer } from "./token.ts";
 
-/** Who a connection is from. */
+/** Who opens a connection. */
 export interface ConnectOptions {
-  /** The name or names of this reader, such as a user id. By the first it counts in `present`. */
+  /** The name or names of this reader, such as a user id. `present` counts the reader by the first. */
   as?: string | readonly string[] | undefined;
   /**
-   * Its own network address, which `maxConnectionsPerAddress` and `handshakeRate` count by, the
-   * addresses of an IPv6 /64 as one. Not that of a proxy, which all readers share.
+   * The client's own network address, by which `maxConnectionsPerAddress` and `handshakeRate` count;
+   * all addresses of an IPv6 /64 count as one. It must not be the address of a proxy, which all
+   * readers share.
    */
   address?: string | undefined;
 }
 
-/** What {@linkcode Admission} goes by. */
+/** Options of {@linkcode Admission}. */
 export interface AdmissionOptions {
-  /** Whether there is a stream at all. */
+  /** Whether the stream is switched off: every request is answered 404. */
   isOff: boolean;
-  /** The hosts that the app is known by; any where there are none. */
+  /** The hosts that the app answers to; an empty list allows any. */
   allowedHosts: readonly string[];
   /** Origins other than the server's own whose pages may connect. */
   allowedOrigins: readonly string[];
-  /** Connections at a time, those being opened and those that do not end included. */
+  /** Maximum connections at a time, including those that are opening or have not finished closing. */
   maxConnections: number;
-  /** Connections at a time from one address. */
+  /** Maximum connections at a time from one address. */
   maxConnectionsPerAddress: number;
-  /** How often one address may begin to connect. */
+  /** How often one address may start to connect. */
   handshakeRate: Rate;
-  /** Milliseconds after which a connection that has not opened is given up. */
+  /** Milliseconds after which a connection that has not opened is abandoned. */
   openTimeout: number;
-  /** Reads the topics that a page was given. */
+  /** Verifies the signed topics of a page. */
   signer: Signer;
-  /** Tells whoever runs this. */
+  /** Receives notices for the operator. */
   onNotice: (message: string) => void;
-  /** Default: the platform's. */
+  /** Default: the platform's clock. */
   clock?: Clock;
 }
 
-/** What a visitor listens to. */
+/** What a client may listen to. */
 export interface Grant {
-  /** Its names and topics. */
+  /** The names of the reader and its topics. */
   readonly names: ReadonlySet<string>;
-  /** Its topics alone. */
+  /** The topics alone. */
   readonly topics: ReadonlySet<string>;
-  /** The cursor from which on it may read the topics. */
+  /** The cursor from which on the client may read the topics. */
   readonly from: string | undefined;
 }
 
-/** Who has been admitted, and what it says of itself. */
+/** A client that was admitted, and what its request says. */
 export interface Visitor {
-  /** How it is to be reached. */
+  /** The transport that it asks for. */
   readonly transport: Transport;
-  /** The names that the app gave it, as the listeners know them. */
+  /** The names that the app gave it, in the form that {@linkcode Listeners} uses. */
   readonly as: readonly string[];
-  /** The page's own id. */
+  /** The id of its page. */
   readonly page: string | undefined;
-  /** The cursor that its page is at. */
+  /** The cursor of its page. */
   readonly since: string | undefined;
-  /** The topics that its page was given, signed; not of a WebSocket, whose URL has none. */
+  /** The signed topics of its page; `undefined` for a WebSocket, whose URL carries none. */
   readonly token: string | undefined;
-  /** The foreign origin that its page is of, which may connect. */
+  /** The origin of its page, where that is an allowed foreign one. */
   readonly origin: string | undefined;
-  /** Its connection is open: the close to be sent instead of anything else, where it may not stay. */
+  /** Call when its connection is open. Returns the close to send where the client may not stay. */
   opened(): Close | undefined;
-  /** What it may listen to with these signed topics; `undefined` where they do not hold. */
+  /** What it may listen to with these signed topics; `undefined` where they are not valid. */
   grant(token: string | undefined): Grant | undefined;
-  /** Its connection is gone, or never came: gives back its place, once however often it is called. */
+  /** Call when its connection has ended or never opened. Releases its place; later calls do nothing. */
   release(): void;
-  /** Called when it has not opened in time, and is given up. */
+  /** Called when it has not opened in time and was abandoned. */
   onLate?: () => void;
 }
 
-/** One whose connection is being opened. */
+/** A connection that is opening. */
 interface Opening {
   readonly since: number;
-  /** The close that waits for it. */
+  /** The close to send when it opens. */
   close: Close | undefined;
-  /** Gives back its place. */
+  /** Releases its place. */
   readonly giveBack: () => void;
 }
 
 const CONNECT_RULES = {
-  as: anything, // see checkReaders
+  as: anything, // checkReaders checks it
   address: text((address) => address !== "", "a network address"),
 } satisfies Record<keyof ConnectOptions, Rule>;
 
 /**
- * Milliseconds after which a connection that is being opened gives its place back; it takes one again
- * when it opens. Deno does not report a client that resets its handshake, so a flood of them would hold
- * every place until the time-out.
+ * Milliseconds after which an opening connection loses its place; it takes another when it opens. Deno
+ * does not report a client that resets its handshake, so a flood of them would hold every place until
+ * the timeout.
  */
 const OPENING_HOLDS_PLACE = 1_000;
 const SWEEP_INTERVAL = 250;
-/** Connections that may be being opened; beyond, the one that has waited longest is given up. */
+/** Connections that may be opening at a time; beyond that, the one that has waited longest is abandoned. */
 const MAX_OPENING = 10_000;
-/** Refusals of a foreign origin that are told; who connects can make up any number. */
-const MAX_TOLD = 100;
+/** How many foreign origins are reported: a client can make up any number of them. */
+const MAX_REPORTED = 100;
 
-/** Decides who may connect to one application. */
+/** Decides which clients may connect to one application. */
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #clock: Clock;
   readonly #places: Places;
   readonly #handshakes: AddressBuckets;
-  /** In the order in which they came. */
+  /** In the order of their requests. */
   readonly #opening = new Map<Visitor, Opening>();
   #cancelSweep: (() => void) | undefined;
-  readonly #told = new Set<string>();
+  readonly #reported = new Set<string>();
   #closing: Close | undefined;
 
-  /** All places are free. */
+  /** Starts with all places free. */
   constructor(options: AdmissionOptions) {
     this.#options = options;
     this.#clock = options.clock ?? CLOCK;
@@ -130,17 +132,17 @@ export class Admission {
     this.#handshakes = new AddressBuckets(options.handshakeRate, this.#clock);
   }
 
-  /** Places that are taken. */
+  /** How many places are taken. */
   get taken(): number {
     return this.#places.taken;
   }
 
-  /** From now on every request is refused, and what is being opened is closed when it opens. */
+  /** Rejects every request from now on, and closes each opening connection when it opens. */
   close(close: Close): void {
     this.#closing = close;
   }
 
-  /** Sends away those of a name whose connection is being opened. */
+  /** Disconnects the opening connections of a name when they open. */
   disconnect(name: string): void {
     for (const [visitor, opening] of this.#opening) {
       if (visitor.as.includes(name)) opening.close = CLOSE.sentAway;
@@ -148,9 +150,10 @@ export class Admission {
   }
 
   /**
-   * Admits a visitor to the stream of this path, or answers what is wrong (400, 403, 404, 421, 426, 429, 503).
+   * Admits a client to the stream at this path, or returns the answer that says what is wrong (400, 403,
+   * 404, 421, 426, 429, 503).
    *
-   * @throws {TypeError | RangeError} when `as` is no name, or an option is unknown or wrong
+   * @throws {TypeError | RangeError} when `as` is not a name, or an option is unknown or wrong
    */
   admit(request: Request, options: ConnectOptions, path: string): Visitor | Response {
     const { as: names = [], address: given } = checkOptions("connect()", options, CONNECT_RULES);
@@ -188,7 +191,7 @@ export class Admission {
     return this.#visitor(said, { place, address, path });
   }
 
-  /** Gives up all that have not opened yet. */
+  /** Abandons all connections that have not opened yet. */
   giveUp(): void {
     for (const [visitor, opening] of [...this.#opening]) this.#giveUp(visitor, opening);
   }
@@ -208,7 +211,7 @@ export class Admission {
       opened: () => {
         const waiting = this.#opening.get(visitor)?.close ?? this.#closing;
         this.#forget(visitor);
-        release ??= this.#places.take(address); // it was late
+        release ??= this.#places.take(address); // it opened late and has lost its place
         return waiting ?? (release ? undefined : CLOSE.noPlace);
       },
       release: () => {
@@ -265,30 +268,30 @@ export class Admission {
   }
 
   /**
-   * The foreign origin of a request that may connect, or the answer where it may not; `undefined` for
-   * our own pages, and for programs, which send none. Browsers let any page open a WebSocket anywhere
-   * (RFC 6455, section 10.2).
+   * The origin of a request from an allowed foreign page, or the answer that rejects it; `undefined` for
+   * our own pages, and for programs, which send no `Origin`. Browsers let any page open a WebSocket to
+   * any server, so the server must check (RFC 6455, section 10.2).
    */
   #foreignOrigin(request: Request): string | Response | undefined {
     const { headers } = request;
     const origin = headers.get("Origin");
-    const written = parseOrigin(origin ?? "")?.origin; // as browsers write it
+    const written = parseOrigin(origin ?? "")?.origin; // normalized, as browsers write it
     if (written !== undefined && this.#options.allowedOrigins.includes(written)) return written;
-    // A browser sends it where it sends no Origin, as for an image.
+    // Browsers send it also where they send no Origin, such as for an image.
     const isCrossSite = headers.get("Sec-Fetch-Site") === "cross-site";
     if (!isCrossSite && (origin === null || isOwnOrigin(request, origin))) return undefined;
-    this.#tell(origin, headers.get("Host"));
+    this.#report(origin, headers.get("Host"));
     return refuse(403, "This origin may not connect");
   }
 
-  #tell(origin: string | null, host: string | null): void {
+  #report(origin: string | null, host: string | null): void {
     const pair = `${quote(origin)} at ${quote(host)}`;
-    if (origin === null || this.#told.size >= MAX_TOLD || this.#told.has(pair)) return;
-    this.#told.add(pair);
-    const isLast = this.#told.size === MAX_TOLD;
+    if (origin === null || this.#reported.size >= MAX_REPORTED || this.#reported.has(pair)) return;
+    this.#reported.add(pair);
+    const isLast = this.#reported.size === MAX_REPORTED;
     this.#options.onNotice(
       `Refused a page of the origin ${pair}: where it may connect, set the option allowedOrigins ` +
-        `(turbo-deno: --allow-origin)${isLast ? ". No others will be told" : ""}`,
+        `(turbo-deno: --allow-origin)${isLast ? ". Further origins are not reported" : ""}`,
     );
   }
 }

@@ -46,7 +46,7 @@ function start(options: Partial<AdmissionOptions> = {}) {
   return { admission, signer, clock, told, ask, admit, refused, status };
 }
 
-Deno.test("Admission closes what is being opened when its name is sent away, and nothing else", () => {
+Deno.test("Admission.disconnect() closes the opening connections of a name, and no others", () => {
   const { admission, admit } = start();
   const [before, ann, bob] = [admit("ann"), admit("ann"), admit("bob")];
   assert.equal(before.opened(), undefined);
@@ -57,7 +57,7 @@ Deno.test("Admission closes what is being opened when its name is sent away, and
   assert.equal(admit("ann").opened(), undefined, "one who comes later is for the app to refuse");
 });
 
-Deno.test("Admission.close() refuses who comes, and closes what is being opened", async () => {
+Deno.test("Admission.close() rejects new requests, and closes opening connections", async () => {
   const { admission, admit, refused } = start();
   const ann = admit("ann");
   admission.close(CLOSE.restarting);
@@ -67,7 +67,7 @@ Deno.test("Admission.close() refuses who comes, and closes what is being opened"
   assert.match(await refusal.text(), /restarting/);
 });
 
-Deno.test("Admission gives a place back once, whether the connection was opened or not", () => {
+Deno.test("Visitor.release() releases its place once, whether the connection has opened or not", () => {
   const { admission, admit, refused } = start({ maxConnections: 2 });
   const [ann, bob] = [admit("ann"), admit("bob")];
   assert.equal((refused("eve") as Response).status, 503);
@@ -78,7 +78,7 @@ Deno.test("Admission gives a place back once, whether the connection was opened 
   assert.equal(bob.opened(), undefined, "it is not being opened any more");
 });
 
-Deno.test("A visitor listens to its own names and to the topics that were signed for it", () => {
+Deno.test("Visitor.grant() has the reader's names and the topics that were signed for it", () => {
   const { signer, admit } = start();
   const ann = admit("ann");
   const names = (token?: string) => {
@@ -96,7 +96,7 @@ Deno.test("A visitor listens to its own names and to the topics that were signed
   assert.equal(ann.grant(sign())?.from, "e.1");
 });
 
-Deno.test("A visitor that does not open gives its place back after a second, and takes one when it opens", async () => {
+Deno.test("An opening connection loses its place after a second, and takes one when it opens", async () => {
   const { admission, clock, admit, refused } = start({ maxConnections: 2 });
   const [late, never] = [admit("late"), admit("never")];
   assert.equal((refused("eve") as Response).status, 503);
@@ -111,7 +111,7 @@ Deno.test("A visitor that does not open gives its place back after a second, and
   assert.deepEqual([admission.taken, clock.pending], [0, 0]);
 });
 
-Deno.test("A visitor that never opens is given up after openTimeout, and nothing of it is kept", async () => {
+Deno.test("A connection that never opens is abandoned after openTimeout, and nothing of it is kept", async () => {
   const { admission, clock, admit } = start({ openTimeout: 5_000 });
   const never = admit("never");
   let late = 0;
@@ -122,7 +122,7 @@ Deno.test("A visitor that never opens is given up after openTimeout, and nothing
   assert.deepEqual([late, admission.taken, clock.pending], [1, 0, 0]);
 });
 
-Deno.test("Admission has one timer however many do not open, and keeps 10,000 of them at most", async () => {
+Deno.test("Admission has one timer for any number of opening connections, and keeps at most 10,000", async () => {
   const { admission, clock, admit } = start({ maxConnections: 20_000 });
   let late = 0;
   for (let n = 0; n < 40; n++) {
@@ -139,7 +139,7 @@ Deno.test("Admission has one timer however many do not open, and keeps 10,000 of
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("A visitor that opens late takes a place of its own address", async () => {
+Deno.test("A connection that opens late takes a place of its own address", async () => {
   const { clock, ask } = start({ maxConnectionsPerAddress: 1 });
   const from = (address: string) => ask({}, { address }) as Visitor;
   const [late, other] = [from("a"), from("b")];
@@ -148,7 +148,7 @@ Deno.test("A visitor that opens late takes a place of its own address", async ()
   assert.deepEqual([late.opened(), other.opened()], [CLOSE.noPlace, undefined]);
 });
 
-Deno.test("Admission has one timer however many it gives up, and none when nobody is left", async () => {
+Deno.test("Admission has one timer for any number of abandoned connections, and none when none is left", async () => {
   const { clock, admit } = start({ openTimeout: 1_000 });
   for (const name of ["a", "b", "c", "d"]) {
     admit(name);
@@ -159,7 +159,7 @@ Deno.test("Admission has one timer however many it gives up, and none when nobod
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("Admission watches over one that comes after all have opened", async () => {
+Deno.test("Admission times out a connection that starts after all others have opened", async () => {
   const { clock, admit } = start({ openTimeout: 1_000 });
   admit("first").opened();
   assert.equal(clock.pending, 0);
@@ -169,7 +169,7 @@ Deno.test("Admission watches over one that comes after all have opened", async (
   assert.equal(late, 1);
 });
 
-Deno.test("Admission.giveUp() gives up all that are being opened", () => {
+Deno.test("Admission.giveUp() abandons all opening connections", () => {
   const { admission, clock, admit } = start();
   let late = 0;
   for (const name of ["a", "b"]) admit(name).onLate = () => late++;
@@ -190,7 +190,7 @@ Deno.test("Admission answers 429 to one address that connects too often, and to 
   assert.deepEqual(Array.from({ length: 3 }, () => from("a")), [200, 200, 429]);
 });
 
-Deno.test("Admission counts no handshake that it refuses, so no foreign page uses up those of its visitor", () => {
+Deno.test("Admission does not count a rejected handshake, so a foreign page cannot use up its visitor's", () => {
   const { status } = start({ handshakeRate: { burst: 1, perSecond: 1 } });
   const address = "a";
   assert.equal(status({ Origin: "https://evil.example" }, { address }), 403);
@@ -243,14 +243,14 @@ const ORIGINS: readonly [headers: Record<string, string>, status: number][] = [
   [{ Origin: "http://h.example", "Sec-Fetch-Site": "cross-site" }, 403],
 ];
 
-Deno.test("Admission lets in our own pages, those of allowed origins, and programs", () => {
+Deno.test("Admission admits our own pages, those of allowed origins, and programs", () => {
   const { status } = start({ allowedOrigins: ["https://a.example"], maxConnections: 100 });
   for (const [headers, expected] of ORIGINS) {
     assert.equal(status({ Host: "h.example", ...headers }), expected, JSON.stringify(headers));
   }
 });
 
-Deno.test("A visitor has the foreign origin that its page is of, as browsers write it", () => {
+Deno.test("Visitor.origin is the allowed foreign origin of its page, as browsers write it", () => {
   const { ask } = start({ allowedOrigins: ["https://a.example"] });
   const originOf = (Origin?: string) =>
     (ask({ Host: "h.example", ...(Origin && { Origin }) }) as Visitor).origin;
@@ -259,7 +259,7 @@ Deno.test("A visitor has the foreign origin that its page is of, as browsers wri
   assert.deepEqual([originOf("http://h.example"), originOf()], [undefined, undefined]);
 });
 
-Deno.test("Admission tells of each refused origin once, with both names and the option to set", () => {
+Deno.test("Admission reports each rejected origin once, with both names and the option to set", () => {
   const { status, told } = start();
   status({ Host: "h.example", "Sec-Fetch-Site": "cross-site" });
   assert.deepEqual(told, [], "one that names no origin");
@@ -270,12 +270,12 @@ Deno.test("Admission tells of each refused origin once, with both names and the 
   assert.match(told[0]!, /"https:\/\/b\.example" at "h\.example".*allowedOrigins/);
   for (let n = 0; n < 200; n++) status({ Host: "h.example", Origin: `https://x${n}.example` });
   assert.equal(told.length, 100, "whoever makes up origins does not fill the log");
-  assert.match(told.at(-1)!, /No others will be told$/);
+  assert.match(told.at(-1)!, /Further origins are not reported$/);
   status({ Host: "h.example", "Sec-Fetch-Site": "cross-site" });
   assert.equal(told.length, 100);
 });
 
-Deno.test("Admission answers 400 to a list of sub-protocols that Deno would not take apart", () => {
+Deno.test("Admission answers 400 to a list of sub-protocols that Deno would not split", () => {
   const { status } = start();
   const handshake = { ...HANDSHAKE, Host: "localhost" };
   const offering = (list: string) => status({ ...handshake, "Sec-WebSocket-Protocol": list });
@@ -291,7 +291,7 @@ Deno.test("Admission answers 400 where the URL cannot be parsed, whatever the Ho
   const { admission } = start();
   const headers = new Headers({ Host: "localhost", Accept: "text/event-stream" });
   for (const url of ["http://[bad/turbo-stream", "http://a:99999/"]) {
-    const request = { url, method: "GET", headers } as Request; // as Deno makes one of such a line
+    const request = { url, method: "GET", headers } as Request; // as Deno makes one from such a request line
     assert.equal((admission.admit(request, {}, "/turbo-stream") as Response).status, 400);
   }
 });

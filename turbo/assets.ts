@@ -1,5 +1,5 @@
 /**
- * Files served from memory under names that hold a hash of their content.
+ * Files that are served from memory under names that contain a hash of their content.
  *
  * @module
  */
@@ -7,16 +7,16 @@ import { createHash } from "node:crypto";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { weightsOf } from "./request.ts";
 
-/** One text file: where it is, and how a request for it is answered. */
+/** One text file: its path, and the answer to requests for it. */
 export interface Asset {
-  /** Its path; it changes when the content does. */
+  /** The path, which changes when the content does. */
   readonly path: string;
-  /** The answer to a request for this path. */
+  /** Answers a request for this path. */
   respond(request: Request): Response;
 }
 
 /**
- * An asset of the given text. It is compressed once for each encoding, when first asked for.
+ * Creates an asset from a text. The text is compressed once for each encoding, on the first request.
  *
  * @example
  * ```ts

@@ -18,7 +18,7 @@ Deno.test("asset() puts a hash of the content into the path", () => {
   assert.notEqual(css.path, asset("/assets/a.css", TEXT + " ", "text/css").path);
 });
 
-Deno.test("asset() puts it at the end of a path without an extension", () => {
+Deno.test("asset() appends the hash to a path without an extension", () => {
   for (const path of ["/LICENSE", "/v1.2/app"]) {
     const { path: hashed } = asset(path, TEXT, "text/plain");
     assert.match(hashed, new RegExp(`^${path}-[0-9a-f]{16}$`));
@@ -48,14 +48,14 @@ Deno.test("Asset.respond() compresses as the browser asks", async () => {
   }
 });
 
-Deno.test("Asset.respond() says that it never changes", () => {
+Deno.test("Asset.respond() marks the content as immutable", () => {
   const { headers } = get();
   assert.equal(headers.get("Cache-Control"), "public, max-age=31536000, immutable");
   assert.equal(headers.get("Vary"), "Accept-Encoding");
   assert.equal(headers.get("Content-Type"), "text/css; charset=utf-8");
 });
 
-Deno.test("Asset.respond() answers a known ETag with 304, one of another encoding in full", async () => {
+Deno.test("Asset.respond() answers a known ETag with 304, and that of another encoding in full", async () => {
   const etag = get({ "Accept-Encoding": "br" }).headers.get("ETag")!;
   assert.match(etag, /^"[^"]+"$/);
   const known = get({ "Accept-Encoding": "br", "If-None-Match": `"x", ${etag}` });

@@ -1,6 +1,6 @@
 /**
- * Whom something is for: readers by their names, and those who listen to a topic. These are two
- * namespaces: a reader who is named as a topic does not listen to it.
+ * Whom a push is for: readers by their names, and listeners to a topic. These are two namespaces: a
+ * reader whose name equals that of a topic does not listen to the topic.
  *
  * @module
  */
@@ -8,40 +8,40 @@ import { anything, checkOptions, quote, type Rule, text } from "./checks.ts";
 import type { Audience } from "./log.ts";
 import { isPageId } from "./protocol.ts";
 
-/** A reader by its name, or all who listen to a topic. */
+/** A reader, by name, or all who listen to a topic. */
 export type Whom = string | { readonly topic: string };
 
-/** Whom a push is for: everyone, or those that `to` and `topic` name. */
+/** Whom a push is for: everyone, or those named by `to` and `topic`. */
 export interface PushOptions {
-  /** A reader or readers, by the names given to `connect` as `as`. An empty list is nobody. */
+  /** A reader or readers, by the names given to `connect` as `as`. An empty list means nobody. */
   to?: string | readonly string[];
-  /** A topic or topics, as `head` signed them into pages. An empty list is nobody. */
+  /** A topic or topics, as given to `head`. An empty list means nobody. */
   topic?: string | readonly string[];
-  /** The page that it is not for, as `connectionId(request)` gives it; `undefined` for none. */
+  /** The page to leave out, as `connectionId(request)` gives it; `undefined` for none. */
   except?: string | undefined;
 }
 
-/** Names that one connection can listen to. */
+/** How many names one connection can listen to. */
 const MAX_NAMES = 128;
-/** Characters of a name. */
+/** The most characters of a name. */
 const MAX_LENGTH = 255;
 
-// With a character in front that tells the two namespaces apart.
+// The first character of an internal name says which of the two namespaces it is in.
 const READER = "@";
 const TOPIC = "#";
 
 const PUSH_RULES = {
-  to: anything, // see namesIn
+  to: anything, // namesIn checks it
   topic: anything,
   except: text(isPageId, "a page's id, as connectionId(request) gives it,"),
 } satisfies Record<keyof PushOptions, Rule>;
 
 /**
- * Whom a push is for, as the log and the listeners name them. A key that is present but `undefined`
- * throws: `to: session.user?.id` must not reach everyone.
+ * Whom a push is for, as internal names. A key that is present but `undefined` throws, because
+ * `to: session.user?.id` must not reach everyone.
  *
- * @throws {TypeError} where something is no name, or unknown
- * @throws {RangeError} where a name is empty or too long, or `except` is no page's id
+ * @throws {TypeError} when a value is not a name, or an option is unknown
+ * @throws {RangeError} when a name is empty or too long, or `except` is not the id of a page
  */
 export function audienceOf(options: PushOptions): Audience {
   const { except, ...given } = checkOptions("push()", options, PUSH_RULES);
@@ -52,10 +52,10 @@ export function audienceOf(options: PushOptions): Audience {
 }
 
 /**
- * The name of a reader or a topic.
+ * The internal name of a reader or a topic.
  *
- * @throws {TypeError} where it is none
- * @throws {RangeError} where it is empty or too long
+ * @throws {TypeError} when it is not a name
+ * @throws {RangeError} when it is empty or too long
  */
 export function nameOf(what: string, whom: Whom): string {
   if (typeof whom !== "object" || whom === null) {
@@ -65,37 +65,37 @@ export function nameOf(what: string, whom: Whom): string {
   return topicName(checkName(what, "topic", topic));
 }
 
-/** Whom a name stands for. */
+/** The reader or topic that an internal name stands for. */
 export function whomOf(name: string): Whom {
   const rest = name.slice(1);
   return name.startsWith(TOPIC) ? { topic: rest } : rest;
 }
 
-/** Whether something can be the name of a reader or a topic. */
+/** Whether a value can be the name of a reader or a topic. */
 export function isName(value: unknown): value is string {
-  // One with half a character would be another one after it was signed.
+  // A lone surrogate would be replaced when the name is encoded as UTF-8 and signed.
   return typeof value === "string" && value !== "" && value.length <= MAX_LENGTH &&
     value.isWellFormed();
 }
 
-/** The name of one reader. @throws {TypeError | RangeError} where it is none */
+/** Checks the name of one reader, and returns it. @throws {TypeError | RangeError} when it is not a name */
 export function checkReader(what: string, option: string, reader: string): string {
   return checkName(what, option, reader);
 }
 
 /**
- * The names of a reader, as they were given.
+ * Checks the names of a reader, and returns them as a list.
  *
- * @throws {TypeError | RangeError} where one is none, or they are too many
+ * @throws {TypeError | RangeError} when one is not a name, or they are too many
  */
 export function checkReaders(what: string, as: string | readonly string[]): readonly string[] {
   return checkCount(what, "as", namesIn(what, "as", as));
 }
 
 /**
- * Topics, as they were given.
+ * Checks topics, and returns them as a list.
  *
- * @throws {TypeError | RangeError} where one is none, or they are too many
+ * @throws {TypeError | RangeError} when one is not a name, or they are too many
  */
 export function checkTopics(what: string, topics: readonly string[]): readonly string[] {
   if (!Array.isArray(topics)) {
@@ -104,12 +104,12 @@ export function checkTopics(what: string, topics: readonly string[]): readonly s
   return checkCount(what, "topics", namesIn(what, "topics", topics));
 }
 
-/** A reader, as the log and the listeners name it. */
+/** The internal name of a reader, as the log and the listeners use it. */
 export function readerName(name: string): string {
   return READER + name;
 }
 
-/** A topic, as the log and the listeners name it. */
+/** The internal name of a topic, as the log and the listeners use it. */
 export function topicName(topic: string): string {
   return TOPIC + topic;
 }

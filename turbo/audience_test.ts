@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { audienceOf, nameOf, type PushOptions, type Whom, whomOf } from "./audience.ts";
 
-Deno.test("audienceOf() keeps readers and topics apart, and is everyone only where neither is there", () => {
+Deno.test("audienceOf() keeps readers and topics apart, and means everyone only without both", () => {
   const audiences: readonly [PushOptions, readonly string[] | undefined][] = [
     [{}, undefined],
     [{ to: "ann" }, ["@ann"]],

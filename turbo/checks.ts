@@ -1,17 +1,17 @@
 /**
- * What comes from a caller is checked before anything changes: what is wrong is named, with its value
- * and what is allowed instead.
+ * Checks of what a caller passes, made before anything changes. An error names the option, its value
+ * and what is allowed.
  *
  * @module
  */
 
-/** What an option may be. */
+/** What is allowed for an option. */
 export interface Rule {
   /** What is allowed, in words. */
   readonly allowed: string;
-  /** What is wrong with a value: its type, or where it lies. */
+  /** What is wrong with a value: its type, or its range. */
   problem(value: unknown): "type" | "range" | undefined;
-  /** Whether a value must not be shown. */
+  /** Whether an error must not show the value. */
   readonly isSecret?: boolean;
 }
 
@@ -19,12 +19,12 @@ export interface Rule {
 export type Rules = Readonly<Record<string, Rule>>;
 
 /**
- * Checks options and gives back what was checked: a plain copy, with lists of its own, which nobody
- * changes later. Options are of an object, inherited ones included, and no others than those that there
- * are rules for. One that is `undefined` is left out, but still there for whoever asks by `in`.
+ * Checks options and returns them as a plain copy, in which lists are copied too, so that later changes
+ * by the caller have no effect. Inherited options count; an option without a rule is an error. An option
+ * that is `undefined` is not checked, but its key is kept, so that `in` still finds it.
  *
- * @throws {TypeError} where one has another type, or is unknown
- * @throws {RangeError} where one is out of its range
+ * @throws {TypeError} when an option is unknown or has the wrong type
+ * @throws {RangeError} when an option is out of range
  */
 export function checkOptions<T extends object>(what: string, options: T, rules: Rules): T {
   if (Object.prototype.toString.call(options) !== "[object Object]") {
@@ -41,7 +41,7 @@ export function checkOptions<T extends object>(what: string, options: T, rules: 
   for (const [name, rule] of Object.entries(rules)) {
     if (!(name in options)) continue;
     const given = (options as Record<string, unknown>)[name];
-    // `Array.from` makes `undefined` of what is missing between two commas.
+    // `Array.from` turns holes, as in `[1, , 2]`, into `undefined`.
     const value = Array.isArray(given) ? Array.from(given) : given;
     if (value !== undefined) checkValue(what, name, value, rule);
     checked[name] = value;
@@ -49,7 +49,7 @@ export function checkOptions<T extends object>(what: string, options: T, rules: 
   return checked as T;
 }
 
-/** Checks one value. @throws {TypeError | RangeError} where it is not allowed */
+/** Checks one value. @throws {TypeError | RangeError} when it is not allowed */
 export function checkValue(what: string, name: string, value: unknown, rule: Rule): void {
   const problem = rule.problem(value);
   if (problem === undefined) return;
@@ -81,7 +81,7 @@ export function text(passes: (text: string) => boolean, allowed: string): Rule {
   };
 }
 
-/** A list, each of whose items follows a rule. */
+/** A list whose items all follow a rule. */
 export function listOf(rule: Rule, allowed: string): Rule {
   return {
     allowed,
@@ -109,7 +109,7 @@ export const callback: Rule = {
   problem: (value) => typeof value === "function" ? undefined : "type",
 };
 
-/** An object that has some methods. */
+/** An object with these methods. */
 export function withMethods(...names: readonly string[]): Rule {
   return {
     allowed: `an object with the methods ${names.join(", ")}`,
@@ -123,10 +123,10 @@ export function withMethods(...names: readonly string[]): Rule {
   };
 }
 
-/** Whatever is checked elsewhere. */
+/** Anything: the value is checked elsewhere. */
 export const anything: Rule = { allowed: "anything", problem: () => undefined };
 
-/** The same or nothing: `null`. */
+/** What a rule allows, or `null`. */
 export function orNull(rule: Rule): Rule {
   return {
     ...rule,
@@ -135,18 +135,18 @@ export function orNull(rule: Rule): Rule {
   };
 }
 
-/** A value as it stands in a message: short, and whatever it is. */
+/** A value as messages quote it: shortened, and of any type. */
 export function quote(value: unknown): string {
   if (typeof value === "string") return escaped(JSON.stringify(value.slice(0, 100)));
   if (typeof value !== "object" || value === null) return String(value).slice(0, 100);
   try {
     return escaped(JSON.stringify(value).slice(0, 100));
   } catch {
-    return "an object"; // whose parts throw, that contains itself, or has no JSON
+    return "an object"; // a getter throws, it contains itself, or JSON cannot express it
   }
 }
 
-// What a terminal or a reader of logs takes for a command or a line of its own.
+// A terminal or a log viewer may take these characters for commands or line breaks.
 function escaped(text: string): string {
   return text.replace(
     /[\x7f-\x9f\u2028\u2029]/g,

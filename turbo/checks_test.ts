@@ -5,7 +5,7 @@ import { append } from "./streams.ts";
 import { streamResponse } from "./request.ts";
 import { Turbo } from "./turbo.ts";
 
-/** What is wrong, for each option; the kinds of error are those of the built-in classes. */
+/** Wrong values for each option, with the built-in class of the error. */
 const WRONG: Record<string, readonly [error: ErrorConstructor, values: readonly unknown[]][]> = {
   path: [[TypeError, [42, {}, true]], [RangeError, [
     "stream",
@@ -75,7 +75,7 @@ const WRONG: Record<string, readonly [error: ErrorConstructor, values: readonly 
 };
 
 for (const [name, kinds] of Object.entries(WRONG)) {
-  Deno.test(`Turbo refuses a wrong ${name}, and says which, what it is and what is allowed`, () => {
+  Deno.test(`Turbo rejects a wrong ${name}, and names it, its value and what is allowed`, () => {
     for (const [kind, values] of kinds) {
       for (const value of values) {
         assert.throws(() => new Turbo({ [name]: value }), (error: Error) => {
@@ -90,7 +90,7 @@ for (const [name, kinds] of Object.entries(WRONG)) {
   });
 }
 
-Deno.test("Turbo takes an option that is undefined as one that is left out", () => {
+Deno.test("Turbo treats an undefined option as left out", () => {
   const names = Object.keys(WRONG);
   const turbo = new Turbo(Object.fromEntries(names.map((name) => [name, undefined])));
   assert.match(String(turbo.head()), /data-stream="\/turbo-stream"/);
@@ -100,19 +100,19 @@ Deno.test("Turbo takes an option that is undefined as one that is left out", () 
   );
 });
 
-Deno.test("Turbo takes hosts as a browser sends them, in capitals too", () => {
+Deno.test("Turbo accepts hosts as a browser sends them, in capitals too", () => {
   const hosts = ["A.example", "localhost:8000", "[::1]", "127.0.0.1:81", "xn--mnchen-3ya.example"];
   new Turbo({ allowedHosts: hosts });
 });
 
-Deno.test("Turbo takes a part of handshakeRate, and the default for the rest", async () => {
+Deno.test("Turbo accepts a part of handshakeRate, with the default for the rest", async () => {
   const turbo = new Turbo({ handshakeRate: { burst: 2 } });
   const statuses = [1, 2, 3].map(() => turbo.connect(eventRequest(), { address: "a" }).status);
   assert.deepEqual(statuses, [200, 200, 429]);
   await turbo.close({ window: 0 });
 });
 
-Deno.test("Turbo refuses an option that it does not know, and names those that it does", () => {
+Deno.test("Turbo rejects an unknown option, and names the known ones", () => {
   for (const name of ["hartbeat", "__proto__x", "constructor", "toString"]) {
     assert.throws(() => new Turbo({ [name]: 1 }), (error: Error) => {
       assert.equal(error.constructor, TypeError);
@@ -231,7 +231,7 @@ for (const [what, act, kind] of CALLS) {
     });
     assert.deepEqual([turbo.cursor, turbo.size], [cursor, 0]);
     turbo.push(append("list", "for all"));
-    const answer = turbo.connect(eventRequest(cursor)); // as a page that resumes
+    const answer = turbo.connect(eventRequest(cursor)); // as a page does that resumes
     assert.equal(answer.status, 200);
     await turbo.close({ window: 0 });
     const text = await answer.text();
@@ -240,7 +240,7 @@ for (const [what, act, kind] of CALLS) {
   });
 }
 
-Deno.test("Turbo takes what is right: no audience, an empty one, no page to leave out", () => {
+Deno.test("push() accepts no audience, an empty one, and no page to leave out", () => {
   const turbo = new Turbo();
   const stream = append("list", "x");
   const right = [{}, { to: [] }, { topic: [] }, { except: undefined }, {
@@ -253,7 +253,7 @@ Deno.test("Turbo takes what is right: no audience, an empty one, no page to leav
   assert.equal(turbo.canPush(), false);
 });
 
-Deno.test("Turbo goes by a copy of its options, which nobody changes later", async () => {
+Deno.test("Turbo copies its options, so that later changes have no effect", async () => {
   const options = { allowedHosts: ["a.example"], handshakeRate: { burst: 1 } };
   const turbo = new Turbo(options);
   options.allowedHosts.length = 0;
@@ -266,7 +266,7 @@ Deno.test("Turbo goes by a copy of its options, which nobody changes later", asy
   await turbo.close({ window: 0 });
 });
 
-Deno.test("Turbo takes inherited options as its own, and checks them", async () => {
+Deno.test("Turbo accepts inherited options, and checks them", async () => {
   class Config {
     get maxConnections() {
       return 1;
@@ -283,7 +283,7 @@ Deno.test("Turbo takes inherited options as its own, and checks them", async () 
   await turbo.close({ window: 0 });
 });
 
-Deno.test("A list with holes is no list of names", () => {
+Deno.test("A list with holes is rejected as a list of names", () => {
   const turbo = new Turbo();
   // deno-lint-ignore no-sparse-arrays
   const holes = ["a", , "b"] as never;
@@ -294,11 +294,11 @@ Deno.test("A list with holes is no list of names", () => {
   assert.equal(turbo.size, 0);
 });
 
-Deno.test("quote() lets nothing of a value act on a terminal or a log", () => {
+Deno.test("quote() escapes what a terminal or a log viewer may interpret", () => {
   assert.equal(quote("a\n\u001b[31m\u009b\u2028"), '"a\\n\\u001b[31m\\u009b\\u2028"');
 });
 
-Deno.test("quote() shows 100 characters at most, in one line, whatever the value is", () => {
+Deno.test("quote() shows at most 100 characters of any value, in one line", () => {
   const cyclic: Record<string, unknown> = {};
   cyclic["itself"] = cyclic;
   const values: readonly [value: unknown, shown: string][] = [

@@ -3,9 +3,9 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
-// The browser's side of turbo-stream.v2 (see protocol.ts): one connection to the server, and a page that
-// shows the newest state. Plain JavaScript with JSDoc types. What is decided is in client_core.js; this
-// file has the document, the sockets, the timers and Turbo.
+// The client of turbo-stream.v2 (see protocol.ts): one connection to the server, and a page that shows
+// the newest state. Plain JavaScript with JSDoc types. The decisions are in client_core.js; this file
+// handles the document, sockets, timers and Turbo.
 
 import {
   AskRate,
@@ -32,51 +32,51 @@ import { carryEdits, hasEdits, keepEdits } from "./client_keep.js";
 const PROTOCOL = "turbo-stream.v2";
 const STREAM_TYPE = "text/vnd.turbo-stream.html";
 const SENT_AWAY = 4001;
-/** Milliseconds without a heartbeat after which a connection is dead. */
+/** Milliseconds without a message after which a connection counts as dead. */
 const DEAD_AFTER = 2.5 * 15_000;
-/** Milliseconds in which a socket that has opened must bring the marker: some pass no frame. */
+/** Milliseconds in which an open socket must receive something: some proxies forward no messages. */
 const FIRST_FRAME = 10_000;
 /** Milliseconds within which a gap follows the marker. */
 const GAP_WITHIN = 50;
-/** Milliseconds after which a tab that is hidden gives its connection back. */
+/** Milliseconds after which a hidden tab closes its connection. */
 const HIDDEN_GRACE = 30_000;
-/** Milliseconds for which a refresh waits for the next one, and for all of a row. */
+/** Milliseconds for which a refresh waits for another one, and for a whole series. */
 const REFRESH_AFTER = 150;
 const REFRESH_WITHIN = 1_000;
-/** Milliseconds in which Turbo renders what it was given, or has forgotten it. */
+/** Milliseconds after which Turbo counts as having dropped what it was given to render. */
 const RENDERED_AFTER = 5_000;
-/** As how many answers in vain a page counts that Turbo does not render: it may wait for ever. */
+/** As how many failed requests a page counts that Turbo does not render, which may never pass. */
 const NOT_RENDERED = 3;
-/** Milliseconds in which a request for the page is answered. */
+/** Milliseconds after which a request for the page is aborted. */
 const ANSWERED_AFTER = 60_000;
-/** Milliseconds within which a page is not left to the browser twice. */
+/** Milliseconds within which the browser must not load the same page twice for us. */
 const LEFT_FOR = 60_000;
 const LEFT = "turbo-stream-left";
 
 const root = document.documentElement;
 
-// ---- What is relied on of Turbo beside its documented events. turbo_internals_test.ts says when another
-// version changes it:
-// - `Turbo.visit(url, { response, refresh, shouldCacheSnapshot })` renders a response that it is given;
-// - `Turbo.renderStreamMessage(html)` connects the elements at once, in their order;
+// ---- The undocumented behaviour of Turbo that this file relies on. turbo_internals_test.ts fails when
+// another version changes it:
+// - `Turbo.visit(url, { response, refresh, shouldCacheSnapshot })` renders the given response;
+// - `Turbo.renderStreamMessage(html)` connects the elements at once, in order;
 // - `detail.render` of `turbo:before-stream-render` is called with the next paint;
-// - `targetElements` of a stream element says what it changes;
-// - `responseHTML` of a fetch response is read within `turbo:before-fetch-response`;
-// - and these:
+// - `targetElements` of a stream element returns the elements that it changes;
+// - `responseHTML` of a fetch response is read during `turbo:before-fetch-response`;
+// - and the four functions that follow.
 
-/** Turbo, as turbo.js puts it on the window. */
+/** Turbo, as turbo.js sets it on the window. */
 const turbo = () => /** @type {any} */ (window).Turbo;
 
-/** What Turbo visits, or has forgotten that it does: after a download, a 204, a paused rendering. */
+/** Turbo's current visit, or one that it never finishes: after a download, a 204, a paused rendering. */
 const currentVisit = () => turbo().navigator.currentVisit;
 
-/** Whether a refresh is of a request of this tab, which has the answer to it. @param {string | null} id */
+/** Whether a request of this tab caused a refresh: it has the answer. @param {string | null} id */
 const isOwnRequest = (id) => turbo().session.recentRequests.has(id);
 
 /**
- * Has Turbo connect the elements of a message. A moment later it would give the focus back to what has it
- * now, and undo what the reader does meanwhile: it is not told what has it. A permanent element that the
- * message holds it replaces at once.
+ * Makes Turbo connect the elements of a message. Turbo would restore the focus a moment later, and so undo
+ * what the reader does meanwhile. To prevent that, `activeElement` is hidden from Turbo. The focus is then
+ * restored here, because Turbo replaces permanent elements in the message at once.
  *
  * @param {string} html
  */
@@ -99,7 +99,7 @@ function render(html) {
   queueMicrotask(() => refocus(activeElement));
 }
 
-/** Calls back with each body that Turbo keeps in its cache, and the body that it is a copy of. */
+/** Calls back with each body that Turbo copies into its cache, and the copy. */
 function onSnapshot(/** @type {(body: HTMLElement, copy: HTMLElement) => void} */ copied) {
   const { prototype } = turbo().PageSnapshot;
   const { clone } = prototype;
@@ -110,8 +110,8 @@ function onSnapshot(/** @type {(body: HTMLElement, copy: HTMLElement) => void} *
   };
 }
 
-// ---- In a form with a field named "id", `form.id` is that field: what may be a form is asked through
-// the prototypes.
+// ---- In a form with a field named "id", `form.id` is that field. So properties of what may be a form are
+// read through the prototypes.
 
 /** @type {(node: Node) => Element | null} */
 const parentOf = getter(Node.prototype, "parentElement");
@@ -126,22 +126,22 @@ function getter(prototype, name) {
   return (/** @type {object} */ object) => get.call(object);
 }
 
-/** The connection to the server: a WebSocket or, where none holds, server-sent events. */
+/** The connection to the server: a WebSocket or, where WebSockets do not work, server-sent events. */
 class Connection {
   /** @type {WebSocket | EventSource | undefined} */
   #source;
   #transport = new Transport();
   #rate = new AskRate();
   #heardAt = moment();
-  /** Whether anything has come by this connection. */
+  /** Whether anything has arrived on this connection. */
   #wasHeard = false;
   /** @type {ReturnType<typeof moment> | undefined} When it opened. */
   #openedAt;
-  /** Whether it is not to be tried: the server has sent this page away, or it cannot be had again. */
+  /** Whether not to connect: the server has disconnected this page, or it cannot be fetched again. */
   #isAway = false;
-  /** @type {string | undefined} The page that the server has sent away, which does not come back. */
+  /** @type {string | undefined} The id of the page that the server has disconnected for good. */
   #sentAway;
-  /** Whom the page was rendered for that it was opened for. */
+  /** The reader of the page that it was opened for. */
   #reader = "";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
@@ -149,12 +149,12 @@ class Connection {
   #askLater;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #opening;
-  /** @type {ReturnType<typeof setTimeout> | undefined} Ends a socket that opened and brings nothing. */
+  /** @type {ReturnType<typeof setTimeout> | undefined} Ends a socket that has opened and receives nothing. */
   #firstFrame;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #watch;
 
-  /** Connects, where it is neither connected nor connecting. */
+  /** Connects, unless it is connected or connecting. */
   connect() {
     const { shown } = follower;
     if (this.#source || !shown || this.#isAway) return;
@@ -164,7 +164,7 @@ class Connection {
     this.#heardAt = moment();
     this.#openedAt = undefined;
     this.#wasHeard = false;
-    // A page that has a token asks by its first message: proxies write down the URL of a WebSocket.
+    // A page with a token asks in its first message, because proxies log the URL of a WebSocket.
     const isWebSocket = this.#transport.kind === "websocket";
     const asks = !isWebSocket || shown.token === "";
     follower.connecting(asks);
@@ -177,7 +177,7 @@ class Connection {
         if (shown.token) url.searchParams.set("token", shown.token);
         this.#openEventSource(url);
       }
-    } catch (error) { // a policy may forbid it
+    } catch (error) { // a content security policy may forbid it
       console.error("Cannot connect:", error);
       this.#transport.webSocketEnded({});
       this.#tryLater();
@@ -186,8 +186,8 @@ class Connection {
   }
 
   /**
-   * Another page is about to be shown. To the server a connection is of whoever opened it: after a log-in
-   * or a log-out another one is needed.
+   * Another page is about to be shown. The server keeps the reader of a connection, so a log-in or a
+   * log-out needs a new one.
    *
    * @param {Shown<Element> | undefined} shown
    */
@@ -204,7 +204,7 @@ class Connection {
     this.tell();
   }
 
-  /** Asks for what came after the page's cursor; `false` where that is more often than it may. */
+  /** Asks for what came after the page's cursor; `false` where the rate limit delays that. */
   ask() {
     const { shown } = follower;
     clearTimeout(this.#askLater);
@@ -225,7 +225,7 @@ class Connection {
     this.connect();
   }
 
-  /** Ends the connection until `connect`. */
+  /** Closes the connection until `connect` is called. */
   rest() {
     this.#end();
     clearTimeout(this.#retry);
@@ -234,13 +234,13 @@ class Connection {
     this.tell();
   }
 
-  /** Ends it until there is another page, or something gives reason to hope. */
+  /** Closes the connection until another page is shown, or `wake` is called. */
   giveUp() {
     this.#isAway = true;
     this.rest();
   }
 
-  /** Connects where it was given up or lost, and the reader is there again. */
+  /** Connects again, even after `giveUp`, because the reader or the network is back. */
   wake() {
     this.check();
     this.#isAway = this.#sentAway !== undefined && follower.shown?.id === this.#sentAway;
@@ -248,23 +248,23 @@ class Connection {
     this.tell();
   }
 
-  /** The network may be another one: forgets what was learnt of a proxy and of failures. */
+  /** Forgets what was learnt about a proxy and failures, because the network may be another one. */
   forget() {
     this.#transport = new Transport();
   }
 
-  /** Takes the connection for dead when not even a heartbeat was heard for long. */
+  /** Drops the connection when nothing, not even a heartbeat, has arrived for too long. */
   check() {
     if (this.#source && timeSince(this.#heardAt) > DEAD_AFTER) this.#lost(true);
   }
 
-  /** Says on the document how it is: `open` while the page that is shown follows the log. */
+  /** Shows the state on the document: `open` while the page that is shown follows the log. */
   tell() {
     clearTimeout(this.#opening);
     if (!this.#source) return setState(this.#isAway ? "away" : "closed");
     if (!follower.isCurrent) return setState("connecting");
     this.#transport.held();
-    // A marker that tells of a gap is followed by it at once.
+    // Where there is a gap, the refresh follows the marker at once.
     this.#opening = setTimeout(() => setState("open"), GAP_WITHIN);
   }
 
@@ -287,7 +287,7 @@ class Connection {
       if (code === SENT_AWAY) this.#leave();
       else this.#lost(code === 1006);
     };
-    // What a policy forbids fails without a close.
+    // A socket that a policy forbids fails without a close event.
     socket.onerror = () => socket === this.#source && this.#lost(true);
   }
 
@@ -307,13 +307,13 @@ class Connection {
     source.onmessage = receive;
     source.addEventListener("cursor", receive);
     source.addEventListener("away", () => source === this.#source && this.#leave());
-    // The server ends each stream after some time; nothing is wrong.
+    // The server ends each stream after some time; this is not a failure.
     source.addEventListener("again", () => source === this.#source && this.reconnect());
     source.onerror = () => source === this.#source && this.#lost(true);
   }
 
-  // Each entry of a frame keeps its own cursor, also in the queue: under the last one, an answer that was
-  // rendered between two of them would be given all of them again.
+  // Each entry keeps its own cursor, in the queue too. Joined under the last cursor, all of them would be
+  // rendered again into an answer whose cursor lies between two of them.
   /** @param {string} frame */
   #receive(frame) {
     let entries;
@@ -370,7 +370,7 @@ class Connection {
   }
 }
 
-/** Renders batches of streams, by Turbo. */
+/** Renders batches of streams, through Turbo. */
 class Stage {
   /** @type {StreamRenderEvent[] | undefined} The events of elements that are being connected. */
   #collecting;
@@ -384,8 +384,8 @@ class Stage {
     this.#collecting?.push(event);
   }
 
-  // Turbo calls `render` of each element after the next paint. All are run together with the last, so
-  // that the page is never seen, or cloned, between two positions.
+  // Turbo calls `render` of each element after the next paint. All elements are run together at the last
+  // call, so that the page is never seen, or cloned, between two positions.
   /** @param {Batch} batch */
   give(batch) {
     const given = this.#given = {
@@ -437,7 +437,7 @@ class Stage {
       const { action, requestId, target, targets } = element;
       try {
         if (action === "refresh" && !isOwnRequest(requestId)) {
-          hasRefresh = true; // Turbo's own is dropped during a visit and put off by each other one
+          hasRefresh = true; // Turbo's own refresh is dropped during a visit, and delayed by another one
           skip();
         } else if (runOn(element, run, step, shown)) this.#targets.push(target ?? targets ?? "");
         else skip();
@@ -463,14 +463,14 @@ class Stage {
     return events;
   }
 
-  // Turbo gives up a whole message for one element that it cannot take.
+  // Turbo renders nothing of a message in which one element is invalid.
   /** @param {string} html */
   #connectOneByOne(html) {
     const template = document.createElement("template");
     template.innerHTML = html;
     for (const { outerHTML } of template.content.children) {
       try {
-        // What is written out loses the first line feed there.
+        // A parser drops the first line feed in these elements, and `outerHTML` does not restore it.
         turbo().renderStreamMessage(
           outerHTML.replace(/(<(?:textarea|pre|listing)\b[^>]*>)\n/gi, "$1\n\n"),
         );
@@ -493,7 +493,7 @@ class Stage {
   }
 }
 
-/** Gives the focus to what has taken the place of the element that had it. @param {Element | null} focused */
+/** Focuses the element that has replaced the focused one. @param {Element | null} focused */
 function refocus(focused) {
   const { activeElement, body } = document;
   if (!focused || focused.isConnected || (activeElement && activeElement !== body)) return;
@@ -502,8 +502,8 @@ function refocus(focused) {
 }
 
 /**
- * Renders a stream into those of its targets that have not had it yet, an answer into all; `false` where
- * there was none. What it puts in is as of its cursor.
+ * Renders a stream into those of its targets that have not had it yet; an answer into all. Returns `false`
+ * where there was none. The content that it inserts gets its cursor.
  *
  * @param {StreamElement} element
  * @param {() => void} run
@@ -524,11 +524,11 @@ function runOn(element, run, { cursor, isAnswer }, shown) {
   const isIn = (/** @type {Element} */ target) => (/** @type {Element} */ part) =>
     Node.prototype.contains.call(target, part);
   const due = isAnswer ? targets : targets.filter((target) => {
-    // `before` and `after` change what is around the target. `remove` does, too, but what an answer has
-    // put in again must go again.
+    // `before` and `after` change what is around the target. So does `remove`, but an element that an
+    // answer has inserted again must be removed again.
     const isOutside = action === "before" || action === "after";
     return shown.isDue(cursor, partAround(isOutside ? parentOf(target) : target)) ||
-      // What came after it brings up to date what is younger than it.
+      // It may overwrite content that is newer, because the messages after it bring that up to date.
       (isWhole && parts.filter(isIn(target)).some((part) => shown.isDue(cursor, part)));
   });
   if (due.length === 0 && targets.length > 0) return false;
@@ -570,26 +570,26 @@ function partAround(element) {
   return undefined;
 }
 
-/** Fetches the page again, when what it missed is gone or the server asks for it. */
+/** Fetches the page again when what it missed was dropped, or when the server asks for it. */
 class Refetching {
   #decisions = new Refetch();
   /** @type {import("./client_core.js").Why} */
   #why = "gap";
-  /** @type {object | undefined} The page that was said to be left as it is. */
+  /** @type {object | undefined} The page about which a warning was logged. */
   #said;
-  /** @type {string | undefined} The cursor of a refresh in an answer, which nobody tells again. */
+  /** @type {string | undefined} The cursor of a refresh in an answer, which is not sent again. */
   #own;
-  /** @type {AbortController | undefined} Until the page is there. */
+  /** @type {AbortController | undefined} Set until the page has been fetched. */
   #run;
   #since = moment();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   /** @type {{ visit: unknown, end: unknown, since: ReturnType<typeof moment> } | undefined} */
   #seen;
-  /** Stands in the head while it has newer scripts than run: the next visit is a full load then. */
+  /** In the head while that has newer scripts than are running: makes the next visit a full load. */
   #outdated = document.createElement("meta");
   #isOutdated = false;
-  /** Forms that are being sent. @type {Set<unknown>} */
+  /** Forms that are being submitted. @type {Set<unknown>} */
   sending = new Set();
 
   constructor() {
@@ -598,9 +598,9 @@ class Refetching {
   }
 
   /**
-   * Starts, where it has not; nothing is rendered into the page until it is there. Many pages may miss the
-   * same or be sent a refresh, and do not all come at once. That of an answer is this page's own: as in
-   * Turbo, it waits for the next one of a row.
+   * Starts fetching, unless that has started. Nothing is rendered into the page until it is done. The first
+   * request is delayed at random, because many pages may have missed the same push or received the same
+   * refresh. A refresh in an answer concerns this page only; as in Turbo, it waits for a series to end.
    *
    * @param {import("./client_core.js").Why} why
    */
@@ -619,7 +619,7 @@ class Refetching {
     } else if (isFirst) this.#later(this.#decisions.delay(Math.random()));
   }
 
-  /** A page has been rendered, by this or by a visit, or none is needed. */
+  /** Stops: a page was rendered, by this or by a visit, or none is needed. */
   stop() {
     clearTimeout(this.#timer);
     this.#run?.abort();
@@ -627,7 +627,7 @@ class Refetching {
     if (this.#isOutdated) document.head.append(this.#outdated);
   }
 
-  /** A page has been rendered that may be older than a refresh of this page's own. */
+  /** A page was rendered. Fetches once more if that is older than a refresh in an answer. */
   rendered() {
     const { shown } = follower;
     const own = this.#own;
@@ -635,7 +635,7 @@ class Refetching {
     if (own && shown && isAfter(own, shown.cursor)) follower.refetch(own, "answer");
   }
 
-  /** Goes on where it was stopped, and the reader is there again. */
+  /** Continues after it was stopped, because the reader is back. */
   wake() {
     if (follower.isFetching && !this.#run) this.start(this.#why);
   }
@@ -651,8 +651,8 @@ class Refetching {
     this.#timer = setTimeout(() => this.#try(), delay);
   }
 
-  // Fetches before it tells Turbo: a visit that finds no server would leave the page for the browser's
-  // error page.
+  // Fetches the page itself before it starts a visit, because a visit that finds no server would replace
+  // the page with the browser's error page.
   async #try() {
     const run = this.#run;
     if (!run) return;
@@ -669,7 +669,7 @@ class Refetching {
     }
     await this.#adoptHead(page.head);
     if (run !== this.#run) return;
-    // Where Turbo does not render it, or an app prevents the visit.
+    // Turbo may not render the page, or the app may prevent the visit.
     this.#timer = setTimeout(() => this.#inVain(), RENDERED_AFTER);
     try {
       turbo().visit(url, {
@@ -718,8 +718,8 @@ class Refetching {
     else this.#later(this.#decisions.delay(Math.random()));
   }
 
-  // A visit that has its answer and is not rendered is one that Turbo has forgotten. What is being sent
-  // would be cancelled.
+  // A visit that has its answer and is not rendered in time is one that Turbo never finishes. A form that
+  // is being submitted would be cancelled by a visit, so wait for it.
   #isBusy() {
     const visit = currentVisit();
     if (this.sending.size > 0) return true;
@@ -732,9 +732,9 @@ class Refetching {
     return timeSince(seen.since) < RENDERED_AFTER;
   }
 
-  // Turbo loads a page in full whose tracked elements are others, and all that its reader was doing would
-  // be lost. So the head gets those of the new page first: its stylesheets, and its scripts, which do not
-  // run, because a parser without a browser has made them. Those that run go on.
+  // Turbo fully loads a page whose tracked elements differ, and everything that its reader was doing would
+  // be lost. So the head gets the tracked elements of the new page first: its stylesheets, and its scripts,
+  // which do not run because DOMParser created them. The running scripts continue.
   /** @param {HTMLHeadElement} head */
   async #adoptHead(head) {
     this.#outdated.remove();
@@ -759,7 +759,7 @@ class Refetching {
     this.#isOutdated ||= gone.some((element) => !element.matches("link[rel=stylesheet], style"));
   }
 
-  // To the browser, where nothing would be lost by it, and it has not just been tried.
+  // Lets the browser load the page, unless something would be lost by that or it was tried just now.
   #leave(mayHelp = true) {
     const { shown } = follower;
     const isAsked = hasEdits() ||
@@ -786,7 +786,7 @@ function tracked(head) {
   return [...head.querySelectorAll('[data-turbo-track="reload"]')];
 }
 
-/** As Turbo compares tracked elements: nonces differ with each answer. @param {Element} element */
+/** The text by which Turbo compares tracked elements: without nonces. @param {Element} element */
 function textOf(element) {
   const copy = /** @type {Element} */ (element.cloneNode(true));
   if (copy.hasAttribute("nonce")) copy.setAttribute("nonce", "");
@@ -802,7 +802,7 @@ function loaded(stylesheet) {
   });
 }
 
-/** Whether the browser has loaded this page for us lately; notes that it does now. */
+/** Whether the browser has recently loaded this page for us; records that it does so now. */
 function wasLeft() {
   const { pathname, search } = location;
   try {
@@ -810,11 +810,11 @@ function wasLeft() {
     sessionStorage.setItem(LEFT, JSON.stringify([pathname + search, Date.now()]));
     return page === pathname + search && Math.abs(Date.now() - time) < LEFT_FOR;
   } catch {
-    return true; // there is no storage: once more could be for ever
+    return true; // without storage, loading again could repeat without end
   }
 }
 
-/** Whether the tab is looked at. */
+/** Whether the tab is visible. */
 class Tab {
   /** @type {ReturnType<typeof moment> | undefined} */
   #hiddenAt;
@@ -825,7 +825,7 @@ class Tab {
     this.#look();
   }
 
-  /** Whether it has been hidden for long. */
+  /** Whether it has been hidden for longer than {@linkcode HIDDEN_GRACE}. */
   isAway() {
     return this.#hiddenAt !== undefined && timeSince(this.#hiddenAt) > HIDDEN_GRACE;
   }
@@ -866,17 +866,17 @@ const follower = new Follower({
 const connection = new Connection();
 const tab = new Tab();
 
-/** @type {WeakMap<Element, Shown<Element>>} What is shown by each body, those in Turbo's cache included. */
+/** @type {WeakMap<Element, Shown<Element>>} The page of each body, including those in Turbo's cache. */
 const pages = new WeakMap();
-/** Pages that answered a form that was sent: no request brings them again. @type {WeakSet<object>} */
+/** Pages that were the answer to a form, which cannot be fetched again. @type {WeakSet<object>} */
 const posted = new WeakSet();
-/** Whether the page that is rendered next is one. */
+/** Whether the page that is rendered next is the answer to a form. */
 let isPosted = false;
 /** @type {{ body: Element, kept: [element: Element, part: Element | undefined][] } | undefined} */
 let incoming;
 /** @type {WeakMap<EventTarget, string | undefined>} The id of the frame that a request is for. */
 const frames = new WeakMap();
-/** @type {Map<string, string>} The cursor at which the answer for a frame was rendered. */
+/** @type {Map<string, string>} For each frame id, the cursor of the answer that is being rendered. */
 const frameCursors = new Map();
 
 listen("turbo:before-render", ({ detail }) => {
@@ -884,7 +884,7 @@ listen("turbo:before-render", ({ detail }) => {
   incoming = { body: detail.newBody, kept: permanent.map((kept) => [kept, partAround(kept)]) };
 });
 listen("turbo:render", () => {
-  if (currentVisit()?.willRender !== false) attach(); // a frame that is also a visit is a part
+  if (currentVisit()?.willRender !== false) attach(); // a frame that advances the URL is only a part
 });
 listen("turbo:before-stream-render", (event) => stage.collect(event));
 
@@ -912,8 +912,8 @@ listen("turbo:before-fetch-response", ({ detail: { fetchResponse }, target }) =>
     if (frame) frameCursors.set(frame, cursor);
     return;
   }
-  // Turbo would render the answer at once; it takes its turn among the messages instead. Whoever reads it
-  // later still finds it.
+  // Turbo would render the answer at once. Instead, the answer is queued with the messages. Other code
+  // that reads `responseHTML` later still gets the answer.
   fetchResponse.responseHTML.then((/** @type {string} */ html) => follower.answer(cursor, html));
   Object.defineProperty(fetchResponse, "responseHTML", {
     configurable: true,
@@ -962,19 +962,20 @@ function wake() {
   refetching.wake();
 }
 
-/** Takes up the page that Turbo has rendered or the browser has loaded. */
+/** Starts to follow the page that Turbo has rendered or the browser has loaded. */
 function attach() {
   const { body } = document;
   const meta = metaIn(document.head);
   const { stream: path, token = "", reader = "" } = meta?.dataset ?? {};
-  // A body that came from Turbo's cache knows where it is; any other is where its head says.
+  // A body from Turbo's cache keeps its page; any other body is a new page, described by its head.
   const shown = (incoming && pages.get(incoming.body)) ??
     (meta && path
       ? new Shown({ id: newId(), cursor: meta.content, path, token, reader })
       : undefined);
   const before = follower.shown;
   if (shown) {
-    // Turbo has kept these as they were, so they have had what they had. Where that is gone, it is gone.
+    // Turbo has kept the permanent elements as they were, so they keep their cursors. After a gap they do
+    // not, because what they missed cannot be sent any more.
     const isGap = follower.isFetching && !before?.isLost;
     for (const [element, part] of isGap ? [] : incoming?.kept ?? []) {
       if (before && body.contains(element)) shown.mark(element, before.cursorOf(part), undefined);
@@ -991,7 +992,7 @@ function attach() {
   refetching.rendered();
 }
 
-// Turbo's events are not in TypeScript's map of events.
+// TypeScript's map of events does not have Turbo's.
 /** @param {string} type @param {(event: any) => void} listener */
 function listen(type, listener) {
   document.addEventListener(type, listener);
@@ -1011,7 +1012,7 @@ function metaIn(head) {
   return head.querySelector('meta[name="turbo-cursor"]');
 }
 
-/** What a `<meta>` of the head says. @param {string} name */
+/** The content of a `<meta>` in the head. @param {string} name */
 function contentOf(name) {
   return document.head.querySelector(`meta[name="${name}"]`)?.getAttribute("content");
 }
@@ -1021,7 +1022,7 @@ function isStream({ contentType }) {
   return contentType?.startsWith(STREAM_TYPE) === true;
 }
 
-// Not `randomUUID`, which only secure contexts have.
+// Not `randomUUID`, which is available only in secure contexts.
 function newId() {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("-");
 }
@@ -1030,9 +1031,9 @@ function moment() {
   return { wall: Date.now(), monotonic: performance.now() };
 }
 
-// The wall clock can be set back, and in most browsers the other stands still while the machine sleeps.
-// Where both run, the larger is wrong only after the clock was set forward, which costs one connection
-// more.
+// The wall clock can be set back, and in most browsers the monotonic clock stops while the machine
+// sleeps. The larger of the two is wrong only after the wall clock was set forward, which costs one
+// reconnect.
 /** @param {ReturnType<typeof moment>} then Milliseconds. */
 function timeSince(then) {
   return Math.max(Date.now() - then.wall, performance.now() - then.monotonic);

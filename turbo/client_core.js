@@ -1,49 +1,50 @@
 // @ts-check
-// The browser's side without a browser: what of a page has had what, what of the messages that come
-// is for it, what is to be rendered, how the server is reached, and whether an answer is the page. It
-// touches no document, no socket and no clock; client.js does, and asks here.
+// The client without a browser. It decides how current each part of a page is, which messages are for
+// the page, what to render, how to reach the server, and whether an answer is the page. It uses no
+// document, no socket and no clock: client.js does, and calls the functions here.
 //
-// What always holds:
-// 1. Between a `since` and its marker nothing that comes is for the page. Markers come in the order in
-//    which they were asked for.
-// 2. The page has had everything up to its cursor and nothing after it. So has each part of it up to its
-//    own, where that is another one: a frame, or what a form's answer has put in, is as old as its
-//    answer. For an element the nearest part around it holds, the page where there is none.
-// 3. A message is rendered into those parts alone whose cursor is before its own: nothing twice.
-// 4. The history has all that was rendered after its start. A part at or after the start is brought up
-//    to date from it; for one before it the page asks the server again, from its oldest part.
-// 5. A cursor only grows, but by older content: an answer, a frame, another page.
-// 6. Cursors of two logs do not compare. What cannot be compared is never rendered as if it were newer.
-//    But what goes on from where the page is may come under another name of its log, with the same
-//    positions; then all that is known here is called by that name.
+// Invariants:
+// 1. Messages between a `since` and its marker are not for the page. Markers come in the order of the
+//    `since` messages.
+// 2. The page has had everything up to its cursor, and nothing after it. A part of the page may have a
+//    cursor of its own: a frame, or content from the answer to a form, is as old as the answer. The
+//    cursor of an element is that of the nearest part around it, or of the page where there is none.
+// 3. A message is rendered only into parts whose cursor is before its own, so nothing is shown twice.
+// 4. The history contains everything that was rendered after its start. A part at or after the start is
+//    brought up to date from the history. For an older part the page asks the server again, from its
+//    oldest part.
+// 5. A cursor only grows, unless older content arrives: an answer, a frame, another page.
+// 6. Cursors of two epochs do not compare. What cannot be compared is never rendered as if it were newer.
+//    But messages that continue from where the page is may have another epoch with the same positions;
+//    then all cursors here are renamed to that epoch.
 
-/** @typedef {string} Cursor `EPOCH.POSITION`, in a heartbeat `EPOCH.POSITION.BEAT`. */
+/** @typedef {string} Cursor `EPOCH.POSITION`, or `EPOCH.POSITION.BEAT` in a heartbeat. */
 /** @typedef {{ cursor: Cursor, html: string, isAnswer?: boolean }} Message Streams at a cursor. */
 /**
- * @typedef {object} Step What is rendered in one go.
+ * @typedef {object} Step Streams that are rendered together.
  * @property {Cursor} cursor
  * @property {string} html
- * @property {boolean} isAnswer Whether it answers a form of this page, and so is rendered in any case.
- * @property {readonly Message[]} messages What it was made of.
+ * @property {boolean} isAnswer Whether it answers a form of this page, and so is always rendered.
+ * @property {readonly Message[]} messages The messages that it was made from.
  */
 /**
  * @template P
- * @typedef {object} Batch What is rendered at one paint.
+ * @typedef {object} Batch The steps that are rendered at one paint.
  * @property {Shown<P>} shown The page that it was made for.
- * @property {readonly Message[]} source The messages that it was made of.
+ * @property {readonly Message[]} source The messages that it was made from.
  * @property {readonly Step[]} steps
- * @property {boolean} hasHole Whether the server must be asked for what comes after.
+ * @property {boolean} hasHole Whether the server must be asked for what comes after it.
  */
 
-/** What the server answers where it cannot go on from a cursor. */
+/** The server's answer where it cannot continue from a cursor. */
 const REFRESH = '<turbo-stream action="refresh"></turbo-stream>';
-/** Messages that may wait. */
+/** The most messages that may wait. */
 const MAX_QUEUE = 10_000;
-/** Characters of what was rendered last that are kept. */
+/** The most characters of recently rendered messages that are kept. */
 const MAX_HISTORY = 500_000;
 
 /**
- * What a cursor says.
+ * The parts of a cursor.
  *
  * @param {Cursor} cursor
  * @returns {{ epoch: string, position: number } | undefined}
@@ -54,7 +55,8 @@ export function parse(cursor) {
 }
 
 /**
- * Less than 0, 0 or more, as `a` is before, at or after `b`; `undefined` where they do not compare.
+ * Less than 0, 0, or more than 0 when `a` is before, at, or after `b`; `undefined` when they do not
+ * compare.
  *
  * @param {Cursor} a
  * @param {Cursor} b
@@ -69,23 +71,23 @@ export function isAfter(a, b) {
   return (compare(a, b) ?? 0) > 0;
 }
 
-/** A cursor under the name that another one has. @param {Cursor} to @param {Cursor} cursor */
+/** A cursor renamed to the epoch of another. @param {Cursor} to @param {Cursor} cursor */
 function renameTo(to, cursor) {
   return `${parse(to)?.epoch}.${parse(cursor)?.position}`;
 }
 
 /**
- * A page as it is shown, and what each part of it has had. A part is whatever names one: an element.
+ * A page that is shown, and how current each of its parts is. `P` is what identifies a part: an element.
  *
  * @template P
  */
 export class Shown {
   /** @type {Map<P, Cursor>} */
   parts = new Map();
-  /** @type {Message[]} What was rendered last, oldest first. */
+  /** @type {Message[]} What was rendered recently, oldest first. */
   history = [];
   historySize = 0;
-  /** Whether something in it is of no cursor that is known, so that it must be fetched. */
+  /** Whether part of its content has an unknown cursor, so that the page must be fetched. */
   isLost = false;
 
   /** @param {{ id: string, cursor: Cursor, path: string, token: string, reader?: string }} page */
@@ -93,27 +95,28 @@ export class Shown {
     this.id = id;
     this.cursor = cursor;
     this.historyStart = cursor;
-    /** Where its stream is. */
+    /** The path of its stream. */
     this.path = path;
-    /** What it may listen to. */
+    /** Its signed topics. */
     this.token = token;
-    /** Whom it was rendered for. */
+    /** A mark of the reader that it was rendered for. */
     this.reader = reader;
   }
 
-  /** Where the server is to go on: at its oldest part. */
+  /** The cursor from which the server must continue: that of the oldest part. */
   get oldest() {
     return [...this.parts.values()].reduce((a, b) => isAfter(a, b) ? b : a, this.cursor);
   }
 
-  /** @param {P | undefined} part `undefined`: the page around all parts. */
+  /** @param {P | undefined} part `undefined` means the page around all parts. */
   cursorOf(part) {
     return (part !== undefined && this.parts.get(part)) || this.cursor;
   }
 
   /**
-   * The log goes on under the name that a cursor has, with the positions that there were. Returns whether
-   * all that the page has had is known there: a part that is ahead of it may be of another process.
+   * Renames all cursors to the epoch of a cursor, because the log continues under it with the same
+   * positions. Returns `false`, and changes nothing, where a part is not behind the page: such a part may
+   * come from another process.
    *
    * @param {Cursor} cursor
    */
@@ -127,13 +130,13 @@ export class Shown {
     return true;
   }
 
-  /** Whether a message is still to be rendered there. @param {Cursor} cursor @param {P} [part] */
+  /** Whether a message is still due in a part. @param {Cursor} cursor @param {P} [part] */
   isDue(cursor, part) {
     return isAfter(cursor, this.cursorOf(part));
   }
 
   /**
-   * Notes that something was rendered as of a cursor.
+   * Records that a part was rendered with content as of a cursor.
    *
    * @param {P} part
    * @param {Cursor} cursor
@@ -145,18 +148,18 @@ export class Shown {
     else if (order !== undefined) this.parts.set(part, cursor);
   }
 
-  /** Notes that a message has been rendered wherever it was due. @param {Cursor} cursor */
+  /** Records that a message was rendered wherever it was due. @param {Cursor} cursor */
   advance(cursor) {
     if (isAfter(cursor, this.cursor)) this.cursor = cursor;
     for (const [part, at] of this.parts) if (isAfter(cursor, at)) this.parts.set(part, cursor);
   }
 
-  /** Whether all that came after a cursor is in the history. @param {Cursor} cursor */
+  /** Whether the history contains everything after a cursor. @param {Cursor} cursor */
   covers(cursor) {
     return (compare(cursor, this.historyStart) ?? -1) >= 0;
   }
 
-  /** What came after a cursor. @param {Cursor} cursor */
+  /** The messages in the history after a cursor. @param {Cursor} cursor */
   after(cursor) {
     return this.history.filter((message) => isAfter(message.cursor, cursor));
   }
@@ -176,7 +179,7 @@ export class Shown {
     }
   }
 
-  /** Forgets the history: from here on the server tells. */
+  /** Forgets the history, because the server is asked for what comes next. */
   forget() {
     this.history = [];
     this.historySize = 0;
@@ -184,9 +187,9 @@ export class Shown {
   }
 
   /**
-   * Drops the parts that are no longer of their own.
+   * Drops the parts that have the same cursor as what is around them.
    *
-   * @param {(part: P) => P | undefined} around The nearest part around one.
+   * @param {(part: P) => P | undefined} around The nearest part around a part.
    */
   settle(around) {
     for (const [part, at] of this.parts) {
@@ -196,7 +199,7 @@ export class Shown {
   }
 
   /**
-   * The same page again, as a snapshot of it; its parts under the names that they have there.
+   * A copy for a snapshot of the page, in which each part is the corresponding part of the snapshot.
    *
    * @param {(part: P) => P | undefined} rename
    * @returns {Shown<P>}
@@ -213,9 +216,9 @@ export class Shown {
 }
 
 /**
- * What to render for messages that have queued up. An answer may be older than what the page has had:
- * what came after it follows again, for what it has put in. Where that is no longer known, nothing is
- * rendered behind the answer, and the server is to be asked.
+ * Plans what to render for the messages in the queue. An answer may be older than the page. The messages
+ * after it are then repeated for the content that it inserts. Where they are no longer in the history,
+ * nothing is rendered after the answer, and the server must be asked.
  *
  * @template P
  * @param {Shown<P>} shown
@@ -242,9 +245,9 @@ export function plan(shown, queue) {
   return { shown, source: queue, steps: stepsOf(shown, messages), hasHole };
 }
 
-// Messages that are due in the whole page are one step, which is one paint and one look for what the
-// browser had focused. All others need their own cursor: joined under the last one, those that a part
-// has had already would be rendered into it again.
+// Messages that are due in the whole page are joined into one step, so that Turbo parses them and checks
+// the focus once. In all other cases each message keeps its own cursor: joined under the last one,
+// messages that a part has had already would be rendered into it again.
 /** @template P @param {Shown<P>} shown @param {readonly Message[]} messages @returns {Step[]} */
 function stepsOf(shown, messages) {
   const isPlain = shown.parts.size === 0 && messages.every(({ isAnswer, cursor, html }, index) => {
@@ -263,13 +266,13 @@ function stepsOf(shown, messages) {
   }));
 }
 
-/** @typedef {"drop" | "marker" | "gap" | "messages"} Reading What a frame is for the page. */
+/** @typedef {"drop" | "marker" | "gap" | "messages"} Reading What received messages mean for the page. */
 
-/** Tells which of the messages that come are for the page. */
+/** Decides which of the received messages are for the page. */
 export class Inbox {
-  /** @type {Cursor[]} The cursor of each `since` that no marker has answered yet. */
+  /** @type {Cursor[]} The cursor of each `since` that has no marker yet. */
   awaited = [];
-  /** Whether nothing has come since the last marker. */
+  /** Whether nothing has arrived since the last marker. */
   isFresh = false;
 
   /** A `since` was sent. @param {Cursor} cursor */
@@ -277,7 +280,7 @@ export class Inbox {
     this.awaited.push(cursor);
   }
 
-  /** Another connection: nothing was asked on it. */
+  /** Starts with a new connection, on which nothing was asked. */
   reset() {
     this.awaited = [];
     this.isFresh = false;
@@ -298,48 +301,48 @@ export class Inbox {
   }
 }
 
-/** @typedef {"gap" | "push" | "answer"} Why What has the page fetched: a gap, or a refresh. */
+/** @typedef {"gap" | "push" | "answer"} Why Why a page is fetched: a gap, or a pushed or answered refresh. */
 
 /**
  * @template P
- * @typedef {object} Shell What a {@linkcode Follower} acts through.
- * @property {() => boolean} ask Asks the server for all after the page's oldest part; `false` where it
- * will call `ask` of the follower later.
- * @property {(batch: Batch<P>) => void} give Renders a batch with the next paint: calls `painted`.
- * @property {(batch: Batch<P>) => void} cancel Does not render a batch that it was given.
- * @property {(step: Step, shown: Shown<P>) => boolean} run Renders a step; whether it has a refresh.
- * @property {(part: P) => P | undefined} around As of {@linkcode Shown.settle}.
- * @property {(why: Why) => void} refetch Fetches the page: as of `need` of the follower, or later.
- * @property {() => void} resumed The server goes on where the page is: nothing is to be fetched.
- * @property {() => void} changed It is current, or no longer.
+ * @typedef {object} Shell The effects of a {@linkcode Follower}.
+ * @property {() => boolean} ask Asks the server for everything after the page's oldest part. Returns
+ * `false` where it will call the follower's `ask` later instead.
+ * @property {(batch: Batch<P>) => void} give Renders a batch at the next paint, by calling `painted`.
+ * @property {(batch: Batch<P>) => void} cancel Drops a batch that it was given.
+ * @property {(step: Step, shown: Shown<P>) => boolean} run Renders a step. Returns whether it has a refresh.
+ * @property {(part: P) => P | undefined} around The nearest part around a part.
+ * @property {(why: Why) => void} refetch Fetches the page as of the follower's `need`, or later.
+ * @property {() => void} resumed The server continues from the page, which need not be fetched.
+ * @property {() => void} changed `isCurrent` has changed.
  */
 
-/** A page without a stream, where only answers are rendered. */
+/** Stands for a page without a stream, in which only answers are rendered. */
 const NOWHERE = new Shown({ id: "", cursor: "", path: "", token: "" });
 
 /**
- * Keeps one page after the other up to date.
+ * Keeps the page that is shown up to date.
  *
  * @template P
  */
 export class Follower {
-  /** @type {Shown<P> | undefined} The page that is shown, where it has a stream. */
+  /** @type {Shown<P> | undefined} The page that is shown, if it has a stream. */
   shown;
-  /** Whether the page that is shown is to be fetched again; until then nothing is rendered into it. */
+  /** Whether the page is being fetched again. Until that is done nothing is rendered into it. */
   isFetching = false;
-  /** Whether a marker has said that what the page shows goes on. */
+  /** Whether a marker has confirmed that the server continues from what the page shows. */
   isCurrent = false;
   inbox = new Inbox();
   /** @type {Message[]} */
   queue = [];
-  /** @type {Batch<P> | undefined} What was given to the shell and is not in the page yet. */
+  /** @type {Batch<P> | undefined} The batch that was given to the shell and is not rendered yet. */
   batch;
-  /** Whether the `since` that was asked for last has not been sent yet. */
+  /** Whether the last `since` has not been sent yet, because of the rate limit. */
   isHeld = false;
   isConnected = false;
-  /** What the page is fetched as of, or later. */
+  /** The cursor that the fetched page must have reached. */
   need = "";
-  /** @type {{ shown: Shown<P>, cursor: Cursor } | undefined} What a connection asks by its address. */
+  /** @type {{ shown: Shown<P>, cursor: Cursor } | undefined} What a connection asks in its URL. */
   asked;
 
   /** @param {Shell<P>} shell */
@@ -347,12 +350,12 @@ export class Follower {
     this.shell = shell;
   }
 
-  /** Whether the server is there, and has answered all that was asked. */
+  /** Whether the connection is open, and everything asked on it was answered. */
   get isAnswered() {
     return this.isConnected && this.inbox.awaited.length === 0;
   }
 
-  /** Another page is shown, or the same one as it is now. @param {Shown<P> | undefined} shown */
+  /** Another page is shown, or a newer version of the same. @param {Shown<P> | undefined} shown */
   show(shown) {
     this.shown = shown;
     this.isFetching = false;
@@ -362,9 +365,9 @@ export class Follower {
   }
 
   /**
-   * A connection is being opened.
+   * A connection is opening.
    *
-   * @param {boolean} asks Whether it asks by its address.
+   * @param {boolean} asks Whether its URL contains the `since`.
    */
   connecting(asks) {
     const { shown } = this;
@@ -374,7 +377,7 @@ export class Follower {
     }
   }
 
-  /** It has opened. */
+  /** The connection has opened. */
   connected() {
     this.isConnected = true;
     const { shown, asked } = this;
@@ -389,7 +392,7 @@ export class Follower {
     this.#setCurrent(false);
   }
 
-  /** Asks for what came after the page's cursor; what comes before the answer is for no page. */
+  /** Asks for what came after the page's cursor. Messages before the answer are dropped. */
   ask() {
     const { shown } = this;
     this.#drop();
@@ -402,7 +405,7 @@ export class Follower {
     this.#render();
   }
 
-  /** Messages have come. @param {readonly Message[]} messages */
+  /** Messages have arrived. @param {readonly Message[]} messages */
   receive(messages) {
     const { inbox } = this;
     const { isFresh } = inbox;
@@ -411,12 +414,12 @@ export class Follower {
     const { cursor } = /** @type {Message} */ (messages.at(-1));
     if (reading === "gap") return this.refetch(cursor, "gap");
     if (reading === "marker") {
-      // It may be another process, which can go on: a page of its log will do.
+      // Another process may have answered, which can continue. Then a page of its log is good enough.
       if (compare(cursor, this.need) === undefined) this.need = cursor;
       if (this.isAnswered && !this.isFetching) this.#setCurrent(true);
       return;
     }
-    // Another process has answered, which can go on from the page as it is.
+    // Another process has answered, which can continue from the page as it is.
     if (this.isFetching && !this.shown.isLost && isFresh) {
       this.isFetching = false;
       this.shell.resumed();
@@ -429,14 +432,14 @@ export class Follower {
   }
 
   /**
-   * Messages that go on from what the page has had may have another name: that of a process that is on
-   * its own for a while. Returns whether they can be rendered.
+   * Messages that continue from the page may have another epoch: that of a process that is alone for a
+   * while. Returns whether they can be rendered.
    *
    * @param {readonly Message[]} messages
    */
   #follow([{ cursor, html } = { cursor: "", html: "" }]) {
     const shown = /** @type {Shown<P>} */ (this.shown);
-    // A log that is another one has the page fetched before all else.
+    // A refresh needs no renaming: another log sends it so that the page fetches itself.
     if (compare(cursor, shown.cursor) !== undefined || html === REFRESH) return true;
     this.#recall();
     if (!shown.rename(cursor)) {
@@ -449,13 +452,13 @@ export class Follower {
     return true;
   }
 
-  /** A form's answer is rendered in its turn. @param {Cursor} cursor @param {string} html */
+  /** Queues a form's answer, to be rendered in order. @param {Cursor} cursor @param {string} html */
   answer(cursor, html) {
     this.queue.push({ cursor, html, isAnswer: true });
     this.#render();
   }
 
-  /** A part was rendered as of a cursor, such as a frame. @param {P} part @param {Cursor} cursor */
+  /** A part, such as a frame, was rendered as of a cursor. @param {P} part @param {Cursor} cursor */
   partRendered(part, cursor) {
     const { shown, shell } = this;
     if (!shown) return;
@@ -468,7 +471,7 @@ export class Follower {
     this.#render();
   }
 
-  /** The page is fetched: as of a cursor, or later. @param {Cursor} need @param {Why} why */
+  /** Fetches the page as of a cursor, or later. @param {Cursor} need @param {Why} why */
   refetch(need, why) {
     if (this.shown) this.shown.isLost ||= why !== "gap";
     this.isFetching = true;
@@ -477,13 +480,13 @@ export class Follower {
     this.shell.refetch(why);
   }
 
-  /** Has the shell render again what waits for a paint that may not come. */
+  /** Gives the pending batch to the shell once more, because its paint may never come. */
   restart() {
     this.#recall();
     this.#render();
   }
 
-  /** The paint for a batch has come: renders it, by `run` of the shell. @param {Batch<P>} batch */
+  /** Renders a batch, by the shell's `run`, because its paint has come. @param {Batch<P>} batch */
   painted(batch) {
     this.batch = undefined;
     const { shown } = batch;
@@ -512,7 +515,7 @@ export class Follower {
     this.shell.give(batch);
   }
 
-  /** Takes back what was given to the shell. */
+  /** Takes the pending batch back from the shell. */
   #recall() {
     const { batch } = this;
     if (!batch) return;
@@ -521,7 +524,7 @@ export class Follower {
     this.queue.unshift(...batch.source);
   }
 
-  /** Drops all that waits but answers: the server tells it again. */
+  /** Drops everything that waits except answers, because the server sends it again. */
   #drop() {
     this.#recall();
     this.queue = this.queue.filter(({ isAnswer }) => isAnswer);
@@ -536,36 +539,36 @@ export class Follower {
   }
 }
 
-/** Milliseconds within which a connection that was cut had better not have been opened. */
+/** Milliseconds: a connection that is cut earlier counts as failed. */
 const YOUNG = 3_000;
-/** WebSockets that fail in a row before server-sent events are tried; one that opened counts twice. */
+/** Failed WebSockets in a row before server-sent events are tried. One that had opened counts twice. */
 const MAX_FAILURES = 3;
 
 /**
- * How the server is reached: by WebSockets, and by server-sent events where a proxy lets no WebSocket
- * through. That it is the proxy, and not a server that is away, is known when server-sent events open;
- * then one more WebSocket is tried. Where neither opens they take turns.
+ * Chooses the transport: WebSockets, or server-sent events where a proxy blocks WebSockets. When
+ * server-sent events open, the server is known to be there; then one more WebSocket is tried. While
+ * neither opens, the two alternate.
  */
 export class Transport {
   /** @type {"websocket" | "events"} */
   kind = "websocket";
-  /** WebSockets that have failed in a row. */
+  /** How many WebSockets have failed in a row. */
   failures = 0;
-  /** Whether server-sent events have opened since a WebSocket last held. */
+  /** Whether the server is known to be reachable since a WebSocket last worked. */
   isReached = false;
-  /** Whether server-sent events have been tried since then. */
+  /** Whether server-sent events were tried since a WebSocket last worked. */
   hasTriedEvents = false;
-  /** Whether a WebSocket has held on this network. */
+  /** Whether a WebSocket has worked on this network. */
   hasHeld = false;
-  /** Connections lost, or not opened, since the page was last current. */
+  /** How many connections were lost, or did not open, since the page was last current. */
   losses = 0;
 
   /**
    * A WebSocket has ended.
    *
    * @param {{ hasOpened?: boolean, wasHeard?: boolean, age?: number, wasCut?: boolean }} how Whether it
-   * opened, whether anything came by it, for how many milliseconds it was open, and whether it ended
-   * without a close code.
+   * opened, whether any message arrived on it, for how many milliseconds it was open, and whether it
+   * ended without a close code.
    */
   webSocketEnded({ hasOpened, wasHeard, age = 0, wasCut }) {
     if (wasHeard && !(wasCut && age < YOUNG)) {
@@ -574,13 +577,13 @@ export class Transport {
       this.hasHeld = true;
       return;
     }
-    // The server is there, and what is in between does not pass frames on.
+    // The server is there, but something in between does not forward messages.
     if (hasOpened && !wasHeard) this.isReached = true;
     this.failures += hasOpened ? 2 : 1;
     if (this.failures >= MAX_FAILURES) this.kind = "events";
   }
 
-  /** Server-sent events have opened: whether they are to be given up for one more WebSocket. */
+  /** Server-sent events have opened. Returns whether to close them and try one more WebSocket. */
   eventsOpened() {
     this.hasTriedEvents = true;
     if (this.isReached) return false;
@@ -606,9 +609,9 @@ export class Transport {
   }
 
   /**
-   * Milliseconds until the next try, with full jitter. One connection that was cut is back soon; when
-   * the server is away all pages come at once, and so from the second try on they are spread over eight
-   * seconds and more.
+   * Milliseconds until the next attempt, with full jitter. The first attempt comes soon, because a single
+   * connection may have been cut. When the server is away all pages reconnect together, so from the second
+   * attempt on they are spread over eight seconds and more.
    *
    * @param {number} random From 0 to 1.
    */
@@ -621,40 +624,39 @@ export class Transport {
   }
 }
 
-/** Answers that are no page after which it is left to the browser, and failures told as such. */
+/** How many answers that are not the page are tolerated before the browser must load it. */
 const MAX_VAIN = 5;
-/** Milliseconds that a server may ask for with `Retry-After`. */
+/** The most milliseconds that a `Retry-After` is respected for. */
 const MAX_RETRY_AFTER = 300_000;
 
 /**
  * @typedef {object} Answer An answer to a request for the page.
- * @property {number} status Its status; 0 where there was none.
+ * @property {number} status Its status; 0 where there was no answer.
  * @property {boolean} isHtml
- * @property {Cursor | undefined} cursor The cursor in its head.
+ * @property {Cursor | undefined} cursor The cursor in its `<head>`.
  * @property {number | undefined} [retryAfter] Milliseconds.
  */
 
 /**
- * Decides what to do with answers to requests for a page.
+ * Decides what to do with answers to requests for the page.
  *
- * `take`: it is the page, as of the cursor that is needed or later. `again`: there will be one, such as
- * where the server is busy, or a cache has answered. `reconnect`: it is a page of another log than the
- * one that the connection is served from; so a connection to another process may be the right one.
- * `leave`: there is none to be had this way, so that the browser is to load it. `stop`: as `leave`, but
- * the browser would find the same.
+ * `take`: this is the page, as of the cursor that is needed or later. `again`: try again, because the
+ * server is busy or a cache has answered. `reconnect`: this is a page of another log than that of the
+ * connection, so connecting to another process may help. `leave`: the page cannot be fetched this way, so
+ * the browser must load it. `stop`: as `leave`, but the browser would get the same answer.
  */
 export class Refetch {
-  /** Requests so far. */
+  /** How many requests there were. */
   tries = 0;
-  /** Those that were answered by something else than the page. */
+  /** How many of them were answered with something other than the page. */
   vain = 0;
-  /** Those that were answered by a page of another log. */
+  /** How many of them were answered with a page of another log. */
   foreign = 0;
 
   /**
    * @param {Answer} answer
    * @param {Cursor} need
-   * @param {boolean} isReachable Whether the server is known to be there: it has answered the page.
+   * @param {boolean} isReachable Whether the server is known to be there, because it has answered a `since`.
    * @returns {"take" | "again" | "reconnect" | "leave" | "stop"}
    */
   judge({ status, isHtml, cursor }, need, isReachable) {
@@ -667,13 +669,13 @@ export class Refetch {
     return ++this.foreign < MAX_VAIN ? "reconnect" : "stop";
   }
 
-  /** A request was in vain, or something that counts as `n`. @returns {"again" | "leave"} */
+  /** Counts `n` failed requests. @returns {"again" | "leave"} */
   vainly(n = 1) {
     return (this.vain += n) < MAX_VAIN ? "again" : "leave";
   }
 
   /**
-   * Milliseconds until the next request, with jitter: many pages may miss the same.
+   * Milliseconds until the next request, with jitter, because many pages may have missed the same push.
    *
    * @param {number} random From 0 to 1.
    * @param {number} [retryAfter]
@@ -697,16 +699,16 @@ export function parseRetryAfter(value, now) {
   return Number.isNaN(milliseconds) ? undefined : Math.max(0, milliseconds);
 }
 
-/** How often a page may ask at once, and then once a second: the server takes somewhat more. */
+/** How often a page may ask at once; after that, once a second. The server allows slightly more. */
 const MAX_ASKS = 15;
 
-/** How often the page may ask. */
+/** Limits how often the page asks. */
 export class AskRate {
   left = MAX_ASKS;
   at = 0;
 
   /**
-   * Milliseconds to wait; 0 where it may ask now, and has.
+   * Milliseconds to wait. 0 means that the page may ask now; that counts as asked.
    *
    * @param {number} now Milliseconds of the monotonic clock.
    */

@@ -32,7 +32,7 @@ function shownAt(cursor: string, parts: Record<string, string> = {}): Shown<stri
 
 // ---- Cursors
 
-Deno.test("compare() orders the positions of one log, and knows no order of two logs", () => {
+Deno.test("compare() orders positions of one log, and does not compare those of two logs", () => {
   const sign = (a: string, b: string) => Math.sign(compare(a, b)!);
   assert.deepEqual([sign("e.1", "e.2"), sign("e.2", "e.2"), sign("e.10", "e.9")], [-1, 0, 1]);
   assert.equal(compare("e.7.3", "e.7"), 0, "a heartbeat is where its position is");
@@ -41,13 +41,13 @@ Deno.test("compare() orders the positions of one log, and knows no order of two 
   }
 });
 
-Deno.test("isAfter() is not so of the same cursor, and not of one of another log", () => {
+Deno.test("isAfter() is false for the same cursor, and for one of another log", () => {
   const after = [["e.2", "e.1"], ["e.2", "e.2"], ["e.1", "e.2"], ["f.2", "e.1"], ["e.2", ""]]
     .map(([a, b]) => isAfter(a!, b!));
   assert.deepEqual(after, [true, false, false, false, false]);
 });
 
-Deno.test("parse() takes apart what protocol.ts allows, and nothing else", () => {
+Deno.test("parse() accepts what protocol.ts allows, and nothing else", () => {
   assert.deepEqual(parse("a-Z_9.12.3"), { epoch: "a-Z_9", position: 12 });
   for (const cursor of ["", "e", "e.", ".1", "e.-1", "e.1.", "e.1.2.3", "e.x", " e.1", "é.1"]) {
     assert.equal(parse(cursor), undefined, cursor);
@@ -56,13 +56,13 @@ Deno.test("parse() takes apart what protocol.ts allows, and nothing else", () =>
 
 // ---- Shown
 
-Deno.test("Shown.oldest is where the oldest part is, or the page", () => {
+Deno.test("Shown.oldest is the cursor of the oldest part, or of the page", () => {
   assert.equal(shownAt("e.5").oldest, "e.5");
   assert.equal(shownAt("e.5", { a: "e.7", b: "e.3", c: "e.4" }).oldest, "e.3");
   assert.equal(shownAt("e.5", { a: "e.7" }).oldest, "e.5");
 });
 
-Deno.test("Shown.isDue() asks the nearest part, and the page where there is none", () => {
+Deno.test("Shown.isDue() compares with the given part, or with the page without one", () => {
   const shown = shownAt("e.5", { older: "e.3", newer: "e.7" });
   const due = (cursor: string) =>
     ["older", undefined, "newer"].filter((part) => shown.isDue(cursor, part));
@@ -73,7 +73,7 @@ Deno.test("Shown.isDue() asks the nearest part, and the page where there is none
   assert.deepEqual(due("f.9"), []);
 });
 
-Deno.test("Shown.mark() keeps what is not where the part around it is", () => {
+Deno.test("Shown.mark() keeps a part whose cursor differs from what is around it", () => {
   const shown = shownAt("e.5", { box: "e.3" });
   shown.mark("as the page", "e.5", undefined);
   shown.mark("older", "e.4", undefined);
@@ -97,7 +97,7 @@ Deno.test("Shown.advance() raises the page and each part that is older, and lowe
   assert.deepEqual([shown.cursor, ...shown.parts.values()], ["e.6", "e.6", "e.7"]);
 });
 
-Deno.test("Shown.after() has what was remembered, from where Shown.covers() says", () => {
+Deno.test("Shown.after() has what was remembered, where Shown.covers() holds", () => {
   const shown = shownAt("e.5");
   shown.remember([message("e.6"), message("e.7", ""), message("e.8"), message("e.8", "again")]);
   assert.deepEqual(shown.after("e.6"), [message("e.8")]);
@@ -109,7 +109,7 @@ Deno.test("Shown.after() has what was remembered, from where Shown.covers() says
   ]);
 });
 
-Deno.test("Shown.remember() keeps half a million characters, and knows from where on", () => {
+Deno.test("Shown.remember() keeps half a million characters, and where they start", () => {
   const shown = shownAt("e.0");
   const long = "x".repeat(200_000);
   shown.remember([1, 2, 3, 4].map((n) => message(`e.${n}`, long)));
@@ -117,7 +117,7 @@ Deno.test("Shown.remember() keeps half a million characters, and knows from wher
   assert.deepEqual(["e.1", "e.2"].map((at) => shown.covers(at)), [false, true]);
 });
 
-Deno.test("Shown.forget() leaves nothing to tell again, and starts from here", () => {
+Deno.test("Shown.forget() empties the history, which starts at the page's cursor", () => {
   const shown = shownAt("e.5");
   shown.remember([message("e.6")]);
   shown.cursor = "e.6";
@@ -129,7 +129,7 @@ Deno.test("Shown.forget() leaves nothing to tell again, and starts from here", (
   ]);
 });
 
-Deno.test("Shown.settle() drops parts that are where the part around them is", () => {
+Deno.test("Shown.settle() drops parts that have the cursor of what is around them", () => {
   const shown = shownAt("e.5", {
     same: "e.5",
     older: "e.4",
@@ -142,7 +142,7 @@ Deno.test("Shown.settle() drops parts that are where the part around them is", (
   assert.deepEqual([...shown.parts.keys()], ["older", "newer", "inNewer"]);
 });
 
-Deno.test("Shown.copy() is the same page by the names of the copy", () => {
+Deno.test("Shown.copy() is the same page with the parts of the snapshot", () => {
   const shown = shownAt("e.5", { a: "e.3", b: "e.7" });
   shown.remember([message("e.6")]);
   shown.isLost = true;
@@ -161,7 +161,7 @@ Deno.test("Shown.copy() is the same page by the names of the copy", () => {
 
 const htmlOf = (steps: readonly Step[]) => steps.map(({ html }) => html);
 
-Deno.test("plan() renders in one step what is due in the whole page", () => {
+Deno.test("plan() joins messages that are due in the whole page into one step", () => {
   const queue = [message("e.6"), message("e.7"), message("e.7.1", "")];
   const { steps, hasHole } = plan(shownAt("e.5"), queue);
   assert.deepEqual(steps, [
@@ -170,7 +170,7 @@ Deno.test("plan() renders in one step what is due in the whole page", () => {
   assert(!hasHole);
 });
 
-Deno.test("plan() keeps the cursor of each where a part has had some, or the page has", () => {
+Deno.test("plan() keeps the cursor of each message where a part or the page has had some", () => {
   const queue = [message("e.6"), message("e.7")];
   assert.equal(plan(shownAt("e.5", { a: "e.6" }), queue).steps.length, 2);
   assert.equal(plan(shownAt("e.6"), queue).steps.length, 2);
@@ -179,7 +179,7 @@ Deno.test("plan() keeps the cursor of each where a part has had some, or the pag
   assert.equal(plan(shownAt("e.5"), [message("e.6"), answer("e.6")]).steps.length, 2);
 });
 
-Deno.test("plan() has an answer followed by what came after it", () => {
+Deno.test("plan() repeats the messages after an answer", () => {
   const shown = shownAt("e.5");
   shown.remember([message("e.6"), message("e.7")]);
   shown.cursor = "e.7";
@@ -189,7 +189,7 @@ Deno.test("plan() has an answer followed by what came after it", () => {
   assert(!hasHole);
 });
 
-Deno.test("plan() renders answers alone behind one of which it is not known what came after it", () => {
+Deno.test("plan() renders only answers after one that the history does not cover", () => {
   for (const hole of ["e.4", "f.6"]) {
     const queue = [message("e.6"), answer(hole), message("e.7"), answer("e.6")];
     const { steps, hasHole, source } = plan(shownAt("e.5"), queue);
@@ -200,7 +200,7 @@ Deno.test("plan() renders answers alone behind one of which it is not known what
 
 // ---- Inbox
 
-Deno.test("Inbox.read() drops what comes before the marker, whatever it looks like", () => {
+Deno.test("Inbox.read() drops whatever arrives before the marker", () => {
   const inbox = new Inbox();
   inbox.asked("e.5");
   const read = [
@@ -217,14 +217,14 @@ Deno.test("Inbox.read() drops what comes before the marker, whatever it looks li
   assert.deepEqual(read, [...drops, "marker", "messages"]);
 });
 
-Deno.test("Inbox.read() waits for each marker, in the order in which they were asked for", () => {
+Deno.test("Inbox.read() waits for each marker, in the order of the questions", () => {
   const inbox = new Inbox();
   for (const cursor of ["e.5", "e.3", "e.5"]) inbox.asked(cursor);
   const read = ["e.3", "e.5", "e.5", "e.3", "e.5", "e.5"].map((at) => inbox.read(marker(at)));
   assert.deepEqual(read, ["drop", "marker", "drop", "marker", "marker", "messages"]);
 });
 
-Deno.test("Inbox.read() takes a refresh for a gap right after the marker, and nowhere else", () => {
+Deno.test("Inbox.read() reads a refresh as a gap right after the marker only", () => {
   const inbox = new Inbox();
   assert.equal(inbox.read([message("e.6", REFRESH)]), "messages");
   for (const next of ["gap", "messages"]) {
@@ -235,7 +235,7 @@ Deno.test("Inbox.read() takes a refresh for a gap right after the marker, and no
   }
 });
 
-Deno.test("Inbox.reset() forgets what was asked on another connection", () => {
+Deno.test("Inbox.reset() forgets what was asked on the previous connection", () => {
   const inbox = new Inbox();
   inbox.asked("e.5");
   inbox.read(marker("e.5"));
@@ -275,7 +275,7 @@ function start(cursor = "e.5") {
     shell,
     rendered,
     paint: () => given && follower.painted(given),
-    /** What the shell was told since. */
+    /** The calls of the shell since this was emptied. */
     take: () => calls.splice(0),
     connect() {
       follower.connecting(true);
@@ -285,7 +285,7 @@ function start(cursor = "e.5") {
   };
 }
 
-Deno.test("Follower.connected() does not ask again for what the address has asked for", () => {
+Deno.test("Follower.connected() does not repeat what the URL has asked", () => {
   const { follower, take } = start();
   follower.connecting(true);
   follower.connected();
@@ -295,7 +295,7 @@ Deno.test("Follower.connected() does not ask again for what the address has aske
   assert.deepEqual(take(), ["current"]);
 });
 
-Deno.test("Follower.ask() asks nothing without a connection, and Follower.connected() asks then", () => {
+Deno.test("Follower.ask() does nothing without a connection; Follower.connected() asks later", () => {
   const { follower, take } = start();
   follower.ask();
   follower.connecting(false);
@@ -305,7 +305,7 @@ Deno.test("Follower.ask() asks nothing without a connection, and Follower.connec
   assert.deepEqual(take(), ["ask"]);
 });
 
-Deno.test("Follower.isCurrent waits for the marker of what was asked last", () => {
+Deno.test("Follower.isCurrent waits for the marker of the last question", () => {
   const { follower, take } = start();
   follower.connecting(true);
   follower.connected();
@@ -317,7 +317,7 @@ Deno.test("Follower.isCurrent waits for the marker of what was asked last", () =
   assert.deepEqual(take(), ["ask", "current"]);
 });
 
-Deno.test("Follower.ask() is not current while it is held, and asks once then", () => {
+Deno.test("Follower.isCurrent is false while a question is held, which is asked once later", () => {
   const { follower, shell, take, connect } = start();
   connect();
   take();
@@ -331,7 +331,7 @@ Deno.test("Follower.ask() is not current while it is held, and asks once then", 
   assert.deepEqual(take(), ["ask", "current"]);
 });
 
-Deno.test("Follower.receive() asks again where more has come than it keeps", () => {
+Deno.test("Follower.receive() asks again when the queue is too long", () => {
   const { follower, take, connect, rendered, paint } = start();
   connect();
   take();
@@ -341,7 +341,7 @@ Deno.test("Follower.receive() asks again where more has come than it keeps", () 
   assert.deepEqual([take(), rendered], [["ask"], []]);
 });
 
-Deno.test("Follower.receive() has a page fetched after a gap, and goes on where the server can again", () => {
+Deno.test("Follower.receive() fetches the page after a gap, unless the server can continue again", () => {
   const { follower, take, connect, rendered, paint } = start();
   connect();
   follower.receive([message("e.9", REFRESH)]);
@@ -356,7 +356,7 @@ Deno.test("Follower.receive() has a page fetched after a gap, and goes on where 
   assert.deepEqual([take(), rendered], [["resumed", "current"], ["<e.6>"]]);
 });
 
-Deno.test("Follower.receive() fetches what a refresh has changed, whatever comes", () => {
+Deno.test("Follower.receive() fetches the page after a pushed refresh, whatever arrives", () => {
   const { follower, take, connect, paint } = start();
   connect();
   follower.receive([message("e.6"), message("e.7", REFRESH)]);
@@ -368,7 +368,7 @@ Deno.test("Follower.receive() fetches what a refresh has changed, whatever comes
   assert.deepEqual(take(), []);
 });
 
-Deno.test("Follower.receive() needs a page of the log that its connection is served from", () => {
+Deno.test("Follower.receive() needs a page of the log that serves the connection", () => {
   const { follower, connect } = start();
   connect();
   follower.receive([message("f.3", REFRESH)]);
@@ -378,7 +378,7 @@ Deno.test("Follower.receive() needs a page of the log that its connection is ser
   assert.equal(follower.need, "e.5", "where no gap follows");
 });
 
-Deno.test("Follower.receive() goes on where the log does under another name", () => {
+Deno.test("Follower.receive() continues where the log continues under another epoch", () => {
   const { follower, take, connect, rendered, paint } = start();
   connect();
   take();
@@ -394,14 +394,14 @@ Deno.test("Follower.receive() goes on where the log does under another name", ()
   assert.deepEqual([shown!.cursor, shown!.oldest, shown!.historyStart], ["f.9", "f.9", "f.5"]);
   assert.deepEqual(shown!.after("f.6").map(({ cursor }) => cursor), ["f.7", "f.8", "f.9"]);
   follower.disconnected();
-  connect(); // as of the new name
+  connect(); // with the new epoch
   follower.receive([message("g.10")]);
   paint();
   assert.deepEqual([rendered.at(-1), shown!.cursor], ["<g.10>", "g.10"]);
   assert.deepEqual(take(), ["not current", "current"], "nothing was fetched");
 });
 
-Deno.test("Follower.receive() fetches a page from another log, whose positions are others", () => {
+Deno.test("Follower.receive() fetches the page when another log with other positions serves it", () => {
   const { follower, take, connect, paint } = start();
   connect();
   follower.receive([message("e.6")]);
@@ -413,7 +413,7 @@ Deno.test("Follower.receive() fetches a page from another log, whose positions a
   assert.deepEqual([follower.need, follower.shown!.cursor], ["f.3", "e.6"]);
 });
 
-Deno.test("Follower.receive() fetches a page of which a part is ahead, where the log has another name", () => {
+Deno.test("Follower.receive() fetches a page with a part that is ahead when the epoch changes", () => {
   for (const cursor of ["e.9", "d.1"]) {
     const { follower, take, connect, rendered, paint } = start();
     connect();
@@ -426,7 +426,7 @@ Deno.test("Follower.receive() fetches a page of which a part is ahead, where the
   }
 });
 
-Deno.test("Follower.painted() tells what to fetch: for a push, for an answer, for another log", () => {
+Deno.test("Follower.painted() fetches the page for a pushed refresh, an answered one, and another log", () => {
   const { follower, take, paint } = start();
   for (
     const [cursor, html, why, need] of [
@@ -441,7 +441,7 @@ Deno.test("Follower.painted() tells what to fetch: for a push, for an answer, fo
   }
 });
 
-Deno.test("Follower.restart() has the shell render what waits once more, in its order", () => {
+Deno.test("Follower.restart() gives the shell what waits once more, in order", () => {
   const { follower, connect, rendered, paint } = start();
   connect();
   follower.receive([message("e.6")]);
@@ -452,7 +452,7 @@ Deno.test("Follower.restart() has the shell render what waits once more, in its 
   assert.deepEqual(rendered, ["<e.6><e.7>"]);
 });
 
-Deno.test("Follower.answer() renders without a stream, where nothing is asked and nothing fetched", () => {
+Deno.test("Follower.answer() renders on a page without a stream, and neither asks nor fetches", () => {
   const { follower, take, rendered, paint } = start();
   follower.show(undefined);
   follower.answer("e.6", "<p>");
@@ -467,7 +467,7 @@ const SWALLOWED = { hasOpened: true, wasHeard: false, age: 10_000, wasCut: true 
 const KILLED = { hasOpened: true, wasHeard: true, age: 100, wasCut: true };
 const HELD = { hasOpened: true, wasHeard: true, age: 60_000, wasCut: true };
 
-/** The kinds that are used one after the other where WebSockets end in these ways. */
+/** The kinds that are used in turn when WebSockets end in these ways. */
 function kindsAfter(...ends: readonly (typeof REFUSED)[]): string[] {
   const transport = new Transport();
   return ends.map((end) => {
@@ -480,7 +480,7 @@ Deno.test("Transport tries server-sent events after three WebSockets that did no
   assert.deepEqual(kindsAfter(REFUSED, REFUSED, REFUSED), ["websocket", "websocket", "events"]);
 });
 
-Deno.test("Transport tries them after two that opened and were killed, or brought no frame", () => {
+Deno.test("Transport tries server-sent events after two WebSockets that opened and were cut, or received nothing", () => {
   assert.deepEqual(kindsAfter(KILLED, KILLED), ["websocket", "events"]);
   assert.deepEqual(kindsAfter(SWALLOWED, SWALLOWED), ["websocket", "events"]);
 });
@@ -508,13 +508,13 @@ Deno.test("Transport tries one more WebSocket when server-sent events have opene
   assert.equal(transport.kind, "events", "they are ended now and then");
 });
 
-Deno.test("Transport stays with server-sent events at once where a WebSocket passed no frame", () => {
+Deno.test("Transport stays with server-sent events where a WebSocket opened and received nothing", () => {
   const transport = new Transport();
   for (let n = 0; n < 2; n++) transport.webSocketEnded(SWALLOWED);
   assert.equal(transport.eventsOpened(), false);
 });
 
-Deno.test("Transport has both take turns where neither opens", () => {
+Deno.test("Transport alternates where neither opens", () => {
   const transport = new Transport();
   for (let n = 0; n < 3; n++) transport.webSocketEnded(REFUSED);
   for (let n = 0; n < 3; n++) {
@@ -525,7 +525,7 @@ Deno.test("Transport has both take turns where neither opens", () => {
   }
 });
 
-Deno.test("Transport.delay() is short after a first cut, and spreads further with each loss", () => {
+Deno.test("Transport.delay() is short after the first cut, and longer with each loss", () => {
   const transport = new Transport();
   transport.webSocketEnded(HELD);
   const spans = () => [transport.delay(0), new Transport().delay(0), transport.delay(1)];
@@ -536,7 +536,7 @@ Deno.test("Transport.delay() is short after a first cut, and spreads further wit
   assert.equal(transport.delay(1), 1_000);
 });
 
-Deno.test("Transport.delay() is none where server-sent events are tried first", () => {
+Deno.test("Transport.delay() is 0 before server-sent events are first tried", () => {
   const transport = new Transport();
   for (let n = 0; n < 3; n++) transport.webSocketEnded(REFUSED);
   assert.equal(transport.delay(1), 0);
@@ -548,7 +548,7 @@ Deno.test("Transport.delay() is none where server-sent events are tried first", 
 
 // ---- Refetch
 
-Deno.test("Refetch.judge() takes a page of its log that is not older than what is needed", () => {
+Deno.test("Refetch.judge() takes a page of its log that is new enough", () => {
   const page = { status: 200, isHtml: true, cursor: "e.5" };
   const table: [decision: string, answer: Parameters<Refetch["judge"]>[0], isAnswered?: boolean][] =
     [
@@ -569,7 +569,7 @@ Deno.test("Refetch.judge() takes a page of its log that is not older than what i
   }
 });
 
-Deno.test("Refetch.judge() leaves to the browser what is no page five times, and only that", () => {
+Deno.test("Refetch.judge() leaves the page to the browser after five answers that are not the page", () => {
   const page = { status: 200, isHtml: true, cursor: "e.5" };
   const vain = [
     ...[300, 304, 401, 403, 404, 410].map((status) => ({ ...page, status })),
@@ -596,7 +596,7 @@ Deno.test("Refetch.judge() leaves to the browser what is no page five times, and
   }
 });
 
-Deno.test("Refetch.judge() stops where five pages were of another log than the connection", () => {
+Deno.test("Refetch.judge() stops after five pages of another log than the connection's", () => {
   const refetch = new Refetch();
   const answer = { status: 200, isHtml: true, cursor: "f.9" };
   const judge = () => refetch.judge(answer, "e.5", true);
@@ -604,12 +604,12 @@ Deno.test("Refetch.judge() stops where five pages were of another log than the c
   assert.deepEqual(decisions, ["reconnect", "reconnect", "reconnect", "reconnect", "stop"]);
 });
 
-Deno.test("Refetch.vainly() counts what weighs more as much", () => {
+Deno.test("Refetch.vainly() counts by its weight", () => {
   const refetch = new Refetch();
   assert.deepEqual([refetch.vainly(3), refetch.vainly(3)], ["again", "leave"]);
 });
 
-Deno.test("Refetch.delay() spreads further with each request, and waits as long as it is asked to", () => {
+Deno.test("Refetch.delay() is longer with each request, and respects Retry-After", () => {
   const refetch = new Refetch();
   assert.deepEqual([refetch.delay(0), refetch.delay(0), refetch.delay(1)], [0, 500, 2_500]);
   for (let n = 0; n < 20; n++) refetch.delay(0);
@@ -630,7 +630,7 @@ Deno.test("parseRetryAfter() reads seconds and dates", () => {
   assert.equal(parseRetryAfter("Wed, 31 Dec 2025 23:59:00 GMT", now), 0);
 });
 
-Deno.test("AskRate.take() allows fifteen at once, and then one a second", () => {
+Deno.test("AskRate.take() allows 15 at once, and then one a second", () => {
   const rate = new AskRate();
   const waits = Array.from({ length: 16 }, () => rate.take(10_000));
   assert.deepEqual(waits, [...Array(15).fill(0), 1_000]);

@@ -3,30 +3,32 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /// <reference lib="esnext" />
-// What a reader has typed, chosen and opened, kept through every morph. Turbo's morph (Idiomorph)
-// writes the server's state into each element. Where a field's state is the reader's, the write is
-// prevented or undone, by Turbo's public events alone.
+// Keeps what a reader has typed, chosen and opened through every morph. Turbo's morph (Idiomorph) writes
+// the server's state into each element. Where the state of a field is the reader's, this file prevents
+// the write or undoes it, using only Turbo's public events.
 //
-// The *state* of a field is its value, its choice, or whether it is open; its *default* is what the
-// server said of it last. These hold:
+// The *state* of a field is its value, its choice, or whether it is open. Its *default* is the state in
+// the server's last version. The rules:
 //
-// - A state that differs from its default is the reader's and stays, until a form has sent it and the
-//   server has taken it. That of a panel, or of text edited in place, stays until its default changes.
+// - A state that differs from its default is the reader's. It is kept until a form has sent it and the
+//   server has accepted it. The state of a panel, or of text edited in place, is kept until its default
+//   changes.
 // - The default follows the server, whether or not the state does.
-// - Text whose default is the same is not written at all: `value` does not tell all that a field
-//   holds, such as what the browser has filled in and not told yet.
-// - A state stays with the field in which it was made, or is lost: no field is given another's.
+// - A text field whose default stays the same is not written to at all, because `value` does not show
+//   everything that a field contains, such as what the browser has autofilled and not revealed yet.
+// - A state stays in the field in which it was made, or is lost. It never moves to another field.
 //
-// What may be a form or the document is asked by way of its prototype, because what it contains can
-// hide what it has: a form with a field named "closest" has no other `closest`.
+// Properties of a form or the document are read through the prototype, because elements inside can hide
+// them: in a form with a field named "closest", `form.closest` is that field.
 
 /**
- * A control, a panel that opens and closes, or an element whose text is edited in place. What can be
- * asked of it depends on which it is.
+ * A control, a panel that opens and closes, or an element whose text is edited in place. Its properties
+ * depend on which of these it is.
  * @typedef {any} Field
  * @typedef {(name: string) => Field[]} Groups The fields that have a name.
  * @typedef {[name: string, count: number, place: number, alike: string, likes: number]} Trail
- *   By which a field is found again: both its names, how many have each, and its place among the first.
+ *   Describes a field so that it can be found again: its two names, how many fields have each name, and
+ *   its index among those with the first.
  * @typedef {CustomEvent<{ currentElement: Field, newElement: Field }>} MorphEvent
  */
 
@@ -34,30 +36,30 @@ const BOX = "[type=checkbox],[type=radio]";
 const TEXT = `textarea,input:not(${BOX})`;
 const PANEL = "details,dialog";
 const FIELD = `input,textarea,select,[contenteditable],${PANEL}`;
-/** Begins the ids that fields without one have while a morph runs. */
+/** The start of the ids that fields without an id are given while a morph runs. */
 const ID = "turbo-stream-keep";
-/** Hides from Idiomorph what it asks a form around an id for, so that it may not end. */
+/** Fields that hide properties which Idiomorph reads from forms: with ids in those it may never end. */
 const HIDING = "#parentElement,#tagName,[name=parentElement],[name=tagName]";
-/** As what the state of a dialog is carried that is open and modal. */
+/** The carried state of an open modal dialog. */
 const MODAL = 2;
 const STORED = "turbo-stream-edits";
-/** How long another document may stand between a page and its next load, in milliseconds. */
+/** Milliseconds for which carried edits stay valid, should another document be shown in between. */
 const MAX_AGE = 3_600_000;
 
-/** @type {WeakMap<Field, unknown>} The default of a panel, and of text that is edited in place. */
+/** @type {WeakMap<Field, unknown>} The default of each panel, and of text that is edited in place. */
 const defaults = new WeakMap();
-/** @type {WeakMap<Field, unknown>} The state that a form has sent and the server has taken. */
+/** @type {WeakMap<Field, unknown>} The state that a form has sent and the server has accepted. */
 const taken = new WeakMap();
-/** @type {WeakMap<object, [Field, unknown][] | undefined>} What a form sends, and its submission. */
+/** @type {WeakMap<object, [Field, unknown][] | undefined>} The states that a form or submission sends. */
 const sent = new WeakMap();
-/** @type {WeakMap<Field, unknown>} The state, before the morph, of what is to stay as it is. */
+/** @type {WeakMap<Field, unknown>} The state before the morph of each field that must keep it. */
 const held = new WeakMap();
-/** @type {WeakSet<Field>} What was typed as a password, though the page may show it. */
+/** @type {WeakSet<Field>} Fields into which a password was typed, even if the page shows it as text now. */
 const secrets = new WeakSet();
-/** Whether the page comes from Turbo's cache, with its panels as the reader left them. */
+/** Whether the page comes from Turbo's cache, in which panels are as the reader left them. */
 let isRestored = false;
 
-/** Keeps what the reader does, from now on, and takes up what was carried here. */
+/** Keeps the reader's edits from now on, and restores those that were carried to this page. */
 export function keepEdits() {
   for (const part of ["", "-frame", "-stream"]) listen(`turbo:before${part}-render`, wrapRender);
   listen("turbo:before-morph-element", beforeMorph);
@@ -67,7 +69,7 @@ export function keepEdits() {
   });
   listen("turbo:morph-element", afterMorph);
 
-  // Where Turbo reads the form, which is before it asks for a confirmation.
+  // Turbo reads the form at this event, which is before it asks for a confirmation.
   listen("formdata", ({ target: form }) => {
     const fields = all(document, FIELD).filter((field) =>
       (field.form ?? call(field, "closest", "form")) === form &&
@@ -83,7 +85,7 @@ export function keepEdits() {
     for (const [field, state] of sent.get(formSubmission) ?? []) taken.set(field, state);
   });
   listen("input", ({ target }) => {
-    // What is typed after that is the reader's, also where it is the same again.
+    // What is typed after a submission is the reader's, even where it is the same text again.
     taken.delete(target);
     if (target.type === "password") secrets.add(target);
   });
@@ -100,16 +102,16 @@ export function keepEdits() {
   takeUp();
 }
 
-/** Whether the reader has changed something that no form has sent. */
+/** Whether the reader has changed anything that no form has sent. */
 export function hasEdits() {
   return all(document, FIELD).some((field) => !is(field, PANEL) && isChanged(field));
 }
 
-/** Carries what the reader has changed over a full load of the same page, which is to come. */
+/** Carries the reader's edits over the full load of the same page that follows. */
 export function carryEdits() {
   try {
     store();
-    // The page can be used until the next one is there, or for ever where none comes.
+    // The page can be used until the next one is there, or for good if none comes.
     addEventListener("pagehide", store, { once: true });
   } catch (error) {
     console.warn("Cannot carry what was typed over a reload:", error);
@@ -128,9 +130,9 @@ function store() {
   sessionStorage.setItem(STORED, JSON.stringify(carried));
 }
 
-// Any script of the origin can read the storage, and a browser may write it to disk. So nothing is in
-// it that a browser is told not to remember, or would ask for first; nor is markup, because somebody
-// else could have put it there.
+// Any script of the origin can read the storage, and a browser may write it to disk. So it must contain
+// nothing that browsers are told not to remember, or remember only after asking. Nor must it contain
+// markup, because another script could have put that there.
 /** @param {Field} field */
 function isCarriable(field) {
   const { form, name, type } = field;
@@ -139,14 +141,14 @@ function isCarriable(field) {
     !/passw|[ ,](file|off|one-time-code|cc-)/i.test([name, type, hint].join());
 }
 
-// It waits while a document without this script is shown. For any other page it is not.
+// Edits stay stored while a document without this script is shown. Another page discards them.
 function takeUp() {
   let stored;
   try {
     stored = JSON.parse(/** @type {string} */ (sessionStorage.getItem(STORED)));
     sessionStorage.removeItem(STORED);
   } catch {
-    // Where storage is blocked nothing was stored, which `carryEdits` has told.
+    // Where storage is blocked nothing was stored, and `carryEdits` has logged that.
   }
   if (stored?.page !== pageNow() || Date.now() - stored.at > MAX_AGE) return;
   const groups = grouped(document, document.body);
@@ -183,11 +185,11 @@ function wrapRender({ target, detail }) {
       return render(...args);
     } finally {
       for (const field of all(document, `[id^=${ID}]`)) field.removeAttribute("id");
-      // Others of its group may have taken its place, in their turn.
+      // Another radio of the group, morphed later, may have been checked instead.
       for (const [field] of pairs) {
         if (field.type === "radio" && held.has(field)) field.checked = true;
       }
-      // All else is inert while a modal dialog is open, also while it is not seen.
+      // While a modal dialog is open the rest of the page is inert, even if the dialog is invisible.
       for (const dialog of all(document, "dialog:modal")) {
         if (dialog.checkVisibility?.() === false) {
           dialog.open = true;
@@ -199,7 +201,7 @@ function wrapRender({ target, detail }) {
 }
 
 /**
- * What a render may morph, each tree with what is made of it.
+ * The trees that a render may morph, each with its new version.
  * @param {any} target @param {any[]} args @returns {[tree: Element, newTree: ParentNode][]}
  */
 function treesOf(target, [tree, newTree]) {
@@ -212,9 +214,9 @@ function treesOf(target, [tree, newTree]) {
 }
 
 /**
- * Each changed field, and the one with the focus, with what is to become of it. That is nothing where a
- * field is not found again: with an id that no other has, it becomes no other. But a panel is what is in
- * its place: its summary may have changed.
+ * Pairs each changed field, and the focused one, with its new version. A field that is not found in the new
+ * tree is paired with an empty object: it gets an id of its own, so that the morph turns it into no other
+ * field. This is not done for a panel, whose summary may have changed: the panel at its place is the same.
  * @param {[tree: Element, newTree: ParentNode]} trees @returns {[field: Field, newer: Field][]}
  */
 function pair([tree, newTree]) {
@@ -249,7 +251,7 @@ function beforeMorph(event) {
   } else {
     taken.delete(field);
     defaults.delete(field);
-    // A file, or half a number, would stay in a field that is another now.
+    // A chosen file, or an incomplete number, would stay in what is another field now.
     if (!isSame && is(field, TEXT)) field.value = "";
   }
   if (is(field, PANEL)) defaults.set(field, served);
@@ -264,7 +266,7 @@ function afterMorph({ detail: { currentElement: field, newElement: newer } }) {
     }
   }
   if (is(field, "select,[type=checkbox]")) put(field, held.get(field));
-  // Half a date would take the default: it has to wait until the date is whole.
+  // Setting the default would overwrite an incomplete date, so wait until the date is complete.
   else if (
     is(field, TEXT) && field.defaultValue !== newer.defaultValue && !field.validity.badInput
   ) {
@@ -287,8 +289,8 @@ function put(field, state) {
     field[is(field, TEXT) ? "value" : is(field, BOX) ? "checked" : "open"] = state;
     return;
   }
-  // By value, because the options may be others or in another order. What is not offered any more is
-  // no choice.
+  // By value, because the options may have changed or moved. A value that is no longer offered cannot be
+  // chosen.
   const values = JSON.parse(state);
   const isOffered = (/** @type {HTMLOptionElement} */ { value }) => values.includes(value);
   const isPossible = values.length === 0 || [...field.options].some(isOffered);
@@ -309,8 +311,8 @@ function isDirty(field) {
   if (type === "radio") return checked && !defaultChecked;
   if (type === "checkbox") return checked !== defaultChecked;
   if (validity.badInput || value === defaultValue) return validity.badInput;
-  // Compared as a browser shows it: a range without a default is at 50. The copy of a select shows its
-  // default, that of other controls has their value.
+  // A copy shows what the browser makes of the default: a range without one is at 50. The copy of a select
+  // starts at its default; the copy of another control starts with the current value.
   const clean = field.cloneNode(true);
   if (!clean.options) clean.value = type === "file" ? "" : defaultValue;
   return stateOf(field) !== stateOf(clean);
@@ -334,7 +336,8 @@ function trailOf(field, around, groups) {
 }
 
 /**
- * The one field that has a name, or the one at its place where none of its like has come or gone.
+ * The only field with the second name; or the field at the same index among those with the first name, if
+ * no similar field was added or removed.
  * @param {Trail} trail @param {Groups} groups
  */
 function find([name, count, place, alike, likes], groups) {
@@ -344,9 +347,9 @@ function find([name, count, place, alike, likes], groups) {
 }
 
 /**
- * What tells a field from others, with its default and without. Those that are alike in all of it can
- * be told apart by their order alone.
- * @param {Field} field @param {Element} around What is around a tree that is in no page yet.
+ * Two names that identify a field, with its default and without. Fields with the same names can be told
+ * apart only by their order.
+ * @param {Field} field @param {Element} around The element in the page around a tree that is not in it.
  * @returns {[string, string]}
  */
 function namesOf(field, around) {
@@ -370,7 +373,7 @@ function kindOf(field) {
   const { name, tagName, type, validity, value } = field;
   return JSON.stringify(
     validity
-      // A page that shows a password makes it a text.
+      // A page that shows a password turns its field into a text field.
       ? [type.replace("password", "text"), name, is(field, BOX) && value]
       : [tagName, attribute(field, "contenteditable")],
   );
@@ -401,7 +404,7 @@ function pageNow() {
   return location.pathname + location.search;
 }
 
-// On the window and before it reaches anything, so that what an app's listeners do comes after.
+// On the window, in the capture phase, so that it runs before the listeners of an app.
 /** @param {string} type @param {(event: any) => void} listener */
 function listen(type, listener) {
   addEventListener(type, listener, true);

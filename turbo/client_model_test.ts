@@ -8,7 +8,7 @@ import { walk } from "./client_model/walk.ts";
 import { World } from "./client_model/world.ts";
 
 const SEED = Number(Deno.env.get("SEED") ?? 1);
-/** Lists of steps; fewer where there is little time, and for each mutant. */
+/** How many lists of steps to try. There are fewer in a quick run and for each mutant. */
 const RUNS = Number(Deno.env.get("RUNS") ?? (QUICK ? 1_000 : 10_000));
 
 for (
@@ -17,7 +17,7 @@ for (
     ["the log and the connections of the server", RealServer, RUNS / 5],
   ] as const
 ) {
-  Deno.test(`Follower keeps pages as the server has them, whatever happens (${runs} lists of steps with ${name}; SEED=n takes others)`, () => {
+  Deno.test(`Follower keeps pages as the server has them, through any steps (${runs} lists of steps with ${name}; SEED=n takes others)`, () => {
     const property = fc.property(kinds, plans(60), fc.boolean(), (kinds, plan, isApart) => {
       const world = new World({ server, kinds });
       try {
@@ -44,7 +44,7 @@ Deno.test("Follower keeps a page as the server has it in every state of a small 
   assert(states > 1_000 && ends > 0, `${states} states, ${ends} ends`);
 });
 
-// Each takes a process; `deno task mutants` does all of them.
+// Each needs a process; `deno task mutants` runs all of them.
 Deno.test({
   name: "The tests of client_core.js notice each of 16 changes of it",
   ignore: QUICK || Deno.env.has("RUNS"),

@@ -1,19 +1,19 @@
 /**
- * Which entries of the log take the place of earlier ones.
+ * Which entries of the log supersede earlier ones.
  *
  * @module
  */
 import type { Meaning } from "./subject.ts";
 
-/** Whom an entry is for, as text that is equal for equal audiences. */
+/** Whom an entry is for, as a text that is the same for equal audiences. */
 export function audienceKey(to: readonly string[] | undefined): string {
   if (to === undefined) return "";
   return to.length === 1 ? `"${to[0]}` : JSON.stringify([...to].sort());
 }
 
 /**
- * The key under which an entry is found and, after it, the keys that it supersedes too. Only a lone
- * `update`, or a `replace` by one element with the same id, has a key.
+ * The conflation keys of an entry: first its own, then others that it supersedes. Only an entry that is
+ * one `update`, or one `replace` by a single element with the same id, has keys.
  */
 export function conflationKeys({ state }: Meaning, audience: string): string[] {
   if (!state) return [];

@@ -1,5 +1,5 @@
 /**
- * One open page: how far in the log it is, and what it owes.
+ * One connection: its position in the log, and what it is still owed.
  *
  * @module
  */
@@ -8,116 +8,120 @@ import type { Batch, Log } from "./log.ts";
 import { type Close, type Message, REFRESH } from "./protocol.ts";
 
 /**
- * When a connection counts as behind, and when it is given up.
+ * When a connection counts as behind, and when it is dropped.
  *
- * A reader that stops costs `behindAfter` bytes and one message at most, beside what the kernel holds;
- * by server-sent events up to two messages more, which Deno has taken from the stream already. It is
- * given up while more than `behindAfter` bytes wait: after `dropAfter` where no message is larger than
- * that, and else after as many times that as the largest one is larger. The log's `maxBytes` bounds a
- * message, so with the defaults that is 10 s, and with a message of 4 MiB 11 minutes.
+ * A reader that stops reading costs at most `behindAfter` bytes and one message, in addition to what the
+ * kernel buffers. With server-sent events it costs up to two messages more, which Deno has already taken
+ * from the stream. A connection is dropped when it has taken nothing for `dropAfter` while more than
+ * `behindAfter` bytes wait; where the largest message is n times as large as `behindAfter`, it has n
+ * times as long. The log's `maxBytes` bounds a message. So with the defaults a connection has 10 s, and
+ * 11 minutes for a message of 4 MiB.
  */
 export interface ConnectionLimits {
-  /** Bytes waiting to be sent above which nothing more is sent, and in one message. Default 64 KiB. */
+  /**
+   * Bytes waiting to be sent above which nothing more is sent. One message holds no more than this,
+   * unless a single entry is larger. Default 64 KiB.
+   */
   behindAfter: number;
   /**
-   * Bytes waiting to be sent beside the largest message above which a connection that takes nothing
-   * is dropped at once. Default 1 MiB.
+   * Bytes waiting to be sent, not counting the largest message, above which a connection that takes
+   * nothing is dropped at once. Default 1 MiB.
    */
   maxBuffered: number;
   /**
-   * Milliseconds in which a connection must take a message of up to `behindAfter` bytes; for a larger
-   * one it has longer in proportion. Default 10,000: with 64 KiB it must take 6.5 KB a second.
+   * Milliseconds in which a connection must take a message of up to `behindAfter` bytes; a larger one
+   * gets proportionally longer. Default 10,000: with 64 KiB a connection must take 6.5 KB a second.
    */
   dropAfter: number;
 }
 
 /** What carries messages to one page: a WebSocket, or a stream of server-sent events. */
 export interface Carrier {
-  /** Bytes given to it and not yet taken by the system. */
+  /** Bytes that it was given and that the operating system has not taken yet. */
   readonly buffered: number;
-  /** Whether the system reports its end some time after `close`. */
+  /** Whether its end is reported some time after `close`, not at once. */
   readonly endsLater: boolean;
-  /** Sends messages in one piece and returns how many bytes they are. */
+  /** Sends messages in one piece, and returns their size in bytes. */
   send(messages: readonly Message[]): number;
-  /** Ends it. Says so to the page where it can. */
+  /** Ends it, and tells the page why where the transport can. */
   close(close: Close): void;
 }
 
-/** What waits for a connection that did not take everything. */
+/** What is waiting to be sent to a connection that did not take everything. */
 export interface Waiting {
-  /** Bytes that wait. */
+  /** Bytes that are waiting. */
   readonly buffered: number;
-  /** Bytes of the largest message that may be among them. */
+  /** Size of the largest message that may be among them. */
   readonly largest: number;
-  /** When that is, in milliseconds of the monotonic clock. */
+  /** The time now, in milliseconds of the monotonic clock. */
   readonly now: number;
 }
 
-/** What was seen of a connection that did not take everything. */
+/** An earlier look at a connection that did not take everything. */
 export interface Look {
-  /** Bytes that waited. */
+  /** Bytes that were waiting. */
   readonly buffered: number;
-  /** When, in milliseconds of the monotonic clock. */
+  /** The time of the look, in milliseconds of the monotonic clock. */
   readonly at: number;
-  /** For how many milliseconds it had taken nothing while this process looked. */
+  /** For how many milliseconds the connection had taken nothing, as far as this process observed it. */
   readonly idle: number;
 }
 
-/** How a flush ended: all was sent, the connection takes no more now, or it has taken too little. */
+/** How a flush ended: all was sent, the connection takes no more now, or it takes too little. */
 export type Flushed = "current" | "blocked" | "stuck";
 
-/** Milliseconds after which a second look says something. */
+/** Milliseconds between two looks below which their difference says nothing. */
 const MIN_LOOK = 25;
 /**
- * Milliseconds before a look that it tells something of. A process that was stopped for a minute has
- * offered the reader nothing in that minute, so the minute does not count.
+ * Milliseconds before a look that count as observed. A process that was stopped for a minute has offered
+ * the reader nothing in that minute, so the minute does not count.
  */
 const MAX_LOOK = 200;
-/** Milliseconds for which a page may be ahead of this copy of the log. */
+/** Milliseconds for which a page that is ahead of this copy of the log is kept waiting. */
 const MAX_LAG = 1_000;
 
-/** A position before all: what comes after it is not known, so whoever owes that owes a refresh. */
+/** A position before the log: what follows it is unknown, so a connection there is owed a refresh. */
 const BEFORE_ALL = -1;
 
-/** Long ago. Not `-Infinity`: a small integer lies in the object itself. */
+/** Long ago. Not `-Infinity`, because V8 stores a small integer in the object itself. */
 const NEVER = -1e9;
 
 /**
- * One open page. Most of what a message costs here is to bring these fields from memory, so those that
- * each message needs stand first, and times are whole milliseconds.
+ * One connection. Loading these fields from memory is most of the cost of a message here, so the fields
+ * that every message needs come first, and times are whole milliseconds.
  */
 export class Connection {
-  /** What it is reached through. */
+  /** The transport that carries its messages. */
   readonly carrier: Carrier;
   /**
-   * What it owes: everything for it after this position; `undefined` when it has had everything. A
-   * push to others does not move it, so a connection that is not addressed holds no position: a
-   * thousand pushes to others would make a gap of it.
+   * The connection is owed all entries for it after this position; `undefined` when it has had
+   * everything. A connection that has had everything holds no position, because a push to others does
+   * not move it: after a thousand of those, the position would lie in a gap.
    */
   position: number | undefined;
-  /** Before this time it is not flushed unless the page asks. */
+  /** It is not flushed before this time unless the page asks. */
   dueAt: number = NEVER;
-  /** When something was last sent, and when a push was. */
+  /** When anything was last sent, and when a push was last sent. */
   sentAt: number = NEVER;
   pushedAt: number = NEVER;
-  /** What may be buffered at most: what was when last asked, and all that was sent since. */
+  /** Upper bound of what is buffered: the last reading, plus all that was sent since. */
   #mayBeBuffered = 0;
-  /** The largest message sent since a reading of the buffer showed no more than `behindAfter`. */
+  /** The largest message sent since the buffer was last seen at `behindAfter` or below. */
   #largest = 0;
   /** Whether it has ended. */
   hasEnded = false;
   #mark: string | undefined;
-  /** The page's cursor while it is ahead of this copy of the log, and since when it is. */
+  /** The page's cursor while that is ahead of this copy of the log, and since when it has been. */
   #ahead: { cursor: string; since: number | undefined } | undefined;
   #look: Look | undefined;
   readonly #log: Log;
   readonly #limits: ConnectionLimits;
   /** The names that it listens to. */
   names: ReadonlySet<string> = NO_NAMES;
-  /** The page's own id, which `except` names; a Turbo visit changes it. */
+  /** The id of the page, which `except` names; a Turbo visit changes it. */
   page: string | undefined;
 
-  /** A connection that has had everything. */
+  /** Starts as a connection that has had everything. */
   constructor(carrier: Carrier, log: Log, limits: ConnectionLimits) {
     this.carrier = carrier;
     this.#log = log;
@@ -125,7 +129,10 @@ export class Connection {
     this.#mayBeBuffered = carrier.buffered;
   }
 
-  /** Sends what it owes, as much as the carrier takes; before that a cursor alone, whatever waits. */
+  /**
+   * Sends what the connection is owed, as far as the carrier takes it. A marker or heartbeat goes first,
+   * however much is waiting.
+   */
   flush(now: number): Flushed {
     if (this.#mark !== undefined) {
       this.#send([{ cursor: this.#mark, html: "" }], now);
@@ -140,23 +147,23 @@ export class Connection {
   }
 
   /**
-   * Whether its next `since` is answered. Where more than `maxBuffered` waits beside the largest
-   * message, it asks and does not read. Between two sends the buffer only falls, so it is read only
-   * where the estimate is too high.
+   * Whether its next `since` may be answered. A connection with more than `maxBuffered` waiting, not
+   * counting the largest message, asks without reading. Between two sends the buffer only shrinks, so it
+   * is read only when the estimate is too high.
    */
   mayAsk(): boolean {
     const most = this.#limits.maxBuffered + this.#largest;
     return this.#mayBeBuffered <= most || this.#readBuffer() <= most;
   }
 
-  /** Has the next flush send a cursor alone: a marker or a heartbeat. */
+  /** Makes the next flush send a cursor without HTML: a marker or a heartbeat. */
   mark(cursor: string): void {
     this.#mark = cursor;
   }
 
   /**
-   * Answers a `since`: by the marker, and then what came after the page's cursor, or a refresh where
-   * nobody knows what that is. Returns whether the cursor is one of this log.
+   * Answers a `since`: first the marker, then what came after the page's cursor, or a refresh where that
+   * is unknown. Returns whether the cursor is one of this log.
    */
   resume(cursor: string): boolean {
     this.mark(cursor);
@@ -166,7 +173,7 @@ export class Connection {
     return position !== BEFORE_ALL;
   }
 
-  /** Has the page fetch itself, whatever it has had. */
+  /** Makes the page fetch itself, whatever it has had. */
   refresh(): void {
     this.#ahead = undefined;
     this.position = BEFORE_ALL;
@@ -190,10 +197,10 @@ export class Connection {
   #push(messages: readonly Message[], now: number): void {
     this.#send(messages, now);
     this.pushedAt = now;
-    this.#look = undefined; // who is sent something has taken what was before
+    this.#look = undefined; // more is sent only to a connection that has taken what was before
   }
 
-  // Where all is for everyone but this page, its cursor goes on all the same.
+  // Where no entry is for this page, it is sent the cursor alone, so that it moves on all the same.
   #messagesOf({ entries, position, isForAll }: Batch): readonly Message[] {
     if (isForAll) return entries;
     const own = entries.filter(({ except }) => except === undefined || except !== this.page);
@@ -207,8 +214,7 @@ export class Connection {
     this.sentAt = now;
   }
 
-  // Reading `bufferedAmount` is most of the cost of a message, so it is read only when the estimate
-  // is high.
+  // Reading `bufferedAmount` is most of the cost of a message, so read it only when the estimate is high.
   #isFull(): boolean {
     const { behindAfter } = this.#limits;
     return this.#mayBeBuffered > behindAfter && this.#readBuffer() > behindAfter;
@@ -231,8 +237,9 @@ export class Connection {
     return "blocked";
   }
 
-  // The page was rendered where more of the log has come: wait for it, then have the page fetched. The
-  // cursor is asked for again each time: meanwhile the log may have gone on under another name.
+  // The page was rendered by a process whose copy of the log is ahead of this one: wait until this copy
+  // has caught up, and make the page fetch itself where it does not. The position is looked up again each
+  // time because the log may have continued under another epoch meanwhile.
   #isReached(ahead: { cursor: string; since: number | undefined }, now: number): boolean {
     ahead.since ??= now;
     const position = this.#log.positionOf(ahead.cursor) ?? BEFORE_ALL;
@@ -245,12 +252,13 @@ export class Connection {
 }
 
 /**
- * Whether a reader is given up: between two looks it has taken nothing, and either too much waits
- * beside the largest message, or that message takes it longer than it may. What waits falls only when a
- * whole message has been taken, so between two looks a steady reader of large ones takes nothing.
+ * Whether a reader is to be dropped: it has taken nothing between two looks, and either too much is
+ * waiting in addition to the largest message, or that message takes longer than it may. What is waiting
+ * shrinks only when a whole message has been taken, so even a steady reader of large messages seems to
+ * take nothing between two looks.
  *
- * A look that follows another at once says nothing, and one that follows a pause of this process says
- * little, because nothing was offered in the pause. A tenth of the time is left for the next look.
+ * A look right after another says nothing. A look after a pause of this process says little, because
+ * nothing was offered in the pause. The limit is reached a tenth early, to leave time for the next look.
  */
 export function isStuck(
   { buffered, largest, now }: Waiting,
@@ -264,12 +272,12 @@ export function isStuck(
   return idleTime(now, before) > 0.9 * patience;
 }
 
-/** The `idle` of a reader that has taken nothing since a look. */
+/** The `idle` time of a reader that has taken nothing since a look. */
 function idleTime(now: number, { at, idle }: Look): number {
   return idle + Math.min(now - at, MAX_LOOK);
 }
 
-/** Puts messages into a form, once for the many carriers in a row that are given the same ones. */
+/** Caches the last result of a conversion, because many carriers in a row are given the same messages. */
 export function ofLast<T>(
   form: (messages: readonly Message[]) => T,
 ): (messages: readonly Message[]) => T {

@@ -16,7 +16,7 @@ const box = (n: number) => replace("box", html`<b id="box">${n}</b>`);
 const item = (n: number) => append("list", html`<li>${n}</li>`);
 const ITEM_BYTES = item(0).length;
 
-/** A carrier whose reader takes what the test lets it take. */
+/** A carrier whose buffer the test sets. */
 class SlowCarrier implements Carrier {
   readonly endsLater = true;
   /** One list for each message. */
@@ -58,7 +58,7 @@ Deno.test("Connection.flush() sends nothing where nothing is owed", () => {
   assert.deepEqual(carrier.sent, []);
 });
 
-Deno.test("Connection.flush() sends messages of a bounded size, until the carrier is full, and goes on later", () => {
+Deno.test("Connection.flush() sends messages of a bounded size until the carrier is full, and continues later", () => {
   const { connection, carrier, log } = start();
   const items = Array.from({ length: 10 }, (_, n) => item(n));
   for (const stream of items) log.append(stream);
@@ -72,7 +72,7 @@ Deno.test("Connection.flush() sends messages of a bounded size, until the carrie
   assert.equal(connection.position, undefined);
 });
 
-Deno.test("Connection.flush() sends an entry that is larger than a message, alone", () => {
+Deno.test("Connection.flush() sends an entry that is larger than a message by itself", () => {
   const { connection, carrier, log } = start();
   const large = append("list", "x".repeat(1_000));
   for (const stream of [item(1), large, item(2)]) log.append(stream);
@@ -81,7 +81,7 @@ Deno.test("Connection.flush() sends an entry that is larger than a message, alon
   assert.deepEqual(carrier.sent, [[item(1)], [large], [item(2)]]);
 });
 
-Deno.test("Connection.flush() sends one who was behind only the last state of a target", () => {
+Deno.test("Connection.flush() sends only the last state of a target to a connection that was behind", () => {
   const { connection, carrier, log } = start(5_000);
   connection.position = 0;
   for (let n = 0; n < 100; n++) {
@@ -93,7 +93,7 @@ Deno.test("Connection.flush() sends one who was behind only the last state of a 
   assert.deepEqual(carrier.sent, [[box(99)]]);
 });
 
-Deno.test("Connection.flush() sends one refresh to one whose place in the log is gone", () => {
+Deno.test("Connection.flush() sends one refresh where the position is in a gap", () => {
   const { connection, carrier, log } = start(0, new Log({ maxEntries: 2 }));
   for (let n = 0; n < 10; n++) log.append(item(n));
   connection.position = 0;
@@ -121,7 +121,7 @@ Deno.test("Connection.flush() reads what is buffered only when it may matter", (
   assert.equal(carrier.looks, before + 2);
 });
 
-Deno.test("Connection.resume() owes what came after a cursor, nothing at the head, and else a refresh", () => {
+Deno.test("Connection.resume() owes what came after a cursor, nothing at the newest, and otherwise a refresh", () => {
   const { connection, carrier, log } = start();
   for (let n = 0; n < 3; n++) log.append(item(n));
   for (const [cursor, position] of [["e.1", 1], ["e.3", undefined], ["e.0", 0], ["f.1", -1]]) {
@@ -149,7 +149,7 @@ Deno.test("A page that is ahead of this copy of the log waits, and after a secon
   }
 });
 
-Deno.test("Connection.flush() sends a marker also where too much waits, and that is no reading", () => {
+Deno.test("Connection.flush() sends a marker however much waits, which does not count as progress", () => {
   const { connection, carrier, log } = start(5_000);
   log.append(item(1));
   for (const [now, expected] of [[0, "blocked"], [50, "stuck"]] as const) {
@@ -159,19 +159,19 @@ Deno.test("Connection.flush() sends a marker also where too much waits, and that
   assert.deepEqual(carrier.sent, [["e.0"], ["e.0"]]);
 });
 
-Deno.test("A page that is ahead fetches itself when the log goes on under another name before it is there", () => {
+Deno.test("A page that is ahead fetches itself when the log continues under another epoch first", () => {
   const { connection, carrier, log } = start();
   log.append(item(1));
   connection.resume("e.2");
   connection.flush(0);
   log.fork("f");
-  log.append(item(2)); // f.2 is not what e.2 was elsewhere
+  log.append(item(2)); // f.2 is another entry than e.2 of the other process
   log.append(item(3));
   assert.equal(connection.flush(50), "current");
   assert.deepEqual(carrier.sent.slice(1), [[REFRESH]]);
 });
 
-Deno.test("A page that is ahead has its second from each time that it asks", () => {
+Deno.test("A page that is ahead waits a second after each time that it asks", () => {
   const { connection, carrier } = start();
   connection.resume("e.2");
   assert.equal(connection.flush(0), "blocked");
@@ -182,17 +182,17 @@ Deno.test("A page that is ahead has its second from each time that it asks", () 
   assert.deepEqual(carrier.sent, [["e.2"], ["e.3"], [REFRESH]]);
 });
 
-Deno.test("Connection.flush() gives up one that has taken nothing for the time, by looks at it", () => {
+Deno.test("Connection.flush() drops a reader that takes nothing for dropAfter, by repeated looks", () => {
   const { connection, carrier, log } = start(500);
   log.append(item(1));
   connection.position = 0;
   assert.equal(lookAt(connection, 0, 8_000), "blocked");
-  carrier.buffered = 400; // it has taken something
+  carrier.buffered = 400; // the reader has taken something
   assert.equal(lookAt(connection, 8_050, 17_050), "blocked");
   assert.equal(connection.flush(17_100), "stuck");
 });
 
-Deno.test("Connection.flush() counts anew for one that has been sent something", () => {
+Deno.test("Connection.flush() restarts the time of a reader that has been sent something", () => {
   const { connection, carrier, log } = start(500);
   log.append(item(1));
   connection.position = 0;
@@ -206,7 +206,7 @@ Deno.test("Connection.flush() counts anew for one that has been sent something",
   assert.equal(lookAt(connection, 9_500, 18_000), "blocked");
 });
 
-Deno.test("Connection.flush() does not count the time of a pause, after which it has looked once", () => {
+Deno.test("Connection.flush() does not count a pause of the process before a look", () => {
   const { connection, log } = start(500);
   log.append(item(1));
   connection.position = 0;
@@ -217,24 +217,24 @@ Deno.test("Connection.flush() does not count the time of a pause, after which it
   assert.equal(connection.flush(128_650), "stuck");
 });
 
-Deno.test("Connection.flush() waits longer for one that takes a large message", () => {
+Deno.test("Connection.flush() waits longer for a reader of a large message", () => {
   const { connection, carrier, log } = start();
   const large = append("list", "x".repeat(4 * LIMITS.behindAfter));
   for (const stream of [large, item(1)]) log.append(stream);
   connection.position = 0;
   const most = 0.9 * LIMITS.dropAfter * large.length / LIMITS.behindAfter;
   assert.equal(lookAt(connection, 0, most - 50), "blocked");
-  carrier.buffered = 0; // at last it is taken in one
+  carrier.buffered = 0; // at last it is taken as a whole
   assert.equal(connection.flush(most), "current");
   for (let n = 2; n < 6; n++) log.append(item(n));
   connection.position = 2;
-  assert.equal(connection.flush(most), "blocked"); // the large message is not among what waits
+  assert.equal(connection.flush(most), "blocked"); // the large message has been taken
   assert.equal(carrier.sent.length, 3);
   assert.equal(lookAt(connection, most, most + 0.9 * LIMITS.dropAfter), "blocked");
   assert.equal(connection.flush(most + 0.9 * LIMITS.dropAfter + 50), "stuck");
 });
 
-Deno.test("Connection.mayAsk() counts what waits beside the largest message, and reads that at need", () => {
+Deno.test("Connection.mayAsk() counts what waits besides the largest message, reading the buffer only when needed", () => {
   const { connection, carrier, log } = start();
   const large = append("list", "x".repeat(4 * LIMITS.maxBuffered));
   log.append(large);
@@ -249,12 +249,12 @@ Deno.test("Connection.mayAsk() counts what waits beside the largest message, and
   assert.deepEqual(ask(400), [true, 0], "nothing of it can be too much");
   assert.deepEqual(ask(600), [true, 0]);
   assert.deepEqual(ask(1), [false, 1], "now 1,001 bytes wait beside it");
-  carrier.buffered = large.length; // it has taken the others
+  carrier.buffered = large.length; // the reader has taken the others
   assert.deepEqual([connection.mayAsk(), connection.mayAsk()], [true, true]);
   assert.deepEqual(ask(400), [true, 0]);
 });
 
-/** Flushes every 50 ms, as `Readers` does. How the last flush ended, or the first that was not blocked. */
+/** Flushes every 50 ms, as `Readers` does. Returns the last result, or the first that is not "blocked". */
 function lookAt(connection: Connection, from: number, to: number): Flushed {
   let flushed: Flushed = "blocked";
   for (let now = from; now <= to && flushed === "blocked"; now += 50) {
@@ -297,7 +297,7 @@ const judged: [
   ["has too much waiting after no pause", { buffered: 1_001, now: 10_200 }, {}, true],
 ];
 for (const [name, waiting, before, stuck] of judged) {
-  Deno.test(`isStuck() ${stuck ? "gives up" : "keeps"} a reader that ${name}`, () => {
+  Deno.test(`isStuck() ${stuck ? "drops" : "keeps"} a reader that ${name}`, () => {
     const now: Waiting = { buffered: 500, largest: 0, now: 10_050, ...waiting };
     assert.equal(isStuck(now, { ...look, ...before }, limits), stuck);
   });

@@ -1,5 +1,5 @@
 /**
- * Where the order of pushes comes from: the seam between `Turbo` and one process, or many.
+ * The interface to what orders the pushes of one process or of many, and the engine for one process.
  *
  * @module
  */
@@ -7,96 +7,96 @@ import { checkOptions, text } from "./checks.ts";
 import type { Audience, Entry, Log, LogState } from "./log.ts";
 import { checkState, hasState, leaveState, takeState } from "./state_file.ts";
 
-/** What is pushed: streams for an audience, or an order that concerns a name. */
+/** What is pushed: streams for an audience, or a command about a name or this node. */
 export type Push =
   | Audience & {
-    /** The streams' HTML, or what renders it at the moment when it is sent. */
+    /** The streams' HTML, or a function that renders it when it is sent. */
     readonly html: string | (() => string);
   }
   | {
-    /** The name whose connections end, on every node. */
+    /** The name whose connections are to end, on every node. */
     readonly disconnect: string;
   }
   | {
-    /** The name for which nothing counts that was signed until now, on every node. */
+    /** The name for which everything signed until now is to become invalid, on every node. */
     readonly revoke: string;
   }
   | {
-    /** What this node tells all nodes of itself, at its place in the order. No page is sent it. */
+    /** What this node states about itself to all nodes, at its place in the order. No page receives it. */
     readonly say: string;
   }
   | {
-    /** This node is about to close, so that the others need not wait for its silence. */
+    /** This node is about to close. Without this the others notice it only by its silence. */
     readonly leave: true;
   };
 
-/** Something that a node has said of itself. */
+/** What a node has stated about itself. */
 export interface Said {
-  /** The node, by a name that no other node and no other life of it has. */
+  /** The name of the node; no other node has it, nor has this one after a restart. */
   readonly node: string;
-  /** What it has said. */
+  /** The statement. */
   readonly text: string;
-  /** Whether it is this one. */
+  /** Whether it is this node's own. */
   readonly isOwn: boolean;
 }
 
-/** This process's copy of the log, and who wants to know when it changes. */
+/** This process's copy of the log, and the callbacks for its changes. */
 export interface Copy {
-  /** The copy. Its engine alone changes it. */
+  /** The log. Only the engine changes it. */
   readonly log: Log;
-  /** The key that signs topics where no other is set. An engine that outlives the process keeps it. */
+  /** The key that signs topics where the app sets none. An engine with storage keeps it over a restart. */
   secret: string | undefined;
-  /** After an entry was appended: it goes to those it is for. */
+  /** Call after an entry was appended: sends it to those it is for. */
   deliver(entry: Entry): void;
   /** Ends the connections of a name in this process. */
   disconnect(name: string): void;
-  /** After a name was revoked in the log: those who listen to it fetch themselves again. */
+  /** Call after a name was revoked in the log: the pages that listen to it fetch themselves again. */
   revoke(name: string): void;
-  /** After the order was lost: every page of this process fetches itself again. */
+  /** Call after the order was lost: every page of this process fetches itself again. */
   restart(): void;
-  /** A node, which may be this one, has said something of itself. */
+  /** Call when a node, which may be this one, has stated something about itself. */
   hear(said: Said): void;
-  /** A node is gone. `isOwn`: it was this one that has told so, alone of all nodes. */
+  /** Call when a node is gone. `isOwn`: this node, alone of all, has reported it. */
   left(node: string, isOwn: boolean): void;
-  /** Somebody may not have heard what this node has said of itself: it says all of it again. */
+  /** Call when another node may have missed what this one stated: makes this node state everything again. */
   sayAll(): void;
-  /** Tells whoever runs this. */
+  /** Passes a notice to the operator. */
   notice(message: string): void;
 }
 
 /**
- * What gives all pushes one order. It appends them to the copy, at once or when they come back from
- * where they are ordered; a `Turbo` works the same over any of them.
+ * Gives all pushes one order. An engine appends them to the copy, at once or when they come back from
+ * the server that orders them. A `Turbo` works the same with any engine.
  */
 export interface Engine {
-  /** Called once, before all else. */
+  /** Called once, before anything else. */
   start(copy: Copy): void;
-  /** Takes a push. Pushes of one process keep their order. Throws nothing of its own. */
+  /** Accepts a push. Pushes of one process keep their order. Throws only what a render function throws. */
   push(push: Push): void;
-  /** Resolves when all pushed so far is in the copy. */
+  /** Resolves when everything pushed so far is in the copy. */
   flush(): Promise<void>;
   /** Called once, when no connection is left. */
   close(): Promise<void>;
   /**
-   * Resolves when it is known whether there is an order of all nodes or, for now, of this one alone;
-   * rejects where it will not work as it is set up. Default: at once.
+   * Resolves when the engine knows whether it orders the pushes of all nodes or, for now, of this one
+   * alone. Rejects where it cannot work as configured. Default: resolved.
    */
   readonly ready?: Promise<void>;
-  /** Why there is no order but that of this node, while that is so. Default: never. */
+  /** Why only this node's own pushes are ordered, while that is so. Default: never. */
   readonly away?: string | undefined;
 }
 
 /** Options of {@linkcode memory}. */
 export interface MemoryOptions {
   /**
-   * A file by which the log outlives a restart: written by `Turbo.close()`, taken up and removed by
-   * the next start, so that pages which were open are sent what they missed instead of fetching
-   * themselves again. One process at a time; needs permission to read and write there.
+   * A file that keeps the log over a restart. `Turbo.close()` writes it; the next start loads and removes
+   * it. Pages that were open are then sent what they missed, and need not fetch themselves again. The
+   * file is for one process at a time, which needs permission to read and write it.
    *
-   * A copy must never be put back, as from a backup: pages have gone on since it was made, and the
-   * same cursors would mean something else. One that belongs to another user, or that others may
-   * write, is left alone. What the pages show must outlive the restart too, and what changes it while
-   * no process runs must be pushed at the start: the log knows nothing of it. Default: none.
+   * Never restore the file from a backup: pages have continued since then, and the same cursors would
+   * mean something else. A file that belongs to another user, or that others may write, is not loaded.
+   * The data that pages show must survive the restart too. Changes to it while no process runs must be
+   * pushed at the start, because the log does not contain them. Default: none.
    */
   file?: string;
 }
@@ -104,37 +104,38 @@ export interface MemoryOptions {
 const RULES = { file: text((file) => file !== "", "the path of a file") };
 
 /**
- * Milliseconds by which the clock on the wall may be behind the time of the state, as after a small
+ * Milliseconds by which the wall clock may be behind the time of the saved state, such as after a small
  * correction.
  */
 const CLOCK_CORRECTION = 30_000;
 
 /**
- * The order of one process, in its memory. The default. Each `Turbo` needs one of its own.
+ * Creates the default engine: it orders the pushes of one process, in memory. Each `Turbo` needs its own.
  *
- * @throws {TypeError} when `file` is none
+ * @throws {TypeError} when `file` is not a string
+ * @throws {RangeError} when `file` is empty
  */
 export function memory(options: MemoryOptions = {}): Engine {
   return new Memory(options);
 }
 
-/** What the only node is called. */
+/** The name of the only node. */
 const ONLY = "here";
 
 /** The engine of one process. */
 export class Memory implements Engine {
   readonly #file: string | undefined;
-  #copy!: Copy; // by start()
+  #copy!: Copy; // start() sets it
   #isClosed = false;
-  /** Whether nothing more may be left: something else is there, or it could not be. */
+  /** Whether the state must not be written any more: the file is not ours, or writing has failed. */
   #isBarred = false;
 
-  /** Starts nothing. */
+  /** Has no effects until `start`. */
   constructor(options: MemoryOptions = {}) {
     this.#file = checkOptions("memory()", options, RULES).file;
   }
 
-  /** @throws {Error} where the state can be neither taken up nor left, and where it was called before */
+  /** @throws {Error} when the state cannot be read or could not be written, and when called twice */
   start(copy: Copy): void {
     if (this.#copy) {
       throw new Error("Cannot start a memory engine twice: each Turbo needs one of its own");
@@ -172,7 +173,7 @@ export class Memory implements Engine {
     this.#copy.revoke(name);
   }
 
-  // A request that was being answered while the readers left may push or revoke after them.
+  // A request that was still being answered while the connections closed may push or revoke afterwards.
   #change(change: () => void): void {
     if (this.#isClosed) this.#goOnAlone();
     change();
@@ -181,7 +182,7 @@ export class Memory implements Engine {
 
   #take(file: string): State | undefined {
     try {
-      const owner = checkState(file); // first: what cannot be left again after this would be lost
+      const owner = checkState(file); // first: a state that cannot be written again would be lost
       const taken = takeState(file, owner);
       if ("text" in taken) return JSON.parse(taken.text);
       this.#isBarred = taken.isForeign ?? false;
@@ -203,8 +204,8 @@ export class Memory implements Engine {
     this.#attempt(() => leaveState(this.#file!, JSON.stringify(state)));
   }
 
-  // Where another process has taken up the state, that one knows nothing of what is pushed here, and
-  // no cursor from here may mean anything to it.
+  // Another process that has loaded the state does not know what is pushed here. So no cursor from here
+  // may mean anything to it.
   #goOnAlone(): void {
     if (this.#file === undefined || this.#isBarred) return;
     this.#attempt(() => {
@@ -226,18 +227,18 @@ export class Memory implements Engine {
 }
 
 /**
- * Milliseconds since a time, by the clock on the wall, as no other goes on while no process runs.
- * Where it is behind that time, as on a machine without a battery, nobody knows how long the stop
- * was: longer than anything is kept.
+ * Milliseconds since a time, by the wall clock, because no other clock runs while no process does. Where
+ * the clock is behind that time, such as on a machine without a battery, the length of the stop is
+ * unknown; it counts as longer than anything is kept.
  */
 function elapsedSince(time: number): number {
   const elapsed = Date.now() - time;
   return elapsed < -CLOCK_CORRECTION ? Number.MAX_SAFE_INTEGER : Math.max(0, elapsed);
 }
 
-/** What is left to the next process. */
+/** What is saved for the next process. */
 interface State {
-  /** When, in milliseconds since 1970. */
+  /** When it was saved, in milliseconds since 1970. */
   savedAt: number;
   secret: string | undefined;
   log: LogState;

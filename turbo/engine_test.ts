@@ -55,7 +55,7 @@ Deno.test("memory() appends what is pushed at once, and delivers it", async () =
   await engine.close();
 });
 
-Deno.test("memory() starts once, because two of one order would be sent what is the other's", async () => {
+Deno.test("memory() cannot start twice, because two Turbos would be sent each other's pushes", async () => {
   const engine = memory();
   const one = new Turbo({ engine });
   assert.throws(() => new Turbo({ engine }), {
@@ -67,20 +67,20 @@ Deno.test("memory() starts once, because two of one order would be sent what is 
   await one.close();
 });
 
-/** Where a state may be, in a directory that goes with the test. */
+/** The path of a state file, in a directory that is removed with the test. */
 function place() {
   const { path, ...rest } = directory();
   return { file: `${path}/state`, ...rest };
 }
 
-/** An application whose log is kept in a file, and what it said. */
+/** An application whose log is kept in a file, and its notices. */
 function start(file: string, options: TurboOptions = {}) {
   const said: string[] = [];
   const onNotice = (message: string) => said.push(message);
   return Object.assign(new Turbo({ engine: memory({ file }), onNotice, ...options }), { said });
 }
 
-Deno.test("memory({ file }) goes on over a clean stop: same cursor, entries, topics", async () => {
+Deno.test("memory({ file }) continues after a clean stop: same cursor, entries, topics", async () => {
   using at = place();
   const one = start(at.file);
   assert.match(one.said.join(), /^No state in .+: there is none/);
@@ -114,7 +114,7 @@ for (
     ["a clock that is a minute behind", -1 / 60, 0],
   ] as const
 ) {
-  Deno.test(`memory({ file }) goes on over ${name}`, async () => {
+  Deno.test(`memory({ file }) continues after ${name}`, async () => {
     using at = place();
     const [one, two] = [memory({ file: at.file }), memory({ file: at.file })];
     const [before, after] = [copy(), copy()];
@@ -129,17 +129,17 @@ for (
     two.start(after);
     assert.deepEqual([after.log.cursor, after.log.size], [before.log.cursor, size]);
     assert.equal(after.log.after(0) === "gap", size === 0);
-    // And not younger than it was:
+    // The time of the stop counts towards the age:
     after.log.expire(performance.now() + 15 * 60 * 1000 + 1);
     assert.equal(after.log.size, 0);
   });
 }
 
-Deno.test("memory({ file }) begins anew after a stop that was not clean", async () => {
+Deno.test("memory({ file }) starts empty after a stop that was not clean", async () => {
   using at = place();
   const one = start(at.file);
   await one.close();
-  const two = start(at.file); // and is never closed
+  const two = start(at.file); // it is never closed
   const three = start(at.file);
   assert.notEqual(three.cursor.split(".")[0], two.cursor.split(".")[0]);
   assert.match(three.said.join(), /there is none/);
@@ -157,7 +157,7 @@ for (
     ["something else", () => "# Notes\n", /something else, which stays as it is/, true],
   ] as const
 ) {
-  Deno.test(`memory({ file }) starts with a file that is ${kind}, says so and begins anew`, async () => {
+  Deno.test(`memory({ file }) reports a file that is ${kind}, and starts empty`, async () => {
     using at = place();
     const one = start(at.file);
     one.push(item(1));
@@ -175,8 +175,8 @@ for (
   });
 }
 
-Deno.test("memory({ file }) takes up no state of another user, nor its key", {
-  ignore: Deno.build.os === "windows" || Deno.uid() !== 0, // to give a file away
+Deno.test("memory({ file }) does not load the state of another user, nor its key", {
+  ignore: Deno.build.os === "windows" || Deno.uid() !== 0, // to change the owner of a file
 }, () => {
   using at = place();
   const owner = 65_534;
@@ -191,18 +191,18 @@ Deno.test("memory({ file }) takes up no state of another user, nor its key", {
   assert.deepEqual(at.files(), ["state"]);
 });
 
-Deno.test("memory({ file }) fails at the start where no state could be left", () => {
+Deno.test("memory({ file }) fails at the start where no state could be written", () => {
   using at = place();
   Deno.writeTextFileSync(at.file, "");
   assert.throws(() => start(`${at.file}/below`), /Cannot keep the state in .+state\/below: /);
-  // Where there is none to be read, and none can be written.
+  // The directory has no state to load, and none can be written.
   const nowhere = "/proc/nothing/state";
   if (Deno.build.os === "linux") {
     assert.throws(() => start(nowhere), /Cannot keep the state in \/proc/);
   }
 });
 
-Deno.test("Turbo.close() closes its engine once, however often it is called", async () => {
+Deno.test("Turbo.close() closes its engine once for several calls", async () => {
   const engine = new Elsewhere();
   const turbo = new Turbo({ engine });
   await Promise.all([turbo.close(), turbo.close()]);
@@ -210,7 +210,7 @@ Deno.test("Turbo.close() closes its engine once, however often it is called", as
   assert.equal(engine.closes, 1);
 });
 
-Deno.test("memory({ file }) leaves the state again for a push that comes after the stop", async () => {
+Deno.test("memory({ file }) writes the state again for a push after the stop", async () => {
   using at = place();
   const one = start(at.file);
   await one.close();
@@ -224,7 +224,7 @@ Deno.test("memory({ file }) leaves the state again for a push that comes after t
   await two.close();
 });
 
-Deno.test("memory({ file }) leaves the state again for a revoke that comes after the stop", async () => {
+Deno.test("memory({ file }) writes the state again for a revoke after the stop", async () => {
   using at = place();
   const [one, two] = [memory({ file: at.file }), memory({ file: at.file })];
   const [before, after] = [copy(), copy()];
@@ -238,7 +238,7 @@ Deno.test("memory({ file }) leaves the state again for a revoke that comes after
   assert.deepEqual(before.said.slice(1), ["revoke room"]);
 });
 
-Deno.test("memory({ file }) says where a revoke comes after another process has taken up its state", async () => {
+Deno.test("memory({ file }) reports a revoke after another process has loaded its state", async () => {
   using at = place();
   const one = start(at.file);
   await one.close();
@@ -250,7 +250,7 @@ Deno.test("memory({ file }) says where a revoke comes after another process has 
   await two.close();
 });
 
-Deno.test("memory({ file }) shares no cursor with the process that has taken up its state", async () => {
+Deno.test("memory({ file }) shares no cursor with the process that has loaded its state", async () => {
   using at = place();
   const one = start(at.file);
   await one.close();
@@ -268,7 +268,7 @@ Deno.test("memory({ file }) shares no cursor with the process that has taken up 
   await two.close();
 });
 
-Deno.test("memory({ file }) takes up nothing where it could leave nothing", () => {
+Deno.test("memory({ file }) loads nothing where it could write nothing", () => {
   using at = place();
   leaveState(at.file, "{}");
   Deno.mkdirSync(`${at.file}.tmp/in the way`, { recursive: true });
@@ -276,7 +276,7 @@ Deno.test("memory({ file }) takes up nothing where it could leave nothing", () =
   assert(at.files().includes("state"), "it is still there");
 });
 
-Deno.test("memory({ file }) says where the state cannot be left at the end", async () => {
+Deno.test("memory({ file }) reports when the state cannot be written at the end", async () => {
   using at = place();
   const one = start(at.file);
   Deno.mkdirSync(`${at.file}/in the way`, { recursive: true });
@@ -284,7 +284,7 @@ Deno.test("memory({ file }) says where the state cannot be left at the end", asy
   assert.match(one.said.at(-1)!, /Cannot leave the state in /);
 });
 
-/** An order that comes from elsewhere, some time after the push. */
+/** An engine whose order comes from elsewhere, some time after the push. */
 class Elsewhere implements Engine {
   copy!: Copy;
   closes = 0;
@@ -320,7 +320,7 @@ class Elsewhere implements Engine {
   }
 }
 
-Deno.test("Turbo works the same over an engine that orders later and elsewhere", async () => {
+Deno.test("Turbo works the same with an engine that orders pushes later and elsewhere", async () => {
   const engine = new Elsewhere();
   const turbo = new Turbo({ engine });
   const reader = (as: string) => {
@@ -346,7 +346,7 @@ Deno.test("Turbo works the same over an engine that orders later and elsewhere",
   for (const text of texts) assert.match(text, /<b id="box">2<\/b>/, "rendered when it was sent");
 });
 
-Deno.test("Turbo has its pages fetch themselves where its engine has lost the order", async () => {
+Deno.test("Turbo makes its pages fetch themselves when its engine has lost the order", async () => {
   const engine = new Elsewhere();
   const turbo = new Turbo({ engine });
   const headers = { Accept: "text/event-stream" };

@@ -1,5 +1,5 @@
 /**
- * Pages that are reached by server-sent events (WHATWG HTML, section 9.2).
+ * Connections by server-sent events (WHATWG HTML, section 9.2).
  *
  * @module
  */
@@ -12,10 +12,10 @@ import type { Readers } from "./readers.ts";
 const encoder = new TextEncoder();
 const encoded = ofLast((messages: readonly Message[]) => encoder.encode(eventsOf(messages)));
 
-/** Milliseconds between the announcement of an end and the end. */
+/** Milliseconds between announcing the end of a stream and ending it. */
 const NOTICE = 1_000;
 
-/** The body of an answer, which goes on until either side ends it. */
+/** Carries messages in the body of an answer, which lasts until either side ends it. */
 export class EventStreamCarrier implements Carrier {
   readonly endsLater = false;
   /** The body. */
@@ -24,10 +24,10 @@ export class EventStreamCarrier implements Carrier {
   readonly #onClose: () => void;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
   #isOpen = true;
-  /** Goes out with the first event: some clients take a `retry` alone for an empty message. */
+  /** Sent with the first event, because some clients treat a lone `retry` as an empty message. */
   #retry: string;
 
-  /** An open stream; `retry` tells the browser how many milliseconds to wait before it comes back. */
+  /** Opens the stream; `retry` is how many milliseconds the browser waits before it reconnects. */
   constructor(options: { retry: number; highWaterMark: number; onClose: () => void }) {
     this.#highWaterMark = options.highWaterMark;
     this.#onClose = options.onClose;
@@ -57,7 +57,7 @@ export class EventStreamCarrier implements Carrier {
     return bytes.byteLength;
   }
 
-  /** Says that the end is near: the client ends it itself, and comes back at once. */
+  /** Announces the end: our client then closes the stream itself and reconnects at once. */
   announceEnd(): void {
     if (this.#isOpen) this.#controller.enqueue(encoder.encode(AGAIN_EVENT));
   }
@@ -65,32 +65,33 @@ export class EventStreamCarrier implements Carrier {
   close(close: Close): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    // What a reader who has vanished does not take would wait for as long as the system waits for it.
-    // Deno writes to the log what a body fails with: one line, and no stack.
+    // Closing normally would keep what the reader has not taken until the operating system gives it up.
+    // A string, because Deno logs the reason: one line without a stack.
     if (close === CLOSE.tooSlow || (close === CLOSE.again && this.buffered > 0)) {
       this.#controller.error("A reader of server-sent events takes nothing");
     } else {
-      // The browser comes back after every end; the client does not after this event.
+      // A browser reconnects after every end; our client does not after this event.
       if (close === CLOSE.sentAway) this.#controller.enqueue(encoder.encode(AWAY_EVENT));
       this.#controller.close();
     }
-    this.#onClose(); // what we end is not reported as cancelled
+    this.#onClose(); // `cancel` is not called for a stream that we end
   }
 }
 
-/** What opens streams of events, and for whom. */
+/** Options of {@linkcode openEventStream}. */
 export interface EventStreamOptions {
-  /** All open pages. */
+  /** All connections. */
   readers: Readers;
-  /** Bytes that may wait for a reader. */
+  /** Bytes that may wait in the stream. */
   highWaterMark: number;
-  /** Milliseconds for which one lasts, about. */
+  /** About how many milliseconds a stream lasts. */
   lifetime: number;
 }
 
 /**
- * Opens a stream of events for a visitor whose request was admitted. It is ended after some time, and
- * the reader comes back: of one who has vanished the system tells nothing for as long as it waits.
+ * Opens an event stream for a client whose request was admitted. The stream ends after `lifetime`, and
+ * the client reconnects. Without that, a client that vanished would count as connected until the
+ * operating system gives up its connection.
  */
 export function openEventStream(
   visitor: Visitor,
@@ -107,8 +108,8 @@ export function openEventStream(
       if (connection) readers.remove(connection);
     },
   });
-  // Not all at once, where all have come at once. By the second: Deno keeps something for each length
-  // of a timer that there was.
+  // With jitter, so that streams that opened together do not end together. In whole seconds, because Deno
+  // keeps some memory for every distinct timer length.
   let cancel = CLOCK.later(() => {
     cancel = CLOCK.later(() => connection && readers.sendBack(connection), NOTICE);
     carrier.announceEnd();
@@ -118,7 +119,7 @@ export function openEventStream(
     headers: {
       "Content-Type": "text/event-stream",
       "Cache-Control": "no-store",
-      // Hono's etag() would read an answer that has none to its end.
+      // Hono's etag() would read an answer without an ETag to its end.
       "ETag": 'W/"stream"',
       "X-Accel-Buffering": "no",
       ...(visitor.origin !== undefined && corsFor(visitor.origin)),
@@ -126,7 +127,7 @@ export function openEventStream(
   });
 }
 
-/** What lets a page of another origin read the answer (WHATWG Fetch, section 3.3.3). */
+/** The headers that let a page of another origin read the answer (WHATWG Fetch, section 3.3.3). */
 function corsFor(origin: string): Record<string, string> {
   return {
     "Access-Control-Allow-Origin": origin,

@@ -52,7 +52,7 @@ Deno.test("SSE has the cursor as id and the HTML as data, and resumes by both wa
   }
 });
 
-Deno.test("SSE without a cursor is live from its moment and tells where that is", async () => {
+Deno.test("SSE without a cursor is live from the connection on, and sends the cursor of that", async () => {
   await using server = serveStream();
   const { turbo } = server;
   turbo.push(item(1));
@@ -63,7 +63,7 @@ Deno.test("SSE without a cursor is live from its moment and tells where that is"
   assert(!text.includes(item(1)));
 });
 
-Deno.test("SSE has one event for each push, also of one turn", async () => {
+Deno.test("SSE sends one event for each push, even of one turn", async () => {
   await using server = serveStream();
   const { turbo } = server;
   await using stream = await events(`${server.url}?since=${turbo.cursor}`);
@@ -76,13 +76,13 @@ Deno.test("SSE has one event for each push, also of one turn", async () => {
   assert.deepEqual(text.match(/(?<=id: )\S+/g)!.slice(1), ids);
 });
 
-Deno.test("SSE has heartbeats, as events that are no messages", async () => {
+Deno.test("SSE sends heartbeats, as events that are not messages", async () => {
   await using server = serveStream({ heartbeat: 100 });
   await using stream = await events(`${server.url}?since=${server.turbo.cursor}`);
   await stream.until(`event: cursor\nid: ${server.turbo.cursor}.`);
 });
 
-Deno.test("SSE connections are counted, and gone when the reader goes", async () => {
+Deno.test("SSE connections are counted until the reader leaves", async () => {
   await using server = serveStream();
   {
     await using stream = await events(server.url);
@@ -96,7 +96,7 @@ function carrier(onClose = () => {}) {
   return new EventStreamCarrier({ retry: 7, highWaterMark: 1_000, onClose });
 }
 
-Deno.test("EventStreamCarrier says retry once, within its first event", async () => {
+Deno.test("EventStreamCarrier sends retry once, within its first event", async () => {
   const stream = carrier();
   for (const n of [1, 2]) stream.send([{ cursor: `e.${n}`, html: "" }]);
   stream.close(CLOSE.goingAway);
@@ -121,7 +121,7 @@ Deno.test("EventStreamCarrier counts what waits, and nothing after its end", asy
   assert.equal(new TextEncoder().encode(text.replace("event: away\ndata:\n\n", "")).length, bytes);
 });
 
-Deno.test("EventStreamCarrier takes nothing, and does not throw, after its reader has gone", async () => {
+Deno.test("EventStreamCarrier sends nothing, and does not throw, after its reader has left", async () => {
   let closed = 0;
   const stream = carrier(() => closed++);
   await stream.body.cancel();
@@ -152,13 +152,13 @@ for (
   });
 }
 
-Deno.test("openEventStream() opens none for a visitor that may not stay", () => {
+Deno.test("openEventStream() throws for a client that may not stay", () => {
   const visitor = { opened: () => CLOSE.noPlace } as Visitor;
   const options = { readers: undefined as never, highWaterMark: 1, lifetime: 1_000 };
   assert.throws(() => openEventStream(visitor, options), /Too many connections/);
 });
 
-Deno.test("SSE ends after its lifetime, about, and goes on by Last-Event-ID without a loss", async () => {
+Deno.test("SSE ends after about its lifetime, and continues by Last-Event-ID without a loss", async () => {
   await using server = serveStream({ eventStreamLifetime: 1_000 });
   const { turbo, url } = server;
   let cursor = turbo.cursor;
@@ -170,7 +170,7 @@ Deno.test("SSE ends after its lifetime, about, and goes on by Last-Event-ID with
     const text = await stream.until("event: again\ndata:\n\n");
     numbers.push(...[...text.matchAll(/<li>(\d+)</g)].map(([, number]) => number!));
     cursor = [...text.matchAll(/^id: (\S+)$/gm)].at(-1)![1]!;
-    turbo.push(item(pushed++)); // while it is away
+    turbo.push(item(pushed++)); // while the reader is away
   }
   assert.deepEqual(numbers, ["0", "1", "2"]);
   await until(() => turbo.size === 0, "both are forgotten");

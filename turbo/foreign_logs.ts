@@ -1,9 +1,9 @@
 /**
- * Pages that come with a cursor of another log than the one that they ask.
+ * Detects pages whose cursor is of another log than the one that serves their connection.
  *
- * After a restart each page does so once, and fetches itself; a second time where its connection is lost
- * meanwhile. Where two `Turbo` instances or processes answer for one app, the pages of one ask the other
- * again and again.
+ * After a restart each page connects once with a cursor of the old log and then fetches itself; it does
+ * so twice where its connection is lost meanwhile. Where two `Turbo` instances or processes answer for
+ * one app, the pages of one connect to the other again and again.
  *
  * @module
  */
@@ -11,25 +11,25 @@ import { quote } from "./checks.ts";
 import type { Log } from "./log.ts";
 import { parseCursor } from "./protocol.ts";
 
-/** How often one page asks in the name of one log that is not here before that is told. */
+/** How often one page asks with a cursor of one foreign log before that is reported. */
 const TOO_OFTEN = 3;
-/** Pages that are remembered, those that asked last. */
+/** How many pages are remembered: those that asked last. */
 const MAX_PAGES = 1_000;
 
-/** The logs of this process that are in use. Who forgets to close one does not keep it. */
+/** The logs in use in this process. Weak, so that a log that was never closed can be collected. */
 const logs = new Set<WeakRef<Log>>();
 
-/** Tells, once, that another log than this one is asked for. */
+/** Reports, once, that pages ask for another log than this one. */
 export class ForeignLogs {
   readonly #own: WeakRef<Log>;
   readonly #notice: (message: string) => void;
-  /** How often each page has asked in the name of which log, in the order in which they asked last. */
+  /** For each page, the foreign log and how often the page asked with it; least recently asked first. */
   readonly #pages = new Map<string, { readonly epoch: string; readonly count: number }>();
   #isTold = false;
 
   /**
-   * From now on the log is in use. One that is the copy of an order of many nodes is not told of here:
-   * while that is away, each node of it has an order of its own.
+   * Registers the log as in use. A log that many nodes share is not registered: while its server is away,
+   * each node continues with a log of its own.
    */
   constructor(log: Log, notice: (message: string) => void, { isShared = false } = {}) {
     this.#own = new WeakRef(log);
@@ -38,16 +38,16 @@ export class ForeignLogs {
     if (!isShared) logs.add(this.#own);
   }
 
-  /** The log is no longer in use: another one may take its place, as after a restart. */
+  /** The log is no longer in use: another may take its place, such as after a restart. */
   close(): void {
     logs.delete(this.#own);
   }
 
-  /** A page asks with a cursor that the log does not know. */
+  /** Call when a page asks with a cursor that the log does not know. */
   asked(cursor: string, page: string | undefined): void {
     if (this.#isTold) return;
     if (this.#isOfThisProcess(cursor)) {
-      return this.#tell(
+      return this.#report(
         `A page of another Turbo of this process asks this one (cursor ${quote(cursor)}): make ` +
           "one Turbo, and use it for head(), push() and connect() alike",
       );
@@ -55,7 +55,7 @@ export class ForeignLogs {
     const epoch = parseCursor(cursor)?.epoch;
     if (epoch === undefined || page === undefined) return;
     if (this.#count(page, epoch) < TOO_OFTEN) return;
-    this.#tell(
+    this.#report(
       `A page of another log keeps asking this one (cursor ${
         quote(cursor)
       }): two Turbo instances ` +
@@ -77,7 +77,7 @@ export class ForeignLogs {
     return count;
   }
 
-  #tell(message: string): void {
+  #report(message: string): void {
     this.#isTold = true;
     this.#pages.clear();
     this.#notice(message);

@@ -9,7 +9,7 @@ function start() {
   return { told, foreign: new ForeignLogs(new Log({ epoch: "own" }), (text) => told.push(text)) };
 }
 
-Deno.test("ForeignLogs tells once that a page asks for the third time in the name of one other log", () => {
+Deno.test("ForeignLogs reports once that a page asks for the third time with a cursor of one other log", () => {
   const { told, foreign } = start();
   foreign.asked("other.1", "page");
   foreign.asked("other.1", "page");
@@ -32,13 +32,13 @@ Deno.test("ForeignLogs says nothing after a restart, when each page asks once or
   assert.deepEqual(told, []);
 });
 
-Deno.test("ForeignLogs counts a page for each log by itself, as after several restarts", () => {
+Deno.test("ForeignLogs counts each log of a page separately, as after several restarts", () => {
   const { told, foreign } = start();
   for (const epoch of ["a", "a", "b", "b", "a"]) foreign.asked(`${epoch}.1`, "page");
   assert.deepEqual(told, []);
 });
 
-Deno.test("ForeignLogs says nothing of what is no cursor of a log, or of no page", () => {
+Deno.test("ForeignLogs ignores what is not a cursor of a log, and a page without an id", () => {
   const { told, foreign } = start();
   for (let n = 0; n < 5; n++) {
     foreign.asked("none", "page");
@@ -57,7 +57,7 @@ for (const others of [999, 1_000]) {
   });
 }
 
-Deno.test("ForeignLogs forgets the page that asked least lately", () => {
+Deno.test("ForeignLogs forgets the page that asked least recently", () => {
   const { told, foreign } = start();
   foreign.asked("other.1", "page");
   for (let page = 1; page < 1_000; page++) foreign.asked("other.1", `page${page}`);
@@ -68,7 +68,7 @@ Deno.test("ForeignLogs forgets the page that asked least lately", () => {
   assert.equal(told.length, 1);
 });
 
-Deno.test("ForeignLogs tells at once of another log of this process, but not of one that was closed", () => {
+Deno.test("ForeignLogs reports another log of this process at once, but not a closed one", () => {
   const { told, foreign } = start();
   const other = new Log({ epoch: "live" });
   new ForeignLogs(other, () => {}).close();
@@ -83,7 +83,7 @@ Deno.test("ForeignLogs tells at once of another log of this process, but not of 
   ]);
 });
 
-/** A Turbo on a server, whose notices are kept. */
+/** A Turbo on a server, and its notices. */
 function serveTurbo(epoch: string) {
   const notices: string[] = [];
   const turbo = new Turbo({ log: { epoch }, onNotice: (text) => notices.push(text) });
@@ -99,14 +99,14 @@ function serveTurbo(epoch: string) {
   };
 }
 
-Deno.test("Turbo says in its log that pages of another process ask it, by whatever they ask", async () => {
+Deno.test("Turbo reports pages of another process, by either transport", async () => {
   await using asked = serveTurbo("own");
   const path = "/turbo-stream?since=elsewhere.1&page=p";
   await using client = await connect(asked.url, { protocol: PROTOCOL, path });
   await client.next();
   client.socket.send(sinceOf({ cursor: "elsewhere.1", page: "p" }));
   client.socket.send(sinceOf({ cursor: "own.0", page: "p2" }));
-  client.socket.send(sinceOf({ cursor: "own.1", page: "p3" })); // of this log, and ahead of it
+  client.socket.send(sinceOf({ cursor: "own.1", page: "p3" })); // of this log, but ahead of it
   await until(() => client.messages.length >= 5, "the answers");
   assert.deepEqual(asked.notices, []);
   const events = await fetch(asked.url + path, { headers: { Accept: "text/event-stream" } });
@@ -115,7 +115,7 @@ Deno.test("Turbo says in its log that pages of another process ask it, by whatev
   assert.match(asked.notices[0]!, /^A page of another log keeps asking .*"elsewhere\.1"/);
 });
 
-Deno.test("Turbo says at once that a page of another Turbo of its process asks it", async () => {
+Deno.test("Turbo reports a page of another Turbo of its process at once", async () => {
   await using rendering = serveTurbo("rendering");
   await using asked = serveTurbo("asked");
   const path = `/turbo-stream?since=${rendering.turbo.cursor}&page=p`;
@@ -124,7 +124,7 @@ Deno.test("Turbo says at once that a page of another Turbo of its process asks i
   assert.match(asked.notices.join(), /^A page of another Turbo of this process asks this one/);
 });
 
-Deno.test("Turbo says nothing of a page of one before it in its process, which it was told to close", async () => {
+Deno.test("Turbo does not report a page of an earlier Turbo of its process that was closed", async () => {
   const before = new Turbo();
   const { cursor } = before;
   await before.close();

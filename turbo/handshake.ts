@@ -1,22 +1,22 @@
 /**
- * What is wrong with a request for the stream, whoever it is from.
+ * Checks of a request for the stream that do not depend on who sends it.
  *
  * @module
  */
 import { offersProtocol, PROTOCOL } from "./protocol.ts";
 
-/** How a reader is reached. */
+/** How messages reach a page. */
 export type Transport = "websocket" | "event stream";
 
-/** What a request that is no handshake is told to do. */
+/** The headers that tell a request without a handshake to upgrade. */
 export const UPGRADE: Record<string, string> = { "Upgrade": "websocket", "Connection": "Upgrade" };
 
-/** The header that has clients come back later, and not all at once; `least` in seconds. */
+/** A `Retry-After` header with jitter, so that clients do not all retry together; `least` in seconds. */
 export function retryAfter(least: number): Record<string, string> {
   return { "Retry-After": String(least + Math.floor(Math.random() * 10)) };
 }
 
-/** An answer that says why not. */
+/** An answer that rejects a request and says why. */
 export function refuse(
   status: number,
   reason: string,
@@ -25,7 +25,7 @@ export function refuse(
   return new Response(`${reason}\n`, { status, headers });
 }
 
-/** What a request asks for; `undefined` for neither. */
+/** The transport that a request asks for; `undefined` for neither. */
 export function transportOf(request: Request): Transport | undefined {
   if (tokens(request.headers.get("Upgrade")).includes("websocket")) return "websocket";
   const accept = request.headers.get("Accept") ?? "";
@@ -33,7 +33,7 @@ export function transportOf(request: Request): Transport | undefined {
   return request.method === "GET" && wantsEvents ? "event stream" : undefined;
 }
 
-/** What is wrong with a WebSocket handshake (RFC 6455, section 4.2.1), as an answer. */
+/** The answer to a WebSocket handshake that is not valid (RFC 6455, section 4.2.1). */
 export function handshakeError({ method, headers }: Request): Response | undefined {
   if (method !== "GET") return refuse(400, "A WebSocket handshake is a GET");
   if (!tokens(headers.get("Connection")).includes("upgrade")) {
@@ -49,7 +49,7 @@ export function handshakeError({ method, headers }: Request): Response | undefin
     });
   }
   if (headers.get("Host") === null) return refuse(400, "The Host is missing");
-  // Deno takes a list apart at ", " alone, and would throw.
+  // Deno splits the list only at ", ", and throws where it does not find the protocol.
   const offered = headers.get("Sec-WebSocket-Protocol") ?? "";
   if (offersProtocol(offered) && !offered.split(", ").includes(PROTOCOL)) {
     return refuse(400, "Sec-WebSocket-Protocol needs a space after each comma");

@@ -1,9 +1,9 @@
 /**
- * Who listens to what.
+ * Which connection listens to which names.
  *
  * @module
  */
-/** The names of all who have none: one set, which is near at hand for each message. */
+/** The one set for all that listen to no name: sharing it keeps it in the CPU's cache. */
 export const NO_NAMES: ReadonlySet<string> = new Set();
 
 /** A list of names as a set. */
@@ -16,12 +16,12 @@ export class Listeners<Listener> {
   readonly #byName = new Map<string, Set<Listener>>();
   readonly #namesOf = new Map<Listener, ReadonlySet<string>>();
 
-  /** How many listen to a name. */
+  /** How many listeners a name has. */
   count(name: string): number {
     return this.#byName.get(name)?.size ?? 0;
   }
 
-  /** Those who listen to any of the names, each once; costs what they are, not what all are. */
+  /** The listeners of any of the names, each once. The cost depends on their number alone. */
   of(names: readonly string[]): Iterable<Listener> {
     if (names.length === 1) return this.#byName.get(names[0]!) ?? [];
     const listeners = new Set<Listener>();
@@ -29,7 +29,7 @@ export class Listeners<Listener> {
     return listeners;
   }
 
-  /** Makes one listen to these names and no others; returns those gained and lost. */
+  /** Makes a listener listen to exactly these names; returns the names gained and lost. */
   set(listener: Listener, names: ReadonlySet<string>): string[] {
     const before = this.#namesOf.get(listener) ?? NO_NAMES;
     const changed = [...names].filter((name) => !before.has(name));

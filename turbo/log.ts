@@ -1,14 +1,14 @@
 /**
- * The ordered log of everything pushed. A reader is a position in it, and what it missed is what
- * stands after that position and is for it.
+ * The ordered log of everything pushed. A reader has a position in it; what the reader missed is every
+ * entry for it after that position.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
-import { Channel, Channels } from "./channel.ts";
 import { checkOptions, integer, milliseconds, type Rule, text } from "./checks.ts";
 import { audienceKey, conflationKeys } from "./conflation.ts";
 import { NO_NAMES } from "./listeners.ts";
+import { EntryList, LogIndex } from "./log_index.ts";
 import { CLOCK, type Clock } from "./pace.ts";
 import { cursorOf, isEpoch, type Message, parseCursor } from "./protocol.ts";
 import { type Meaning, meaningOf } from "./subject.ts";
@@ -23,66 +23,67 @@ export interface LogOptions {
   /** Milliseconds for which an entry is kept; `Infinity` for no limit. Default 15 minutes. */
   maxAge?: number;
   /**
-   * Names this life of the log: 1 to 32 letters, digits, `_`, `-`. A new name for each life that does
-   * not go on where another ended, or cursors and signed topics of before would hold. Default: random.
+   * The name of this log's positions: 1 to 32 letters, digits, `_`, `-`. Use a new one whenever a log
+   * does not continue where another ended; otherwise old cursors and signed topics would count as valid.
+   * Default: random.
    */
   epoch?: string;
 }
 
 /** Who an entry is for. */
 export interface Audience {
-  /** The names it is for; everyone where left out. */
+  /** The names that it is for; everyone where this is left out. */
   readonly to?: readonly string[] | undefined;
-  /** The page that it is not for, by its id. */
+  /** The id of the page to leave out. */
   readonly except?: string | undefined;
 }
 
-/** One entry of the log: a message, and who it is for. */
+/** One entry of the log: a message, and whom it is for. */
 export interface Entry extends Audience, Message {
   /** Its place in the order. Positions grow and need not be dense. */
   readonly position: number;
-  /** Its HTML's length as UTF-8. */
+  /** The size of its HTML as UTF-8. */
   readonly bytes: number;
 }
 
-/** What comes next for a reader. */
+/** The next entries for a reader. */
 export interface Batch {
-  /** Oldest first. Readers at one position, to whom only one name or everyone's applies, share it. */
+  /** Oldest first. Shared by readers at one position, where all are for everyone or one name. */
   readonly entries: readonly Entry[];
-  /** Where the reader is when it has had them. */
+  /** The position of the reader when it has had them. */
   readonly position: number;
-  /** Whether none of them is for all but one page. */
+  /** Whether none of the entries leaves out a page. */
   readonly isForAll: boolean;
 }
 
-/** A log as plain data, for the next process to go on with. */
+/** A log as plain data, with which the next process can continue. */
 export interface LogState {
-  /** The name of this life. */
+  /** The current epoch. */
   readonly epoch: string;
-  /** Earlier names, each with the last position under it. */
+  /** Earlier epochs, each with its last position. */
   readonly past: readonly (readonly [epoch: string, end: number])[];
   /** The newest position. */
   readonly position: number;
-  /** How many heartbeats there were. */
+  /** How many heartbeats were numbered. */
   readonly beats: number;
-  /** Up to where entries for everyone are gone. */
+  /** The newest position of an entry for everyone that was dropped. */
   readonly goneForAll: number;
-  /** Up to where entries are gone, for each name. */
+  /** The same for each name. */
   readonly gone: WatermarksState;
-  /** Up to where names are revoked. */
+  /** For each name the position at which it was last revoked. */
   readonly revoked: WatermarksState;
-  /** What is held, oldest first, each with its age in milliseconds. */
+  /** The entries kept, oldest first, each with its age in milliseconds. */
   readonly entries: readonly (Omit<Entry, "bytes" | "cursor"> & { readonly age: number })[];
 }
 
 interface Node extends Entry {
   cursor: string;
-  /** What it takes of the log: its HTML and its names. */
+  /** The bytes that count towards `maxBytes`: of its HTML and its names. */
   readonly size: number;
   /** When it was appended, by the log's clock. */
   readonly at: number;
   readonly keys: readonly string[];
-  /** Where it stands among the entries that go with an element, or show one among others. */
+  /** Its keys in the indexes `#about` and `#shows`. */
   readonly about: readonly string[];
   readonly shows: readonly string[];
   readonly meaning: Meaning;
@@ -99,8 +100,8 @@ const RULES = {
   epoch: text(isEpoch, "a text of 1 to 32 letters, digits, _ and -"),
 } satisfies Record<keyof LogOptions, Rule>;
 
-const NOTHING: Channel<Node>[] = [];
-/** Earlier names of the log that are known: each is one outage of an engine. */
+const NOTHING: EntryList<Node>[] = [];
+/** How many earlier epochs are remembered: each outage of an engine makes one. */
 const MAX_PAST = 16;
 
 /** A bounded log that keeps the newest state of every target and the recent events. */
@@ -119,23 +120,23 @@ export class Log {
   #entries = 0;
   #bytes = 0;
   readonly #byKey = new Map<string, Node>();
-  /** What goes with an element, or shows it among others, by the element and whom it is for. */
-  readonly #about = new Channels<Node>();
-  readonly #shows = new Channels<Node>();
-  /** Up to where an element is needed by what stays. */
+  /** Entries that are all about an element, and those that show it among others, by element and audience. */
+  readonly #about = new LogIndex<Node>();
+  readonly #shows = new LogIndex<Node>();
+  /** For each element the newest position at which an entry depends on it. */
   readonly #needed: Watermarks;
-  /** The same entries by who they are for, so that a reader costs what is for it. */
-  #everyone = new Channel<Node>();
-  readonly #byName = new Channels<Node>();
-  /** Up to where entries are gone, for everyone and for each name: who missed one has a gap. */
+  /** The entries by audience, so that the cost of a reader depends only on the entries for it. */
+  #everyone = new EntryList<Node>();
+  readonly #byName = new LogIndex<Node>();
+  /** The newest dropped position, for everyone and for each name: a reader before it has a gap. */
   #goneForAll = 0;
   readonly #gone: Watermarks;
   readonly #revoked: Watermarks;
-  /** The last batch of one channel: when many readers are at one position, they share it. */
-  #last: { channel: Channel<Node>; after: number; maxBytes: number; batch: Batch } | undefined;
+  /** The last batch of one list of entries, which readers at the same position share. */
+  #last: { list: EntryList<Node>; after: number; maxBytes: number; batch: Batch } | undefined;
 
   /**
-   * An empty log. Its clock must not go back.
+   * Starts empty. The clock must not go back.
    *
    * @throws {TypeError | RangeError} when an option is wrong or unknown
    */
@@ -156,7 +157,7 @@ export class Log {
     this.#revoked = new Watermarks(maxEntries);
   }
 
-  /** The newest position; 0 before the first. */
+  /** The newest position; 0 before the first entry. */
   get position(): number {
     return this.#position;
   }
@@ -166,38 +167,38 @@ export class Log {
     return cursorOf(this.#epoch, this.#position);
   }
 
-  /** Entries held. */
+  /** How many entries are kept. */
   get size(): number {
     return this.#entries;
   }
 
-  /** Bytes of HTML and of names held. */
+  /** Bytes of HTML and of names that are kept. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /**
-   * A cursor of a position that is spelled as no other: a heartbeat that carries it cannot be taken
-   * for the marker that answers a `since`.
+   * A cursor of a position with a spelling that is used once. So a heartbeat that carries it cannot be
+   * confused with the marker that answers a `since`.
    */
   beat(position: number = this.#position): string {
     return `${cursorOf(this.#epoch, position)}.${++this.#beats}`;
   }
 
   /**
-   * Adds an entry, which takes the place of the entries that it supersedes and takes out those of
-   * elements that it removes. Where the order comes from elsewhere it brings its position. An entry
-   * that is larger than the whole log is not kept: for those it was for it is a gap.
+   * Adds an entry. It replaces the entries that it supersedes, and removes those of elements that it
+   * removes. An engine that orders pushes elsewhere gives the position. An entry that is larger than the
+   * whole log is not kept, which is a gap for its audience.
    *
    * @throws {RangeError} when the position is not after the newest one
    */
   append(html: string, audience: Audience = {}, position: number = this.#position + 1): Entry {
     this.skip(position);
-    const to = audience.to && [...new Set(audience.to)]; // a list of its own, which nobody changes
+    const to = audience.to && [...new Set(audience.to)]; // a copy, which the caller cannot change
     const at = this.#clock.now();
     const node = this.#node({ position, html, to, except: audience.except }, at);
     this.expire(at);
-    if (to?.length === 0) return node; // for nobody
+    if (to?.length === 0) return node; // it is for nobody
     for (const key of node.keys) {
       const superseded = this.#byKey.get(key);
       if (superseded) this.#unlink(superseded);
@@ -209,15 +210,15 @@ export class Log {
     return node;
   }
 
-  /** Drops what is too old, as it would never be given out: for those who missed it, it is a gap. */
+  /** Drops the entries that are too old, which is a gap for those who missed them. */
   expire(now: number = this.#clock.now()): void {
-    // Entries are in the order of their ages.
+    // The oldest entry comes first.
     while (this.#oldest && now - this.#oldest.at > this.#maxAge) this.#drop(this.#oldest);
   }
 
   /**
-   * Moves on by one position, or to the one given, before which nothing that was signed for a name
-   * counts any more.
+   * Moves on by one position, or to the one given. Everything signed for the name before that position
+   * becomes invalid.
    *
    * @throws {RangeError} when the position is not after the newest one
    */
@@ -226,26 +227,26 @@ export class Log {
     this.#revoked.raise(name, position);
   }
 
-  /** Whether one of the names was revoked after a position, or may have been: not all are remembered. */
+  /** Whether one of the names was, or may have been, revoked after a position: not all are remembered. */
   isRevoked(names: Iterable<string>, position: number): boolean {
     return this.#revoked.isAbove(position, names);
   }
 
   /**
-   * Whether nothing was said to these names after one position and up to another: it neither stands in
-   * the log nor is gone from it. What is for everyone does not count, nor what was superseded.
+   * Whether nothing was pushed to these names after one position and up to another: no such entry is in
+   * the log, and none was dropped. Entries for everyone and superseded entries do not count.
    */
   isSilent(names: ReadonlySet<string>, after: number, until: number): boolean {
     if (this.#gone.isAbove(after, names)) return false;
-    const said = this.#channelsAfter(after, names).flatMap((channel) => channel.after(after));
+    const said = this.#listsAfter(after, names).flatMap((list) => list.after(after));
     return said.every(({ position }) => position > until);
   }
 
-  /** Moves on to a position at which there is nothing. @throws {RangeError} when it is not ahead */
+  /** Moves on to a position that has no entry. @throws {RangeError} when it is not after the newest one */
   skip(position: number): void {
     if (!Number.isSafeInteger(position) || position <= this.#position) {
       throw new RangeError(
-        `Cannot go on at position ${position}: a whole number above ${this.#position} is needed`,
+        `Cannot continue at position ${position}: a whole number above ${this.#position} is needed`,
       );
     }
     this.#position = position;
@@ -253,8 +254,8 @@ export class Log {
   }
 
   /**
-   * Goes on under another name. Cursors up to here stay valid; what is held is called by the new name,
-   * because a page can compare only cursors of one name.
+   * Continues under another epoch. Cursors up to here stay valid. The entries kept get cursors of the new
+   * epoch, because a page can compare only cursors of one epoch.
    */
   fork(epoch: string = randomEpoch()): void {
     this.#past = [...this.#past, [this.#epoch, this.#position] as const].slice(-MAX_PAST);
@@ -266,8 +267,8 @@ export class Log {
   }
 
   /**
-   * Begins another life at a position: empty, and nothing before it is known. Whatever was signed
-   * before counts as revoked.
+   * Starts again under another epoch: empty, at a position before which nothing is known. Everything that
+   * was signed before counts as revoked.
    */
   reset(epoch: string, position: number): void {
     this.#epoch = checkEpoch(epoch);
@@ -279,7 +280,7 @@ export class Log {
     this.#about.clear();
     this.#shows.clear();
     this.#needed.reset(0);
-    this.#everyone = new Channel();
+    this.#everyone = new EntryList();
     this.#byName.clear();
     this.#goneForAll = position;
     this.#gone.reset(position);
@@ -287,8 +288,8 @@ export class Log {
   }
 
   /**
-   * The position that a cursor names, also one that is ahead of this log; `undefined` where this log
-   * cannot know it.
+   * The position that a cursor names, which may be ahead of this log; `undefined` where the cursor is not
+   * of this log.
    */
   positionOf(cursor: string): number | undefined {
     const { epoch, position } = parseCursor(cursor) ?? {};
@@ -298,12 +299,12 @@ export class Log {
   }
 
   /**
-   * The entries after a position for a reader of these names, oldest first and no more than come to
-   * `maxBytes` (but one at least), or `"gap"` where some of them are gone. An entry that was
-   * superseded is not missing: a newer one says all that it said.
+   * The entries after a position for a reader of these names, oldest first: at most `maxBytes`, but at
+   * least one entry. `"gap"` where some of them were dropped. A superseded entry is not missing, because a
+   * newer one says all that it said.
    *
-   * Reading the clock costs more than all else here: whoever asks for many readers and knows the time
-   * of the log's clock gives it.
+   * Reading the clock is most of the cost here, so a caller that asks for many readers passes the time of
+   * the log's clock as `now`.
    */
   after(
     position: number,
@@ -313,18 +314,18 @@ export class Log {
   ): Batch | "gap" {
     this.expire(now);
     if (position < this.#goneForAll || this.#gone.isAbove(position, names)) return "gap";
-    const own = names.size === 0 ? NOTHING : this.#channelsAfter(position, names);
+    const own = names.size === 0 ? NOTHING : this.#listsAfter(position, names);
     if (own.length === 0) return this.#batchOf(this.#everyone, position, maxBytes);
-    const channels = this.#everyone.position > position ? [this.#everyone, ...own] : own;
-    if (channels.length === 1) return this.#batchOf(channels[0]!, position, maxBytes);
-    const count = channels.reduce((sum, channel) => sum + channel.countAfter(position), 0);
+    const lists = this.#everyone.position > position ? [this.#everyone, ...own] : own;
+    if (lists.length === 1) return this.#batchOf(lists[0]!, position, maxBytes);
+    const count = lists.reduce((sum, list) => sum + list.countAfter(position), 0);
     const all = count > this.#entries
-      ? this.#walk(position, names) // most stand in several channels
-      : merge(channels.map((channel) => channel.after(position)));
+      ? this.#walk(position, names) // most are in several lists
+      : merge(lists.map((list) => list.after(position)));
     return this.#batch(all, maxBytes);
   }
 
-  /** Everything that another process needs to go on. */
+  /** Everything that another process needs to continue. */
   save(): LogState {
     const now = this.#clock.now();
     this.expire(now);
@@ -347,7 +348,7 @@ export class Log {
 
   /**
    * Continues from a state that was saved `elapsed` milliseconds ago. If two processes load the same
-   * state, each must {@linkcode fork}: otherwise equal cursors would name different entries.
+   * state, each must {@linkcode fork}; otherwise equal cursors would name different entries.
    */
   load(state: LogState, elapsed: number = 0): void {
     const now = this.#clock.now();
@@ -365,16 +366,16 @@ export class Log {
     this.#trim();
   }
 
-  #channelsAfter(position: number, names: ReadonlySet<string>): Channel<Node>[] {
-    const channels: Channel<Node>[] = [];
+  #listsAfter(position: number, names: ReadonlySet<string>): EntryList<Node>[] {
+    const lists: EntryList<Node>[] = [];
     for (const name of names) {
-      const channel = this.#byName.get(name);
-      if (channel && channel.position > position) channels.push(channel);
+      const list = this.#byName.get(name);
+      if (list && list.position > position) lists.push(list);
     }
-    return channels;
+    return lists;
   }
 
-  /** What is for these names after a position, looked up in the log itself. */
+  /** The entries for these names after a position, found by walking the log itself. */
   #walk(position: number, names: ReadonlySet<string>): Node[] {
     const nodes: Node[] = [];
     for (let node = this.#newest; node && node.position > position; node = node.older) {
@@ -383,14 +384,14 @@ export class Log {
     return nodes.reverse();
   }
 
-  // Made once for all readers that are at one position: this is on the way of every message.
-  #batchOf(channel: Channel<Node>, after: number, maxBytes: number): Batch {
+  // Cached for all readers at one position: every message comes through here.
+  #batchOf(list: EntryList<Node>, after: number, maxBytes: number): Batch {
     const last = this.#last;
-    if (last?.channel === channel && last.after === after && last.maxBytes === maxBytes) {
+    if (last?.list === list && last.after === after && last.maxBytes === maxBytes) {
       return last.batch;
     }
-    const batch = this.#batch(channel.after(after), maxBytes);
-    this.#last = { channel, after, maxBytes, batch };
+    const batch = this.#batch(list.after(after), maxBytes);
+    this.#last = { list, after, maxBytes, batch };
     return batch;
   }
 
@@ -428,8 +429,9 @@ export class Log {
   }
 
   /**
-   * An element is removed, so nobody is sent it any more. What goes with it is not missed, where
-   * nothing that stays needs it since; all else is a gap for those who missed it.
+   * Takes out the entries of an element that was removed, so that nobody is sent it any more. An entry
+   * that is all about the element leaves no gap, unless a later entry depends on the element; every other
+   * one is a gap for those who missed it.
    */
   #takeOut(id: string, by: Node): void {
     const key = elementKey(id, by.audience);
@@ -469,7 +471,7 @@ export class Log {
     this.#entries--;
     this.#bytes -= node.size;
     node.isGone = true;
-    node.older = node.newer = undefined; // whoever holds it would hold all that go after it
+    node.older = node.newer = undefined; // else whoever holds it would hold its neighbours too
     for (const key of node.about) this.#about.removed(key);
     for (const key of node.shows) this.#shows.removed(key);
     if (node.to === undefined) this.#everyone.removed();
@@ -488,14 +490,14 @@ export class Log {
     this.#unlink(node);
   }
 
-  /** Remembers that an entry is gone, for each name that it was for. */
+  /** Remembers that an entry was dropped, for each name that it was for. */
   #noteGone({ position, to }: Entry): void {
     if (to === undefined) this.#goneForAll = Math.max(this.#goneForAll, position);
     for (const name of to ?? []) this.#gone.raise(name, position);
   }
 }
 
-/** Lists in order as one list in order; an entry that stands in several of them is there once. */
+/** Merges ordered lists into one; an entry that is in several of them appears once. */
 function merge(lists: readonly Node[][]): Node[] {
   const all = [...new Set(lists.flat())];
   return lists.length > 1 ? all.sort((a, b) => a.position - b.position) : all;

@@ -9,7 +9,7 @@ const box = (id: string, n: number) => replace(id, html`<b id="${id}">${n}</b>`)
 const htmlOf = (batch: Batch | "gap") =>
   batch === "gap" ? "gap" : batch.entries.map((entry) => entry.html);
 
-Deno.test("Log.after() gives what came after a position, oldest first", () => {
+Deno.test("Log.after() returns what came after a position, oldest first", () => {
   const log = new Log();
   const streams = [append("a", "1"), append("a", "2"), append("a", "3")];
   const positions = streams.map((stream) => log.append(stream).position);
@@ -18,7 +18,7 @@ Deno.test("Log.after() gives what came after a position, oldest first", () => {
   assert.deepEqual(htmlOf(log.after(positions[2]!)), []);
 });
 
-Deno.test("Log.append() lets a replace take the place of earlier ones and of updates", () => {
+Deno.test("Log.append() of a replace supersedes earlier replaces and updates", () => {
   const log = new Log();
   log.append(box("a", 1));
   log.append(update("a", "x"));
@@ -28,7 +28,7 @@ Deno.test("Log.append() lets a replace take the place of earlier ones and of upd
   assert.equal(log.size, 2);
 });
 
-Deno.test("Log.append() lets an update take the place of an update, not of a replace", () => {
+Deno.test("Log.append() of an update supersedes an update, but not a replace", () => {
   const log = new Log();
   log.append(box("a", 1));
   log.append(update("a", "x"));
@@ -36,7 +36,7 @@ Deno.test("Log.append() lets an update take the place of an update, not of a rep
   assert.deepEqual(htmlOf(log.after(0)), [box("a", 1), update("a", "y")]);
 });
 
-Deno.test("Log.append() keeps what a later one does not say again", () => {
+Deno.test("Log.append() keeps what a later entry does not repeat", () => {
   const pairs: [Stream | Stream[], Stream | Stream[]][] = [
     [append("a", "1"), append("a", "1")],
     [refresh(), refresh()],
@@ -56,7 +56,7 @@ Deno.test("Log.append() keeps what a later one does not say again", () => {
   }
 });
 
-Deno.test("Log.append() lets nobody's entry take the place of another's", () => {
+Deno.test("Log.append() supersedes only entries for the same audience", () => {
   const log = new Log();
   log.append(box("a", 1));
   log.append(box("a", 2), { to: ["x"] });
@@ -67,21 +67,21 @@ Deno.test("Log.append() lets nobody's entry take the place of another's", () => 
   assert.equal(log.size, 4);
 });
 
-Deno.test("Log.append() keeps nothing for nobody, and goes on", () => {
+Deno.test("Log.append() for nobody keeps no entry, but moves on", () => {
   const log = new Log();
   log.append(box("a", 1), { to: [] });
   assert.deepEqual([log.size, log.position], [0, 1]);
   assert.deepEqual(log.after(0), { entries: [], position: 1, isForAll: true });
 });
 
-Deno.test("Log.after() is a gap where entries are gone for the bounds", () => {
+Deno.test("Log.after() is a gap where entries were dropped for the limits", () => {
   const log = new Log({ maxEntries: 2 });
   for (const n of [1, 2, 3]) log.append(append("a", String(n)));
   assert.equal(log.after(0), "gap");
   assert.notEqual(log.after(1), "gap");
 });
 
-Deno.test("Log.append() of more than the log holds is a gap for those it was for, and costs no others", () => {
+Deno.test("Log.append() of more than the log holds is a gap only for its audience", () => {
   const log = new Log({ maxBytes: 200 });
   log.append(append("a", "small"));
   log.append(append("a", "é".repeat(100)), { to: ["x"] }); // 200 bytes and the element
@@ -90,7 +90,7 @@ Deno.test("Log.append() of more than the log holds is a gap for those it was for
   assert.deepEqual(htmlOf(log.after(0, new Set(["y"]))), [append("a", "small")]);
 });
 
-/** Who a push is for (`*`: everyone), so often, in a log of this many entries. */
+/** Whom pushes are for (`*`: everyone), how many there are, and how many entries the log keeps. */
 type Pushes = [to: string, times: number][];
 const gapCases: {
   name: string;
@@ -105,7 +105,7 @@ const gapCases: {
     gaps: { busy: true, quiet: true, other: false, "": false },
   },
   {
-    name: "a name whose entries are all there",
+    name: "a name whose entries are all kept",
     maxEntries: 1_000,
     pushes: [["busy", 1_001], ["quiet", 1]],
     gaps: { busy: true, quiet: false, other: false, "": false },
@@ -123,7 +123,7 @@ const gapCases: {
     gaps: { n0: true, n7: true, busy: false, other: false, "": false },
   },
   {
-    name: "more names than are remembered: a gap too many for a name, none for those without",
+    name: "more names than are remembered: an unneeded gap for a name, none without names",
     maxEntries: 10,
     pushes: Array.from({ length: 40 }, (_, n): [string, number] => [`n${n}`, 1]),
     gaps: { n0: true, n29: true, n30: true, other: true, "": false },
@@ -144,10 +144,10 @@ for (const { name, maxEntries, pushes, gaps } of gapCases) {
   });
 }
 
-Deno.test("Log.after() forgets no gap of the names that it remembers least", () => {
+Deno.test("Log.after() still has a gap for a name that was forgotten", () => {
   const log = new Log({ maxEntries: 10 });
   for (let n = 0; n < 100; n++) log.append(append("a", String(n)), { to: [`n${n}`] });
-  // n50 is forgotten: it was dropped when n60 came. Who was there after it has no gap of it.
+  // n50 was forgotten when n60 was added. A reader that has had its entries has no gap because of it.
   assert.equal(log.after(50, new Set(["n50"])), "gap");
   assert.notEqual(log.after(90, new Set(["n50"])), "gap");
   assert(JSON.stringify(log.save().gone).length < 500, "a bounded number of names is kept");
@@ -170,7 +170,7 @@ Deno.test("Log.after() gives a reader of several names each entry once, in order
   assert.equal(contents(), "3");
 });
 
-Deno.test("Log.after() stops at a number of bytes, with one entry at least, and says how far it came", () => {
+Deno.test("Log.after() stops at maxBytes, with at least one entry, and returns the position reached", () => {
   const log = new Log();
   for (const n of [1, 2, 3, 4]) log.append(append("a", String(n)), n === 4 ? { to: ["x"] } : {});
   const { bytes } = log.append(append("a", "5"));
@@ -185,7 +185,7 @@ Deno.test("Log.after() stops at a number of bytes, with one entry at least, and 
   assert.deepEqual(after(5, 1), [0, 5]);
 });
 
-Deno.test("Log.after() gives readers at one position the very same entries, so that they are put into a frame once", () => {
+Deno.test("Log.after() gives readers at one position the same list, so that it is formatted once", () => {
   const log = new Log();
   log.append(append("a", "1"));
   log.append(append("a", "2"), { to: ["x"] });
@@ -197,7 +197,7 @@ Deno.test("Log.after() gives readers at one position the very same entries, so t
   assert.equal(entries().length, before.length + 1);
 });
 
-Deno.test("Log.positionOf() knows its own past, and what is ahead of it under its name", () => {
+Deno.test("Log.positionOf() knows earlier epochs, and positions ahead in its own", () => {
   const log = new Log({ epoch: "e" });
   log.append(append("a", "1"));
   assert.equal(log.positionOf("e.0"), 0);
@@ -221,7 +221,7 @@ Deno.test("Log.positionOf() knows its own past, and what is ahead of it under it
   assert.equal(log.positionOf("e." + "1".repeat(1_000_000)), undefined);
 });
 
-Deno.test("Log.append() takes a position from elsewhere, and skip() leaves one out", () => {
+Deno.test("Log.append() accepts a position from elsewhere, and skip() leaves one out", () => {
   const log = new Log({ epoch: "e" });
   assert.equal(log.append(append("a", "1"), {}, 5).cursor, "e.5");
   assert.equal((log.after(0) as Batch).position, 5);
@@ -236,7 +236,7 @@ Deno.test("Log.append() takes a position from elsewhere, and skip() leaves one o
   assert.deepEqual([log.position, log.size], [8, 2]);
 });
 
-Deno.test("Log.fork() goes on under another name, and old cursors stay valid up to there", () => {
+Deno.test("Log.fork() continues under another epoch, and old cursors stay valid up to there", () => {
   const log = new Log({ epoch: "e" });
   log.append(append("a", "1"));
   log.fork("f");
@@ -250,7 +250,7 @@ Deno.test("Log.fork() goes on under another name, and old cursors stay valid up 
   assert.deepEqual(htmlOf(log.after(1)), [append("a", "2")]);
 });
 
-Deno.test("Log.reset() begins anew: what was is not known, and asking for it is a gap", () => {
+Deno.test("Log.reset() starts again: what was before is a gap", () => {
   const log = new Log({ epoch: "e" });
   log.append(append("a", "1"), { to: ["x"] });
   log.reset("g", 40);
@@ -262,7 +262,7 @@ Deno.test("Log.reset() begins anew: what was is not known, and asking for it is 
   }
 });
 
-Deno.test("Log.load() goes on where save() was: cursors, entries, gaps, names, heartbeats", () => {
+Deno.test("Log.load() continues from save(): cursors, entries, gaps, names, heartbeats", () => {
   const log = new Log({ epoch: "e", maxEntries: 4 });
   log.append(box("a", 1));
   log.append(append("a", "1"), { to: ["x"] });
@@ -284,7 +284,7 @@ Deno.test("Log.load() goes on where save() was: cursors, entries, gaps, names, h
   assert.deepEqual(htmlOf(next.after(5)), htmlOf(log.after(5)));
 });
 
-Deno.test("Log.load() knows the earlier names", () => {
+Deno.test("Log.load() knows the earlier epochs", () => {
   const log = new Log({ epoch: "e" });
   log.append(append("a", "1"));
   log.fork("f");
@@ -293,10 +293,10 @@ Deno.test("Log.load() knows the earlier names", () => {
   assert.deepEqual([next.positionOf("e.1"), next.positionOf("f.1")], [1, 1]);
 });
 
-Deno.test("Log.after() stays a gap where something older goes later", () => {
+Deno.test("Log.after() stays a gap when an older entry is dropped later", () => {
   const log = new Log({ maxBytes: 200, maxEntries: 2 });
   log.append(append("a", "1"));
-  log.append(append("a", "x".repeat(200))); // is not kept
+  log.append(append("a", "x".repeat(200))); // too large to keep
   for (const n of [3, 4]) log.append(append("a", String(n)));
   assert.equal(log.after(1), "gap");
   assert.notEqual(log.after(2), "gap");
@@ -312,7 +312,7 @@ Deno.test("Log.load() keeps to its own limits", () => {
   assert.equal(htmlOf(smaller.after(6)).length, 4);
 });
 
-Deno.test("Log.append() keeps the names it was given, whatever becomes of the list", () => {
+Deno.test("Log.append() copies the list of names", () => {
   const log = new Log({ maxEntries: 1 });
   const to = ["ann"];
   log.append(append("a", "1"), { to });
@@ -323,7 +323,7 @@ Deno.test("Log.append() keeps the names it was given, whatever becomes of the li
   assert.deepEqual(htmlOf(log.after(0, new Set(["bob"]))), [append("a", "2")]);
 });
 
-Deno.test("Log lets go of what is gone: an entry that somebody holds does not hold the later ones", () => {
+Deno.test("An entry that has gone from the log does not keep later entries alive", () => {
   const log = new Log({ maxEntries: 2 });
   log.append(append("a", "1"));
   const [held] = (log.after(0) as Batch).entries;
@@ -331,7 +331,7 @@ Deno.test("Log lets go of what is gone: an entry that somebody holds does not ho
   assert.doesNotMatch(JSON.stringify(held), /<template>[2-9]/);
 });
 
-Deno.test("Log.after() gives out nothing that is too old: it is a gap for those who missed it", () => {
+Deno.test("Log.after() has a gap where entries are too old", () => {
   let now = 5_000;
   const log = new Log({ maxAge: 1_000 }, { now: () => now });
   log.append(append("a", "1"), { to: ["x"] });
@@ -344,13 +344,13 @@ Deno.test("Log.after() gives out nothing that is too old: it is a gap for those 
   assert.equal(log.after(0, x), "gap");
   assert.deepEqual(htmlOf(log.after(0, y)), [append("a", "2")]);
   assert.deepEqual(htmlOf(log.after(1, x)), [append("a", "2")]);
-  now += 600; // and nothing was appended since
+  now += 600; // nothing was appended since
   assert.equal(log.after(1, y), "gap");
   assert.deepEqual(log.after(2, x), { entries: [], position: 2, isForAll: true });
   assert.deepEqual([log.size, log.bytes, log.position], [0, 0, 2]);
 });
 
-Deno.test("Log.after() takes the time from whoever knows it", () => {
+Deno.test("Log.after() uses the time that it is given", () => {
   let looks = 0;
   const log = new Log({ maxAge: 1_000 }, { now: () => looks++ });
   log.append(append("a", "1"));
@@ -361,7 +361,7 @@ Deno.test("Log.after() takes the time from whoever knows it", () => {
 });
 
 for (const look of ["expire", "append", "save"] as const) {
-  Deno.test(`Log.${look}() lets go of what is too old`, () => {
+  Deno.test(`Log.${look}() drops what is too old`, () => {
     let now = 0;
     const log = new Log({ maxAge: 1_000 }, { now: () => now });
     for (let n = 0; n < 3; n++) log.append(append("a", String(n)));
@@ -383,7 +383,7 @@ Deno.test("Log keeps an entry for 15 minutes where nothing else is said", () => 
   assert.equal(log.after(0), "gap");
 });
 
-Deno.test("Log.load() goes on with the ages, and the time between counts", () => {
+Deno.test("Log.load() keeps the ages, and adds the time between", () => {
   let now = 0;
   const log = new Log({ maxAge: 1_000 }, { now: () => now });
   for (const n of [1, 2, 3]) {
@@ -412,7 +412,7 @@ Deno.test("Log.bytes are HTML and names; Entry.bytes are HTML alone", () => {
   assert.equal(log.bytes, 0);
 });
 
-Deno.test("Log.append() keeps names and HTML within the bytes that it may hold", () => {
+Deno.test("Log.append() keeps names and HTML within maxBytes", () => {
   const log = new Log({ maxBytes: 500 });
   for (let n = 0; n < 20; n++) {
     log.append(append("a", String(n)), { to: ["n".repeat(100) + n] });
@@ -425,7 +425,7 @@ Deno.test("Log.append() keeps names and HTML within the bytes that it may hold",
   assert.notEqual(log.after(20, new Set(["other"])), "gap");
 });
 
-Deno.test("Log.revoke() moves on by one, and what was signed before does not count", () => {
+Deno.test("Log.revoke() moves on by one, and invalidates what was signed before", () => {
   const log = new Log({ epoch: "e" });
   log.append(append("a", "1"));
   log.revoke("room");
@@ -439,7 +439,7 @@ Deno.test("Log.revoke() moves on by one, and what was signed before does not cou
     false,
   ]);
   assert(revoked(1, "other", "room"));
-  log.revoke("room", 7); // where the order comes from elsewhere
+  log.revoke("room", 7); // an engine gives the position
   assert.deepEqual([log.position, revoked(6, "room"), revoked(7, "room")], [7, true, false]);
   assert.throws(() => log.revoke("room", 7), RangeError);
 });
@@ -459,7 +459,7 @@ Deno.test("Log.isRevoked() outlives fork() and save(), and reset() revokes all t
   }
 });
 
-Deno.test("Log.isRevoked() remembers a bounded number of names, and takes others for revoked", () => {
+Deno.test("Log.isRevoked() remembers a bounded number of names, and treats others as revoked", () => {
   const log = new Log({ maxEntries: 3 });
   for (let n = 1; n <= 5; n++) log.revoke(`n${n}`);
   assert.deepEqual([1, 2].map((position) => log.isRevoked(["other"], position)), [true, false]);
@@ -484,7 +484,7 @@ Deno.test("Log.isSilent() tells whether something was said to names between two 
     [silent(0, 4), silent(0, 4, "other"), silent(0, 2, "z"), silent(0, 3, "other", "z")],
     [true, true, true, false],
   );
-  for (const n of [5, 6, 7]) log.append(append("a", String(n))); // the first three are gone
+  for (const n of [5, 6, 7]) log.append(append("a", String(n))); // the first three are dropped
   assert.deepEqual([silent(1, 7, "x"), silent(2, 7, "x"), silent(0, 7, "other")], [
     false,
     true,
@@ -497,20 +497,20 @@ Deno.test("Log.isSilent() tells whether something was said to names between two 
   assert.deepEqual([silent(19, 20, "other"), silent(20, 20, "other")], [false, true]);
 });
 
-Deno.test("Log refuses a name that is none", () => {
+Deno.test("Log rejects an epoch that is not valid", () => {
   for (const epoch of ["", "a.b", "a b", "a".repeat(33)]) {
     assert.throws(() => new Log({ epoch }), /RangeError|1 to 32 letters/);
   }
 });
 
-Deno.test("Log.cursor is of the documented form, and each life of a log has its own", () => {
+Deno.test("Log.cursor has the documented form, and each log has an epoch of its own", () => {
   const [one, two] = [new Log(), new Log()];
   for (const cursor of [one.cursor, one.beat()]) assert.match(cursor, /^[A-Za-z0-9._-]{1,64}$/);
   assert.notEqual(one.cursor, two.cursor);
   assert.notEqual(one.beat(), one.beat());
 });
 
-// A page as the log sees it: boxes with an outside and an inside, and a list.
+// A page in the simplest form: boxes with an outside and an inside, and a list.
 type State = { outer: Record<string, number>; inner: Record<string, number>; list: number[] };
 type Push = { kind: "replace" | "update" | "append" | "both"; id: string; to: string | undefined };
 
@@ -531,7 +531,7 @@ function apply(state: State, html: string): void {
   }
 }
 
-Deno.test("Log.after() leads a reader at any cursor to where a live one is", () => {
+Deno.test("Log.after() brings a reader at any cursor to the state of a live one", () => {
   const pushes = fc.array(
     fc.record({
       kind: fc.constantFrom("replace", "update", "append", "both") as fc.Arbitrary<Push["kind"]>,
@@ -580,7 +580,7 @@ Deno.test("Log.after() leads a reader at any cursor to where a live one is", () 
   assert(replays > 10_000 && gaps > 1_000, `${replays} replays, ${gaps} gaps`);
 });
 
-Deno.test("Log.after() gives the same for many names, whether they share their entries or not", () => {
+Deno.test("Log.after() returns the same for many names, whether they share entries or not", () => {
   const names = Array.from({ length: 20 }, (_, n) => `n${n}`);
   const log = new Log();
   for (let n = 0; n < 50; n++) {
@@ -588,7 +588,7 @@ Deno.test("Log.after() gives the same for many names, whether they share their e
   }
   const wanted = log.save().entries.filter(({ to }) => !to?.includes("other"));
   for (const position of [0, 13, 49]) {
-    const batch = log.after(position, new Set(names)); // each entry stands in twenty channels
+    const batch = log.after(position, new Set(names)); // each entry is in twenty lists
     assert(batch !== "gap");
     assert.deepEqual(
       batch.entries.map((entry) => entry.position),

@@ -1,5 +1,6 @@
 /**
- * What each node of an application says of itself, as all nodes know it at one place in the log.
+ * What each node of an application states about itself. At the same position of the log all nodes know
+ * the same.
  *
  * @module
  */
@@ -7,44 +8,44 @@ import type { Said } from "./engine.ts";
 
 /** What a node shares. */
 export interface Shared {
-  /** What it has shared last: JSON. */
+  /** The value shared last, as parsed from JSON. */
   readonly value: unknown;
-  /** How many milliseconds ago this node heard of it. */
+  /** How many milliseconds ago this node received it. */
   readonly age: number;
-  /** Whether it is of this node. */
+  /** Whether it is this node's own. */
   readonly isOwn: boolean;
 }
 
-/** A change of what the nodes share. */
+/** A change in what the nodes share. */
 export interface SharedChange {
-  /** The node whose it is. */
+  /** The node whose shared value changed. */
   readonly node: string;
   /**
-   * Whether this node has brought the change about: it has shared something, or it alone has told that
-   * another node is gone. So of all nodes one pushes what follows from it.
+   * Whether this node caused the change: it shared something, or it is the one that reported the loss of
+   * another node. It is true on one node only, which can push what follows from the change.
    */
   readonly isOwn: boolean;
-  /** Whether the node was not there before, or is gone now, or neither. */
+  /** `joined`: the node shared its first value. `left`: it is gone. */
   readonly kind: "joined" | "changed" | "left";
 }
 
-/** What stands in a text that a node says. */
+/** The content of a statement that a node makes about itself. */
 export interface Statement {
-  /** It is all that the node has to say: nothing counts that it has said before. */
+  /** Whether it is complete, and replaces everything that the node stated before. */
   readonly all?: boolean;
-  /** What it shares. */
+  /** The value that it shares. */
   readonly share?: unknown;
-  /** Who of its readers is there: see {@linkcode Attendance}. */
+  /** Which of its readers are present: an {@linkcode Attendance}. */
   readonly present?: unknown;
 }
 
-/** What each node shares. */
+/** The values that the nodes share. */
 export class Nodes {
   readonly #byNode = new Map<string, { value: unknown; at: number; isOwn: boolean }>();
   readonly #changed: (change: SharedChange) => void;
   readonly #now: () => number;
 
-  /** No node has shared anything yet. The clock is in milliseconds, and never goes back. */
+  /** Starts empty. The clock counts milliseconds and never goes back. */
   constructor(
     changed: (change: SharedChange) => void,
     now: () => number = () => performance.now(),
@@ -53,7 +54,7 @@ export class Nodes {
     this.#now = now;
   }
 
-  /** What each node shares, by the node. */
+  /** The shared values, by node. */
   get shared(): ReadonlyMap<string, Shared> {
     const now = this.#now();
     return new Map(
@@ -61,7 +62,7 @@ export class Nodes {
     );
   }
 
-  /** A node has said something. */
+  /** Call when a node has made a statement. */
   hear({ node, isOwn }: Said, statement: Statement): void {
     if (!("share" in statement)) return;
     const kind = this.#byNode.has(node) ? "changed" : "joined";
@@ -69,7 +70,7 @@ export class Nodes {
     this.#changed({ node, isOwn, kind });
   }
 
-  /** A node is gone. */
+  /** Call when a node is gone. */
   left(node: string, isOwn: boolean): void {
     if (this.#byNode.delete(node)) this.#changed({ node, isOwn, kind: "left" });
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Nodes, type SharedChange } from "./nodes.ts";
 
-/** Nodes, their clock, and the changes that were told. */
+/** Nodes, their clock, and the changes that were reported. */
 function start() {
   const changes: SharedChange[] = [];
   const clock = { now: 1_000 };
@@ -14,7 +14,7 @@ function start() {
   return { nodes, changes, clock, say };
 }
 
-Deno.test("Nodes.shared has what each node has shared last, and how long ago it was heard", () => {
+Deno.test("Nodes.shared has the last value of each node, and how long ago it was received", () => {
   const { nodes, clock, say } = start();
   assert.deepEqual([...nodes.shared], []);
   say("a", { share: 1 });
@@ -29,7 +29,7 @@ Deno.test("Nodes.shared has what each node has shared last, and how long ago it 
   assert.deepEqual(nodes.shared.get("a"), { value: 2, age: 0, isOwn: false });
 });
 
-Deno.test("Nodes.shared is of the moment when it was asked for", () => {
+Deno.test("Nodes.shared is a copy of the moment", () => {
   const { nodes, say } = start();
   say("a", { share: 1 });
   const before = nodes.shared;
@@ -38,7 +38,7 @@ Deno.test("Nodes.shared is of the moment when it was asked for", () => {
   assert.deepEqual([...before.keys()], ["a"]);
 });
 
-Deno.test("Nodes.hear() tells who is new and who has changed, and whose it is", () => {
+Deno.test("Nodes.hear() reports new and changed nodes, and whether it is this one", () => {
   const { changes, say } = start();
   say("a", { share: 1 });
   say("a", { share: 1 });
@@ -50,7 +50,7 @@ Deno.test("Nodes.hear() tells who is new and who has changed, and whose it is", 
   ]);
 });
 
-Deno.test("Nodes.hear() takes null for a value, and a statement without one for none", () => {
+Deno.test("Nodes.hear() accepts null as a value, and ignores a statement without one", () => {
   const { nodes, changes, say } = start();
   say("a", { share: null });
   assert.equal(nodes.shared.get("a")?.value, null);
@@ -59,7 +59,7 @@ Deno.test("Nodes.hear() takes null for a value, and a statement without one for 
   assert.deepEqual([[...nodes.shared.keys()], changes.length], [["a"], 1]);
 });
 
-Deno.test("Nodes.left() forgets a node once, and says nothing of one that has shared nothing", () => {
+Deno.test("Nodes.left() reports a node once, and not one that has shared nothing", () => {
   const { nodes, changes, say } = start();
   say("a", { share: 1 });
   changes.length = 0;

@@ -1,5 +1,5 @@
 /**
- * What a node has pushed and has not yet seen in the stream that all nodes share. Pure.
+ * The pushes of a node that it has not read back yet from the stream that all nodes share. Pure.
  *
  * @module
  */
@@ -8,70 +8,70 @@ import type { Audience } from "./log.ts";
 import type { Content } from "./stream_entry.ts";
 import { targetsOf } from "./subject.ts";
 
-/** One push that has not come back. */
+/** One push that has not been read back. */
 export interface Item {
-  /** Its place among the pushes of this node, from 1 on, which is its number in the stream too. */
+  /** Its number among the pushes of this node, from 1 on; its entry in the stream carries it. */
   readonly n: number;
-  /** What it says. */
+  /** What is pushed. */
   readonly content: Content;
-  /** What renders it, where it was given as a function. */
+  /** The function that renders it, where the push was given as one. */
   readonly render: (() => string) | undefined;
-  /** When it was pushed. */
+  /** The time of the push. */
   readonly at: number;
-  /** Whether it has come back, or is no longer to be sent. */
+  /** Whether it has been read back, or must not be sent any more. */
   isDone: boolean;
-  /** Whether another node has pushed something for the same elements since it was rendered. */
+  /** Whether another node has pushed to the same elements since it was rendered. */
   isContested: boolean;
 }
 
-/** Streams, as an item or an entry has them. */
+/** The content of a push of streams. */
 type StreamsContent = Content & { readonly kind: "streams" };
 
-/** Stands for any element; none has an empty id. */
+/** Stands for any element: no element has an empty id. */
 const ANY = "";
 
-/** A node's pushes that are under way, oldest first. */
+/** A node's pending pushes, oldest first. */
 export class Outbox {
   #items: Item[] = [];
   #unsent: Item[] = [];
   #pushed = 0;
   #bytes = 0;
-  /** Those given as functions that nobody has contested, by the elements that they are for. */
+  /** Pushes given as functions that are not contested, by the elements that they change. */
   readonly #uncontested = new Map<string, Set<Item>>();
-  /** The newest that was given as a function, by the elements and readers that it is for. */
+  /** The newest push given as a function, by its elements and audience. */
   readonly #newest = new Map<string, Item>();
 
-  /** How many pushes there were. */
+  /** How many pushes were added in all. */
   get pushed(): number {
     return this.#pushed;
   }
 
-  /** Up to which push all have come back. */
+  /** The number of the push up to which all have been read back. */
   get settled(): number {
     return (this.#items[0]?.n ?? this.#pushed + 1) - 1;
   }
 
-  /** How many are under way. */
+  /** How many are pending. */
   get size(): number {
     return this.#items.length;
   }
 
-  /** Bytes of markup that is under way, about. */
+  /** About how many bytes of markup are pending. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** When the oldest was pushed that pages wait for; what nodes say of themselves can be said again. */
+  /** The time of the oldest pending push that concerns pages: statements of nodes can be repeated. */
   get waitingSince(): number | undefined {
     return this.#items.find(({ content }) => concernsPages(content))?.at;
   }
 
-  /** Whether there is something to send. */
+  /** Whether there is anything to send. */
   get hasUnsent(): boolean {
     return this.#unsent.length > 0;
   }
 
-  /** Takes a push. */
+  /** Adds a push. */
   add(content: Content, render: (() => string) | undefined, now: number): Item {
     const n = ++this.#pushed;
     const item = { n, content, render, at: now, isDone: false, isContested: false };
@@ -82,27 +82,27 @@ export class Outbox {
     return item;
   }
 
-  /** What is to be sent, in order. It counts as sent from now on. */
+  /** Returns what is to be sent, in order, and marks it as sent. */
   takeUnsent(): Item[] {
     return this.#unsent.splice(0).filter(({ isDone }) => !isDone).sort((a, b) => a.n - b.n);
   }
 
-  /** What was sent may not have arrived: all is to be sent, in order. */
+  /** What was sent may not have arrived: sends everything again, in order. */
   resend(): void {
     this.#unsent = [...this.#items];
   }
 
-  /** The server has refused one: it is to be sent again. */
+  /** The server has refused a push: sends it again. */
   refuse(item: Item): void {
     this.#unsent.push(item);
   }
 
-  /** Whether one that was pushed before it has not come back. */
+  /** Whether an older push has not been read back. */
   hasOlder({ n }: Item): boolean {
     return this.#items[0] !== undefined && this.#items[0].n < n;
   }
 
-  /** One has come back, by its number. */
+  /** Removes a push that was read back, by its number. */
   take(n: number): Item | undefined {
     const index = this.#items.findIndex((item) => item.n === n);
     if (index === -1) return undefined;
@@ -111,7 +111,7 @@ export class Outbox {
     return item;
   }
 
-  /** Takes all out, or those of one kind. */
+  /** Removes all pushes, or those of some kind. */
   takeAll(isTaken: (content: Content) => boolean = () => true): Item[] {
     const taken = this.#items.filter(({ content }) => isTaken(content));
     for (const item of taken) this.#done(item);
@@ -120,7 +120,7 @@ export class Outbox {
     return taken;
   }
 
-  /** Another node has pushed this: what is under way for the same elements may be older than that. */
+  /** Another node has pushed this: pending pushes to the same elements may be based on older data. */
   contest(foreign: StreamsContent): void {
     if (this.#uncontested.size === 0) return;
     const elements = targetsOf(foreign.html);
@@ -133,13 +133,13 @@ export class Outbox {
     }
   }
 
-  /** All that is under way may be older than what others have changed. */
+  /** Marks every pending push as possibly based on older data than what others have pushed. */
   contestAll(): void {
     for (const item of this.#items) item.isContested = item.render !== undefined;
     this.#uncontested.clear();
   }
 
-  /** Whether a later one, given as a function too, is for the same elements and the same readers. */
+  /** Whether a later push, also given as a function, has the same elements and audience. */
   hasSuccessor({ content, n }: Item): boolean {
     const key = sameness(content);
     const newest = key === undefined ? undefined : this.#newest.get(key);
@@ -156,7 +156,7 @@ export class Outbox {
     if (key !== undefined) this.#newest.set(key, item);
   }
 
-  /** Nobody can contest it any more. */
+  /** Stops watching for pushes that contest it. */
   #forget(item: Item): void {
     const { content } = item;
     if (content.kind !== "streams") return;
@@ -177,7 +177,7 @@ export class Outbox {
   }
 }
 
-/** Whether it changes what pages show, or who may see it. */
+/** Whether a push changes what pages show, or who may see it. */
 export function concernsPages({ kind }: Content): boolean {
   return kind === "streams" || kind === "disconnect" || kind === "revoke";
 }
@@ -186,17 +186,17 @@ function sizeOf(content: Content): number {
   return content.kind === "streams" ? content.html.length : 0;
 }
 
-/** Whether two pushes may be for the same page. */
+/** Whether two pushes may reach the same page. */
 function meet({ to: one }: Audience, { to: other }: Audience): boolean {
   return one === undefined || other === undefined || one.some((name) => other.includes(name));
 }
 
-/** The elements that it is for: {@linkcode ANY} where nobody can tell. */
+/** The elements that a push changes; {@linkcode ANY} where they are unknown. */
 function elementsOf({ html }: StreamsContent): Iterable<string> {
   return targetsOf(html) ?? [ANY];
 }
 
-/** The same text for pushes for the same elements and readers; `undefined` where nobody can tell. */
+/** A text that is equal for pushes with the same elements and audience; `undefined` where unknown. */
 function sameness(content: Content): string | undefined {
   if (content.kind !== "streams" || content.except !== undefined) return undefined;
   const targets = targetsOf(content.html);

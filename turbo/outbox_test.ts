@@ -13,7 +13,7 @@ const streams = (html: string, more: Partial<Streams> = {}): Streams => ({
 });
 const render = () => "";
 
-Deno.test("Outbox.settled is the push before the first one that has not come back", () => {
+Deno.test("Outbox.settled is the push before the first one that was not read back", () => {
   const outbox = new Outbox();
   for (const n of [1, 2, 3]) outbox.add(streams(box("a", n)), undefined, 0);
   const settled = [outbox.settled];
@@ -25,7 +25,7 @@ Deno.test("Outbox.settled is the push before the first one that has not come bac
   assert.deepEqual([outbox.size, outbox.bytes, outbox.take(2)], [0, 0, undefined]);
 });
 
-Deno.test("Outbox.takeUnsent() has what was refused before what was pushed later", () => {
+Deno.test("Outbox.takeUnsent() returns a refused push before later ones", () => {
   const outbox = new Outbox();
   const [one, two] = [1, 2].map((n) => outbox.add(streams(box("a", n)), undefined, 0));
   outbox.takeUnsent();
@@ -35,7 +35,7 @@ Deno.test("Outbox.takeUnsent() has what was refused before what was pushed later
   assert.deepEqual(outbox.takeUnsent(), [one, two, three]);
 });
 
-Deno.test("Outbox.takeUnsent() leaves out what has come back since it was refused", () => {
+Deno.test("Outbox.takeUnsent() leaves out a refused push that was read back since", () => {
   const outbox = new Outbox();
   const one = outbox.add(streams(box("a")), undefined, 0);
   outbox.takeUnsent();
@@ -44,7 +44,7 @@ Deno.test("Outbox.takeUnsent() leaves out what has come back since it was refuse
   assert.deepEqual(outbox.takeUnsent(), []);
 });
 
-Deno.test("Outbox.waitingSince does not count what nodes say of themselves", () => {
+Deno.test("Outbox.waitingSince does not count statements of nodes", () => {
   const outbox = new Outbox();
   outbox.add({ kind: "say", text: "", asks: false }, undefined, 1);
   assert.equal(outbox.waitingSince, undefined);
@@ -52,7 +52,7 @@ Deno.test("Outbox.waitingSince does not count what nodes say of themselves", () 
   assert.equal(outbox.waitingSince, 2);
 });
 
-Deno.test("Outbox.takeAll() takes those of a kind, and they are not sent", () => {
+Deno.test("Outbox.takeAll() removes pushes of a kind, which are then not sent", () => {
   const outbox = new Outbox();
   outbox.add({ kind: "say", text: "", asks: false }, undefined, 0);
   const box1 = outbox.add(streams(box("a")), undefined, 0);
@@ -103,14 +103,14 @@ for (
   });
 }
 
-Deno.test("Outbox.hasSuccessor() does not count one whose markup was given as it is", () => {
+Deno.test("Outbox.hasSuccessor() does not count a later push that is not a function", () => {
   const outbox = new Outbox();
   const item = outbox.add(streams(box("a")), render, 0);
   outbox.add(streams(box("a")), undefined, 0);
   assert(!outbox.hasSuccessor(item));
 });
 
-Deno.test("Outbox has nothing contested, and nothing covered, by what has come back", () => {
+Deno.test("Outbox ignores pushes that were read back when it contests and covers", () => {
   const outbox = new Outbox();
   const [one, two] = [1, 2].map(() => outbox.add(streams(box("a")), render, 0));
   outbox.take(2);
@@ -119,7 +119,7 @@ Deno.test("Outbox has nothing contested, and nothing covered, by what has come b
   assert(!outbox.hasSuccessor(one!));
 });
 
-Deno.test("Outbox keeps what covers an earlier push when another one has come back", () => {
+Deno.test("Outbox.hasSuccessor() holds after another push was read back", () => {
   const outbox = new Outbox();
   const [one, two] = [1, 2, 3].map(() => outbox.add(streams(box("a")), render, 0));
   outbox.take(1);

@@ -1,14 +1,14 @@
 /**
- * Things to be done at a time, those of the same millisecond together.
+ * The clock, and an agenda of what is due when.
  *
  * @module
  */
 
-/** Time, as far as it is needed here. */
+/** A clock and its timers. */
 export interface Clock {
-  /** Whole milliseconds of a clock that never goes back. */
+  /** The time in whole milliseconds, which never goes back. */
   now(): number;
-  /** Calls a function once, later; what it returns cancels that. */
+  /** Calls a function once, after some milliseconds. The function that it returns cancels the call. */
   later(run: () => void, milliseconds: number): () => void;
 }
 
@@ -16,24 +16,24 @@ export interface Clock {
 export const CLOCK: Clock = {
   now: () => Math.trunc(performance.now()),
   later(run, milliseconds) {
-    const timer = setTimeout(run, Math.max(0, milliseconds)); // of what is late already, Deno warns
+    const timer = setTimeout(run, Math.max(0, milliseconds)); // Deno warns about a negative delay
     return () => clearTimeout(timer);
   },
 };
 
-/** What is due, by the millisecond: one timer serves all that began a frame together. */
+/** Things that are due at a millisecond. One timer serves all of the same millisecond. */
 export class Agenda<T> {
   readonly #clock: Clock;
   readonly #run: (due: readonly T[]) => void;
   readonly #byTime = new Map<number, { cancel: () => void; due: T[] }>();
 
-  /** An empty agenda; `run` is given what is due. */
+  /** Starts empty; `run` is called with what is due. */
   constructor(clock: Clock, run: (due: readonly T[]) => void) {
     this.#clock = clock;
     this.#run = run;
   }
 
-  /** Puts something down for a time, in whole milliseconds of the clock. */
+  /** Adds something that is due at a time, in whole milliseconds of the clock. */
   add(one: T, at: number): void {
     const entry = this.#byTime.get(at);
     if (entry) return void entry.due.push(one);
@@ -45,7 +45,7 @@ export class Agenda<T> {
     this.#byTime.set(at, { cancel, due });
   }
 
-  /** Crosses out everything. */
+  /** Removes everything. */
   clear(): void {
     for (const { cancel } of this.#byTime.values()) cancel();
     this.#byTime.clear();

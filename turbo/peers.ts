@@ -1,59 +1,59 @@
 /**
- * The nodes that write to one stream: what each has written last, and which of them are there. Pure.
+ * The nodes that write to one stream: the last number of each, and which of them are alive. Pure.
  *
  * @module
  */
 import type { Tag } from "./stream_entry.ts";
 
-/** How {@linkcode Peers} judges. Times are in milliseconds. */
+/** Options of {@linkcode Peers}. Times are in milliseconds. */
 export interface PeersOptions {
-  /** This node. */
+  /** The name of this node. */
   readonly node: string;
-  /** How often a node says that it is there, where it does not say how often. */
+  /** The heartbeat interval of a node that does not state its own. */
   readonly interval: number;
-  /** From 0 to 1. */
+  /** A random number from 0 to 1. */
   readonly random: () => number;
 }
 
 interface Peer {
-  /** The highest number that it has given to an entry. */
+  /** The highest number among its entries. */
   highest: number;
-  /** When it was heard last, by the time in which this node listened. */
+  /** When it last wrote something, on a clock that runs only while this node listens. */
   heardAt: number;
-  /** How often it says that it is there; `undefined` where it never has, as one that only pushes. */
+  /** Its heartbeat interval; `undefined` while it is not known to be alive, such as one that only pushes. */
   interval: number | undefined;
-  /** How many of its intervals it may be silent for before this node tells that it is gone. */
+  /** For how many of its intervals it may be silent before this node reports it as lost. */
   patience: number;
-  /** Until when it may come back, where it was told gone by another. */
+  /** The time until which it may come back after another node has reported it as lost. */
   lostUntil: number | undefined;
 }
 
 /**
- * Intervals of silence after which a node is gone, and how many more at most, so that not all others say so
- * at once: with the time that it takes to say so it comes to less than three.
+ * Intervals of silence after which a node is lost, and a random part of an interval more, so that not all
+ * others report it at once. Together with the time that reporting takes it is less than three intervals.
  */
 const PATIENCE = 2.25;
 const SPREAD = 0.25;
-/** Intervals, and milliseconds at least, in which one that was told gone may come back. */
+/** Intervals in which a node that was reported as lost may come back, and the least milliseconds. */
 const RETURN = 4;
 const MIN_RETURN = 2_000;
-/** Milliseconds for which the number of one that only pushes is remembered. */
+/** Milliseconds for which the number of a node that only pushes is remembered. */
 const MEMORY = 60_000;
 
 /** The nodes that write to the stream. */
 export class Peers {
   readonly #options: PeersOptions;
   readonly #peers = new Map<string, Peer>();
-  /** Goes on only while this node listens. */
+  /** A clock that runs only while this node listens. */
   #time = 0;
   #tickedAt: number | undefined;
 
-  /** Knows nobody. */
+  /** Starts without any. */
   constructor(options: PeersOptions) {
     this.#options = options;
   }
 
-  /** A node has written something. Returns whether that has come before: a node numbers what it writes. */
+  /** Call for each entry. Returns whether it is a repetition, by the number that its writer gave it. */
   heard({ node, n }: Tag): boolean {
     if (node === "") return false;
     const peer = this.#peer(node);
@@ -64,23 +64,23 @@ export class Peers {
     return isTwice;
   }
 
-  /** Another life of the stream has begun: nothing that was written for the one before can come. */
+  /** Another epoch of the stream has begun: forgets the numbers, because no entry of the old one can come. */
   forgetNumbers(): void {
     for (const peer of this.#peers.values()) peer.highest = 0;
   }
 
-  /** A node has said that it is there, and how often it does. */
+  /** A node has sent a heartbeat, with its interval. */
   met(node: string, interval: number = this.#options.interval): void {
     if (node !== this.#options.node && node !== "") this.#peer(node).interval = interval;
   }
 
-  /** A node is gone. Its number stays known, in case something of it is written late. */
+  /** A node has left. Its number stays known, in case an entry of it arrives late. */
   left(node: string): void {
     const peer = this.#peers.get(node);
     if (peer) peer.interval = undefined;
   }
 
-  /** Another node has told that one is gone, which has not said so itself. */
+  /** Another node has reported this one as lost. */
   lost(node: string): void {
     const peer = this.#peers.get(node);
     if (peer?.interval === undefined) return;
@@ -88,7 +88,7 @@ export class Peers {
     peer.interval = undefined;
   }
 
-  /** Whether one that was told gone is not coming back, as is told once. */
+  /** Whether a node that was reported as lost has not come back in time; true once for each. */
   takeLost(): boolean {
     let isAny = false;
     for (const peer of this.#peers.values()) {
@@ -99,7 +99,7 @@ export class Peers {
     return isAny;
   }
 
-  /** Time passes; `listens` while the nodes can be heard. Returns those that are silent for too long. */
+  /** Lets time pass; `listens` while entries can be read. Returns the nodes that are silent for too long. */
   tick(now: number, listens: boolean): string[] {
     const elapsed = now - (this.#tickedAt ?? now);
     this.#tickedAt = now;
@@ -110,7 +110,7 @@ export class Peers {
       const silence = this.#time - peer.heardAt;
       if (peer.interval !== undefined && silence > peer.interval * peer.patience) {
         silent.push(node);
-        peer.heardAt = this.#time; // until it is told again
+        peer.heardAt = this.#time; // reported again only after as long a silence
       } else if (this.#isOver(node, peer, silence)) {
         this.#peers.delete(node);
       }
@@ -118,7 +118,7 @@ export class Peers {
     return silent;
   }
 
-  /** Whether nothing more is to be expected of one, nor of its number. */
+  /** Whether a node can be forgotten, its number included. */
   #isOver(node: string, { interval, lostUntil }: Peer, silence: number): boolean {
     const isExpected = interval !== undefined || lostUntil !== undefined;
     return !isExpected && silence > MEMORY && node !== this.#options.node;

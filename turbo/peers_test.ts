@@ -19,7 +19,7 @@ function start(
   };
 }
 
-Deno.test("Peers.heard() knows what has come before by its number, and what has none never has", () => {
+Deno.test("Peers.heard() recognizes repetitions by their number, and none without a number", () => {
   const { peers } = start();
   const seen = [1, 2, 2, 1, 0, 0, 3].map((n) => peers.heard(tag("a", n)));
   assert.deepEqual(seen, [false, false, true, true, false, false, false]);
@@ -46,14 +46,14 @@ for (const [random, silence] of [[0, 2_250], [1, 2_500]] as const) {
   });
 }
 
-Deno.test("Peers.tick() judges a node by the interval that it says", () => {
+Deno.test("Peers.tick() uses the interval that a node states", () => {
   const { peers, silent } = start();
   peers.heard(tag("a", 1));
   peers.met("a", 10_000);
   assert.deepEqual([silent(22_000), silent(23_000)], [[], ["a"]]);
 });
 
-Deno.test("Peers.tick() counts no time in which nobody could be heard", () => {
+Deno.test("Peers.tick() does not count time in which nothing could be heard", () => {
   const { peers, silent } = start();
   peers.heard(tag("a", 1));
   peers.met("a");
@@ -70,7 +70,7 @@ Deno.test("Peers.tick() returns neither this node nor one that only pushes", () 
   assert(peers.heard(tag("outside", 1)));
 });
 
-Deno.test("Peers forgets the number of one that only pushes after a minute of silence, and not its own", () => {
+Deno.test("Peers forgets the number of a node that only pushes after a minute, but not its own", () => {
   const { peers, silent } = start();
   for (const node of ["me", "outside"]) peers.heard(tag(node, 1));
   silent(60_100);
@@ -85,7 +85,7 @@ Deno.test("Peers keeps the number of a node that is gone", () => {
 });
 
 for (const [interval, until] of [[1_000, 4_000], [100, 2_000]] as const) {
-  Deno.test(`Peers.takeLost() tells once of one that was told gone and is not back in ${until} ms, at an interval of ${interval} ms`, () => {
+  Deno.test(`Peers.takeLost() is true once for a lost node that is not back in ${until} ms, at an interval of ${interval} ms`, () => {
     const peers = new Peers({ node: "me", interval, random: () => 0 });
     peers.tick(0, true);
     for (const node of ["other", "back", "leaving", "writer"]) {
@@ -98,7 +98,7 @@ for (const [interval, until] of [[1_000, 4_000], [100, 2_000]] as const) {
     peers.heard({ node: "back", n: 2, attempt: 2 });
     peers.tick(until - 1, true);
     assert.equal(peers.takeLost(), false);
-    peers.tick(until + 1, false); // nobody could be heard
+    peers.tick(until + 1, false); // nothing could be heard
     assert.equal(peers.takeLost(), false);
     peers.tick(until + 3, true);
     assert.deepEqual([peers.takeLost(), peers.takeLost()], [true, false]);

@@ -1,28 +1,28 @@
 /**
- * How many may be connected at a time.
+ * Limits how many connections exist at a time.
  *
  * @module
  */
 
-/** A bounded number of places, in all and for each address. */
+/** A limited number of places, in total and for each address. */
 export class Places {
   readonly #most: number;
   readonly #mostPerAddress: number;
   readonly #byAddress = new Map<string, number>();
   #taken = 0;
 
-  /** All places are free. */
+  /** Starts with all places free. */
   constructor(most: number, mostPerAddress: number) {
     this.#most = most;
     this.#mostPerAddress = mostPerAddress;
   }
 
-  /** Places that are taken. */
+  /** How many places are taken. */
   get taken(): number {
     return this.#taken;
   }
 
-  /** Takes a place where one is free; the function gives it back, once however often it is called. */
+  /** Takes a place where one is free. The function that it returns releases it; later calls do nothing. */
   take(address: string | undefined): (() => void) | undefined {
     const same = address === undefined ? 0 : this.#byAddress.get(address) ?? 0;
     if (this.#taken >= this.#most || same >= this.#mostPerAddress) return undefined;
@@ -42,8 +42,8 @@ export class Places {
 }
 
 /**
- * The network by which an address counts. A host has as many IPv6 addresses as it likes in its /64
- * (RFC 4291, section 2.5.1), so they are one. Any other text counts as it is.
+ * The network for which an address counts. A host can use any number of IPv6 addresses in its /64 (RFC
+ * 4291, section 2.5.1), so all of a /64 count as one. Any other text counts as it is.
  *
  * @example
  * ```ts
@@ -55,7 +55,7 @@ export class Places {
  * ```
  */
 export function networkOf(address: string): string {
-  const [text = ""] = address.split("%"); // the rest is a zone, as in fe80::1%eth0
+  const [text = ""] = address.split("%"); // what follows is a zone, as in fe80::1%eth0
   const url = `http://[${text}]/`;
   if (!text.includes(":") || !URL.canParse(url)) return address;
   const [head = "", tail = ""] = new URL(url).hostname.slice(1, -1).split("::");

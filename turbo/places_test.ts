@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { networkOf, Places } from "./places.ts";
 
-Deno.test("Places gives what is free, in all and for each address, and takes back once", () => {
+Deno.test("Places.take() respects both limits, and a place is released once", () => {
   const places = new Places(3, 2);
   const [one, two] = [places.take("a"), places.take("a")];
   assert.equal(places.take("a"), undefined);
@@ -14,7 +14,7 @@ Deno.test("Places gives what is free, in all and for each address, and takes bac
   assert.equal(places.take("c"), undefined);
 });
 
-Deno.test("networkOf() makes one of the addresses of an IPv6 /64, and leaves others as they are", () => {
+Deno.test("networkOf() joins the addresses of an IPv6 /64, and leaves others unchanged", () => {
   const networks: Record<string, string> = {
     "192.0.2.1": "192.0.2.1",
     "::1": "0:0:0:0::/64",

@@ -1,10 +1,10 @@
 /**
- * Who is there: each node tells the others who comes to it and goes from it, and each keeps the roster
- * of all of them.
+ * Presence: each node tells the others which readers connect to it and leave it, and each keeps the
+ * roster of all nodes.
  *
- * A reader who leaves is there for a grace, so that nobody sees a reload. A node that nobody is left
- * on says so at once and waits for nothing; the others wait out the grace for it, as for a node that is
- * lost, and one of them then tells all to forget it.
+ * A reader who leaves stays present for a grace period, so that nobody notices a reload. When the last
+ * reader leaves a node, the node says so at once and keeps no timer. The other nodes wait for the grace
+ * period on its behalf, as they do for a node that is lost; then one of them tells all to forget it.
  *
  * @module
  */
@@ -21,90 +21,90 @@ import {
   Roster,
 } from "./roster.ts";
 
-/** A connection has come or gone, or listens to something else. */
+/** A connection has opened, has ended, or listens to other names. */
 export interface Move {
-  /** The first of the names that the app gave it, as the listeners know it; `undefined`: it has none. */
+  /** The first name that the app gave it, as an internal name; `undefined` where it has none. */
   readonly reader: string | undefined;
-  /** What it has listened to; `undefined`: it was not there. */
+  /** The names to which it listened; `undefined` where it has just opened. */
   readonly before: ReadonlySet<string> | undefined;
-  /** What it listens to; `undefined`: it is gone. */
+  /** The names to which it listens; `undefined` where it has ended. */
   readonly after: ReadonlySet<string> | undefined;
 }
 
-/** What {@linkcode Presence} needs to know. */
+/** Options of {@linkcode Presence}. */
 export interface PresenceOptions {
-  /** Milliseconds for which a reader who has left is still there. */
+  /** Milliseconds for which a reader who has left stays present. */
   readonly grace: number;
-  /** Tells all nodes, this one included, in the order of the pushes. */
+  /** Sends a statement to all nodes, this one included, in the order of the pushes. */
   readonly say: (attendance: Attendance) => void;
   /**
-   * Called with the names whose presence is different now, on every node, because of this one. Default:
-   * nobody wants to know, so that no timer is needed where nobody is there.
+   * Called with the names whose presence has changed on every node because of this one. Without it, a
+   * node without readers needs no timer.
    */
   readonly onChange?: ((names: readonly string[]) => void) | undefined;
-  /** Default: the platform's. */
+  /** Default: the platform's clock. */
   readonly clock?: Clock;
 }
 
-/** Milliseconds between two statements. */
+/** Least milliseconds between two statements. */
 const INTERVAL = 250;
-/** Milliseconds beyond two graces after which every node forgets a node that is gone. */
+/** Milliseconds after two grace periods at which any node tells all to forget a node that is gone. */
 const MARGIN = 1_000;
 
-/** One reader in one group, or all who have no name in it, on this node. */
+/** One reader in one group on this node, or all connections in it without a name. */
 interface Member {
   readonly group: string;
-  /** As the listeners know it. */
+  /** The internal name; `undefined` for the connections without a name. */
   readonly reader: string | undefined;
   connections: number;
-  /** Those whose grace is not over, oldest first. */
+  /** Departures within the grace period, oldest first. */
   leaving: Departure[];
-  /** How many it has said to be there. */
-  told: number;
+  /** The count that this node last stated. */
+  stated: number;
 }
 
-/** One who has left, which has an identity of its own. */
+/** One connection that has left. It is an object because its identity matters. */
 interface Departure {
   readonly member: Member;
   readonly at: number;
 }
 
-/** Who is there, on all nodes. */
+/** Tracks which readers are present on all nodes. */
 export class Presence {
   readonly #options: PresenceOptions;
   readonly #clock: Clock;
   readonly #roster = new Roster();
   readonly #members = new Map<string, Map<string | undefined, Member>>();
-  /** Of whom not all has been told. */
-  readonly #untold = new Set<Member>();
-  /** In the order in which they left. */
+  /** The members whose count has changed since it was stated. */
+  readonly #unstated = new Set<Member>();
+  /** All departures within the grace period, oldest first. */
   readonly #leaving = new Set<Departure>();
-  /** Nodes that this one has told to forget, and since when they were gone. */
+  /** Nodes that this one has told all to forget, and since when they were gone. */
   readonly #forgotten = new Map<string, number>();
-  /** This node's name, once it has heard itself. */
+  /** The name of this node, known once it has received its own statement. */
   #own: string | undefined;
-  /** Connections of this node. */
+  /** How many connections this node has. */
   #here = 0;
-  /** Whether the others take what it says of changes, because it has said all. */
+  /** Whether the others can apply changes from this node, because it has sent a complete statement. */
   #isKnown = false;
   #saidAt = -Infinity;
   #wakesAt = Infinity;
   #cancel: (() => void) | undefined;
   #isClosed = false;
 
-  /** Nobody is there. Starts nothing. */
+  /** Starts with nobody present, and without a timer. */
   constructor(options: PresenceOptions) {
     this.#options = options;
     this.#clock = options.clock ?? CLOCK;
   }
 
-  /** Who is there of a name; without one, everyone. */
+  /** Who is present under a name, or everyone where none is given. */
   of(name: string = EVERYONE): Present {
     if (this.#isIdle()) this.#roster.expire(this.#clock.now() - this.#options.grace);
     return this.#roster.of(name);
   }
 
-  /** A connection of this node has come or gone, or listens to something else. */
+  /** Call when a connection of this node has opened, has ended, or listens to other names. */
   move({ reader, before, after }: Move): void {
     if (this.#isClosed) return;
     const now = this.#clock.now();
@@ -126,7 +126,7 @@ export class Presence {
     if (this.#leaving.size > 0) this.#wakeBy(now + this.#options.grace);
   }
 
-  /** A node has said something. */
+  /** Call when a node has made a statement. */
   hear({ node, isOwn }: Said, { all, present }: Statement): void {
     if (isOwn) this.#own = node;
     const said = attendanceOf(present);
@@ -138,24 +138,24 @@ export class Presence {
     }
   }
 
-  /** A node is gone. */
+  /** Call when a node is gone. */
   left(node: string): void {
     this.#roster.leave(node, this.#clock.now(), { isLost: true });
-    if (node === this.#own) this.#isKnown = false; // it was taken for gone
+    if (node === this.#own) this.#isKnown = false; // the others have dropped its statement
     this.#plan();
   }
 
-  /** Everyone on this node, for those who may not have heard of them; `undefined` where nobody is. */
+  /** A complete statement of this node, for nodes that may have missed one; `undefined` without readers. */
   all(): Attendance | undefined {
     if (this.#isClosed || this.#here === 0) return undefined;
     this.#saidAt = this.#clock.now();
     this.#expire(this.#saidAt);
     this.#isKnown = true;
-    this.#forgotten.clear(); // that, too, may not have been heard
+    this.#forgotten.clear(); // those statements may have been missed as well
     return { all: true, groups: this.#changes({ isAll: true }) };
   }
 
-  /** This node says nothing more, and no timer of it is left. */
+  /** Stops: this node makes no more statements and keeps no timer. */
   close(): void {
     this.#isClosed = true;
     this.#stop();
@@ -172,7 +172,7 @@ export class Presence {
   #depart(group: string, reader: string | undefined, at: number): void {
     const member = this.#memberOf(group, reader);
     member.connections--;
-    if (countOf(member) < member.told) { // somebody has seen it
+    if (countOf(member) < member.stated) { // others know it as present
       const departure = { member, at };
       member.leaving.push(departure);
       this.#leaving.add(departure);
@@ -185,7 +185,7 @@ export class Presence {
     if (!members) this.#members.set(group, members = new Map());
     let member = members.get(reader);
     if (!member) {
-      member = { group, reader, connections: 0, leaving: [], told: 0 };
+      member = { group, reader, connections: 0, leaving: [], stated: 0 };
       members.set(reader, member);
     }
     return member;
@@ -193,8 +193,8 @@ export class Presence {
 
   #note(member: Member): void {
     const count = countOf(member);
-    if (count !== member.told) return void this.#untold.add(member);
-    this.#untold.delete(member);
+    if (count !== member.stated) return void this.#unstated.add(member);
+    this.#unstated.delete(member);
     if (count === 0) this.#drop(member);
   }
 
@@ -204,7 +204,7 @@ export class Presence {
     if (members?.size === 0) this.#members.delete(group);
   }
 
-  /** Ends the graces that are over. */
+  /** Ends the grace periods that are over. */
   #expire(now: number): void {
     for (const departure of this.#leaving) {
       if (departure.at + this.#options.grace > now) break;
@@ -214,7 +214,7 @@ export class Presence {
     }
   }
 
-  // Said at once, however little time has passed: nobody is left for whom a timer would be kept.
+  // Stated at once, even within INTERVAL, so that a node without readers keeps no timer.
   #rest(now: number): void {
     this.#stop();
     if (this.#isKnown) {
@@ -226,7 +226,7 @@ export class Presence {
   }
 
   #hasNews(): boolean {
-    return this.#here > 0 && (this.#untold.size > 0 || !this.#isKnown);
+    return this.#here > 0 && (this.#unstated.size > 0 || !this.#isKnown);
   }
 
   #wakeBy(at: number): void {
@@ -242,11 +242,11 @@ export class Presence {
     this.#stop();
     const now = this.#clock.now();
     this.#expire(now);
-    if (now >= this.#saidAt + INTERVAL) this.#tell(now);
+    if (now >= this.#saidAt + INTERVAL) this.#state(now);
     this.#plan();
   }
 
-  #tell(now: number): void {
+  #state(now: number): void {
     const forget = [...this.#due()].filter(([, , at]) => at <= now);
     if (forget.length === 0 && !this.#hasNews()) return;
     for (const [node, since] of forget) this.#forgotten.set(node, since);
@@ -262,13 +262,13 @@ export class Presence {
     });
   }
 
-  /** Who has come and gone by the group, or everyone. From here on it counts as told. */
+  /** The changes in each group, or everyone; marks them as stated. */
   #changes({ isAll }: { isAll: boolean }): Record<string, Change> {
     const changes = new Map<string, { add: string[]; remove: string[]; nameless?: number }>();
-    for (const member of isAll ? this.#everyone() : this.#untold) {
+    for (const member of isAll ? this.#everyone() : this.#unstated) {
       const { group, reader } = member;
       const count = countOf(member);
-      member.told = count;
+      member.stated = count;
       if (count === 0) this.#drop(member);
       if (isAll && count === 0) continue;
       const change = changes.get(group) ?? { add: [], remove: [] };
@@ -276,7 +276,7 @@ export class Presence {
       if (reader === undefined) change.nameless = count;
       else change[count > 0 ? "add" : "remove"].push(reader.slice(1));
     }
-    this.#untold.clear();
+    this.#unstated.clear();
     return Object.fromEntries(changes);
   }
 
@@ -285,8 +285,8 @@ export class Presence {
   }
 
   /**
-   * The nodes that are gone, and when this one is to tell all to forget them: after the grace where it
-   * is the first of the nodes that are there, and later where no other does so.
+   * The nodes that are gone, and when this node is to tell all to forget them: after the grace period where
+   * this node is the first of the present ones by name, and later otherwise, in case no other does so.
    */
   *#due(): Iterable<readonly [node: string, since: number, at: number]> {
     const { grace } = this.#options;
@@ -298,7 +298,7 @@ export class Presence {
     }
   }
 
-  /** Whether it keeps no timer: nobody is here, and nobody wants to hear of changes. */
+  /** Whether it keeps no timer: this node has no readers, and nobody listens for changes. */
   #isIdle(): boolean {
     return this.#here === 0 && !this.#options.onChange;
   }
@@ -324,7 +324,7 @@ export class Presence {
   }
 }
 
-/** How many are there: a reader once, however many pages it has open. */
+/** How many are present: a reader counts once, however many pages are open. */
 function countOf({ reader, connections, leaving }: Member): number {
   const count = connections + leaving.length;
   return reader === undefined ? count : Math.min(1, count);

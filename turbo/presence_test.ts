@@ -6,17 +6,17 @@ import { Presence } from "./presence.ts";
 import { EVERYONE, type Present } from "./roster.ts";
 
 const GRACE = 5_000;
-/** After which everything has been told, also where nobody but a node that was no reader's tells it. */
+/** Milliseconds after which everything was stated, even by a node without readers. */
 const SETTLED = 3 * GRACE;
 const ROOM = "#room";
 
-/** What orders the statements of all nodes: each hears them when it is given them. */
+/** Orders the statements of all nodes. Each node receives them when the test says so. */
 class Hub {
   readonly clock = new TestClock();
   readonly nodes: Node[] = [];
-  /** All that was said, in its order. */
+  /** All statements, in order. */
   readonly order: Event[] = [];
-  /** Whether nodes hear at once. */
+  /** Whether nodes receive statements at once. */
   isLive = true;
 
   join(options: { isWatched?: boolean; grace?: number } = {}): Node {
@@ -30,14 +30,14 @@ class Hub {
     if (this.isLive) { for (const node of this.nodes) node.catchUp(); }
   }
 
-  /** A node is lost, as its first that is left tells. */
+  /** Loses a node, which the first remaining node reports. */
   lose(lost: Node): void {
     lost.isLost = true;
     lost.presence.close();
     this.add({ left: lost.name });
   }
 
-  /** The statements, as they would be sent. */
+  /** The statements, in the form in which they are sent. */
   get said(): string[] {
     return this.order.flatMap((event) => "text" in event ? [event.text] : []);
   }
@@ -45,7 +45,7 @@ class Hub {
 
 type Event = { readonly node: string; readonly text: string } | { readonly left: string };
 
-/** A node of many: its readers' pages are made of names. */
+/** One of many nodes. Its pages are lists of names. */
 class Node {
   readonly presence: Presence;
   readonly announced: string[][] = [];
@@ -77,7 +77,7 @@ class Node {
     this.say({ all: true, ...(present && { present }) });
   }
 
-  /** Hears what it has not heard, or so many of that. */
+  /** Receives the statements that it has not received yet, or some of them. */
   catchUp(count = Infinity): void {
     for (; count > 0 && this.#heard < this.#hub.order.length && !this.isLost; count--) {
       const event = this.#hub.order[this.#heard++]!;
@@ -89,7 +89,7 @@ class Node {
     }
   }
 
-  /** Opens a page; the first name is the reader's, topics begin with #. */
+  /** Opens a page. The first name is the reader's; topics begin with #. */
   open(...names: string[]): Page {
     const page = new Page(this.presence, names.find((name) => name.startsWith("@")));
     page.listen(...names);
@@ -122,7 +122,7 @@ class Page {
   }
 }
 
-/** One node, and what it says of everyone and of the room. */
+/** One node, and who is present on it, in all and in the room. */
 function alone(options: { isWatched?: boolean; grace?: number } = {}) {
   const hub = new Hub();
   const node = hub.join(options);
@@ -138,7 +138,7 @@ async function two() {
   return { hub, a, b, stay, clock: hub.clock };
 }
 
-Deno.test("Presence tells the first who comes at once, and the others together after 250 ms", async () => {
+Deno.test("Presence states the first arrival at once, and later ones together after 250 ms", async () => {
   const { hub, node, clock } = alone();
   node.open("@ann", ROOM);
   assert.deepEqual([node.of(), node.of(ROOM), node.of("@ann")], [[1, "ann"], [1, "ann"], [
@@ -177,7 +177,7 @@ Deno.test("Presence counts the pages of one reader once, and each connection wit
   assert.deepEqual(node.of("@nobody"), [0]);
 });
 
-Deno.test("Presence gives the same object until it differs, which nobody can change", async () => {
+Deno.test("Presence.of() returns the same frozen object until it changes", async () => {
   const { node, clock } = alone();
   node.open("@staff", ROOM);
   node.open("@ann", "@staff");
@@ -190,7 +190,7 @@ Deno.test("Presence gives the same object until it differs, which nobody can cha
   assert.deepEqual(node.of("@staff"), [3, "ann", "bob", "staff"]);
 });
 
-Deno.test("Presence keeps a reader for the grace, so that a reload is not seen", async () => {
+Deno.test("Presence keeps a reader for the grace period, so that a reload is not noticed", async () => {
   const { hub, node, clock } = alone();
   node.open("@stays");
   const page = node.open("@ann", ROOM);
@@ -212,7 +212,7 @@ Deno.test("Presence keeps a reader for the grace, so that a reload is not seen",
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("Presence lets who has no name take the place of another who has just left", async () => {
+Deno.test("Presence lets a connection without a name replace one that has just left", async () => {
   const { hub, node, clock } = alone();
   node.open(ROOM);
   const [first, second] = [node.open(ROOM), node.open(ROOM)];
@@ -222,7 +222,7 @@ Deno.test("Presence lets who has no name take the place of another who has just 
   await clock.advance(1_000);
   second.close();
   await clock.advance(100);
-  node.open(ROOM); // the second again, rather than the first
+  node.open(ROOM); // replaces the second one, not the first
   assert.deepEqual([node.of(ROOM), hub.said.length], [[3], said]);
   await clock.advance(GRACE - 1_100);
   assert.deepEqual(node.of(ROOM), [2], "the first, in its time");
@@ -230,7 +230,7 @@ Deno.test("Presence lets who has no name take the place of another who has just 
   assert.deepEqual([node.of(), node.of(ROOM)], [[2], [2]]);
 });
 
-Deno.test("Presence counts the grace from the last departure, however often one has come back", async () => {
+Deno.test("Presence counts the grace period from the last departure", async () => {
   const { node, clock } = alone();
   node.open("@stays");
   const pages = [node.open("@ann"), node.open(), node.open()];
@@ -247,7 +247,7 @@ Deno.test("Presence counts the grace from the last departure, however often one 
   const ann = node.open("@ann");
   await wait(1_000);
   ann.close(); // at 2,000
-  await wait(GRACE - 2_000); // the first without a name is gone at 5,000
+  await wait(GRACE - 2_000); // the first one without a name leaves at 5,000
   const nameless = node.open(); // the second is back
   await wait(250);
   nameless.close(); // at 5,250
@@ -258,7 +258,7 @@ Deno.test("Presence counts the grace from the last departure, however often one 
   assert.deepEqual(counts, [4, 4, 3, 3, 3, 2, 2, 1]);
 });
 
-Deno.test("Presence tells together who leaves one after the other", async () => {
+Deno.test("Presence states several departures together", async () => {
   const { hub, node, clock } = alone();
   node.open("@stays");
   const pages = Array.from({ length: 100 }, (_, n) => node.open(`@${n}`));
@@ -283,7 +283,7 @@ Deno.test("Presence follows what a connection listens to", async () => {
   assert.deepEqual([node.of(), node.of(ROOM), node.of("#garden")], [[1, "ann"], [0], [1, "ann"]]);
 });
 
-Deno.test("Presence says nothing of one who was gone before it was told", async () => {
+Deno.test("Presence does not state a reader who left before being stated", async () => {
   const { hub, node, clock } = alone();
   node.open("@stays");
   for (let n = 0; n < 100; n++) node.open(`@${n}`, ROOM).close();
@@ -291,7 +291,7 @@ Deno.test("Presence says nothing of one who was gone before it was told", async 
   assert.deepEqual([node.of(), hub.said.length, clock.pending], [[1, "stays"], 1, 0]);
 });
 
-Deno.test("Presence has no timer and says so at once when nobody is left, and a sole reader may reload", async () => {
+Deno.test("Presence states at once that nobody is left, and keeps no timer; a sole reader may reload", async () => {
   const { hub, node, clock } = alone({ isWatched: false });
   assert.equal(hub.said.length, 0, "nothing before the first");
   const page = node.open("@ann", ROOM);
@@ -316,7 +316,7 @@ Deno.test("Presence has no timer and says so at once when nobody is left, and a 
   });
 });
 
-Deno.test("Presence tells whoever wants to know when the last of all is gone", async () => {
+Deno.test("Presence calls onChange when the last reader of all has left", async () => {
   const { node, clock } = alone();
   node.open("@ann").close();
   node.announced.length = 0;
@@ -324,7 +324,7 @@ Deno.test("Presence tells whoever wants to know when the last of all is gone", a
   assert.deepEqual([node.of(), node.announced, clock.pending], [[0], [["@ann"]], 0]);
 });
 
-Deno.test("Presence keeps to 250 ms between two statements, however fast a sole reader comes and goes", async () => {
+Deno.test("Presence waits 250 ms between statements, however fast a sole reader comes and goes", async () => {
   const { hub, node, clock } = alone({ isWatched: false });
   for (let n = 0; n < 1_000; n++) {
     const page = node.open("@ann");
@@ -334,7 +334,7 @@ Deno.test("Presence keeps to 250 ms between two statements, however fast a sole 
   assert(hub.said.length <= 10, `${hub.said.length} statements in a second`);
 });
 
-Deno.test("Presence keeps a reader who hops to another node, and counts one on two nodes once", async () => {
+Deno.test("Presence keeps a reader who moves to another node, and counts one on two nodes once", async () => {
   const { hub, a, b, clock } = await two();
   const page = a.open("@ann", ROOM);
   await clock.advance(1_000);
@@ -351,7 +351,7 @@ Deno.test("Presence keeps a reader who hops to another node, and counts one on t
   assert.deepEqual([a.announced.length, hub.clock.pending], [1, 0]);
 });
 
-Deno.test("Presence announces a change when it has come back, and is in effect everywhere", async () => {
+Deno.test("Presence calls onChange when a statement was read back, and so holds on every node", async () => {
   const { hub, a, b, clock } = await two();
   hub.isLive = false;
   a.open("@ann");
@@ -363,7 +363,7 @@ Deno.test("Presence announces a change when it has come back, and is in effect e
   assert.deepEqual([a.of()[0], a.announced], [3, [["@ann"]]]);
 });
 
-Deno.test("Presence counts who was on a lost node until one node tells all to forget it", async () => {
+Deno.test("Presence counts the readers of a lost node until one node tells all to forget it", async () => {
   const { hub, a, b, clock } = await two();
   const c = hub.join();
   for (const node of [a, b]) node.sayAll();
@@ -371,7 +371,7 @@ Deno.test("Presence counts who was on a lost node until one node tells all to fo
   c.open("@bob", ROOM);
   const old = c.open("@bob", "#old");
   await clock.advance(1_000);
-  old.listen("@bob"); // nothing of that is left to be announced
+  old.listen("@bob"); // so nothing is left to report
   c.open(ROOM);
   c.open(ROOM);
   await clock.advance(SETTLED);
@@ -383,7 +383,7 @@ Deno.test("Presence counts who was on a lost node until one node tells all to fo
   const said = hub.said.length;
   hub.lose(c);
   await clock.advance(1_000);
-  b.open("@ann", ROOM); // she has come over, and so has one without a name
+  b.open("@ann", ROOM); // ann has moved here, and so has one without a name
   b.open(ROOM);
   await clock.advance(GRACE - 1_001);
   for (const node of [a, b]) assert.deepEqual(node.of(ROOM), [4, "ann", "bob"]);
@@ -394,7 +394,7 @@ Deno.test("Presence counts who was on a lost node until one node tells all to fo
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("Presence announces what a lost node had though all have come over: its last push may be missing", async () => {
+Deno.test("Presence calls onChange for a lost node though all its readers have moved: its last push may be missing", async () => {
   const { hub, a, b, clock } = await two();
   const c = hub.join();
   c.open("@ann", ROOM);
@@ -405,11 +405,11 @@ Deno.test("Presence announces what a lost node had though all have come over: it
   assert.deepEqual(a.announced, [[ROOM]]);
 });
 
-Deno.test("Presence announces nothing where the last reader of a node hops to another", async () => {
+Deno.test("Presence does not call onChange when the last reader of a node moves to another", async () => {
   const { a, b, hub, clock } = await two();
   const c = hub.join();
   const page = c.open("@ann", ROOM);
-  hub.add({ left: c.name }); // it was taken for gone, and says all again
+  hub.add({ left: c.name }); // it was reported as lost, and states everything again
   await clock.advance(1_000);
   for (const node of hub.nodes) node.announced.length = 0;
   page.close();
@@ -420,7 +420,7 @@ Deno.test("Presence announces nothing where the last reader of a node hops to an
   assert.deepEqual(a.of(ROOM), [1, "ann"]);
 });
 
-Deno.test("Presence forgets a node at the end of the grace that began when nobody was left on it", async () => {
+Deno.test("Presence forgets a node a grace period after its last reader left", async () => {
   const { a, hub, clock } = await two();
   const c = hub.join();
   c.open("@ann").close();
@@ -431,7 +431,7 @@ Deno.test("Presence forgets a node at the end of the grace that began when nobod
   assert.equal(a.of()[0], 2);
 });
 
-Deno.test("Presence tells once to forget a node, however long that takes to come back, and again where all is said again", async () => {
+Deno.test("Presence tells all to forget a node once, and again with a complete statement", async () => {
   const { a, b, hub, clock } = await two();
   const c = hub.join();
   c.open("@ann");
@@ -442,14 +442,14 @@ Deno.test("Presence tells once to forget a node, however long that takes to come
   assert.equal(forgets(), 1);
   await clock.advance(GRACE);
   assert.equal(forgets(), 1);
-  hub.order.splice(-1); // it was lost
+  hub.order.splice(-1); // the statement was lost
   hub.isLive = true;
   for (const node of [a, b]) node.sayAll();
   await clock.advance(250);
   assert.deepEqual([a.of(), b.of(), forgets()], [a.of(), [2, "stays-a", "stays-b"], 1]);
 });
 
-Deno.test("Presence lets nobody take the place of who has left while another node is lost", async () => {
+Deno.test("Presence does not mix up departures here with readers of a lost node", async () => {
   const { a, hub, clock } = await two();
   const c = hub.join();
   for (const node of [a, c, c]) node.open(ROOM);
@@ -464,7 +464,7 @@ Deno.test("Presence lets nobody take the place of who has left while another nod
   assert.deepEqual(a.of(ROOM), [1]);
 });
 
-Deno.test("Presence takes what a node says after its loss only where it says all", async () => {
+Deno.test("Presence accepts only a complete statement from a node that was lost", async () => {
   const { a } = await two();
   a.presence.left("node-2");
   const said = { node: "node-2", text: "", isOwn: false };
@@ -475,7 +475,7 @@ Deno.test("Presence takes what a node says after its loss only where it says all
   assert.deepEqual(a.of(), [2, "eve", "stays-a"]);
 });
 
-Deno.test("Presence waits out the grace for a node that says all, and of nobody", async () => {
+Deno.test("Presence waits for the grace period when a complete statement names nobody", async () => {
   const { a, b, clock } = await two();
   b.say({ all: true });
   assert.equal(a.of()[0], 2);
@@ -483,7 +483,7 @@ Deno.test("Presence waits out the grace for a node that says all, and of nobody"
   assert.deepEqual(a.of(), [1, "stays-a"]);
 });
 
-Deno.test("Presence has a node forgotten though the first to do so is lost too", async () => {
+Deno.test("Presence has a node forgotten though the first node, which should do so, is lost too", async () => {
   const { hub, a, b, clock } = await two();
   const c = hub.join();
   c.open("@ann");
@@ -495,7 +495,7 @@ Deno.test("Presence has a node forgotten though the first to do so is lost too",
   assert.deepEqual([b.of(), clock.pending], [[1, "stays-b"], 0]);
 });
 
-Deno.test("Presence of a node that nobody is on has it forgotten where no other does", async () => {
+Deno.test("Presence of a node without readers has another forgotten if no other node does", async () => {
   const hub = new Hub();
   const [a, b] = [hub.join(), hub.join()];
   a.open("@ann");
@@ -505,7 +505,7 @@ Deno.test("Presence of a node that nobody is on has it forgotten where no other 
   assert.deepEqual([b.of(), b.announced, hub.clock.pending], [[0], [["@ann"]], 0]);
 });
 
-Deno.test("Presence takes nothing of a node that has not said all", async () => {
+Deno.test("Presence ignores changes of a node without a complete statement", async () => {
   const { hub, a, clock } = await two();
   a.open("@ann");
   const late = hub.join();
@@ -517,13 +517,13 @@ Deno.test("Presence takes nothing of a node that has not said all", async () => 
   assert.deepEqual(a.of(), [4, "ann", "bob", "stays-a", "stays-b"]);
 });
 
-Deno.test("Presence brings all nodes to the same where the order was lost and each says all", async () => {
+Deno.test("Presence agrees on all nodes after the order was lost and each has stated everything", async () => {
   const { hub, a, b, clock } = await two();
   hub.isLive = false;
   a.open("@ann");
   b.open("@bob", ROOM);
   await clock.advance(1_000);
-  hub.order.splice(-2); // what both have said is lost
+  hub.order.splice(-2); // both statements are lost
   hub.isLive = true;
   for (const node of hub.nodes) node.sayAll();
   for (const node of hub.nodes) {
@@ -532,7 +532,7 @@ Deno.test("Presence brings all nodes to the same where the order was lost and ea
   assert.deepEqual([a.announced, b.announced], [[["@ann"]], [[ROOM, "@bob"].sort()]]);
 });
 
-Deno.test("Presence of a node that was taken for gone says all again, and is believed no less", async () => {
+Deno.test("Presence of a node that was reported as lost states everything again, and is accepted", async () => {
   const { hub, a, b, clock } = await two();
   hub.add({ left: a.name });
   await clock.advance(SETTLED);
@@ -541,14 +541,14 @@ Deno.test("Presence of a node that was taken for gone says all again, and is bel
   for (const node of [a, b]) assert.deepEqual(node.of(), [3, "ann", "stays-a", "stays-b"]);
 });
 
-Deno.test("Presence says all of nobody where nobody is there", () => {
+Deno.test("Presence.all() is undefined where nobody is present", () => {
   const { hub, node } = alone();
   assert.equal(node.presence.all(), undefined);
   node.sayAll();
   assert.deepEqual([hub.said, node.of()], [['{"all":true}'], [0]]);
 });
 
-Deno.test("Presence with no grace tells at once who has left", async () => {
+Deno.test("Presence without a grace period states departures at once", async () => {
   const { node, clock } = alone({ grace: 0 });
   node.open("@stays");
   const page = node.open("@ann");
@@ -557,7 +557,7 @@ Deno.test("Presence with no grace tells at once who has left", async () => {
   assert.deepEqual([node.of(), clock.pending], [[1, "stays"], 0]);
 });
 
-Deno.test("Presence.close() leaves nothing running and says nothing more", async () => {
+Deno.test("Presence.close() leaves no timer and makes no more statements", async () => {
   const { hub, a, clock } = await two();
   const page = a.open("@ann");
   page.close();
@@ -592,7 +592,7 @@ const MALFORMED: unknown[] = [
 ];
 
 for (const malformed of MALFORMED) {
-  Deno.test(`Presence takes nothing from a node that says ${JSON.stringify(malformed).slice(0, 80)}`, async () => {
+  Deno.test(`Presence ignores the malformed statement ${JSON.stringify(malformed).slice(0, 80)}`, async () => {
     const { hub, a, b, clock } = await two();
     b.open("@ann", ROOM);
     await clock.advance(1_000);
@@ -650,7 +650,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("say all"), node: fc.nat(2) }) },
 ) as fc.Arbitrary<Step>;
 
-Deno.test("After any coming and going all nodes agree with the truth when it is quiet", async () => {
+Deno.test("After any arrivals and departures all nodes agree with the truth", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { maxLength: 60, size: "max" }),
@@ -676,7 +676,7 @@ Deno.test("After any coming and going all nodes agree with the truth when it is 
             pages = pages.filter(({ node }) => node !== lost);
             const fresh = hub.join({ isWatched });
             nodes = nodes.map((node) => node === lost ? fresh : node);
-            for (const node of nodes) node.sayAll(); // as the fresh one asks them to
+            for (const node of nodes) node.sayAll(); // as the new node asks them to
           } else if ("page" in one && pages.length > 0) {
             const index = one.page % pages.length;
             const page = pages[index]!;
@@ -721,7 +721,7 @@ Deno.test("Exactly one node announces each change, and what it then shows is nev
       const nodes = [0, 1, 2].map(() => hub.join());
       const stay = nodes.map((node, n) => node.open(`@stays-${n}`));
       await hub.clock.advance(1_000);
-      // What the pages of a room show: what was rendered at the last announcement about it.
+      // What the pages of a room show: the rendering of the last change in it.
       const shown = new Map<string, string>();
       const names = ["#0", "#1", "#2"];
       const see = () => {

@@ -1,7 +1,7 @@
 /**
- * The wire between a page and the server, in one room: the sub-protocol `turbo-stream.v2`, its
- * cursors, what a page may ask and how much it may send, and how a connection is closed. Pure; the
- * browser's side, `client.js`, is tested against it.
+ * The protocol between a page and the server: the sub-protocol `turbo-stream.v2`, its cursors, what a
+ * page may ask and how much it may send, and how a connection is closed. Pure. The client, `client.js`,
+ * is tested against it.
  *
  * @module
  */
@@ -9,38 +9,38 @@ import { Buffer } from "node:buffer";
 import { type Rule, text } from "./checks.ts";
 import { refresh } from "./streams.ts";
 
-/** The sub-protocol of the client that comes with this extension (RFC 6455, section 1.9). */
+/** The WebSocket sub-protocol that the bundled client offers (RFC 6455, section 1.9). */
 export const PROTOCOL = "turbo-stream.v2";
 
-/** Streams at a cursor. Without streams it is a marker, which answers a `since`, or a heartbeat. */
+/** Streams with their cursor. Without streams it is a marker, which answers a `since`, or a heartbeat. */
 export interface Message {
-  /** `EPOCH.POSITION`, in heartbeats `EPOCH.POSITION.BEAT`. */
+  /** `EPOCH.POSITION`, or `EPOCH.POSITION.BEAT` in heartbeats. */
   readonly cursor: string;
   /** Zero or more `<turbo-stream>` elements and nothing else. */
   readonly html: string;
 }
 
-/** What a page asks for: everything after a cursor. */
+/** The request of a page for everything after a cursor. */
 export interface Since {
-  /** The cursor that the page is at. */
+  /** The cursor of the page. */
   readonly cursor: string;
-  /** The signed topics that the page's `<head>` carries. */
+  /** The signed topics from the page's `<head>`. */
   readonly token?: string | undefined;
-  /** The page's own id. */
+  /** The id of the page. */
   readonly page?: string | undefined;
 }
 
-/** How a connection is closed (RFC 6455, section 7.4); the reason says in plain words why. */
+/** A close code and its reason in plain words (RFC 6455, section 7.4). */
 export interface Close {
-  /** 1000 to 1015, or 4000 to 4999 where the meaning is ours. */
+  /** 1000 to 1015, or 4000 to 4999 for meanings of our own. */
   readonly code: number;
   /** At most 123 bytes. */
   readonly reason: string;
 }
 
 /**
- * How a server ends a connection; `again` is for server-sent events alone. A page comes back by itself
- * after all but `sentAway`.
+ * The ways in which a server ends a connection. `again` is for server-sent events only. A page reconnects
+ * by itself after all but `sentAway`.
  */
 export const CLOSE = {
   goingAway: { code: 1001, reason: "The server is going away" },
@@ -58,31 +58,32 @@ export const CLOSE = {
   sentAway: { code: 4001, reason: "Disconnected" },
 } as const satisfies Record<string, Close>;
 
-/** Bytes of a message that a page sends, at most. */
+/** The most bytes of a message from a page. */
 export const MAX_MESSAGE: number = 4 * 1024;
-/** How often a page may ask with `since`: so many at once, and then so many a second. */
+/** How often a page may send `since`. */
 export const SINCE_RATE = { burst: 20, perSecond: 1 } as const;
-/** Whether a list of sub-protocols, as a handshake offers it, has this one (RFC 6455, section 4.1). */
+/** Whether a handshake's list of sub-protocols includes this one (RFC 6455, section 4.1). */
 export function offersProtocol(list: string): boolean {
   return list.split(",").some((protocol) => protocol.trim() === PROTOCOL);
 }
 
-/** Messages a minute from a client without the sub-protocol, which has nothing to say. */
+/** The most messages a minute from a client without the sub-protocol, which needs to send none. */
 export const MAX_STRAY_MESSAGES = 100;
-/** Characters of a token: what is left of a message beside `since`, a cursor, a page and spaces. */
+/** The most characters of a token: what a message has left after `since`, cursor, page and spaces. */
 export const MAX_TOKEN: number = MAX_MESSAGE - "since".length - 3 - 64 - 64;
-/** Milliseconds without any message after which a heartbeat is sent; the client counts on it. */
+/** Milliseconds without any message after which a heartbeat is sent. The client relies on it. */
 export const HEARTBEAT = 15_000;
 
-/** What answers a cursor that the log cannot continue from: the page fetches itself again. */
+/** The answer to a cursor from which the log cannot continue: it makes the page fetch itself. */
 export const REFRESH: string = String(refresh());
 
 /**
- * The frame of the sub-protocol: a JSON array of `[CURSOR, HTML]`, oldest first.
+ * Formats messages as one WebSocket message of the sub-protocol: a JSON array of `[CURSOR, HTML]`, oldest
+ * first.
  *
- * Each entry keeps its own cursor. Joined under the last one they would be shorter, and wrong: a
- * form's or a frame's answer that was rendered between two of them is newer than the first and older
- * than the second, and the page must be able to tell.
+ * Each entry keeps its own cursor. To join entries under the last cursor would be wrong: the answer to a
+ * form or a frame may have been rendered between two of them, so it is newer than one and older than the
+ * other, and the page must be able to tell which.
  *
  * @example
  * ```ts
@@ -99,9 +100,9 @@ export function frameOf(messages: readonly Message[]): string {
 }
 
 /**
- * The messages of a frame.
+ * Parses a WebSocket message of the sub-protocol.
  *
- * @throws {SyntaxError} when it is none
+ * @throws {SyntaxError} when it is not one
  */
 export function parseFrame(frame: string): Message[] {
   const pairs: unknown = JSON.parse(frame);
@@ -118,8 +119,8 @@ export function parseFrame(frame: string): Message[] {
 }
 
 /**
- * Messages as server-sent events (WHATWG HTML, section 9.2), one event a message. One without HTML
- * is an event named `cursor`, because Turbo's own stream source would take an unnamed one for HTML.
+ * Formats messages as server-sent events (WHATWG HTML, section 9.2), one event for each. A message
+ * without HTML is an event named `cursor`, because Turbo's own stream source would render an unnamed one.
  */
 export function eventsOf(messages: readonly Message[]): string {
   return messages.map(({ cursor, html }) =>
@@ -127,13 +128,13 @@ export function eventsOf(messages: readonly Message[]): string {
   ).join("");
 }
 
-/** The last event for a reader who was sent away: its page does not come back by itself. */
+/** The last event for a reader who was disconnected: the page does not reconnect by itself. */
 export const AWAY_EVENT = "event: away\ndata:\n\n";
-/** Tells the client that a stream ends soon, so that it comes back at once. */
+/** Tells the client that the stream ends soon, so that it reconnects at once. */
 export const AGAIN_EVENT = "event: again\ndata:\n\n";
 
-// CR, LF and CRLF all end a line (WHATWG HTML, section 9.2.5), and each new line must say that it is
-// data, or pushed content could write fields of its own.
+// CR, LF and CRLF all end a line (WHATWG HTML, section 9.2.5). Each line must start with the field name,
+// or pushed content could write fields of its own.
 function dataOf(html: string): string {
   return html.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`).join("");
 }
@@ -143,7 +144,7 @@ export function isCursor(value: unknown): value is string {
   return typeof value === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(value);
 }
 
-/** What a cursor given by an app must be. */
+/** The rule for a cursor that an app passes. */
 export const CURSOR_RULE: Rule = text(isCursor, "a cursor, as turbo.cursor gives it,");
 
 /** Whether a text can be the id of a page. */
@@ -151,24 +152,24 @@ export function isPageId(text: string): boolean {
   return /^[A-Za-z0-9_-]{1,64}$/.test(text);
 }
 
-/** Whether a text can name a life of a log. */
+/** Whether a text can name the epoch of a log. */
 export function isEpoch(text: string): boolean {
   return /^[A-Za-z0-9_-]{1,32}$/.test(text);
 }
 
-/** The cursor of a position in a life of the log. */
+/** The cursor of a position in an epoch. */
 export function cursorOf(epoch: string, position: number): string {
   return `${epoch}.${position}`;
 }
 
-/** What a cursor says, where it is one of a log. Cursors of two epochs do not compare. */
+/** The parts of a cursor; `undefined` where it is not one of a log. Cursors of two epochs do not compare. */
 export function parseCursor(cursor: string): { epoch: string; position: number } | undefined {
   const [, epoch, digits] = /^([A-Za-z0-9_-]{1,32})\.(\d{1,16})(?:\.\d{1,16})?$/.exec(cursor) ?? [];
   const position = Number(digits);
   return epoch !== undefined && Number.isSafeInteger(position) ? { epoch, position } : undefined;
 }
 
-/** The message by which a page asks; the inverse of {@linkcode parseSince}. */
+/** Formats the message by which a page asks; the inverse of {@linkcode parseSince}. */
 export function sinceOf({ cursor, token, page }: Since): string {
   const words = ["since", cursor];
   if (token || page !== undefined) words.push(token || "-");
@@ -176,7 +177,7 @@ export function sinceOf({ cursor, token, page }: Since): string {
   return words.join(" ");
 }
 
-/** What a page asks for with `since CURSOR [TOKEN [PAGE]]`, `-` for no token. */
+/** Parses `since CURSOR [TOKEN [PAGE]]`, with `-` for no token; `undefined` for any other message. */
 export function parseSince(message: string): Since | undefined {
   const [verb, cursor, token = "-", page, ...rest] = message.split(" ");
   const valid = verb === "since" && isCursor(cursor) && rest.length === 0 &&
@@ -186,7 +187,7 @@ export function parseSince(message: string): Since | undefined {
     : undefined;
 }
 
-/** Whether a message of a page is longer than it may be. */
+/** Whether a message from a page is longer than {@linkcode MAX_MESSAGE}. */
 export function isTooLong(message: string): boolean {
   return Buffer.byteLength(message) > MAX_MESSAGE;
 }

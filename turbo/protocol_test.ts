@@ -19,7 +19,7 @@ import {
   sinceOf,
 } from "./protocol.ts";
 
-Deno.test("parseFrame() gives back what frameOf() was given, whatever the HTML holds", () => {
+Deno.test("parseFrame() is the inverse of frameOf(), for any HTML", () => {
   const message = fc.record({
     cursor: fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/),
     html: fc.string({ unit: "grapheme-composite" }),
@@ -35,7 +35,7 @@ Deno.test('A marker\'s frame is exactly [[CURSOR,""]]', () => {
   assert.equal(frameOf([{ cursor: "e.1", html: "" }]), '[["e.1",""]]');
 });
 
-Deno.test("parseFrame() refuses what is no frame", () => {
+Deno.test("parseFrame() rejects what is not a frame", () => {
   const none = ["", "{}", "[]", "null", "[[]]", '["e.1",""]', '[["e.1"]]', '[["e.1","",""]]'];
   for (const text of [...none, '[["e 1",""]]', '[["e.1",1]]', "<turbo-stream>", "e.1\n"]) {
     assert.throws(() => parseFrame(text), SyntaxError, text);
@@ -74,7 +74,7 @@ for (const [message, cursor, token, page] of asked) {
   });
 }
 
-Deno.test("sinceOf() writes what parseSince() reads", () => {
+Deno.test("sinceOf() is the inverse of parseSince()", () => {
   for (const token of [undefined, "abc.def"]) {
     for (const page of [undefined, "page-2"]) {
       const since = { cursor: "e.1", token, page };
@@ -93,7 +93,7 @@ Deno.test("parseCursor() reads a position below 2^53, with a heartbeat's number 
   assert(isCursor("anything-that.is_1") && !isCursor("") && !isCursor("a".repeat(65)));
 });
 
-Deno.test("A since with the longest cursor, token and page is a message that may be sent", () => {
+Deno.test("A since with the longest cursor, token and page is not too long", () => {
   const longest = sinceOf({
     cursor: "c".repeat(64),
     token: "t".repeat(MAX_TOKEN),
@@ -124,14 +124,14 @@ Deno.test("eventsOf() lets no line break of the content begin a field", () => {
   }
 });
 
-Deno.test("eventsOf() makes one event of each message, and no message of a cursor alone", () => {
+Deno.test("eventsOf() makes one event of each message, and a named event of a cursor without HTML", () => {
   assert.equal(
     eventsOf([{ cursor: "e.1", html: "" }, { cursor: "e.2", html: "<b>" }]),
     "event: cursor\nid: e.1\ndata:\n\nid: e.2\ndata: <b>\n\n",
   );
 });
 
-// The client is JavaScript, and holds these once more.
+// The client, which is JavaScript, repeats these constants.
 Deno.test("client.js speaks the protocol of protocol.ts", () => {
   const constant = (name: string) => {
     const [, value] = new RegExp(`^const ${name} = (.+);$`, "m").exec(clientJs + coreJs) ?? [];

@@ -1,5 +1,5 @@
 /**
- * A push from outside the app's own processes: as a class, {@linkcode Pusher}, and as a command. See
+ * Pushes from outside the app's own processes, by the class {@linkcode Pusher} or by a command: see
  * `deno run turbo/push.ts --help`.
  *
  * @module
@@ -24,23 +24,23 @@ Usage: deno run --allow-net push.ts [options] ACTION TARGET [CONTENT]
        turbo-push [options] ACTION TARGET [CONTENT]   (from npm)
 
 ACTION is append, prepend, before, after, replace, update, remove or refresh (which has no TARGET).
-TARGET is the id of an element. CONTENT is HTML as it is, from the standard input where it is - or
-left out.
+TARGET is the id of an element. CONTENT is HTML; where it is - or left out, it is read from the
+standard input.
 
   --redis URL       The server, redis://host:port or rediss://user:password@host (REDIS_URL, where
                     --allow-env=REDIS_URL lets it be read)
   --redis-key KEY   The key of the app's stream (turbo)
-  --to NAME         A reader alone; repeat the option for more
-  --topic TOPIC     Listeners to a topic alone; repeat the option for more
-  --except PAGE     Not the page with this id
-  --all             TARGET is a CSS selector, for all elements that it fits
-  --text            CONTENT is text: it is escaped
-  --morph           Morph what is there (replace, update, refresh)
-  --timeout SECONDS How long it is tried (5)
-  -h, --help        Show this
+  --to NAME         Only to this reader; repeat the option for more
+  --topic TOPIC     Only to listeners of this topic; repeat the option for more
+  --except PAGE     Not to the page with this id
+  --all             TARGET is a CSS selector, for all elements that match it
+  --text            CONTENT is text, and is escaped
+  --morph           Morph the existing elements (replace, update, refresh)
+  --timeout SECONDS Give up after this time (5)
+  -h, --help        Show this help
 
-It ends with code 0 when the server has it, with 1 where it could not be pushed, with 2 where
-something is wrong with the command line.`;
+The exit code is 0 when the server has stored the push, 1 when it could not be pushed, and 2 when the
+command line is wrong.`;
 
 const OPTIONS = {
   "redis": { type: "string" },
@@ -55,24 +55,24 @@ const OPTIONS = {
   "help": { type: "boolean", short: "h" },
 } as const;
 
-/** What a command line asks for. */
+/** A parsed command line. */
 export interface PushCommand {
-  /** Where it goes. */
+  /** Where to push. */
   readonly to: PusherOptions;
-  /** What is pushed; the content is given when it is read. */
+  /** Makes the stream to push from its content. */
   stream(content: string): Stream;
-  /** Whom it is for. */
+  /** Whom the push is for. */
   readonly options: PushOptions;
-  /** The content; `undefined` where it is to be read from the standard input. */
+  /** The content; `undefined` where it must be read from the standard input. */
   readonly content: string | undefined;
 }
 
-/** What is wrong with the command line, in one line. */
+/** An error in the command line. Its message is one line. */
 class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** Actions that have content. */
+/** The actions with content. */
 const FILLING = ["append", "prepend", "before", "after", "replace", "update"] as const;
 const MORPHING = ["replace", "update", "refresh"];
 

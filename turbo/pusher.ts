@@ -1,5 +1,5 @@
 /**
- * Pushing from outside the app's own processes: into every open page on every node.
+ * Pushes from outside the app's own processes into the open pages of every node.
  *
  * @module
  */
@@ -15,11 +15,11 @@ import { joinStreams, type Streams } from "./streams.ts";
 
 /** Options of {@linkcode Pusher}. */
 export interface PusherOptions {
-  /** The server of the app's engine, `redis://…` or `rediss://…`. */
+  /** The URL of the server that the app's engine uses, `redis://…` or `rediss://…`. */
   url: string;
-  /** The key of the app's engine. Default `turbo`. */
+  /** The key that the app's engine uses. Default `turbo`. */
   key?: string;
-  /** Milliseconds for which a push is tried. Default 5,000. */
+  /** Milliseconds after which a push fails. Default 5,000. */
   timeout?: number;
 }
 
@@ -29,21 +29,21 @@ const RULES = {
   timeout: milliseconds(10, 3_600_000),
 } satisfies Record<keyof PusherOptions, Rule>;
 
-/** Milliseconds between two tries. */
+/** Milliseconds between two attempts. */
 const PAUSE = 100;
-/** So many that nothing is cut off: how many entries the stream keeps is for the app's nodes to say. */
+/** So large that this never trims the stream: the app's nodes decide how many entries it keeps. */
 const MAX_ENTRIES = 100_000_000;
 
 /**
- * Pushes into the pages of an app that runs elsewhere, by the Redis or Valkey server that its nodes
- * share: for a worker, a cron job, another program. It needs no secret but the server's password. Nothing
- * is kept for an app that has never run.
+ * Pushes into the open pages of an app from another program, such as a worker or a cron job, through the
+ * Redis or Valkey server that the app's nodes share. It needs no secret but the server's password. A push
+ * to an app that has never run fails.
  *
- * What a page shows must be in the data before it is pushed, as always: a page that fetches itself reads
- * it there. Markup whose data others change at the same time is better pushed by the app itself, which
- * renders it again (`turbo.push(() => …)`).
+ * As with any push, write to the app's data first and push then, because a page that fetches itself reads
+ * the data. Where others change the same data at the same time, let the app itself push a function that
+ * renders it (`turbo.push(() => …)`).
  *
- * @example A job that tells how far it is
+ * @example A job that shows its progress
  * ```ts
  * import { html, replace } from "./mod.ts";
  * import { Pusher } from "./pusher.ts";
@@ -61,7 +61,7 @@ export class Pusher implements AsyncDisposable {
   readonly #name: string;
   readonly #key: string;
   readonly #timeout: number;
-  /** A writer of its own: nodes drop what comes twice by its name and the number. */
+  /** The name of this writer. By it and the number of a push, nodes drop repetitions. */
   readonly #node: string = crypto.randomUUID().replaceAll("-", "").slice(0, 12);
   #n = 0;
   #opened: Promise<Opened> | undefined;
@@ -70,7 +70,7 @@ export class Pusher implements AsyncDisposable {
   readonly #closing = new AbortController();
 
   /**
-   * Opens nothing yet.
+   * Does not connect before the first push.
    *
    * @throws {TypeError | RangeError} when an option is wrong or unknown
    */
@@ -83,13 +83,13 @@ export class Pusher implements AsyncDisposable {
   }
 
   /**
-   * Sends one stream, or a list as one message, to everyone or to those named, as `Turbo.push` does.
-   * Resolves when the server has it: from then on each node delivers it, in the order of the pushes of
-   * all. Pushes of one `Pusher` keep their order, also where nobody waits for them. While the server is
-   * not reached it is tried again, and comes once all the same.
+   * Pushes one stream, or a list of streams as one message, to everyone or to those named, as `Turbo.push`
+   * does. Resolves when the server has stored it; each node then delivers it, in the order of all pushes.
+   * Pushes of one `Pusher` keep their order, even where they are not awaited. While the server cannot be
+   * reached the push is tried again; pages receive it once all the same.
    *
-   * @throws {TypeError | RangeError} when something is no stream, no name or no option
-   * @throws {Error} when the server does not take it in time, and at once where it never will
+   * @throws {TypeError | RangeError} when a stream, a name or an option is wrong
+   * @throws {Error} when the server has not stored it in time, or at once where it never will
    */
   async push(streams: Streams, options: PushOptions = {}): Promise<void> {
     const html = joinStreams(streams);
@@ -100,7 +100,7 @@ export class Pusher implements AsyncDisposable {
     await turn;
   }
 
-  /** Waits for what is being pushed, and ends the connection. */
+  /** Waits for pending pushes, then closes the connection. */
   async close(): Promise<void> {
     await this.#last;
     this.#closing.abort();
@@ -109,7 +109,7 @@ export class Pusher implements AsyncDisposable {
     this.#opened = undefined;
   }
 
-  /** See {@linkcode close}. */
+  /** The same as {@linkcode close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -135,7 +135,7 @@ export class Pusher implements AsyncDisposable {
     throw new Error(`Cannot push by ${this.#name} within ${this.#timeout} ms: ${reason}${doubt}`);
   }
 
-  /** Why something failed. @throws {Error} where it always will */
+  /** The reason of a failure that may pass. @throws {Error} for one that will not */
   #reasonOf(error: unknown): string {
     const { reason, isFatal } = failureOf(error, { server: this.#server.name, key: this.#key });
     if (!isFatal) return reason;
@@ -177,7 +177,7 @@ export class Pusher implements AsyncDisposable {
     }
   }
 
-  /** The connection has ended, or nobody knows what it still does: the next try opens another. */
+  /** Drops a connection that has ended or whose state is unknown: the next attempt opens another. */
   #drop(ended?: Opened): void {
     const opened = this.#opened;
     if (!opened) return;
@@ -189,13 +189,13 @@ export class Pusher implements AsyncDisposable {
   }
 }
 
-/** A push that is being tried. */
+/** A push in progress. */
 interface Adding {
   readonly n: number;
   readonly content: Content;
-  /** How often it was sent. */
+  /** How many times it was sent. */
   attempt: number;
-  /** Whether it was sent, and nobody knows whether it has arrived. */
+  /** Whether it was sent and its fate is unknown. */
   isUnanswered: boolean;
 }
 
@@ -204,7 +204,7 @@ interface Opened {
   readonly isScripted: boolean;
 }
 
-/** What a promise is rejected with that takes too long. */
+/** The reason with which a promise that takes too long is rejected. */
 const LATE = new Error("too late");
 
 async function before<T>(end: number, promise: Promise<T>): Promise<T> {
@@ -212,7 +212,7 @@ async function before<T>(end: number, promise: Promise<T>): Promise<T> {
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(LATE), Math.max(1, end - performance.now()));
   });
-  promise.catch(() => {}); // where it is late
+  promise.catch(() => {}); // it may reject after the time is over
   try {
     return await Promise.race([promise, late]);
   } finally {

@@ -1,26 +1,26 @@
 /**
- * How often something may happen.
+ * Rate limits.
  *
  * @module
  */
 import type { Clock } from "./pace.ts";
 
-/** So much at once, and then so much a second. */
+/** A rate limit: some events at once, and then some a second. */
 export interface Rate {
-  /** How often at once. */
+  /** How many events at once. */
   burst: number;
-  /** How often a second, after that. */
+  /** How many events a second after that. */
   perSecond: number;
 }
 
-/** A token bucket: full at first, one token for each time, refilled as time goes on. */
+/** A token bucket: full at first, one token for each event, refilled over time. */
 export class TokenBucket {
   readonly #rate: Rate;
   readonly #clock: Pick<Clock, "now">;
   #tokens: number;
   #at: number;
 
-  /** A full bucket. */
+  /** Starts with a full bucket. */
   constructor(rate: Rate, clock: Pick<Clock, "now">) {
     this.#rate = rate;
     this.#clock = clock;
@@ -28,13 +28,13 @@ export class TokenBucket {
     this.#at = clock.now();
   }
 
-  /** Whether it is as full as at first. */
+  /** Whether it is full. */
   get isFull(): boolean {
     this.#refill();
     return this.#tokens >= this.#rate.burst;
   }
 
-  /** Takes a token, where there is one. */
+  /** Takes a token; `false` where there is none. */
   take(): boolean {
     this.#refill();
     if (this.#tokens < 1) return false;
@@ -52,21 +52,21 @@ export class TokenBucket {
 
 const MINUTE = 60_000;
 
-/** So many in each minute, from the first on. */
+/** Limits the events in each minute, counted from the first. */
 export class MinuteWindow {
   readonly #most: number;
   readonly #clock: Pick<Clock, "now">;
   #since: number;
   #count = 0;
 
-  /** None yet. */
+  /** Starts without events. */
   constructor(most: number, clock: Pick<Clock, "now">) {
     this.#most = most;
     this.#clock = clock;
     this.#since = clock.now();
   }
 
-  /** Counts one, where it is not too many. */
+  /** Counts an event; `false` where it is one too many. */
   take(): boolean {
     const now = this.#clock.now();
     if (now - this.#since >= MINUTE) [this.#since, this.#count] = [now, 0];
@@ -74,28 +74,28 @@ export class MinuteWindow {
   }
 }
 
-/** Addresses that are remembered; the one that came longest ago is forgotten, and begins again. */
+/** How many addresses are remembered. The least recent one is forgotten, and starts again. */
 const MAX_ADDRESSES = 10_000;
 
-/** A bucket for each address that came lately. */
+/** A token bucket for each recent address. */
 export class AddressBuckets {
   readonly #rate: Rate;
   readonly #clock: Pick<Clock, "now">;
-  /** Who came longest ago first. */
+  /** Least recent first. */
   readonly #byAddress = new Map<string, TokenBucket>();
 
-  /** None yet. */
+  /** Starts without addresses. */
   constructor(rate: Rate, clock: Pick<Clock, "now">) {
     this.#rate = rate;
     this.#clock = clock;
   }
 
-  /** Addresses that are remembered. */
+  /** How many addresses are remembered. */
   get size(): number {
     return this.#byAddress.size;
   }
 
-  /** Takes a token of an address, where there is one. */
+  /** Takes a token of an address; `false` where there is none. */
   take(address: string): boolean {
     const bucket = this.#byAddress.get(address) ?? new TokenBucket(this.#rate, this.#clock);
     this.#byAddress.delete(address);
@@ -107,7 +107,7 @@ export class AddressBuckets {
   #forget(): void {
     for (const [address, bucket] of this.#byAddress) {
       if (this.#byAddress.size <= MAX_ADDRESSES && !bucket.isFull) return;
-      if (this.#byAddress.size === 1) return; // the one that is taken from
+      if (this.#byAddress.size === 1) return; // the address in use
       this.#byAddress.delete(address);
     }
   }

@@ -18,7 +18,7 @@ Deno.test("TokenBucket gives a burst, then so many a second, and never more than
   assert.deepEqual(take(4), [true, true, true, false]);
 });
 
-Deno.test("MinuteWindow lets so many through in each minute", async () => {
+Deno.test("MinuteWindow allows a number of events in each minute", async () => {
   const clock = new TestClock();
   const window = new MinuteWindow(3, clock);
   const take = (times: number) => Array.from({ length: times }, () => window.take());
@@ -29,7 +29,7 @@ Deno.test("MinuteWindow lets so many through in each minute", async () => {
   assert.deepEqual(take(4), [true, true, true, false]);
 });
 
-Deno.test("AddressBuckets count each address alone, and forget who has not come for a while", async () => {
+Deno.test("AddressBuckets count each address separately, and forget those that are full again", async () => {
   const clock = new TestClock();
   const buckets = new AddressBuckets(RATE, clock);
   for (let n = 0; n < 3; n++) assert(buckets.take("a"));
@@ -47,10 +47,10 @@ Deno.test("AddressBuckets remember 10,000 addresses at most", () => {
   assert.equal(buckets.size, 10_000);
 });
 
-Deno.test("AddressBuckets forget first whoever came longest ago", () => {
+Deno.test("AddressBuckets forget the least recent address first", () => {
   const buckets = new AddressBuckets({ burst: 2, perSecond: 1 }, new TestClock());
   for (let n = 0; n < 10_000; n++) buckets.take(`${n}`);
-  buckets.take("0"); // its second time, and the last that it may
+  buckets.take("0"); // its second and last token
   buckets.take("new");
   assert.equal(buckets.take("0"), false, "it is still known");
 });

@@ -1,6 +1,6 @@
 /**
- * All open pages, and the one way by which what was pushed comes to them: a push notes who owes what,
- * and a flush sends each what it owes.
+ * All connections, and the one path by which pushes reach them: a push marks what each connection is
+ * owed, and a flush sends it.
  *
  * @module
  */
@@ -12,53 +12,53 @@ import { Agenda, CLOCK, type Clock } from "./pace.ts";
 import type { Move } from "./presence.ts";
 import { CLOSE, type Close, type Since } from "./protocol.ts";
 
-/** What {@linkcode Readers} needs to know. Times are in milliseconds. */
+/** Options of {@linkcode Readers}. Times are in milliseconds. */
 export interface ReadersOptions extends ConnectionLimits {
   /** Silence after which a heartbeat is sent. */
   heartbeat: number;
-  /** Time between two messages of pushes to one page. */
+  /** Least time between two messages with pushes to one page. */
   frame: number;
-  /** Called when a connection has come or gone, or its names have changed; with what it gained or lost. */
+  /** Called with the names that a connection gained or lost, also when it opens or ends. */
   onChange: (names: readonly string[]) => void;
-  /** Called before `onChange`, when a connection has come, gone, or listens to something else. */
+  /** Called before `onChange`, when a connection has opened, has ended, or listens to other names. */
   onMove?: (move: Move) => void;
   /** Called when a page asks with a cursor of another log. Default: nothing. */
   onForeign?: (cursor: string, page: string | undefined) => void;
-  /** Reports what went wrong with one connection or callback. */
+  /** Reports an error of one connection or callback. */
   report: (message: string, error: unknown) => void;
-  /** Default: the platform's. */
+  /** Default: the platform's clock. */
   clock?: Clock;
 }
 
-/** Between two looks at connections that took no more. */
+/** Time between two looks at blocked connections. */
 const RETRY_INTERVAL = 50;
-/** Time over which pages are spread that must all fetch themselves again. */
+/** Time over which refreshes are spread when many pages must fetch themselves. */
 const RELOAD_SPREAD = 1_000;
 /**
- * Time before the first of them does, where the order was lost: other nodes lose it at about the same
- * time, and each may begin another one, for which one refresh is enough.
+ * Time before the first of those refreshes when the order was lost. Other nodes lose it at about the same
+ * time, and each may start a new epoch; one refresh after all of them is enough.
  */
 const RESTART_DELAY = 500;
 
-/** The open pages of one process. */
+/** The connections of one process. */
 export class Readers {
   readonly #log: Log;
   readonly #options: ReadersOptions;
   readonly #all = new Map<Connection, Visitor>();
   readonly #listeners = new Listeners<Connection>();
-  /** Closed by us, and not known to have ended. Each keeps its place. */
+  /** Connections that we closed and whose end is not reported yet. Each keeps its place. */
   readonly #zombies = new Map<Connection, Visitor>();
-  /** Who owes something is in a queue: to be sent it in this turn, ... */
+  /** A connection that is owed something is in one of three queues: to be flushed in this turn, ... */
   #fresh: Connection[] = [];
-  /** ... at the end of the frame that its last message began, ... */
+  /** ... at the end of the frame that its last message started, ... */
   readonly #frames: Agenda<Connection>;
-  /** ... or when it takes more. Looked at now and then, because "stuck" compares two looks. */
+  /** ... or when it takes more. This is polled, because "stuck" compares two looks. */
   readonly #blocked = new Set<Connection>();
   #cancelRetry: (() => void) | undefined;
   #cancelBeat: (() => void) | undefined;
   readonly #clock: Clock;
 
-  /** No pages yet. Starts nothing. */
+  /** Starts without connections, and without a timer. */
   constructor(log: Log, options: ReadersOptions) {
     this.#log = log;
     this.#options = options;
@@ -66,17 +66,17 @@ export class Readers {
     this.#frames = new Agenda(this.#clock, (due) => this.#flushDue(due));
   }
 
-  /** Open connections. */
+  /** How many connections are open. */
   get size(): number {
     return this.#all.size;
   }
 
-  /** Connections given up by us whose end the system has not reported yet. */
+  /** How many connections we have closed whose end is not reported yet. */
   get zombies(): number {
     return this.#zombies.size;
   }
 
-  /** Bytes given to connections and not yet taken by the system, those given up included. */
+  /** Bytes that the operating system has not taken yet, of closed connections too. */
   get buffered(): number {
     let bytes = 0;
     for (const { carrier } of this.#all.keys()) bytes += carrier.buffered;
@@ -89,7 +89,7 @@ export class Readers {
     return this.#listeners.count(name);
   }
 
-  /** How many connections something is for. */
+  /** How many connections an audience has. */
   count({ to, except }: Audience): number {
     if (except === undefined && to === undefined) return this.size;
     let count = 0;
@@ -99,7 +99,7 @@ export class Readers {
     return count;
   }
 
-  /** Notes who owes a new entry. It leaves in this turn, or at the end of the frame. */
+  /** Marks a new entry as owed to its audience. It is sent in this turn, or at the end of the frame. */
   owe({ position, to }: Entry): void {
     const now = this.#clock.now();
     for (const connection of this.#addressed(to)) {
@@ -109,9 +109,9 @@ export class Readers {
     }
   }
 
-  /** Has every page fetch itself, within a second, because the log has another order now. */
+  /** Makes every page fetch itself, within about a second, because the log has another order now. */
   restart(): void {
-    // Topics, too, were signed for the order of before.
+    // Topics end as well: they were signed for the old order.
     this.#reload([...this.#all.keys()], { delay: RESTART_DELAY });
   }
 
@@ -122,8 +122,8 @@ export class Readers {
     if (!this.#cancelBeat) this.#beatLater();
     connection.page = visitor.page;
     if (visitor.since === undefined) {
-      // Spelled as a heartbeat: a page whose first `since` is under way must not take it for its
-      // marker. Taken before `onChange`, which may push.
+      // Spelled as a heartbeat, so that a page whose first `since` is on its way does not take it for
+      // the marker. Taken before `onChange`, which may push.
       const cursor = this.#log.beat();
       this.#listen(connection, namesOf(visitor.as), { visitor, how: "comes" });
       connection.mark(cursor);
@@ -135,7 +135,7 @@ export class Readers {
     return connection;
   }
 
-  /** A connection that is open and may not stay: its place is taken until it is gone. */
+  /** Registers an open connection that may not stay. It holds its place until it has ended. */
   refuse(carrier: Carrier, visitor: Visitor): Connection {
     const connection = new Connection(carrier, this.#log, this.#options);
     connection.hasEnded = true;
@@ -144,8 +144,8 @@ export class Readers {
   }
 
   /**
-   * Answers a `since` at once. Topics that a page may not have, or not from its cursor on, are answered
-   * by a refresh, which brings a new token. `false`: it has asked too often for what it does not take.
+   * Answers a `since` at once. If the page may not have its topics, or not from its cursor on, the answer
+   * is a refresh, which brings a new token. Returns `false` for a connection that asks without reading.
    */
   resume(connection: Connection, since: Since): boolean {
     const visitor = this.#all.get(connection);
@@ -166,8 +166,8 @@ export class Readers {
   }
 
   /**
-   * Takes out a connection that is being closed, at once: a stuck one may never report its end. Its
-   * place is taken until it does.
+   * Removes a connection that is being closed without waiting for its end, which a stuck one may never
+   * report. It holds its place until it has ended.
    */
   forget(connection: Connection): void {
     const visitor = this.#all.get(connection);
@@ -177,7 +177,7 @@ export class Readers {
     this.#takeOut(connection);
   }
 
-  /** Ends a connection that comes back at once and asks for what it has not had. */
+  /** Ends a connection whose client reconnects at once and asks for what it has not had. */
   sendBack(connection: Connection): void {
     if (!connection.hasEnded) this.#drop(connection, CLOSE.again);
   }
@@ -190,7 +190,7 @@ export class Readers {
     this.#reload([...this.#listeners.of([topic])]);
   }
 
-  /** Sends the readers of a name away, each with what it still owes. */
+  /** Disconnects the connections of a name, after sending each what it is still owed. */
   disconnect(name: string): void {
     for (const connection of [...this.#listeners.of([name])]) {
       this.#flushLast(connection);
@@ -199,8 +199,8 @@ export class Readers {
   }
 
   /**
-   * Closes all connections, each with what it still owes, in random order and `window` milliseconds
-   * at most, so that they do not come back all at once.
+   * Closes all connections, after sending each what it is still owed: in random order within `window`
+   * milliseconds, so that clients do not all reconnect at once.
    */
   async close(close: Close, window: number): Promise<void> {
     const connections = shuffle([...this.#all.keys()]);
@@ -216,7 +216,7 @@ export class Readers {
     }
   }
 
-  /** Removes all that are left. */
+  /** Removes all remaining connections. */
   removeAll(): void {
     for (const connection of [...this.#all.keys()]) this.remove(connection);
   }
@@ -234,12 +234,12 @@ export class Readers {
     this.#flush(connection, this.#clock.now());
   }
 
-  /** Ends the topics of pages and has them fetch themselves, spread over a second. */
+  /** Unsubscribes pages from their topics and makes them fetch themselves, spread over a second. */
   #reload(connections: readonly Connection[], { delay = 0 } = {}): void {
     const first = this.#clock.now() + delay;
     for (const connection of connections) {
       const visitor = this.#all.get(connection);
-      if (!visitor) continue; // a callback has ended it meanwhile
+      if (!visitor) continue; // a callback has removed it meanwhile
       this.#listen(connection, namesOf(visitor.as), { visitor, how: "stays" });
       connection.refresh();
       this.#defer(connection, first + Math.random() * (RELOAD_SPREAD - delay));
@@ -256,14 +256,14 @@ export class Readers {
     if (this.#all.size === 0) this.#rest();
   }
 
-  /** What is granted, where its topics were signed in this log and not revoked since. */
+  /** Returns the grant where its topics were signed for this log and not revoked since. */
   #holding(grant: Grant | undefined): Grant | undefined {
     if (!grant || grant.topics.size === 0) return grant;
     const from = this.#log.positionOf(grant.from ?? "");
     return from === undefined || this.#log.isRevoked(grant.topics, from) ? undefined : grant;
   }
 
-  /** Whether a page asks from a time at which it could not hear its topics, and something was said. */
+  /** Whether something was pushed to a page's topics after its cursor, but before it was allowed them. */
   #hasMissed({ topics, from }: Grant, cursor: string): boolean {
     if (from === undefined) return false;
     const start = this.#log.positionOf(from);
@@ -276,7 +276,7 @@ export class Readers {
     return to === undefined ? this.#all.keys() : this.#listeners.of(to);
   }
 
-  // Per connection, so that a push to one page never waits for a push to another.
+  // A frame belongs to one connection, so that a push to one page never waits for a push to another.
   #schedule(connection: Connection, now: number): void {
     const frameEnd = connection.pushedAt + this.#options.frame;
     if (now < frameEnd) return this.#defer(connection, frameEnd);
@@ -295,7 +295,7 @@ export class Readers {
     this.#frames.add(connection, connection.dueAt);
   }
 
-  // One that was put off since it came into this queue, or whose timer was early, is not due yet.
+  // A connection that was deferred while it was in the queue, or whose timer was early, is not due yet.
   #flushDue(connections: Iterable<Connection>): void {
     const now = this.#clock.now();
     for (const connection of connections) {
@@ -317,7 +317,7 @@ export class Readers {
     }
   }
 
-  // What cannot be sent now will not be: the connection is closed next, whatever comes of this.
+  // What cannot be sent now is never sent, because the connection is closed next.
   #flushLast(connection: Connection): void {
     try {
       connection.flush(this.#clock.now());
@@ -353,7 +353,7 @@ export class Readers {
     }
   }
 
-  /** Has a connection hear these names, and says so where something has changed. */
+  /** Makes a connection listen to these names, and calls the callbacks where something changes. */
   #listen(
     connection: Connection,
     names: ReadonlySet<string>,

@@ -13,10 +13,10 @@ import { append, replace, type Stream, update } from "../tests/stream_texts.ts";
 const box = (id: string, n: number) => replace(id, html`<b id="${id}">${n}</b>`);
 const item = (n: number) => append("list", html`<li>${n}</li>`);
 
-/** A carrier whose reader takes everything at once, unless it has been stopped. */
+/** A carrier whose reader takes everything at once, unless the test stops it. */
 class TestCarrier implements Carrier {
   endsLater = true;
-  /** What its reader has got, one list a message. */
+  /** What its reader has received, one list for each message. */
   readonly received: string[][] = [];
   readonly waiting: (readonly Message[])[] = [];
   isStopped = false;
@@ -46,7 +46,7 @@ class TestCarrier implements Carrier {
   }
 
   close(close: Close): void {
-    this.closed ??= close; // a socket that is closing is not closed again
+    this.closed ??= close; // a closing socket is not closed again
   }
 }
 
@@ -90,7 +90,7 @@ function visitorOf(as: readonly string[]): Visitor {
   };
 }
 
-Deno.test("Readers.restart() ends all topics, which were signed for the order of before", () => {
+Deno.test("Readers.restart() ends all topics, which were signed for the old order", () => {
   const { log, readers, join } = start();
   const grant = { names: new Set(["ann", "room"]), topics: new Set(["room"]), from: log.cursor };
   const one = join(["ann"], { grant: () => grant });
@@ -102,7 +102,7 @@ Deno.test("Readers.restart() ends all topics, which were signed for the order of
 
 // ---- Pace
 
-Deno.test("Readers send the first push in the same turn, and what follows at the frame's end", async () => {
+Deno.test("Readers send the first push in the same turn, and later ones at the end of the frame", async () => {
   const { clock, push, join } = start();
   const one = join();
   push(item(1));
@@ -145,7 +145,7 @@ Deno.test("Readers do not send what was superseded before it left", async () => 
   assert.deepEqual(one.received.slice(1), [[box("a", 19)]]);
 });
 
-Deno.test("Readers pace each page alone: a push to one never waits for a push to another", async () => {
+Deno.test("Readers pace each page separately: a push to one never waits for a push to another", async () => {
   const { push, join } = start();
   const [ann, bob] = [join(["ann"]), join(["bob"])];
   push(item(1), { to: ["ann"] });
@@ -168,7 +168,7 @@ Deno.test("Readers with frame 0 send the pushes of each turn together and wait f
   assert.deepEqual(one.received, [0, 1, 2].map((n) => [item(10 * n), item(10 * n + 1)]));
 });
 
-Deno.test("Readers answer a since at once, also within a frame", async () => {
+Deno.test("Readers answer a since at once, even within a frame", async () => {
   const { log, readers, push, join } = start();
   const one = join();
   const { cursor } = log;
@@ -203,12 +203,12 @@ Deno.test("Readers keep the order of pushes to a name, to everyone and to everyo
   assert.deepEqual(bob.received, [[item(2), item(3), item(4)]]);
 });
 
-Deno.test("A reader that comes between a push and its flush has it once", async () => {
+Deno.test("A connection that opens between a push and its flush receives it once", async () => {
   const { log, push, join } = start();
   const { cursor } = log;
   const early = join();
   push(item(1));
-  const naked = join(); // from its moment on
+  const naked = join(); // from the connection on
   const resumed = join([], { since: cursor });
   const current = join([], { since: log.cursor });
   await turn();
@@ -220,7 +220,7 @@ Deno.test("A reader that comes between a push and its flush has it once", async 
   assert.deepEqual(current.received, [[item(2)]]);
 });
 
-Deno.test("A push inside onChange reaches the one that has come, once, behind its marker", async () => {
+Deno.test("A push inside onChange reaches the new connection once, after its marker", async () => {
   const all: string[] = [];
   const at = start({ onChange: (names) => names.includes("ann") && at.push(item(7)) });
   const carrier = new TestCarrier();
@@ -231,7 +231,7 @@ Deno.test("A push inside onChange reaches the one that has come, once, behind it
   assert.deepEqual(all, [cursor, item(7)]);
 });
 
-Deno.test("A push inside onChange is not claimed by the first cursor of the one that has come", async () => {
+Deno.test("A push inside onChange is not covered by the first cursor of the new connection", async () => {
   const positions: number[] = [];
   const at = start({ onChange: (names) => names.includes("ann") && at.push(item(7)) });
   const carrier = new TestCarrier();
@@ -242,7 +242,7 @@ Deno.test("A push inside onChange is not claimed by the first cursor of the one 
   assert.deepEqual(positions, [0, 1]);
 });
 
-Deno.test("Readers.resume() refuses one that asks and takes nothing", () => {
+Deno.test("Readers.resume() refuses a connection that asks without reading", () => {
   const { log, readers, push, join } = start({ maxBuffered: 100 });
   const one = join();
   one.isStopped = true;
@@ -263,13 +263,13 @@ Deno.test("Readers.close() sends what is owed before it closes", async () => {
   const one = join();
   push(item(1));
   await turn();
-  push(item(2)); // within the frame
+  push(item(2)); // within the frame of the first
   await readers.close({ code: 1001, reason: "x" }, 0);
   assert.deepEqual(one.received, [[item(1)], [item(2)]]);
   assert.equal(one.closed?.code, 1001);
 });
 
-Deno.test("Readers.disconnect() sends what is owed before it sends away", async () => {
+Deno.test("Readers.disconnect() sends what is owed before it closes", async () => {
   const { readers, push, join } = start();
   const [ann, bob] = [join(["ann"]), join(["bob"])];
   push(item(1), { to: ["ann"] });
@@ -303,7 +303,7 @@ Deno.test("A page that resumes after 1,001 pushes to a busy name gets its marker
   assert.deepEqual(all, [{ cursor, html: "" }]);
 });
 
-Deno.test("A page that is skipped by except has its cursor taken on", async () => {
+Deno.test("A page that is left out by except still moves to the newer cursor", async () => {
   const at = start();
   const carrier = new TestCarrier();
   const cursors: string[] = [];
@@ -315,7 +315,7 @@ Deno.test("A page that is skipped by except has its cursor taken on", async () =
   assert.equal(at.readers.count({ except: "me" }), 0);
 });
 
-Deno.test("A token that does not hold is answered by the marker and one refresh", async () => {
+Deno.test("A token that is not valid is answered by the marker and one refresh", async () => {
   const { log, readers, push, join } = start();
   const one = join(["ann"]);
   push(item(1));
@@ -326,7 +326,7 @@ Deno.test("A token that does not hold is answered by the marker and one refresh"
   assert.equal(readers.listeners("ann"), 1, "its own name is not in question");
 });
 
-Deno.test("A token that does not hold is answered by a refresh also from a page that is ahead", async () => {
+Deno.test("A token that is not valid is answered by a refresh even for a page that is ahead", async () => {
   const { clock, log, readers, push, join } = start();
   const one = join(["ann"]);
   readers.resume(one.connection, { cursor: log.cursor.replace(/0$/, "1"), token: "bad" });
@@ -336,7 +336,7 @@ Deno.test("A token that does not hold is answered by a refresh also from a page 
   assert.deepEqual(one.received, [[REFRESH], [item(1)]]);
 });
 
-Deno.test("Readers.restart() has each page fetch itself once, spread over half a second after another half", async () => {
+Deno.test("Readers.restart() makes each page fetch itself once, after half a second to one second", async () => {
   const { clock, log, readers, push, join } = start();
   const all = Array.from({ length: 50 }, () => join());
   const count = () => all.filter(({ received }) => received.length > 0).length;
@@ -346,7 +346,7 @@ Deno.test("Readers.restart() has each page fetch itself once, spread over half a
   await turn();
   await clock.advance(400);
   log.reset("third", 9);
-  readers.restart(); // as where several nodes come back, each with a new order
+  readers.restart(); // as when several nodes come back, each with a new order
   await clock.advance(499);
   assert.equal(count(), 0, "none yet: there may come more");
   await clock.advance(251);
@@ -355,7 +355,7 @@ Deno.test("Readers.restart() has each page fetch itself once, spread over half a
   for (const { received } of all) assert.deepEqual(received, [[REFRESH]]);
 });
 
-Deno.test("Readers.revoke() has the pages of a topic fetch themselves, spread over a second, and no other", async () => {
+Deno.test("Readers.revoke() makes only the pages of a topic fetch themselves, spread over a second", async () => {
   const { clock, readers, join } = start();
   const all = Array.from({ length: 50 }, () => join(["#room"]));
   const other = join(["#attic"]);
@@ -373,7 +373,7 @@ Deno.test("Readers.restart() spreads the pages of a busy app too", async () => {
   const all = Array.from({ length: 50 }, () => join());
   push(item(1));
   await turn();
-  push(item(2)); // all are in a frame now
+  push(item(2)); // all connections are in a frame now
   log.reset("other", 7);
   readers.restart();
   push(item(3));
@@ -384,13 +384,13 @@ Deno.test("Readers.restart() spreads the pages of a busy app too", async () => {
   for (const { received } of all) assert.deepEqual(received, [[item(1)], [REFRESH]]);
 });
 
-Deno.test("An answer to a since begins a frame of its own", async () => {
+Deno.test("An answer to a since starts a frame of its own", async () => {
   const { clock, log, readers, push, join } = start();
   const one = join();
   const { cursor } = log;
   push(item(1));
   await turn();
-  push(item(2)); // would leave 16 ms after the first
+  push(item(2)); // due 16 ms after the first
   await clock.advance(14);
   readers.resume(one.connection, { cursor });
   push(item(3));
@@ -400,7 +400,7 @@ Deno.test("An answer to a since begins a frame of its own", async () => {
   assert.deepEqual(one.received[2], [item(3)]);
 });
 
-Deno.test("A timer that is early costs no message", async () => {
+Deno.test("A timer that fires early loses no message", async () => {
   const early: Clock = {
     now: () => clock.now(),
     later: (run, milliseconds) => clock.later(run, Math.max(1, milliseconds - 1)),
@@ -417,7 +417,7 @@ Deno.test("A timer that is early costs no message", async () => {
   assert.deepEqual(one.received[1], [item(2)]);
 });
 
-Deno.test("A socket that throws costs itself, is closed with 1011 and reported once", async () => {
+Deno.test("A socket that throws is closed with 1011 and reported once, and affects no other", async () => {
   const { readers, errors, push, join } = start();
   const [broken, healthy] = [join(), join()];
   broken.fails = true;
@@ -429,7 +429,7 @@ Deno.test("A socket that throws costs itself, is closed with 1011 and reported o
   assert.deepEqual([readers.size, errors.length], [1, 1]);
 });
 
-Deno.test("A socket that throws at its first message is no connection any more, and keeps its place until it ends", () => {
+Deno.test("A socket that throws at its first message is not counted, but keeps its place until it ends", () => {
   for (const since of [undefined, "e.1"]) {
     const { readers, errors, join } = start();
     let released = 0;
@@ -443,7 +443,7 @@ Deno.test("A socket that throws at its first message is no connection any more, 
   }
 });
 
-Deno.test("Readers call onChange once when a connection comes and once when it goes, also one without a name", () => {
+Deno.test("Readers call onChange once when a connection opens and once when it ends, even without a name", () => {
   const changes: (readonly string[])[] = [];
   const { log, readers, join } = start({ onChange: (names) => changes.push(names) });
   for (const since of [undefined, log.cursor]) {
@@ -460,7 +460,7 @@ Deno.test("Readers call onChange once when a connection comes and once when it g
   }
 });
 
-Deno.test("Readers.refuse() makes no reader of a connection, and keeps its place until it is gone", () => {
+Deno.test("Readers.refuse() does not count a connection, but keeps its place until it has ended", () => {
   const { readers } = start();
   let released = 0;
   const visitor = { ...visitorOf(["ann"]), release: () => released++ };
@@ -472,7 +472,7 @@ Deno.test("Readers.refuse() makes no reader of a connection, and keeps its place
   assert.deepEqual([released, readers.zombies], [1, 0]);
 });
 
-Deno.test("Readers.forget() keeps the place of a connection that ends later, and of no other", () => {
+Deno.test("Readers.forget() keeps only the place of a connection that ends later", () => {
   for (const [endsLater, zombies] of [[true, 1], [false, 0]] as const) {
     const { readers, join } = start();
     let released = 0;
@@ -483,7 +483,7 @@ Deno.test("Readers.forget() keeps the place of a connection that ends later, and
   }
 });
 
-Deno.test("Readers count what waits for a connection that was closed and has not gone", () => {
+Deno.test("Readers.buffered includes a connection that was closed and has not ended", () => {
   const { log, readers, push, join } = start();
   const one = join(["ann"]);
   one.isStopped = true;
@@ -497,7 +497,7 @@ Deno.test("Readers count what waits for a connection that was closed and has not
   assert.equal(readers.buffered, 0);
 });
 
-Deno.test("Readers leave alone a connection that has ended", () => {
+Deno.test("Readers do nothing with a connection that has ended", () => {
   const { log, readers, push, join } = start();
   const one = join();
   readers.remove(one.connection);
@@ -516,7 +516,7 @@ Deno.test("A page that asks without its id keeps the one that it had", async () 
   assert.deepEqual(one.received, []);
 });
 
-Deno.test("Readers have the log forget what is too old, at a heartbeat", async () => {
+Deno.test("Readers expire old entries of the log at a heartbeat", async () => {
   const { clock, log, push, join } = start();
   join();
   push(item(1));
@@ -526,7 +526,7 @@ Deno.test("Readers have the log forget what is too old, at a heartbeat", async (
   assert.equal(log.size, 0);
 });
 
-Deno.test("A reader that stops is dropped also when nothing more is owed to it", async () => {
+Deno.test("A reader that stops reading is dropped even when it is owed nothing more", async () => {
   const { clock, readers, push, join } = start({ behindAfter: 150 });
   const [stopped, healthy] = [join(), join()];
   stopped.isStopped = true;
@@ -541,7 +541,7 @@ Deno.test("A reader that stops is dropped also when nothing more is owed to it",
   assert.deepEqual([stopped.closed?.code, healthy.closed, readers.size], [1013, undefined, 1]);
 });
 
-Deno.test("A reader that is stuck is sent away as the others are", async () => {
+Deno.test("Readers.disconnect() closes a stuck reader as well", async () => {
   const { clock, readers, push, join } = start({ behindAfter: 50, maxBuffered: 60 });
   const one = join(["ann"]);
   one.isStopped = true;
@@ -555,7 +555,7 @@ Deno.test("A reader that is stuck is sent away as the others are", async () => {
   assert.equal(one.closed?.code, 4001);
 });
 
-Deno.test("A pause of the process is not the time in which a reader takes nothing", async () => {
+Deno.test("A pause of the process does not count as time in which a reader takes nothing", async () => {
   const { clock, push, join } = start({ behindAfter: 150 });
   const [slow, stuck] = [join(), join()];
   for (const one of [slow, stuck]) one.isStopped = true;
@@ -573,7 +573,7 @@ Deno.test("A pause of the process is not the time in which a reader takes nothin
   assert.deepEqual(slow.received.at(-1), [box("a", 2)]);
 });
 
-Deno.test("Readers leave no timer behind when the last page is gone", async () => {
+Deno.test("Readers have no timer when the last page has left", async () => {
   const { clock, readers, push, join } = start({ behindAfter: 50 });
   const one = join();
   one.isStopped = true;
@@ -588,7 +588,7 @@ Deno.test("Readers leave no timer behind when the last page is gone", async () =
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("Heartbeats go to those who were sent nothing, and never to one that owes", async () => {
+Deno.test("Heartbeats go to connections that were sent nothing, and never to one that is owed something", async () => {
   const { clock, push, join } = start({ behindAfter: 50 });
   const beats = (carrier: TestCarrier) => {
     let count = 0;
@@ -627,7 +627,7 @@ interface Pushed {
 
 const NAMES = ["x", "y", "z"];
 
-/** The server's data and pushes, kept in the simplest way, and what each page must show of them. */
+/** The server's data and pushes in the simplest form, and what each page must show of them. */
 class Model {
   readonly pushes: Pushed[] = [];
   #held: Pushed[] = [];
@@ -673,7 +673,7 @@ function positionOf(cursor: string): number {
   return Number(cursor.split(".")[1]);
 }
 
-/** A page as client.js keeps it: a cursor, and markers that it waits for. */
+/** A page as client.js keeps it: a cursor, and the markers that it expects. */
 class Page {
   readonly #world: World;
   carrier = new TestCarrier();
@@ -692,7 +692,7 @@ class Page {
     this.render();
   }
 
-  /** The server renders it: the cursor first. */
+  /** The server renders the page, taking the cursor first. */
   render(): void {
     this.cursor = this.#world.log.cursor;
     this.id = `page${this.#world.ids++}`;
@@ -702,7 +702,7 @@ class Page {
   connect(): void {
     if (this.connection) return;
     this.carrier = new TestCarrier();
-    this.carrier.isStopped = true; // what is sent is under way until `deliver`
+    this.carrier.isStopped = true; // what is sent is in transit until `deliver`
     this.carrier.receive = (messages) => this.receive(messages);
     this.awaited = [this.cursor];
     const names = () => new Set(this.names);
@@ -783,7 +783,7 @@ class World {
     this.readers.owe(entry);
   }
 
-  /** What is under way arrives, and whoever was dropped learns of it. */
+  /** Delivers what is in transit, and tells dropped pages that their connection has ended. */
   deliver(): void {
     for (const page of this.pages) {
       while (!page.isStopped && page.carrier.waiting.length > 0) page.carrier.take(1);
@@ -878,7 +878,7 @@ Deno.test("After any interleaving each page shows what the server has: nothing m
           assert(world.log.size <= maxEntries, "memory is bounded");
         }
         for (const page of world.pages) page.isStopped = false;
-        for (let n = 0; n < 20; n++) { // 50 ms is how long a look takes, and a message is small
+        for (let n = 0; n < 20; n++) { // looks are 50 ms apart, and a message is small
           world.deliver();
           for (const page of world.pages) page.connect();
           await world.clock.advance(50);

@@ -1,8 +1,8 @@
 /**
- * The order of many processes, on one machine or many: a stream of a Redis or Valkey server that all of
- * them follow.
+ * One order for many processes, on one machine or many: a stream on a Redis or Valkey server, which all
+ * of them follow.
  *
- * @example An application on as many nodes as there are
+ * @example An app that can run as many processes
  * ```ts
  * import { Turbo } from "./mod.ts";
  * import { redis } from "./redis.ts";
@@ -29,26 +29,26 @@ import { reasonOf } from "./report.ts";
 /** Options of {@linkcode redis}. Times are in milliseconds. */
 export interface RedisOptions {
   /**
-   * Where the server is: `redis://user:password@host:port/database` or, with TLS, `rediss://`. All but
-   * the host may be left out; user and password are written with %-escapes.
+   * URL of the server: `redis://user:password@host:port/database` or, with TLS, `rediss://`. Everything
+   * but the host may be left out. Percent-encode user and password.
    */
   url: string;
   /**
-   * The key of the stream, the same in all processes of an application, and another for each application.
-   * What begins with it and `:` is used too. Default `turbo`.
+   * Key of the stream: the same in all processes of an application, and a different one for each
+   * application. Keys that start with it and `:` are used too. Default `turbo`.
    */
   key?: string;
   /**
-   * For how long pushes wait while the server says nothing. After that they go to the pages of this
-   * process alone, which all fetch themselves when the server is back. Default 1,000.
+   * How long pushes wait for a silent server. After that they go only to the pages of this process, which
+   * all fetch themselves when the server is back. Default 1,000.
    */
   hold?: number;
   /**
-   * How often a process says at least that it is there; one that is silent for several times as long is
-   * taken for gone. Default 5,000.
+   * Longest time between two signs of life of a process. After two to three intervals without one, the
+   * others count it as gone. Default 5,000.
    */
   interval?: number;
-  /** About how many entries the server keeps. Default 10,000. */
+  /** About how many entries the server keeps in the stream. Default 10,000. */
   maxEntries?: number;
 }
 
@@ -62,14 +62,14 @@ const RULES = {
 
 /** Milliseconds between two ticks of the replica. */
 const TICK = 100;
-/** Milliseconds for which a process that closes waits until its pushes are in the stream. */
+/** Milliseconds that a closing process waits for its pushes to reach the stream. */
 const CLOSE_TIMEOUT = 1_000;
 
 /**
- * The order of all processes that name the same server and key: what one of them pushes reaches the pages
- * of all, in one order. While the server is away each goes on alone, and its pages fetch themselves when
- * the server is back. Needs `--allow-net=HOST:PORT`, and Valkey or Redis 7 (6.2 costs more). Each `Turbo`
- * needs one of its own.
+ * Creates an engine for all processes that name the same server and key: what one of them pushes reaches
+ * the pages of all, in one order. While the server is away each process continues alone, and its pages
+ * fetch themselves when the server is back. Needs `--allow-net=HOST:PORT`, and Valkey or Redis 7 or newer
+ * (Redis 6.2 works, at a higher cost). Each `Turbo` needs its own.
  *
  * @throws {TypeError | RangeError} when an option is wrong or unknown
  */
@@ -89,9 +89,9 @@ class Redis implements Engine {
     this.#outcome = { resolve, reject };
   });
   #isReady = false;
-  #copy!: Copy; // by start()
+  #copy!: Copy; // start() sets it
   #link: Link | undefined;
-  /** The last one that was given up, until nothing is left of it. */
+  /** Resolves when nothing is left of the links that were closed. */
   #closing: Promise<void> = Promise.resolve();
   #secret = randomSecret();
   #ticking: ReturnType<typeof setInterval> | undefined;
@@ -115,7 +115,7 @@ class Redis implements Engine {
       wallClock: Date.now,
       server: this.#name,
     });
-    this.#ready.catch(() => {}); // for those who do not wait for it; it is a notice too
+    this.#ready.catch(() => {}); // an app need not await it: the reason is also a notice
   }
 
   get ready(): Promise<void> {
@@ -138,8 +138,8 @@ class Redis implements Engine {
 
   push(push: Push): void {
     if (this.#isClosed) return;
-    // Rendered here and now, so that what it throws reaches whoever pushes, and what it pushes itself
-    // goes before it.
+    // Rendered here, so that an error reaches the caller of `push`, and what the function itself pushes
+    // comes first.
     const html = "html" in push && typeof push.html === "function" ? push.html() : undefined;
     if (html === "" || ("html" in push && push.html === "")) return;
     this.#happen({ type: "push", push, html });
@@ -157,7 +157,7 @@ class Redis implements Engine {
     const late = new Promise<void>((resolve) => timer = setTimeout(resolve, CLOSE_TIMEOUT));
     let isLate = false;
     late.then(() => isLate = true);
-    // What was pushed once more, because others had changed the same, comes after what is waited for.
+    // Contested pushes may have been pushed again meanwhile, and come after those that were awaited.
     while (this.#replica.settled < this.#replica.pushed && !isLate) {
       await Promise.race([this.flush(), late]);
     }
@@ -165,8 +165,8 @@ class Redis implements Engine {
     clearInterval(this.#ticking);
     if (this.#copy && this.#replica.owes) {
       this.#copy.notice(
-        `${this.#name} has not taken all that this node has pushed: what the pages of other nodes ` +
-          "show may be old",
+        `${this.#name} has not stored everything that this node has pushed: pages of other nodes ` +
+          "may show old content",
       );
     }
     this.#isClosed = true;
@@ -175,7 +175,7 @@ class Redis implements Engine {
     await this.#closing;
   }
 
-  /** What happens while effects are carried out, as they call what pushes, comes after them. */
+  /** Handles events one after the other: those that effects cause, such as pushes, wait in the queue. */
   #happen(event: Event): void {
     if (this.#isClosed) return;
     this.#events.push(event);
@@ -202,15 +202,15 @@ class Redis implements Engine {
     for (const { until, resolve } of waiting) if (this.#isClosed || until <= settled) resolve();
   }
 
-  /** One that goes wrong costs itself: those after it are owed by the replica, which counts on them. */
+  /** An effect that fails does not stop those after it, on which the replica relies. */
   #attempt(effect: Effect): void {
     try {
       this.#carryOut(effect);
     } catch (error) {
       const { log } = this.#copy;
-      this.#copy.notice(`${this.#name} has sent what cannot be taken: ${reasonOf(error)}`);
+      this.#copy.notice(`${this.#name} has sent an entry that cannot be used: ${reasonOf(error)}`);
       if (!("position" in effect)) return;
-      // The pages that it was for find what they miss in the data.
+      // The pages fetch themselves, and so get what the entry would have shown.
       if (effect.position !== undefined && log.position < effect.position) {
         log.skip(effect.position);
       }
@@ -287,7 +287,7 @@ class Redis implements Engine {
   }
 }
 
-/** What signs the topics of all nodes, where no other has come before. */
+/** A secret that signs the topics of all nodes, for the case that no other node has stored one. */
 function randomSecret(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
 }

@@ -1,5 +1,5 @@
 /**
- * What is used of `@redis/client`, of which redis_client.min.js is made: see tests/bundle.ts.
+ * The part of `@redis/client` that is used. `redis_client.min.js` is made from it by tests/bundle.ts.
  *
  * @module
  */
@@ -10,11 +10,11 @@ export interface RedisClientOptions {
   username?: string;
   password?: string;
   database?: number;
-  /** Rejects a command where there is no connection, instead of keeping it for the next one. */
+  /** Rejects a command without a connection, instead of queueing it for the next connection. */
   disableOfflineQueue: true;
   disableClientInfo: true;
   maintNotifications: "disabled";
-  /** Milliseconds for which a command may wait until it is written. */
+  /** Milliseconds that a command may wait to be written. */
   commandOptions: { timeout: undefined };
   socket: {
     host: string;
@@ -26,11 +26,11 @@ export interface RedisClientOptions {
   };
 }
 
-/** One connection. */
+/** One connection to a server. */
 export interface RedisClient {
   connect(): Promise<unknown>;
   sendCommand(args: readonly string[]): Promise<unknown>;
-  /** Ends it at once. What is not answered yet rejects. */
+  /** Ends the connection at once. Commands that are not answered yet reject. */
   destroy(): void;
   on(event: "error", listener: (error: Error) => void): unknown;
 }
@@ -38,5 +38,5 @@ export interface RedisClient {
 /** A client that has not connected yet. */
 export function createClient(options: RedisClientOptions): RedisClient;
 
-/** What the server answers instead of doing what it is asked. */
+/** The error with which a server refuses a command. */
 export class ErrorReply extends Error {}

@@ -1,37 +1,37 @@
 /**
- * One connection to a Redis or Valkey server, over the official client. What that does by itself, such as
- * connecting again or sending again, is switched off: the engine decides it.
+ * One connection to a Redis or Valkey server, through the official client. Automatic reconnecting and
+ * resending are switched off, because the engine decides about them.
  *
  * @module
  */
-/** One connection. */
+/** One connection to a server. */
 export interface Connection {
   /**
-   * Sends a command, and resolves to its answer; answers come in the order of the commands.
+   * Sends a command and resolves to its answer. Answers come in the order of the commands.
    *
-   * @throws {RefusedError} where the server answers with an error
+   * @throws {RefusedError} when the server answers with an error
    */
   command(args: readonly string[]): Promise<unknown>;
-  /** Ends it at once. What is not answered yet rejects. */
+  /** Ends the connection at once. Commands that are not answered yet reject. */
   close(): void;
-  /** Resolves to the reason when it has ended by itself; never where it was closed. */
+  /** Resolves to the reason when the connection has ended by itself; never after `close`. */
   readonly ended: Promise<Error>;
 }
 
-/** What a server answers instead of doing what it is asked. */
+/** The error with which a server refuses a command. */
 export class RefusedError extends Error {
   override name = "RefusedError";
 }
 
-/** Where a server is, and who we are there. */
+/** The address of a server, and the credentials for it. */
 export interface Server {
   /** Its host name or IP address. */
   readonly host: string;
   /** Its port. */
   readonly port: number;
-  /** Whether it speaks TLS. */
+  /** Whether to use TLS. */
   readonly isTls: boolean;
-  /** The user; the server's default one where `undefined`. */
+  /** The user; `undefined` for the server's default user. */
   readonly username: string | undefined;
   /** The password. */
   readonly password: string | undefined;
@@ -41,7 +41,7 @@ export interface Server {
   readonly name: string;
 }
 
-/** Milliseconds after which the client itself gives up. The signal comes before. */
+/** Milliseconds after which the client itself gives up. The abort signal comes earlier. */
 const MAX_TIMEOUT = 60_000;
 
 const DEFAULT_PORT = 6379;
@@ -82,11 +82,11 @@ export function serverOf(text: string): Server | undefined {
 }
 
 /**
- * Opens a connection, with the password and the database.
+ * Opens a connection, logs in and selects the database.
  *
- * @throws the reason of the signal, where that is aborted before it is open
- * @throws {RefusedError} where the server does not accept us
- * @throws {Error} where it is not reached
+ * @throws the reason of the signal, when it is aborted before the connection is open
+ * @throws {RefusedError} when the server rejects the credentials or the database
+ * @throws {Error} when the server cannot be reached
  */
 export async function connect(
   { host, port, isTls, username, password, database }: Server,
@@ -111,13 +111,13 @@ export async function connect(
       signal,
     },
   });
-  // The first thing that goes wrong: after that the client is of no use.
+  // The first error: after it the client is unusable.
   let failure: Error | undefined;
   const ended = new Promise<Error>((resolve) => {
     client.on("error", (error) => resolve(failure ??= error));
   });
   const opening = client.connect();
-  opening.catch(() => {}); // where something else was first
+  opening.catch(() => {}); // it may reject after something else has failed first
   try {
     signal.throwIfAborted();
     await Promise.race([opening, ended.then((error) => Promise.reject(error))]);
@@ -126,7 +126,7 @@ export async function connect(
     signal.throwIfAborted();
     throw error instanceof ErrorReply ? new RefusedError(error.message) : error;
   }
-  ended.then(() => client.destroy()); // where it is not what has ended, but what nobody could read
+  ended.then(() => client.destroy()); // an answer that cannot be parsed does not close the socket
   return {
     async command(args) {
       try {

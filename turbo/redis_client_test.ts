@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { freePort, startRedis, WITH_REDIS } from "../tests/redis_server.ts";
-import { serve, until, within } from "../tests/kit.ts";
+import { startRedis, WITH_REDIS } from "../tests/redis_server.ts";
+import { freePort, serve, until, within } from "../tests/kit.ts";
 import { connect, type Connection, serverOf } from "./redis_client.ts";
 import { failureOf } from "./redis_errors.ts";
 
 const forever = new AbortController().signal;
 
-/** Opens a connection, or says what whoever runs this is told. */
+/** Opens a connection, or returns the message for the operator. */
 async function attempt(url: string): Promise<Connection | string> {
   const server = serverOf(url)!;
   try {
@@ -24,7 +24,7 @@ async function attempt(url: string): Promise<Connection | string> {
   }
 }
 
-Deno.test("serverOf() reads URLs of Redis, and no others", () => {
+Deno.test("serverOf() parses URLs of Redis, and no others", () => {
   const plain = { isTls: false, username: undefined, password: undefined, database: 0 };
   const at = (host: string, port = 6379) => ({ ...plain, host, port, name: `${host}:${port}` });
   assert.deepEqual(serverOf("redis://localhost"), at("localhost"));
@@ -48,7 +48,7 @@ Deno.test("serverOf() reads URLs of Redis, and no others", () => {
   for (const url of wrong) assert.equal(serverOf(url), undefined, url);
 });
 
-Deno.test("connect() says what is wrong and what is to be done", WITH_REDIS, async () => {
+Deno.test("connect() reports what is wrong and how to mend it", WITH_REDIS, async () => {
   await using open = await startRedis();
   await using locked = await startRedis({ args: ["--requirepass", "right"] });
   await open.cli("ACL", "SETUSER", "poor", "on", ">poor", "~key", "+get");
@@ -92,20 +92,24 @@ Deno.test("connect() takes user, password and database from the URL", WITH_REDIS
   assert.equal(await server.cli("-n", "3", "GET", "here"), "1");
 });
 
-Deno.test("connect() answers in order, what is sent at once together", WITH_REDIS, async () => {
-  await using server = await startRedis();
-  const connection = await connect(serverOf(server.url)!, forever);
-  const texts = Array.from({ length: 1_000 }, (_, n) => `${n} ä€😀`.repeat(n % 50));
-  const order: string[] = [];
-  await Promise.all(texts.map(async (text) => {
-    order.push(await connection.command(["ECHO", text]) as string);
-  }));
-  assert.deepEqual(order, texts);
-  connection.close();
-});
+Deno.test(
+  "connect() answers in order, and sends commands of one turn together",
+  WITH_REDIS,
+  async () => {
+    await using server = await startRedis();
+    const connection = await connect(serverOf(server.url)!, forever);
+    const texts = Array.from({ length: 1_000 }, (_, n) => `${n} ä€😀`.repeat(n % 50));
+    const order: string[] = [];
+    await Promise.all(texts.map(async (text) => {
+      order.push(await connection.command(["ECHO", text]) as string);
+    }));
+    assert.deepEqual(order, texts);
+    connection.close();
+  },
+);
 
 Deno.test(
-  "A connection says once that it has ended, and what is not answered rejects",
+  "A connection reports once that it has ended, and unanswered commands reject",
   WITH_REDIS,
   async () => {
     await using server = await startRedis();
@@ -123,7 +127,7 @@ Deno.test(
   },
 );
 
-Deno.test("A connection that is closed says nothing more", WITH_REDIS, async () => {
+Deno.test("A closed connection reports nothing more", WITH_REDIS, async () => {
   await using server = await startRedis();
   const connection = await connect(serverOf(server.url)!, forever);
   let ended = 0;
@@ -137,7 +141,7 @@ Deno.test("A connection that is closed says nothing more", WITH_REDIS, async () 
 });
 
 Deno.test(
-  "connect() can be given up, also with a server that does not answer",
+  "connect() can be aborted, even with a server that does not answer",
   WITH_REDIS,
   async () => {
     await using server = await startRedis();
@@ -153,7 +157,7 @@ Deno.test(
   },
 );
 
-Deno.test("failureOf() shows no argument of a command, as one may be the password", () => {
+Deno.test("failureOf() shows no argument of a command, because one may be the password", () => {
   const error = new Error("ERR unknown command 'AUTH', with args beginning with: 'ann' 'secret' ");
   assert.deepEqual(failureOf(error, { server: "h:1", key: "k" }), {
     reason:
@@ -162,7 +166,7 @@ Deno.test("failureOf() shows no argument of a command, as one may be the passwor
   });
 });
 
-Deno.test("failureOf() tells what can become right by itself", () => {
+Deno.test("failureOf() distinguishes failures that may pass", () => {
   const said = (message: string) => failureOf(new Error(message), { server: "h:1", key: "k" });
   for (const message of ["OOM command not allowed", "LOADING", "getaddrinfo ENOTFOUND db", ""]) {
     assert.deepEqual(said(message), { reason: message, isFatal: false });

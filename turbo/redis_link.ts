@@ -1,5 +1,5 @@
 /**
- * The way between a replica and its server: two connections that are opened together and end together.
+ * The link between a replica and its server: two connections that open and end together.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import { type Failure, failureOf } from "./redis_errors.ts";
 import { ask, canNumber, keptSecret } from "./redis_stream.ts";
 import type { Command, Reply } from "./stream_commands.ts";
 
-/** Whom a link tells what happens. After `lost`, and after it was closed, it tells nothing. */
+/** Callbacks of a {@linkcode Link}. None is called after `lost`, or after the link was closed. */
 export interface LinkEvents {
   /** Both connections are open. */
   connected(): void;
-  /** An answer; those of one connection come in the order of the commands. */
+  /** An answer has come. Answers of one connection come in the order of its commands. */
   reply(reply: Reply): void;
-  /** The secret that is kept with the stream. Comes before what depends on it. */
+  /** The secret stored with the stream is known. Called before any answer that depends on it. */
   secret(secret: string): void;
   /** The connections could not be opened, or one of them has ended. */
   lost(failure: Failure): void;
@@ -26,7 +26,7 @@ export interface LinkOptions {
   readonly key: string;
   /** About how many entries the stream keeps. */
   readonly maxEntries: number;
-  /** The secret that is to be kept with the stream where none is. */
+  /** The secret to store with the stream where it has none. */
   readonly secret: string;
   /** Milliseconds in which both connections must be ready. */
   readonly timeout?: number;
@@ -34,7 +34,7 @@ export interface LinkOptions {
 
 const CONNECT_TIMEOUT = 5_000;
 
-/** Two connections to a server: one for a replica's reads, which block, and one for all else. */
+/** Two connections to a server: one for a replica's reads, which block, and one for everything else. */
 export class Link {
   readonly #server: Server;
   readonly #options: LinkOptions;
@@ -46,10 +46,10 @@ export class Link {
   #isScripted = false;
   #commands: Connection | undefined;
   #reads: Connection | undefined;
-  /** All that was asked on a connection so far, in order. */
+  /** For each connection, a promise of all its answers so far. */
   #answers = { commands: Promise.resolve(), reads: Promise.resolve() };
 
-  /** Opens them. */
+  /** Starts to open the connections. */
   constructor(server: Server, options: LinkOptions, events: LinkEvents) {
     this.#server = server;
     this.#options = options;
@@ -65,11 +65,11 @@ export class Link {
     const connection = way === "reads" ? this.#reads : this.#commands;
     if (this.#isOver || !connection) return;
     const answer = ask(connection, command, { key, maxEntries, isScripted: this.#isScripted });
-    answer.catch(() => {}); // waited for in its turn
+    answer.catch(() => {}); // it is awaited in its turn, below
     this.#answers[way] = this.#answers[way].then(async () => {
       const reply = await answer;
-      // With another life of the stream, what was there is gone, and so may be the secret; and somebody
-      // may have deleted that alone, so that a new node would make another.
+      // A new epoch means that the stream was lost, and perhaps the secret with it. Somebody may also have
+      // deleted the secret alone, so that a new node would store another.
       const isReborn = reply.kind === "read" &&
         reply.entries.some(({ position }) => position === 0);
       const mayBeGone = isReborn || reply.kind === "look";
@@ -78,7 +78,7 @@ export class Link {
     }).catch((error) => this.#lose(error));
   }
 
-  /** Ends both. Resolves when nothing is left of them. */
+  /** Ends both connections. Resolves when nothing is left of them. */
   async close(): Promise<void> {
     this.#stop(new Error("closed"));
     await Promise.all([this.#opening, this.#answers.commands, this.#answers.reads]);

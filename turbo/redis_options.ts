@@ -1,5 +1,5 @@
 /**
- * What an engine and a push from outside are told alike: where the server is, and under which key.
+ * The rules for the options that the Redis engine and {@linkcode Pusher} have in common.
  *
  * @module
  */

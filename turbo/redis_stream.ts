@@ -1,6 +1,5 @@
 /**
- * The commands by which a stream of Redis is asked what a replica wants to know, and what is made of the
- * answers.
+ * Turns the commands of a replica into commands of Redis, and the answers into replies.
  *
  * @module
  */
@@ -9,24 +8,24 @@ import type { Command, Reply } from "./stream_commands.ts";
 import { entryOf, idOf, type Place, placeOf, type StreamEntry } from "./stream_entry.ts";
 import { MIN_SECRET } from "./token.ts";
 
-/** A stream, and how it is written. */
+/** A stream, and how entries are added to it. */
 export interface StreamOptions {
   /** Its key. */
   readonly key: string;
-  /** About how many entries it keeps. */
+  /** About how many entries the stream keeps. */
   readonly maxEntries: number;
-  /** Whether a script numbers the entries, as servers before 7.0 do not. */
+  /** Whether a script numbers the entries, because servers before 7.0 do not. */
   readonly isScripted: boolean;
 }
 
-/** Entries that a node loads of a stream that it has not followed. */
+/** The most entries that a node loads of a stream that it has not followed. */
 const LOADED = 1_000;
-/** And their markup, about: so much as a log keeps by default. */
+/** About the most characters of their markup: as much as a log keeps by default. */
 const LOADED_SIZE = 4 * 1024 * 1024;
 const LOADED_AT_A_TIME = 101;
-/** Entries that are read at a time. */
+/** How many entries are read at a time. */
 const READ = 100;
-/** Milliseconds for which the server keeps a read that finds nothing. */
+/** Milliseconds for which the server holds a read that finds nothing. */
 const BLOCK = 1_000;
 
 const BIRTH = `
@@ -36,7 +35,7 @@ if epoch ~= ARGV[1] then return epoch end
 redis.call('XADD', KEYS[1], ARGV[2] .. '-0', 'b', ARGV[3])
 return ARGV[2]`;
 
-/** Answers nothing where there is no stream, and an empty text where this is not its life. */
+/** Answers nil where there is no stream, and an empty text where the stream has another epoch. */
 const ADD = `
 local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 if not newest then return false end
@@ -46,11 +45,10 @@ local id = epoch .. '-' .. string.format('%.0f', position + 1)
 return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], id, unpack(ARGV, 3))`;
 
 /**
- * Has a command done, and resolves to what is answered. What is asked in one turn of the event loop is
- * sent together.
+ * Sends a command and resolves to the reply. Commands of one turn of the event loop are sent together.
  *
- * @throws {RefusedError} where the server refuses it, and it is not `add`
- * @throws {Error} where the connection ends, or what is in the stream is not ours
+ * @throws {RefusedError} when the server refuses a command other than `add`
+ * @throws {Error} when the connection ends, or the stream contains an entry that is not ours
  */
 export async function ask(
   { command }: Pick<Connection, "command">,
@@ -74,7 +72,8 @@ export async function ask(
     }
     case "load": {
       const entries = await newestOf({ command }, key);
-      // Ids are those of others, too: one of a clock, such as 1735689600000-0, looks like a birth.
+      // Another program's entry may look like ours: an id made from a clock, such as 1735689600000-0, looks
+      // like the birth of an epoch.
       if (entries.length > 0 && entries.every(({ node }) => node === "")) {
         notOurs(idOf(entries[0]!), key);
       }
@@ -91,7 +90,7 @@ export async function ask(
   }
 }
 
-/** The newest entries, oldest first: read in parts, because each may be as large as a log. */
+/** The newest entries, oldest first. They are read in parts, because each may be as large as a log. */
 async function newestOf(
   { command }: Pick<Connection, "command">,
   key: string,
@@ -101,7 +100,7 @@ async function newestOf(
   for (let end = "+"; entries.length < LOADED && size < LOADED_SIZE;) {
     const part = await command(["XREVRANGE", key, end, "-", "COUNT", String(LOADED_AT_A_TIME)]);
     const [first, ...rest] = entriesOf(part, key);
-    // The last one of the part before, which the server cannot leave out before 6.2.
+    // Servers before 6.2 cannot leave out the entry at `end`, which is the last one of the previous part.
     const added = end === "+" && first ? [first, ...rest] : rest;
     if (added.length === 0) break;
     entries.push(...added);
@@ -112,7 +111,7 @@ async function newestOf(
 }
 
 /**
- * Whether a server gives the entries of an epoch their positions by itself, as since 7.0. Writes nothing.
+ * Whether a server can number the entries of an epoch by itself, as since Redis 7.0. Writes nothing.
  */
 export async function canNumber(
   { command }: Pick<Connection, "command">,
@@ -128,8 +127,8 @@ export async function canNumber(
 }
 
 /**
- * The text that is kept beside a stream so that all nodes have the same: the one that is there, or else
- * the one that is offered.
+ * The secret that is stored with a stream, so that all nodes have the same one: the existing secret, or
+ * the offered one where there is none.
  */
 export async function keptSecret(
   { command }: Pick<Connection, "command">,
@@ -139,7 +138,8 @@ export async function keptSecret(
   const name = `${key}:secret`;
   const kept = await command(["GET", name]) as string | null;
   if (kept !== null && kept.length >= MIN_SECRET) return kept;
-  await command(["SET", name, offered, ...(kept === null ? ["NX"] : [])]); // one that is short is guessed
+  // A stored secret that is too short could be guessed, so it is overwritten.
+  await command(["SET", name, offered, ...(kept === null ? ["NX"] : [])]);
   return (await command(["GET", name]) ?? offered) as string;
 }
 
@@ -163,10 +163,10 @@ async function add(
   }
 }
 
-/** The server is not the one to write to any more: another connection may find that one. */
+/** Errors that mean that this server cannot be written to now; a new connection may reach another. */
 const IS_ELSEWHERE = /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED)/;
 
-/** The entries of an answer, in its order. */
+/** The entries in an answer, in its order. */
 function entriesOf(answer: unknown, key: string): StreamEntry[] {
   return (answer as [string, string[]][]).map(([id, fields]) =>
     entryOf(id, fields) ?? notOurs(id, key)

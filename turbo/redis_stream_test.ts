@@ -9,7 +9,7 @@ import { fieldsOf, placeOf } from "./stream_entry.ts";
 const KEY = "a key";
 const NODE = "somebody";
 
-/** A connection to a server, and what is answered on it. */
+/** A connection to a server, and the replies on it. */
 async function open({ url }: Pick<TestRedis, "url">, options: Partial<StreamOptions> = {}) {
   const server = serverOf(url)!;
   const { command, close } = await within(
@@ -130,7 +130,7 @@ for (const isScripted of [false, true]) {
       const kept = await ids(stream);
       assert(kept.length >= 200 && kept.length < 400, `${kept.length} entries`);
       assert.equal(kept.at(-1), "5-1000");
-      // The first one after a place that is gone tells so.
+      // The first entry after a trimmed place shows that it is gone.
       const look = await stream.ask({ kind: "look", at: { epoch: 5, position: 1 } });
       assert(look.kind === "look");
       assert.deepEqual(look.first?.position, placeOf(kept[0]!)?.position);
@@ -139,7 +139,7 @@ for (const isScripted of [false, true]) {
 }
 
 Deno.test(
-  "ask() writes the same where the server numbers and where a script does",
+  "ask() writes the same whether the server or a script numbers the entries",
   WITH_REDIS,
   async () => {
     await using server = await startRedis();
@@ -163,7 +163,7 @@ Deno.test(
   },
 );
 
-Deno.test("ask() reads what is written while it waits", WITH_REDIS, async () => {
+Deno.test("ask() reads an entry that is written while it waits", WITH_REDIS, async () => {
   await using server = await startRedis();
   using reader = await open(server);
   using writer = await open(server);
@@ -174,7 +174,7 @@ Deno.test("ask() reads what is written while it waits", WITH_REDIS, async () => 
   assert.deepEqual(reply.kind === "read" && reply.entries.map(({ n }) => n), [1]);
 });
 
-Deno.test("ask() refuses a stream of others", WITH_REDIS, async () => {
+Deno.test("ask() rejects a stream of another program", WITH_REDIS, async () => {
   await using server = await startRedis();
   using stream = await open(server);
   await stream.command(["XADD", KEY, "18446744073709551615-1", "a", "b"]);
@@ -183,14 +183,14 @@ Deno.test("ask() refuses a stream of others", WITH_REDIS, async () => {
   await assert.rejects(stream.ask({ kind: "load" }), { message });
 });
 
-Deno.test("canNumber() tells the servers apart and writes nothing", WITH_REDIS, async () => {
+Deno.test("canNumber() distinguishes servers, and writes nothing", WITH_REDIS, async () => {
   await using server = await startRedis();
   using stream = await open(server);
   assert.equal(await canNumber(stream, KEY), true);
   assert.equal(await stream.command(["DBSIZE"]), 0);
 });
 
-Deno.test("keptSecret() gives all the one that came first", WITH_REDIS, async () => {
+Deno.test("keptSecret() returns the first stored secret to all", WITH_REDIS, async () => {
   await using server = await startRedis();
   using one = await open(server);
   using two = await open(server);
@@ -203,7 +203,7 @@ Deno.test("keptSecret() gives all the one that came first", WITH_REDIS, async ()
   assert.equal(await keptSecret(two, KEY, offered[2]!), secrets[0]);
 });
 
-Deno.test("keptSecret() keeps none that can be guessed", WITH_REDIS, async () => {
+Deno.test("keptSecret() does not keep a secret that can be guessed", WITH_REDIS, async () => {
   await using server = await startRedis();
   using stream = await open(server);
   await stream.command(["SET", `${KEY}:secret`, ""]);
@@ -212,7 +212,7 @@ Deno.test("keptSecret() keeps none that can be guessed", WITH_REDIS, async () =>
   assert.equal(await stream.command(["GET", `${KEY}:secret`]), offered);
 });
 
-Deno.test("ask() loads no stream in which nothing is of a node", WITH_REDIS, async () => {
+Deno.test("ask() does not load a stream without an entry of a node", WITH_REDIS, async () => {
   await using server = await startRedis();
   using stream = await open(server);
   await stream.command(["XADD", KEY, "1735689600000-0", "order", "42"]);

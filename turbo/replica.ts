@@ -1,6 +1,6 @@
 /**
- * How one node follows the stream that all nodes share, as a pure machine: events go in, effects come
- * out, and it knows neither Redis nor a clock nor a socket.
+ * How one node follows the stream that all nodes share, as a pure state machine: events go in, effects
+ * come out. It knows neither Redis nor a clock nor a socket.
  *
  * @module
  */
@@ -18,28 +18,28 @@ import {
 } from "./stream_entry.ts";
 import type { StreamEntry, Tag } from "./stream_entry.ts";
 import { Silence } from "./silence.ts";
-import { isTrueBirth, newestRun, verdict } from "./stream_life.ts";
+import { isTrueBirth, newestRun, verdict } from "./stream_epoch.ts";
 
-/** What happens. */
+/** An input of the state machine. */
 export type Event =
   /** Both connections are open. */
   | { readonly type: "connected" }
-  /** They could not be opened, or one has ended, and the other was closed. Not after `disconnect`. */
+  /** They could not be opened, or one has ended and the other was closed. Never after `disconnect`. */
   | { readonly type: "lost"; readonly reason: string }
-  /** Of the connections that are open now alone. */
+  /** A reply has come on the connections that are open now. */
   | { readonly type: "reply"; readonly reply: Reply }
-  /** Where it was given as a function, with what that has rendered just now. */
+  /** The app pushes. `html`: what a push that was given as a function has just rendered. */
   | { readonly type: "push"; readonly push: Push; readonly html: string | undefined }
-  /** Time has passed. Comes about ten times a second. */
+  /** Time has passed. Expected about ten times a second. */
   | { readonly type: "tick" };
 
-/** What is to be done, in this order. */
+/** An output of the state machine. Effects must be carried out in their order. */
 export type Effect =
   | { readonly type: "connect" }
-  /** Close both connections; nothing more is heard of them. */
+  /** Close both connections. No further events may come from them. */
   | { readonly type: "disconnect" }
   | { readonly type: "send"; readonly command: Command }
-  /** Append to the log, where no position is given at its next one; `deliver` where pages are owed it. */
+  /** Append to the log, at its next position where none is given; `deliver`: send it to pages too. */
   | {
     readonly type: "append";
     readonly html: string;
@@ -48,9 +48,9 @@ export type Effect =
     readonly position: number | undefined;
     readonly deliver: boolean;
   }
-  /** Go on to a position at which there is nothing for pages. */
+  /** Move the log on to a position that has nothing for pages. */
   | { readonly type: "skip"; readonly position: number }
-  /** Note in the log, and tell the pages where `deliver`. */
+  /** Revoke a name in the log; `deliver`: for open pages too. */
   | {
     readonly type: "revoke";
     readonly name: string;
@@ -58,76 +58,76 @@ export type Effect =
     readonly deliver: boolean;
   }
   | { readonly type: "send away"; readonly name: string }
-  /** Let the log go on under another name. */
+  /** Continue the log under another epoch. */
   | { readonly type: "fork" }
-  /** Begin another life of the log, which knows nothing up to this position. */
+  /** Start the log again under another epoch, without knowledge up to this position. */
   | { readonly type: "reset"; readonly epoch: string; readonly position: number }
-  /** Every page fetches itself again. */
+  /** Make every page fetch itself. */
   | { readonly type: "restart" }
   | { readonly type: "hear"; readonly said: Said }
   | { readonly type: "left"; readonly node: string; readonly isOwn: boolean }
   | { readonly type: "say all" }
-  /** Tell whoever runs this. */
+  /** Pass a notice to the operator. */
   | { readonly type: "notice"; readonly message: string }
-  /** A function that renders a push has thrown when it was called again. */
+  /** A function that renders a push has thrown an error when it was called again. */
   | { readonly type: "failed"; readonly error: unknown };
 
-/** How a replica is to behave. Times are in milliseconds. */
+/** Options of {@linkcode Replica}. Times are in milliseconds. */
 export interface ReplicaOptions {
-  /** The name of this node, which no other and no other life of it has. */
+  /** The name of this node; no other node has it, nor has this one after a restart. */
   readonly node: string;
-  /** For how long pushes wait for a server that says nothing, before they go to this node's pages alone. */
+  /** How long pushes wait for a silent server before they go to the pages of this node alone. */
   readonly hold: number;
-  /** How often this node says at least that it is there. */
+  /** Longest time between two signs of life of this node. */
   readonly interval: number;
-  /** From 0 to 1. */
+  /** A random number from 0 to 1. */
   readonly random: () => number;
-  /** Milliseconds since 1970, for the names of new epochs alone. */
+  /** Milliseconds since 1970; used only for the numbers of new epochs. */
   readonly wallClock: () => number;
-  /** What the server is called in notices. */
+  /** The server's name in notices. */
   readonly server: string;
 }
 
-/** Between two looks at the newest entry: a life of the stream with a lower epoch would not be heard. */
+/** Time between two looks at the newest entry, because a blocked read never sees a lower epoch. */
 const LOOK_INTERVAL = 2_000;
-/** How long the server may take to answer a `read` to which there is nothing to say. */
+/** How long the server may hold a `read` while there is nothing new. */
 const READ_TIMEOUT = 1_000;
 /**
- * Between two steps as this node counts it at most: in one that was stopped, nothing was heard meanwhile,
- * and what has come in the meantime is heard after the first tick.
+ * The most time that counts between two steps. A process that was stopped has heard nothing meanwhile, and
+ * handles what has arrived only after its first tick.
  */
 const MAX_STEP = 250;
-/** For how long no read is answered while others can be heard: with more, the server hears nobody. */
+/** Silence of reads up to which other nodes can be heard; beyond it, the server itself is the problem. */
 const MAX_QUIET = READ_TIMEOUT + 250;
-/** How many times longer the server may be silent at most, where what it was asked for was too much before. */
+/** The largest factor for the patience with a server that was too slow for what it was asked. */
 const MAX_SLOWNESS = 32;
-/** Before the first and the later tries to connect again. */
+/** Time before the first and before later attempts to reconnect. */
 const FIRST_RETRY = 50;
 const RETRY = 250;
-/** How many times `hold` a push may wait for a server that answers, but does not get on. */
+/** How many times `hold` a push may wait for a server that answers but makes no progress. */
 const PATIENCE = 5;
 /**
- * How often in a row a push is made again at once because others have changed the same, and milliseconds
- * until the next at most: where each rendering is another, as of a time, nodes would make each other
- * push without end.
+ * How often in a row a contested push is rendered again at once, and the longest time until the next one.
+ * Where each rendering differs, such as one of the time, nodes would otherwise make each other push without
+ * end.
  */
 const TURNS_AT_ONCE = 2;
 const MAX_PAUSE = 1_000;
-/** Pushes and bytes that wait at most. */
+/** The most pushes, and bytes of them, that wait. */
 const MAX_WAITING = 20_000;
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
-/** The share of its interval after which a node says that it is there. */
+/** The part of its interval after which a node sends a heartbeat. */
 const BEAT_AFTER = 0.8;
-/** Names of readers that are to be sent away on the other nodes too, when the server is back. */
+/** The most readers that are remembered as to be disconnected on other nodes when the server is back. */
 const MAX_OWED = 10_000;
 
-/** What the other nodes are asked with: it says nothing, but that this node may not have heard them. */
+/** Asks the other nodes to state everything again, because this node may have missed something. */
 const QUESTION: Content = { kind: "say", text: "{}", asks: true };
 
 /**
- * Follows the stream. Its copy, the log, is a prefix of the stream without holes; or, while the server is
- * away and something had to be pushed, it goes on under a name of its own, and every page fetches itself
- * when the server is back. What this node pushes is in the outbox until it is read from the stream.
+ * Follows the stream. Its copy, the log, is a prefix of the stream without holes. If something must be
+ * pushed while the server is away, the copy continues under an epoch of its own, and every page fetches
+ * itself when the server is back. A push of this node stays in the outbox until it is read from the stream.
  */
 export class Replica {
   readonly #options: ReplicaOptions;
@@ -140,82 +140,82 @@ export class Replica {
   #phase: "down" | "opening" | "looking" | "born" | "loading" | "following" = "down";
   #retryAt = 0;
   #tries = 0;
-  /** The newest entry that is in the copy, and by whom it is; none before the first. */
+  /** The newest entry in the copy, and its writer; `undefined` before the first. */
   #place: Place | undefined;
   #tag: Tag = { node: "", n: 0, attempt: 0 };
-  /** Up to where the copy must come before anything is sent. */
+  /** The position that the copy must reach before anything is sent. */
   #catchUp = 0;
-  /** Whether the copy goes on without the server. */
+  /** Whether the copy continues without the server. */
   #isLocal = false;
   #away: string | undefined;
   #hasBeenReady = false;
 
-  /** Since when there is no order but one's own; `undefined` while the copy follows. */
+  /** Since when the copy does not follow the stream; `undefined` while it does. */
   #downSince: number | undefined;
   #reason = "it has not answered yet";
   readonly #silence = new Silence();
-  /** How many times longer than usual the server may be silent. */
+  /** The factor by which the server may be silent for longer than usual. */
   #slowness = 1;
-  /** Since when the server refuses what is written, and why. */
+  /** Since when the server refuses writes, and why. */
   #refused: { readonly since: number; readonly reason: string } | undefined;
   #resendAt = 0;
-  /** Whether something has come back before what was pushed earlier. */
+  /** Whether a push was read back before an earlier one. */
   #isOvertaken = false;
 
   #lastId = 0;
   #adds = new Map<number, Item | undefined>();
-  /** What a look is to find. */
+  /** The entry that a pending look must find. */
   #look: { readonly place: Place; readonly tag: Tag } | undefined;
   #lookedAt = 0;
 
-  /** How often in a row a function was pushed again; and those whose next turn is put off, until when. */
+  /** How often in a row a function was pushed again, and until when the next push of some is delayed. */
   readonly #turns = new WeakMap<Item, number>();
   readonly #putOff = new Map<Item, number>();
   #isLeaving = false;
   #mustSayAll = false;
-  /** Whether the others are to be asked what they say, and whether the question is under way. */
+  /** Whether the others must be asked for their statements, and whether the question was sent. */
   #mustAsk = false;
   #hasAsked = false;
   #saidAt = -Infinity;
-  /** Readers that this node alone has sent away; and what tells the others so, which it has done. */
+  /** Readers that only this node has disconnected, and the pushes that make the others do so. */
   readonly #sentAway = new Set<string>();
   readonly #owed = new WeakSet<Item>();
 
-  /** A node that has not connected yet. It does so at the first tick. */
+  /** Starts unconnected. The first tick connects. */
   constructor(options: ReplicaOptions) {
     this.#options = options;
     this.#peers = new Peers(options);
   }
 
-  /** Whether it is known yet whether there is a server, and whether it follows. */
+  /** Whether it follows a server, has none, or does not know yet. */
   get state(): "starting" | "following" | "away" {
     if (this.#away !== undefined) return "away";
     return this.#hasBeenReady ? "following" : "starting";
   }
 
-  /** Why it is away, while it is. */
+  /** Why the server is away, while it is. */
   get away(): string | undefined {
     return this.#away;
   }
 
-  /** Whether something was pushed that concerns pages, and the other nodes have not had. */
+  /** Whether other nodes have not received something that was pushed here and concerns pages. */
   get owes(): boolean {
     return this.#isLocal || this.#outbox.waitingSince !== undefined;
   }
 
-  /** How many pushes there were. */
+  /** How many pushes there were in all. */
   get pushed(): number {
     return this.#outbox.pushed;
   }
 
-  /** Up to which push all have come into the copy. */
+  /** The number of the push up to which all are in the copy. */
   get settled(): number {
     return this.#outbox.settled;
   }
 
   /**
-   * What is to be done when something happens. `now` is of a clock that never goes back. Not to be called
-   * by a function that renders: what that pushes comes after this step.
+   * Handles an event and returns its effects. `now` is the time of a clock that never goes back. Must not
+   * be called from a function that renders a push: events caused by that come after this step.
    */
   step(event: Event, now: number): Effect[] {
     this.#effects = [];
@@ -261,7 +261,7 @@ export class Replica {
     this.#retryAt = this.#now + (this.#tries++ === 0 ? FIRST_RETRY : RETRY);
   }
 
-  /** Gives the connections up: what is heard on new ones is judged afresh. */
+  /** Closes the connections and connects again. */
   #reconnect(reason: string): void {
     this.#do({ type: "disconnect" });
     this.#lost(reason);
@@ -287,17 +287,17 @@ export class Replica {
   #looked({ newest, first }: Reply & { readonly kind: "look" }): void {
     const look = this.#look;
     this.#look = undefined;
-    if (this.#phase === "loading") return; // it is of the time before
+    if (this.#phase === "loading") return; // the reply to a look that was sent before
     if (this.#phase === "following") {
-      // A newer life comes by itself; one with a lower epoch, or a shorter one, would not be heard.
+      // A read returns a newer epoch by itself, but not a lower one, nor a stream that is shorter now.
       const isNewer = newest && look && newest.epoch > look.place.epoch;
       if (!isNewer && (!newest || !look || verdict(look, first) === "other")) {
         this.#reconnect("the stream is not the one it was");
       }
       return;
     }
-    // What was pushed without the server is in no other copy, and what others have pushed meanwhile is
-    // not in this one: the new life says so to all, and nothing of the old one can be written behind it.
+    // What was pushed here without the server is in no other copy, and what others have pushed meanwhile
+    // is not in this one. A new epoch makes all nodes notice that, and accepts no more entries of the old.
     if (this.#isLocal || !newest) return this.#birth(newest?.epoch);
     if (!look || newest.epoch > look.place.epoch) return this.#load();
     const found = verdict(look, first);
@@ -324,7 +324,7 @@ export class Replica {
     const [first, last] = [whole[0], whole.at(-1)];
     if (!first || !last) return this.#reconnect("the stream has gone while it was loaded");
     if (first.position === 0 && !isTrueBirth(first)) return this.#birth(first.epoch);
-    if (last.position > MAX_POSITION) return this.#birth(last.epoch); // where nothing fits behind
+    if (last.position > MAX_POSITION) return this.#birth(last.epoch); // no more positions are left
     this.#isLocal = false;
     const known = this.#place;
     if (first.epoch !== known?.epoch) this.#peers.forgetNumbers();
@@ -335,7 +335,7 @@ export class Replica {
     });
     this.#place = { epoch: first.epoch, position: first.position - 1 };
     for (const entry of whole) this.#apply(entry, false);
-    // Those of an earlier life, too: whoever was sent away must not stay here for a change of it.
+    // Entries of an earlier epoch count too: a reader must not stay connected because the epoch changed.
     for (const { content, ...place } of known ? entries : []) {
       if (content.kind === "disconnect" && isAfter(place, known!)) {
         this.#do({ type: "send away", name: content.name });
@@ -370,11 +370,11 @@ export class Replica {
       const { epoch, position } = this.#place!;
       const isBirth = entry.epoch !== epoch && entry.position === 0;
       const isNext = entry.epoch === epoch && entry.position === position + 1;
-      if (!isBirth && !isNext) return this.#load(); // what was between them is gone
+      if (!isBirth && !isNext) return this.#load(); // the entries in between are gone
       if (isBirth && !isTrueBirth(entry)) return this.#birth(entry.epoch);
       if (isBirth) this.#adopt(entry);
       this.#apply(entry, true);
-      // Somebody writes in this node's name, and what it pushes is taken for what came before.
+      // Another writer uses this node's name, so that this node's own pushes would count as repetitions.
       if (this.#isFalse(entry)) return this.#birth(entry.epoch);
     }
     this.#sendRead();
@@ -384,13 +384,13 @@ export class Replica {
     return node === this.#options.node && n > this.#outbox.pushed;
   }
 
-  /** Another node has begun a new life of the stream. */
+  /** Switches to a new epoch, which another node has started. */
   #adopt({ epoch }: StreamEntry): void {
     this.#do({ type: "reset", epoch: epochName(epoch), position: 0 });
     this.#do({ type: "restart" });
     this.#catchUp = 0;
     this.#peers.forgetNumbers();
-    // What has not come back by now was refused for the end of the old life, or will be.
+    // Pushes that are not read back by now were refused because the old epoch has ended, or will be.
     this.#adds.clear();
     this.#hasAsked = false;
     this.#outbox.resend();
@@ -403,7 +403,7 @@ export class Replica {
     const isOwn = node === this.#options.node;
     this.#place = { epoch, position };
     this.#tag = { node, n, attempt };
-    if (position === 0) return; // the birth, which the log begins after
+    if (position === 0) return; // the birth of the epoch; the log starts after it
     const isTwice = this.#peers.heard(entry);
     const item = isOwn && n > 0 ? this.#outbox.take(n) : undefined;
     if (item && this.#outbox.hasOlder(item)) this.#isOvertaken = true;
@@ -438,13 +438,13 @@ export class Replica {
         if (node === content.node || !deliver) this.#peers.left(content.node);
         else this.#peers.lost(content.node);
         this.#do({ type: "left", node: content.node, isOwn });
-        // One that was taken for gone, as after a stop, says that it is there.
+        // A node that was reported as lost, such as after it was stopped, states everything again.
         if (content.node === this.#options.node && deliver) this.#mustSayAll = true;
     }
     if (item?.isContested) this.#pushAgain(item);
   }
 
-  /** Others have changed the same elements while a push was under way: what is newest goes last. */
+  /** Others have changed the same elements while a push was pending: pushes it again, with newer data. */
   #pushAgain(item: Item, { isDue = false } = {}): void {
     const { content, render } = item;
     if (content.kind !== "streams" || !render || this.#outbox.hasSuccessor(item)) return;
@@ -458,7 +458,7 @@ export class Replica {
     this.#turns.set(this.#outbox.add({ ...content, html }, render, this.#now), turns + 1);
   }
 
-  /** Pushes what was put off, where it is time. */
+  /** Makes the delayed pushes that are due. */
   #pushDue(): void {
     for (const [item, at] of this.#putOff) {
       if (at > this.#now && !this.#isLeaving) continue;
@@ -523,7 +523,7 @@ export class Replica {
     } else if (reply.result === "gone" && isKnown) {
       this.#reconnect("the stream is gone");
     }
-    // "behind": the newer life is read next, and what was refused for it is sent again then.
+    // "behind": the newer epoch is read next, and then what was refused is sent again.
   }
 
   #send(command: Command): void {
@@ -551,7 +551,8 @@ export class Replica {
     const isHeard = this.#isCurrent && this.#silence.ofRead(this.#now) <= MAX_QUIET;
     const listens = this.#isLocal || isHeard;
     for (const node of this.#peers.tick(this.#now, listens)) this.#tellGone(node);
-    // What it has changed last, or pushed alone while it was cut off, is in the data and in no log.
+    // The last changes of a lost node, or what it pushed alone while cut off, may be in the data but in no
+    // log, so pages must fetch themselves.
     if (this.#peers.takeLost() && this.#isCurrent) this.#do({ type: "restart" });
     if (this.#isCurrent && !this.#isLeaving) {
       const beatAfter = this.#options.interval * BEAT_AFTER;
@@ -559,7 +560,7 @@ export class Replica {
     }
   }
 
-  // What it says may take as long as that, as where the line is thin. Next time it has longer.
+  // On a slow network an answer may take longer than the patience, so the server gets longer next time.
   #giveUp(patience: number): void {
     if (this.#phase !== "looking") this.#slowness = Math.min(2 * this.#slowness, MAX_SLOWNESS);
     this.#reconnect(`it has said nothing for ${patience / 1000} s`);
@@ -571,7 +572,7 @@ export class Replica {
     this.#do({ type: "left", node, isOwn: true });
   }
 
-  /** What follows from where it is now, after anything has happened. */
+  /** Does what the new state requires, after every event. */
   #goOn(): void {
     if (this.#isCurrent && !this.#isOvertaken) {
       this.#hasBeenReady = true;
@@ -588,7 +589,7 @@ export class Replica {
     else if (this.#outbox.size > 0) this.#hearAlone();
   }
 
-  /** Why what waits is not to wait for the server any longer; `undefined` where it is. */
+  /** Why pending pushes must not wait for the server any longer; `undefined` while they may. */
   #whyAlone(): string | undefined {
     const { hold } = this.#options;
     if (this.#isOvertaken) {
@@ -609,7 +610,7 @@ export class Replica {
     return isTooMuch && !this.#isCurrent ? "too much waits for it" : undefined;
   }
 
-  /** Why there is no order but this node's own, although nothing need be delivered without the server. */
+  /** Why this node counts as away from the server even though no push is waiting. */
   #whyAway(): string | undefined {
     const isOnItsWay = this.#away !== undefined && this.#downSince !== undefined;
     return this.#isDown || isOnItsWay ? this.#reason : undefined;
@@ -619,7 +620,7 @@ export class Replica {
     return this.#downSince !== undefined && this.#now - this.#downSince > this.#hold;
   }
 
-  /** For how long pushes wait. Longer at the start, where a process has more to do than to connect. */
+  /** How long pushes wait. Longer at the start, when a process is busy with more than connecting. */
   get #hold(): number {
     const isStarting = !this.#hasBeenReady && this.#tries === 0;
     return this.#options.hold * (isStarting ? PATIENCE : 1);
@@ -633,12 +634,12 @@ export class Replica {
     this.#away = reason;
   }
 
-  /** Delivers what waits to this node's own pages. */
+  /** Delivers pending pushes to this node's own pages. */
   #goLocal(reason: string): void {
     if (this.#phase !== "down" && this.#phase !== "opening") {
       const { hold } = this.#options;
       this.#reconnect(reason);
-      // One that answers would be as slow again. One that was silent may be back for all nodes at once.
+      // A server that answers would be just as slow again. A silent one may be back at any time.
       if (this.#silence.total(this.#now) <= hold) this.#retryAt = this.#now + hold;
     }
     this.#downSince ??= this.#now;
@@ -648,7 +649,7 @@ export class Replica {
     for (const item of this.#outbox.takeAll()) this.#applyAlone(item);
   }
 
-  /** What this node says of itself changes no page: its own copy has it, and the others hear it later. */
+  /** Applies this node's own statements alone. They change no page, and the others receive them later. */
   #hearAlone(): void {
     for (const item of this.#outbox.takeAll((content) => !concernsPages(content))) {
       this.#applyAlone(item);
@@ -682,15 +683,15 @@ export class Replica {
     }
   }
 
-  /** The other nodes are to send a reader away, too. */
+  /** Remembers that other nodes must disconnect a reader too. */
   #oweTo(name: string): void {
     if (this.#sentAway.size === MAX_OWED) return;
     this.#sentAway.add(name);
     if (this.#sentAway.size < MAX_OWED) return;
-    this.#notice("will not be told of all readers who were sent away meanwhile: they are many");
+    this.#notice("will not receive all disconnects of this time: there were too many");
   }
 
-  /** Says to the others what they may not have heard. */
+  /** Sends the others what they may have missed. */
   #restate(): void {
     for (const name of this.#sentAway) {
       this.#owed.add(this.#outbox.add({ kind: "disconnect", name }, undefined, this.#now));

@@ -8,15 +8,15 @@ import type { ModelNode } from "./replica_model/node.ts";
 import { World, type WorldOptions } from "./replica_model/world.ts";
 
 const SEED = Number(Deno.env.get("SEED") ?? 1);
-/** Lists of steps; fewer where there is little time, and for each mutant. */
+/** How many lists of steps to try. There are fewer in a quick run and for each mutant. */
 const RUNS = Number(Deno.env.get("RUNS") ?? (QUICK ? 500 : 3_000));
 
-/** Of the narrower properties. */
+/** The same for the narrower properties. */
 const SOME = Math.ceil(RUNS / 3);
 
 const worlds = fc.record({ nodes: fc.integer({ min: 2, max: 4 }), seed: fc.nat() });
 
-/** A property of worlds in which some steps were done. */
+/** A property of worlds after some steps. */
 function check(
   plan: fc.Arbitrary<Step[]>,
   act: (world: World, plan: readonly Step[]) => void,
@@ -38,7 +38,7 @@ const SHORT = plans("short", 40);
 const OUTAGES = outages(12);
 const RETURNS = outages(20, { isSlow: true });
 const LOSSES = losses(8);
-/** Nothing is trimmed. */
+/** Limits with which nothing is trimmed. */
 const LARGE = { kept: 1_000, loaded: 1_000, read: 4 };
 const REFUSALS = refusals(40);
 
@@ -71,32 +71,32 @@ function costsOneRefresh(world: World, plan: readonly Step[]): void {
   assert(most <= 1, `${most} refreshes of a page`);
 }
 
-Deno.test(`Replica keeps all pages as the database is, whatever happens (${RUNS} lists of steps; SEED=n takes others)`, () => {
+Deno.test(`Replica keeps all pages equal to the database, through any steps (${RUNS} lists of steps; SEED=n takes others)`, () => {
   check(ANY, keepsAll);
 });
 
-Deno.test(`Replica begins no new life and has no page fetched for what ends soon (${SOME} lists of steps)`, () => {
+Deno.test(`Replica starts no new epoch and has no page fetched for a short fault (${SOME} lists of steps)`, () => {
   check(SHORT, costsNothing, { runs: SOME });
 });
 
-Deno.test(`Replica has a page fetched once at most for an outage (${SOME} lists of steps)`, () => {
+Deno.test(`Replica has a page fetched at most once for an outage (${SOME} lists of steps)`, () => {
   check(OUTAGES, costsOneRefresh, { runs: SOME });
 });
 
-Deno.test(`Replica keeps all pages as the database is while it gets back slowly (${SOME} lists of steps)`, () => {
+Deno.test(`Replica keeps all pages equal to the database during a slow recovery (${SOME} lists of steps)`, () => {
   check(RETURNS, keepsAll, { runs: SOME });
 });
 
-Deno.test(`Replica keeps all pages as the database is where the newest entries are lost (${SOME} lists of steps)`, () => {
+Deno.test(`Replica keeps all pages equal to the database when the newest entries are lost (${SOME} lists of steps)`, () => {
   check(LOSSES, keepsAll, { runs: SOME, nodes: 2, limits: LARGE });
 });
 
-Deno.test(`Replica keeps all pages as the database is where some pushes are refused (${SOME} lists of steps)`, () => {
+Deno.test(`Replica keeps all pages equal to the database when some pushes are refused (${SOME} lists of steps)`, () => {
   check(REFUSALS, keepsAll, { runs: SOME });
 });
 
 for (const seed of [1, 2, 3, 4, 5]) {
-  Deno.test(`Replica has one of four nodes tell, within three intervals, that another is gone (seed ${seed})`, () => {
+  Deno.test(`Replica has one of four nodes report a lost node within three intervals (seed ${seed})`, () => {
     const world = new World({ nodes: 4, seed });
     for (const node of world.nodes) node.say(1);
     world.quiet(3_000);
@@ -111,7 +111,7 @@ for (const seed of [1, 2, 3, 4, 5]) {
   });
 }
 
-Deno.test("Replica has one node alone begin a life where many start at once", () => {
+Deno.test("Replica has only one node start an epoch when many start at once", () => {
   const world = new World({ nodes: 4 });
   world.quiet();
   world.check();
@@ -131,7 +131,7 @@ const LASTING: Record<string, (world: World) => void> = {
 };
 
 for (const [what, act] of Object.entries(LASTING)) {
-  Deno.test(`Replica asks seldom, and keeps little, while a server ${what}`, () => {
+  Deno.test(`Replica asks rarely, and keeps little, while a server ${what}`, () => {
     const world = new World({ nodes: 3 });
     world.quiet(2_000);
     for (const node of world.nodes) node.notices.length = 0;
@@ -152,7 +152,7 @@ for (const [what, act] of Object.entries(LASTING)) {
   });
 }
 
-Deno.test("Replica that has started without a server follows it when it comes", () => {
+Deno.test("Replica that started without a server follows it when it appears", () => {
   const world = new World({ nodes: 3 });
   world.network.stop("down");
   world.time.advance(3_000);
@@ -216,19 +216,19 @@ const mutant = (what: string) => MUTANTS.filter((mutant) => mutant.what === what
 
 const CONTROLS: [what: string, mutants: Mutant[]][] = [
   [
-    "does not look by whom the entry is that stands where its copy ends",
+    "does not compare the writer of the newest entry of its copy",
     mutant("the tag of the newest entry is not compared"),
   ],
   [
-    "does not look by which attempt that entry was written",
+    "does not compare the attempt of the newest entry of its copy",
     mutant("the attempt of the newest entry is not compared"),
   ],
   [
-    "does not see that a push has come back before an earlier one that was refused",
-    mutant("nobody notices what was overtaken"),
+    "does not notice that a push was read back before an earlier one that was refused",
+    mutant("an overtaken push is not noticed"),
   ],
-  ["sends what an outage has left", RETURN],
-  ["delivers alone until the load", [{
+  ["sends after an outage what was pushed alone", RETURN],
+  ["continues to deliver alone until it has loaded", [{
     what: "",
     file: "replica",
     from: "if (isClosed && (this.#isLocal || this.#isDown)) return this.#reason;",
@@ -246,12 +246,12 @@ Deno.test("The properties of Replica notice a cursor that is taken after the rea
 });
 
 for (const [what, mutants] of CONTROLS) {
-  Deno.test(`The properties of Replica notice one that ${what}`, async () => {
+  Deno.test(`The properties of Replica notice a mutant that ${what}`, async () => {
     assert(finds({ Replica: await mutated(mutants) }, 600));
   });
 }
 
-// Each takes a process; the file of the mutants does all of them when it is run.
+// Each needs a process; running the file of the mutants tests all of them.
 Deno.test({
   name: "The tests of Replica notice each of 10 changes of it",
   ignore: QUICK || Deno.env.has("RUNS"),

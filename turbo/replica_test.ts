@@ -22,14 +22,14 @@ const birth = (epoch = EPOCH): StreamEntry => ({
   attempt: 0,
 });
 
-/** What was written for an earlier life, and stands where a later one should begin. */
+/** An entry that was written for an earlier epoch, at the position where a later one should start. */
 const late = (epoch: number): StreamEntry => ({ ...birth(epoch), n: 4, attempt: 5 });
 
-/** A replica that a test drives by hand. */
+/** A replica that a test drives step by step. */
 class Driven {
   readonly replica: Replica;
   now = 0;
-  /** What it had done since this was emptied. */
+  /** Its effects since this was emptied. */
   effects: Effect[] = [];
   constructor({ wallClock = () => 0 as number, interval = 5_000 } = {}) {
     this.replica = new Replica({
@@ -47,7 +47,7 @@ class Driven {
     return this;
   }
 
-  /** Time passes, with a tick every 100 ms. */
+  /** Lets time pass, with a tick every 100 ms. */
   wait(milliseconds: number): this {
     const end = this.now + milliseconds;
     while (this.now < end) {
@@ -79,7 +79,7 @@ class Driven {
     return this.happen({ type: "reply", reply: { kind: "read", entries } });
   }
 
-  /** Time passes in which the server answers, and has nothing to say. */
+  /** Lets time pass in which the server answers reads without entries. */
   idle(milliseconds: number): this {
     const answered = new Set<number>();
     for (let n = 0; n < milliseconds; n += 100) {
@@ -90,7 +90,7 @@ class Driven {
     return this;
   }
 
-  /** It follows a stream of these entries, and has said what it says at first. */
+  /** Makes it follow a stream of these entries, and handles its first statements. */
   follow(...entries: StreamEntry[]): this {
     const all = [birth(), ...entries];
     this.connect().look(all.at(-1)).load(...all);
@@ -115,7 +115,7 @@ class Driven {
       .filter((command): command is Command & { kind: K } => command.kind === kind);
   }
 
-  /** What it has written, as others read it. */
+  /** The entries that it has written, as others read them. */
   get written(): StreamEntry[] {
     return this.sent("add").map(({ fields }) => entryOf(`${EPOCH}-1`, fields)!);
   }
@@ -145,7 +145,7 @@ class Driven {
 
 // ---- Joining
 
-Deno.test("Replica begins a life of the stream where there is none, and loads it", () => {
+Deno.test("Replica starts an epoch where there is no stream, and loads it", () => {
   const it = new Driven({ wallClock: () => 5 }).connect().look(undefined);
   const [{ seen, epoch }] = it.sent("birth") as [Command & { kind: "birth" }];
   assert.deepEqual([seen, epoch], [undefined, 5 * 1024]);
@@ -154,26 +154,26 @@ Deno.test("Replica begins a life of the stream where there is none, and loads it
   assert.deepEqual(it.sent("read").at(-1)?.after, { epoch, position: 0 });
 });
 
-Deno.test("Replica names a life higher than the one it has seen, though its clock is behind", () => {
+Deno.test("Replica starts a higher epoch than it has seen, though its clock is behind", () => {
   const it = new Driven().follow(entry(1, streams(box(1)))).lost().wait(100)
     .happen({ type: "connected" }).look(undefined);
   assert.equal(it.sent("birth")[0]?.epoch, EPOCH + 1);
 });
 
-Deno.test("Replica loads the life of another node that was faster", () => {
+Deno.test("Replica loads the epoch of another node that was faster", () => {
   const it = new Driven({ wallClock: () => 1 }).connect().look(undefined);
   it.happen({ type: "reply", reply: { kind: "birth", epoch: EPOCH } }).load(birth());
   assert.equal(it.of("reset")[0]?.epoch, `r${EPOCH.toString(36)}`);
 });
 
-Deno.test("Replica takes of what it loads the last entries without a hole", () => {
+Deno.test("Replica uses the last entries without a hole of what it loads", () => {
   const it = new Driven().connect().look(entry(9, streams(box(9))));
   it.load(birth(1), entry(5, streams(box(5))), ...[8, 9].map((n) => entry(n, streams(box(n)))));
   assert.deepEqual(it.of("append").map(({ position }) => position), [8, 9]);
   assert.deepEqual(it.of("reset").map(({ position }) => position), [7]);
 });
 
-Deno.test("Replica goes on where it was when the newest entry of its copy is there", () => {
+Deno.test("Replica continues where the newest entry of its copy is still in the stream", () => {
   const it = new Driven().follow(entry(1, streams(box(1)))).lost().wait(100)
     .happen({ type: "connected" });
   assert.deepEqual(it.sent("look")[0]?.at, { epoch: EPOCH, position: 1 });
@@ -195,10 +195,10 @@ for (
       entry(5, streams(box(5))),
       entry(2, streams(box(2)), { attempt: 99 }),
     ],
-    ["is an earlier life", { ...birth(EPOCH - 1) }, undefined],
+    ["is an earlier epoch", { ...birth(EPOCH - 1) }, undefined],
   ] as const
 ) {
-  Deno.test(`Replica begins a new life where the stream ${what}`, () => {
+  Deno.test(`Replica starts a new epoch where the stream ${what}`, () => {
     const it = new Driven().follow(...[1, 2].map((n) => entry(n, streams(box(n))))).lost().wait(
       100,
     );
@@ -208,19 +208,19 @@ for (
   });
 }
 
-Deno.test("Replica loads a newer life that others have begun meanwhile", () => {
+Deno.test("Replica loads a newer epoch that others have started", () => {
   const it = new Driven().follow().lost().wait(100).happen({ type: "connected" });
   it.look(birth(EPOCH + 1), undefined);
   assert.deepEqual([it.sent("load").length, it.sent("birth").length], [1, 0]);
 });
 
-Deno.test("Replica loads what is left where its place was trimmed", () => {
+Deno.test("Replica loads the rest where its place was trimmed", () => {
   const it = new Driven().follow(entry(1, streams(box(1)))).lost().wait(100)
     .happen({ type: "connected" }).look(entry(9, streams(box(9))), entry(5, streams(box(5))));
   assert.deepEqual([it.sent("load").length, it.sent("birth").length], [1, 0]);
 });
 
-Deno.test("Replica loads what is left where it reads past a hole, whatever it has asked before", () => {
+Deno.test("Replica loads the rest where it reads past a hole, whatever it has asked before", () => {
   const it = new Driven().follow().idle(2_100);
   assert.equal(it.sent("look").length, 1);
   it.clear().read(entry(3, streams(box(3)))).look(entry(3, streams(box(3))), birth());
@@ -231,7 +231,7 @@ Deno.test("Replica loads what is left where it reads past a hole, whatever it ha
   assert.deepEqual(it.of("append").map(({ position }) => position), [2, 3]);
 });
 
-Deno.test("Replica adopts a newer life, and sends there what has not come back", () => {
+Deno.test("Replica adopts a newer epoch, and sends pending pushes there", () => {
   const it = new Driven().follow().push(box(1));
   assert.deepEqual(it.markup, [[box(1), 1]]);
   it.clear().read(birth(EPOCH + 1));
@@ -241,7 +241,7 @@ Deno.test("Replica adopts a newer life, and sends there what has not come back",
   assert.equal(it.sent("add")[0]?.epoch, EPOCH + 1);
 });
 
-Deno.test("Replica begins a new life where an entry of an old one stands at the place of a birth", () => {
+Deno.test("Replica starts a new epoch where an entry of an old one is at the position of a birth", () => {
   const it = new Driven().follow().read(late(8_000));
   assert.equal(it.sent("birth")[0]?.seen, 8_000);
   const other = new Driven().connect().look(entry(1, streams(box(1))));
@@ -249,7 +249,7 @@ Deno.test("Replica begins a new life where an entry of an old one stands at the 
   assert.equal(other.sent("birth")[0]?.seen, EPOCH);
 });
 
-Deno.test("Replica looks every two seconds whether the stream is still the one it follows", () => {
+Deno.test("Replica checks every two seconds that the stream is still the one it follows", () => {
   const it = new Driven().follow(entry(1, streams(box(1)))).idle(1_900);
   assert.equal(it.sent("look").length, 0);
   it.idle(200).look(entry(2, streams(box(2))), entry(1, streams(box(1))));
@@ -261,7 +261,7 @@ Deno.test("Replica looks every two seconds whether the stream is still the one i
   assert.equal(it.of("disconnect").length, 1, "a life with a lower epoch would not be");
 });
 
-Deno.test("Replica sends the bans away that it has not heard, and no others", () => {
+Deno.test("Replica disconnects the readers whose disconnect it has missed, and no others", () => {
   const ban = (n: number, epoch = EPOCH) => ({
     ...entry(n, { kind: "disconnect", name: `@${n}` }),
     epoch,
@@ -284,13 +284,13 @@ Deno.test("Replica sends nothing before it has caught up", () => {
   assert.deepEqual(it.markup, [[box(1), 1]]);
 });
 
-Deno.test("Replica has nothing to catch up with in a newer life", () => {
+Deno.test("Replica has nothing to catch up with in a newer epoch", () => {
   const it = new Driven().follow().lost().push(box(1)).wait(100).happen({ type: "connected" });
   it.look(entry(9, streams(box(9))), birth()).read(birth(EPOCH + 1));
   assert.deepEqual(it.markup, [[box(1), 1]]);
 });
 
-Deno.test("Replica does not send again what has come through", () => {
+Deno.test("Replica does not send again what was read back", () => {
   const it = new Driven().follow().push(box(1)).push(box(2)).lost().wait(100).clear()
     .happen({ type: "connected" }).look(entry(1, streams(box(1)), { node: "me", n: 1 }), birth());
   it.read(entry(1, streams(box(1)), { node: "me", n: 1 }));
@@ -306,28 +306,28 @@ Deno.test("Replica delivers 1 2 3 1 2 3 4 as 1 2 3 4", () => {
   assert.deepEqual(it.of("skip").map(({ position }) => position), [4, 5, 6]);
 });
 
-Deno.test("Replica delivers in a newer life what it has had in the one before", () => {
+Deno.test("Replica delivers in a newer epoch what the old one had too", () => {
   const it = new Driven().follow().read(entry(1, streams(box(1)))).clear();
   const again = { ...entry(1, streams(box(1))), epoch: EPOCH + 1 };
   it.read(birth(EPOCH + 1), again, { ...again, position: 2 });
   assert.deepEqual(it.delivered, [box(1)]);
 });
 
-Deno.test("Replica looks for the stream when a push finds none", () => {
+Deno.test("Replica connects again when a push finds no stream", () => {
   const it = new Driven().follow().push(box(1)).answer("gone");
   assert.equal(it.of("disconnect").length, 1);
   it.wait(100).happen({ type: "connected" }).look(undefined);
   assert.equal(it.sent("birth").length, 1);
 });
 
-Deno.test("Replica ignores that a push of an old life has found no stream", () => {
+Deno.test("Replica ignores that a push to an old epoch found no stream", () => {
   const it = new Driven().follow().push(box(1));
   const ids = it.sent("add").map(({ id }) => id);
   it.read(birth(EPOCH + 1)).answer("gone", ids);
   assert.equal(it.of("disconnect").length, 0);
 });
 
-Deno.test("Replica sends what was refused again, in order, until it is away", () => {
+Deno.test("Replica sends refused pushes again, in order, until the server counts as away", () => {
   const it = new Driven().follow().push(box(1)).push(box(2)).answer("refused").clear();
   it.push(box(3)).wait(100);
   assert.deepEqual(it.markup, [], "not at once");
@@ -340,14 +340,14 @@ Deno.test("Replica sends what was refused again, in order, until it is away", ()
   assert.deepEqual(it.delivered, [1, 2, 3].map((n) => box(n)));
 });
 
-Deno.test("Replica goes on alone where writing is refused for longer than it holds", () => {
+Deno.test("Replica continues alone where writes are refused for longer than hold", () => {
   const it = new Driven().follow().push(box(1));
   for (let n = 0; n < 6; n++) it.answer("refused").clear().read().wait(300);
   assert.match(it.replica.away ?? "", /refuses what is written \(OOM\)/);
   assert.equal(it.replica.settled, 1);
 });
 
-Deno.test("Replica goes on alone where a push comes back before an earlier one", () => {
+Deno.test("Replica continues alone where a push is read back before an earlier one", () => {
   const it = new Driven().follow().push(box(1)).push(box(2));
   it.answer("refused", [it.sent("add")[0]!.id]).clear();
   it.now += 250;
@@ -372,7 +372,7 @@ function contested(): { it: Driven; value: { n: number } } {
 const own = (n: number, html: string, position = n) =>
   entry(position, streams(html), { node: "me", n });
 
-Deno.test("Replica pushes a function again where another node has pushed for its element", () => {
+Deno.test("Replica pushes a function again where another node has pushed to its element", () => {
   const { it, value } = contested();
   value.n = 2;
   it.read(entry(1, streams(box(7))), own(1, box(1), 2));
@@ -381,13 +381,13 @@ Deno.test("Replica pushes a function again where another node has pushed for its
   assert.deepEqual(it.markup, []);
 });
 
-Deno.test("Replica pushes nothing again where the markup is the same", () => {
+Deno.test("Replica does not push a function again where the markup is the same", () => {
   const { it } = contested();
   it.read(entry(1, streams(box(7))), own(1, box(1), 2));
   assert.deepEqual(it.markup, []);
 });
 
-Deno.test("Replica pushes nothing again for another element, another audience or after its return", () => {
+Deno.test("Replica does not push a function again for another element, another audience or after it was read back", () => {
   for (
     const foreign of [
       streams(box(7, "other")),
@@ -403,7 +403,7 @@ Deno.test("Replica pushes nothing again for another element, another audience or
   }
 });
 
-Deno.test("Replica pushes nothing again where a later push of a function covers it", () => {
+Deno.test("Replica does not push a function again where a later one covers it", () => {
   const { it, value } = contested();
   value.n = 2;
   it.read(entry(1, streams(box(7)))).push(() => box(value.n)).clear();
@@ -411,7 +411,7 @@ Deno.test("Replica pushes nothing again where a later push of a function covers 
   assert.deepEqual(it.markup, []);
 });
 
-Deno.test("Replica pushes a function again that was under way when another life began", () => {
+Deno.test("Replica pushes a function again that was pending when another epoch started", () => {
   const { it, value } = contested();
   it.read(birth(EPOCH + 1)).clear();
   value.n = 2;
@@ -419,7 +419,7 @@ Deno.test("Replica pushes a function again that was under way when another life 
   assert.deepEqual(it.markup, [[box(2), 2]]);
 });
 
-Deno.test("Replica pushes a function again that was under way when entries were missed", () => {
+Deno.test("Replica pushes a function again that was pending when entries were missed", () => {
   const { it, value } = contested();
   value.n = 2;
   const late = entry(9, streams(box(9, "other")));
@@ -427,7 +427,7 @@ Deno.test("Replica pushes a function again that was under way when entries were 
   assert.deepEqual(it.markup, [[box(2), 2]]);
 });
 
-Deno.test("Replica pushes nothing again for its own pushes", () => {
+Deno.test("Replica does not push a function again for its own pushes", () => {
   const value = { n: 2 };
   const it = new Driven().follow().push(box(1)).push(() => box(value.n)).clear();
   value.n = 3;
@@ -435,7 +435,7 @@ Deno.test("Replica pushes nothing again for its own pushes", () => {
   assert.deepEqual(it.markup, []);
 });
 
-Deno.test("Replica tells of a function that throws when it is called again", () => {
+Deno.test("Replica reports a function that throws when it is called again", () => {
   let isBroken = false;
   const it = new Driven().follow().push(() => {
     if (isBroken) throw new Error("broken");
@@ -448,7 +448,7 @@ Deno.test("Replica tells of a function that throws when it is called again", () 
 
 // ---- Away
 
-Deno.test("Replica holds what is pushed for a second, and delivers it alone then", () => {
+Deno.test("Replica holds pushes for a second, then delivers them alone", () => {
   const it = new Driven().follow().lost().push(box(1)).wait(900);
   assert.deepEqual(it.delivered, []);
   assert.equal(it.replica.state, "following");
@@ -460,7 +460,7 @@ Deno.test("Replica holds what is pushed for a second, and delivers it alone then
   assert.deepEqual([it.of("fork").length, it.replica.settled], [1, 2]);
 });
 
-Deno.test("Replica waits on its way back, however long it was away, and sends what waited", () => {
+Deno.test("Replica holds pushes while it reconnects, however long it was away, and then sends them", () => {
   const it = new Driven().follow().lost().push(box(1)).wait(3_000).happen({ type: "connected" });
   it.clear().push(box(2)).wait(300).push(box(3));
   assert.deepEqual([it.delivered, it.of("disconnect").length], [[], 0]);
@@ -472,7 +472,7 @@ Deno.test("Replica waits on its way back, however long it was away, and sends wh
   assert.deepEqual(it.delivered, [], "it waits as before");
 });
 
-Deno.test("Replica that has pushed nothing while the server was away goes on where it was", () => {
+Deno.test("Replica that has pushed nothing while the server was away continues where it was", () => {
   const it = new Driven().follow().lost().wait(5_000);
   assert.deepEqual([it.replica.state, it.of("fork").length], ["away", 0]);
   it.happen({ type: "connected" }).look(birth());
@@ -488,7 +488,7 @@ Deno.test("Replica is patient with a server that takes 400 ms each way", () => {
   assert.equal(it.replica.state, "following");
 });
 
-Deno.test("Replica goes on alone where a server answers, and what was pushed does not come back", () => {
+Deno.test("Replica continues alone where a server answers but pushes are not read back", () => {
   const it = new Driven().follow().push(box(1));
   it.idle(5_000);
   assert.equal(it.replica.state, "following");
@@ -498,7 +498,7 @@ Deno.test("Replica goes on alone where a server answers, and what was pushed doe
   assert.equal(it.of("connect").length, 0, "it would be as slow again");
 });
 
-Deno.test("Replica gives connections up to which nothing is answered", () => {
+Deno.test("Replica closes connections on which nothing is answered", () => {
   const it = new Driven().follow().wait(1_900);
   assert.equal(it.of("disconnect").length, 0);
   it.wait(300);
@@ -508,7 +508,7 @@ Deno.test("Replica gives connections up to which nothing is answered", () => {
   assert.equal(other.of("disconnect").length, 1, "the other one alone is answered");
 });
 
-Deno.test("Replica delivers alone what has waited for a second for a server that says nothing, and tries again", () => {
+Deno.test("Replica delivers alone what has waited a second for a silent server, and tries again", () => {
   const it = new Driven().follow().push(box(1)).wait(900);
   assert.deepEqual(it.delivered, []);
   it.wait(200);
@@ -519,7 +519,7 @@ Deno.test("Replica delivers alone what has waited for a second for a server that
   assert.deepEqual([it.replica.state, it.of("notice")], ["away", []], "until it follows");
 });
 
-Deno.test("Replica delivers alone where more waits than it holds", () => {
+Deno.test("Replica delivers alone where too much waits", () => {
   for (const [count, size] of [[20_001, 1], [17, 1024 * 1024]] as const) {
     const it = new Driven().follow().lost();
     const html = box(1).padEnd(size);
@@ -530,21 +530,21 @@ Deno.test("Replica delivers alone where more waits than it holds", () => {
   }
 });
 
-Deno.test("Replica does not count as silence what came before a push, or before it has connected again", () => {
+Deno.test("Replica does not count silence from before a push, or before it reconnected", () => {
   const it = new Driven().follow().wait(900).push(box(1)).wait(200);
   assert.deepEqual([it.delivered, it.replica.state], [[], "following"]);
   it.lost().clear().wait(100).happen({ type: "connected" }).look(birth()).idle(2_300);
   assert.equal(it.of("disconnect").length, 0);
 });
 
-Deno.test("Replica does not take its own stop for one of the server", () => {
+Deno.test("Replica does not count its own stop as silence of the server", () => {
   const it = new Driven().follow().push(box(1)).clear();
   it.now += 60_000;
   it.happen({ type: "tick" });
   assert.deepEqual([it.replica.state, it.of("disconnect").length], ["following", 0]);
 });
 
-Deno.test("Replica tells once that the server is away, and once that it is back", () => {
+Deno.test("Replica reports once that the server is away, and once that it is back", () => {
   const it = new Driven().follow().lost().wait(2_000).push(box(1)).wait(2_000).lost().wait(500)
     .happen({ type: "connected" }).wait(200).lost().wait(500).happen({ type: "connected" })
     .look(birth()).happen({ type: "reply", reply: { kind: "birth", epoch: EPOCH + 1 } })
@@ -555,7 +555,7 @@ Deno.test("Replica tells once that the server is away, and once that it is back"
   ]);
 });
 
-Deno.test("Replica that starts without a server is known to be away after a second", () => {
+Deno.test("Replica that starts without a server counts it as away after a second", () => {
   const it = new Driven().happen({ type: "tick" }).lost().wait(500);
   assert.equal(it.replica.state, "starting");
   it.push(box(1)).wait(700);
@@ -572,7 +572,7 @@ Deno.test("Replica tries to connect four times a second", () => {
   assert(it.now > 10_000, `50 tries in ${it.now} ms`);
 });
 
-Deno.test("Replica sends a reader away at once while the server is away, and tells the others later", () => {
+Deno.test("Replica disconnects a reader at once while the server is away, and tells the other nodes later", () => {
   const it = new Driven().follow().lost().wait(2_000).push({ disconnect: "@ann" });
   assert.deepEqual(it.of("send away").map(({ name }) => name), ["@ann"]);
   it.clear().happen({ type: "connected" }).look(birth())
@@ -583,12 +583,12 @@ Deno.test("Replica sends a reader away at once while the server is away, and tel
   assert.deepEqual(it.of("send away"), [], "not once more, where the reader may be welcome again");
 });
 
-// ---- What nodes say
+// ---- Statements of nodes
 
 const say = (position: number, more: Partial<StreamEntry> = {}, asks = false) =>
   entry(position, { kind: "say", text: "{}", asks }, { interval: 1_000, ...more });
 
-Deno.test("Replica asks the others when it has loaded, and once more where the question was lost", () => {
+Deno.test("Replica asks the others for their statements after loading, and again where the question was lost", () => {
   const questions = (it: Driven) =>
     it.written.filter(({ content }) => content.kind === "say" && content.asks).length;
   const it = new Driven().connect().look(birth()).load(birth());
@@ -600,21 +600,21 @@ Deno.test("Replica asks the others when it has loaded, and once more where the q
   assert.equal(questions(it), 0);
 });
 
-Deno.test("Replica says all when it is asked, and when it was taken for gone", () => {
+Deno.test("Replica states everything when it is asked, and when it was reported as lost", () => {
   const it = new Driven().follow().read(say(1, {}, true));
   assert.equal(it.of("say all").length, 1);
   it.read(entry(2, { kind: "left", node: "me" }));
   assert.equal(it.of("say all").length, 2);
 });
 
-Deno.test("Replica says that it is there after four fifths of its interval", () => {
+Deno.test("Replica sends a heartbeat after four fifths of its interval", () => {
   const beats = (it: Driven) => it.written.filter(({ content }) => content.kind === "beat").length;
   const it = new Driven().follow().idle(3_900);
   assert.equal(beats(it), 0);
   assert.equal(beats(it.idle(200)), 1);
 });
 
-Deno.test("Replica has all pages fetched again where a node is told gone and does not come back", () => {
+Deno.test("Replica has all pages fetched again where a lost node does not come back", () => {
   const restarts = (by: string, isBack = false) => {
     const it = new Driven().follow().read(say(1));
     it.read(entry(2, { kind: "left", node: "other" }, { node: by })).clear().idle(2_000);
@@ -626,7 +626,7 @@ Deno.test("Replica has all pages fetched again where a node is told gone and doe
   assert.equal(restarts("other"), 0, "it has left in order");
 });
 
-Deno.test("Replica tells once that another node is gone, unless another one does", () => {
+Deno.test("Replica reports a lost node once, unless another node does", () => {
   const isGone = ({ content }: StreamEntry) => content.kind === "left";
   const it = new Driven().follow().read(say(1)).idle(2_500);
   assert.deepEqual(it.written.filter(isGone).map(({ content }) => content), [
@@ -641,13 +641,13 @@ Deno.test("Replica tells once that another node is gone, unless another one does
   assert.deepEqual(other.idle(5_000).written.filter(isGone), []);
 });
 
-Deno.test("Replica takes nobody for gone while the server says nothing", () => {
+Deno.test("Replica reports no node as lost while the server is silent", () => {
   const it = new Driven().follow().read(say(1)).wait(1_900);
   for (let n = 0; n < 9; n++) it.read().wait(100);
   assert(!it.written.some(({ content }) => content.kind === "left"));
 });
 
-Deno.test("Replica that leaves says so, and nothing of itself after that", () => {
+Deno.test("Replica that leaves announces it, and states nothing after that", () => {
   const it = new Driven({ interval: 1_000 }).follow().push({ leave: true });
   assert.deepEqual(it.written.map(({ content }) => content), [{ kind: "left", node: "me" }]);
   it.idle(100).clear().read(say(1, {}, true)).idle(1_800);
@@ -655,7 +655,7 @@ Deno.test("Replica that leaves says so, and nothing of itself after that", () =>
   assert.deepEqual([it.of("say all"), kinds.filter((kind) => kind !== "left")], [[], []]);
 });
 
-Deno.test("Replica has its own node hear what it says while the server is away, and says all later", () => {
+Deno.test("Replica delivers its own statements alone while the server is away, and states everything later", () => {
   const it = new Driven().follow().lost().wait(2_000).push({ say: "{}" });
   assert.deepEqual([it.of("hear").length, it.replica.settled, it.of("fork").length], [1, 1, 0]);
   it.clear().happen({ type: "connected" }).look(birth());

@@ -1,22 +1,22 @@
 /**
- * What a callback throws or rejects with: it is reported, and nothing else happens.
+ * Reporting of errors that callbacks throw or reject with.
  *
  * @module
  */
 
 /**
- * What went wrong, in one line. The error itself is never formatted, nor its stack: where no file
- * descriptor is left Deno panics over that.
+ * The message of an error, in one line. The error and its stack are never formatted, because Deno panics
+ * when it does that and no file descriptor is left.
  */
 export function reasonOf(error: unknown): string {
   try {
     return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
   } catch {
-    return "something that cannot be shown"; // its `message` or `toString` throws
+    return "something that cannot be shown"; // `message` or `toString` throws
   }
 }
 
-/** A callback that ends nothing: what it throws, or rejects with, is given to `report` once. */
+/** Wraps a callback so that what it throws or rejects with goes to `report`, once, and no further. */
 export function reporting<Arguments extends unknown[]>(
   callback: (...args: Arguments) => unknown,
   report: (error: unknown) => void,
@@ -37,8 +37,8 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /**
- * Whether something is a promise or a list with one in it. Where that rejects later, it does not end
- * the process: whoever gave it gets a TypeError instead.
+ * Whether a value is a promise, or a list that contains one. Its later rejection is ignored, so that it
+ * does not end the process: the caller throws a TypeError instead.
  */
 export function silencePromises(value: unknown): boolean {
   if (typeof value === "string") return false;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { reasonOf, reporting } from "./report.ts";
 
-Deno.test("reasonOf() says in one line what went wrong, whatever was thrown", () => {
+Deno.test("reasonOf() describes whatever was thrown in one line", () => {
   const unshowable = { toString: () => assert.fail("no text") };
   const hidden = Object.defineProperty(new Error(), "message", { get: () => assert.fail("none") });
   const reasons = [new TypeError("a\nb"), "text", undefined, 42, unshowable, hidden]
@@ -10,7 +10,7 @@ Deno.test("reasonOf() says in one line what went wrong, whatever was thrown", ()
   assert.deepEqual(reasons, ["a", "text", "undefined", "42", unknown, unknown]);
 });
 
-/** What a callback may do wrong. */
+/** The ways in which a callback can fail. */
 const FAULTS: Record<string, () => unknown> = {
   throws: () => {
     throw new Error("wrong");
@@ -44,7 +44,7 @@ for (const [fault, callback] of Object.entries(FAULTS)) {
   });
 }
 
-Deno.test("reporting() reports nothing of a callback that succeeds, and gives it its arguments", async () => {
+Deno.test("reporting() passes on the arguments, and reports nothing when the callback succeeds", async () => {
   const given: unknown[] = [];
   const report = (error: unknown) => assert.fail(reasonOf(error));
   reporting((...args: number[]) => void given.push(args), report)(1, 2);

@@ -1,66 +1,66 @@
 /**
- * Who is there on all nodes, as all of them know it at one place in the order: each node's readers, as
- * it has said them. Pure.
+ * The present readers of all nodes, from the statements of each. At the same position in the order all
+ * nodes have the same roster. Pure.
  *
- * A group is all who are there (its name is `""`), or those of a name as the listeners know it. Each
- * reader is also in the group of its own name, which nobody says.
+ * A group is everyone (its name is `""`), or the readers that listen to an internal name. Each reader is
+ * also in the group of its own name, which statements leave out.
  *
  * @module
  */
 import { isName, readerName } from "./audience.ts";
 
-/** Who is there. */
+/** Who is present. */
 export interface Present {
-  /** How many readers, each once however many pages it has open, and connections without a name. */
+  /** How many readers, each counted once for any number of pages, plus the connections without a name. */
   readonly count: number;
-  /** The readers' names, sorted. */
+  /** The names of the readers, sorted. */
   readonly readers: readonly string[];
 }
 
-/** What a node says of who is there. */
+/** A node's statement about its present readers. */
 export interface Attendance {
-  /** It is everyone on this node: who is not named is not there. */
+  /** Whether it is complete: readers that it does not name are not present on this node. */
   readonly all?: boolean;
-  /** Nobody is left on this node. What it has said counts until it is forgotten. */
+  /** Whether nobody is left on this node. Its earlier statements count until the node is forgotten. */
   readonly gone?: boolean;
-  /** Who has come and gone, by the group. */
+  /** The changes, by group. */
   readonly groups?: Readonly<Record<string, Change>>;
-  /** Nodes that are gone, and for long enough: what they have said counts no more. */
+  /** Nodes that have been gone for long enough to be forgotten. */
   readonly forget?: readonly string[];
 }
 
-/** What has changed in one group of a node. */
+/** A change in one group of a node. */
 export interface Change {
-  /** Readers who are there now. */
+  /** Readers that are present now. */
   readonly add?: readonly string[];
-  /** Readers who are not there any more. */
+  /** Readers that are no longer present. */
   readonly remove?: readonly string[];
-  /** How many connections without a name there are, where that has changed. */
+  /** The new number of connections without a name, where it has changed. */
   readonly nameless?: number | undefined;
 }
 
-/** The group of all. */
+/** The group of everyone. */
 export const EVERYONE = "";
 
 const NOBODY: Present = Object.freeze({ count: 0, readers: Object.freeze([]) });
-/** The most connections of a node: what `maxConnections` may be. */
+/** The most connections of a node: the largest `maxConnections` allowed. */
 const MAX_CONNECTIONS = 10_000_000;
 
-/** One node's readers. */
+/** The readers of one node. */
 interface Table {
   readonly groups: Map<string, { readonly readers: Set<string>; nameless: number }>;
-  /** Since when the node is gone, in milliseconds of the clock; `undefined` while it is there. */
+  /** Since when the node has been gone, in milliseconds of the clock; `undefined` while it is not. */
   goneAt: number | undefined;
-  /** Whether it went without a word, and may not have done what follows from its last words. */
+  /** Whether it was lost without a word, so that its last changes may not have been acted on. */
   isLost: boolean;
 }
 
-/** One group on all nodes. */
+/** One group, over all nodes. */
 interface Group {
-  /** On how many nodes each reader is. */
+  /** For each reader, on how many nodes it is. */
   readonly readers: Map<string, number>;
   nameless: number;
-  /** The same for whoever asks, until it changes. */
+  /** The cached result of `of`, until the group changes. */
   present: Present | undefined;
 }
 
@@ -69,22 +69,22 @@ export class Roster {
   readonly #tables = new Map<string, Table>();
   readonly #groups = new Map<string, Group>();
 
-  /** The nodes that are there and have readers. */
+  /** The nodes that have readers and are not gone. */
   *nodes(): Iterable<string> {
     for (const [node, { goneAt }] of this.#tables) if (goneAt === undefined) yield node;
   }
 
-  /** The nodes that are gone and not forgotten, and since when. */
+  /** The nodes that are gone and not yet forgotten, and since when. */
   *gone(): Iterable<readonly [node: string, since: number]> {
     for (const [node, { goneAt }] of this.#tables) if (goneAt !== undefined) yield [node, goneAt];
   }
 
-  /** Since when a node is gone that is not forgotten. */
+  /** Since when a node has been gone that is not yet forgotten. */
   goneAt(node: string): number | undefined {
     return this.#tables.get(node)?.goneAt;
   }
 
-  /** Who is in a group. */
+  /** The present readers of a group. */
   of(name: string): Present {
     const group = this.#groups.get(name);
     const reader = name.slice(1);
@@ -96,8 +96,8 @@ export class Roster {
   }
 
   /**
-   * A node has said who is there. What it says of changes counts only after it has said all. Returns the
-   * groups in which something is different now.
+   * Applies a statement of a node, and returns the groups that changed. Changes count only after a complete
+   * statement.
    */
   hear(node: string, said: Attendance, now: number): ReadonlySet<string> {
     const changed = new Set<string>();
@@ -111,7 +111,7 @@ export class Roster {
     return changed;
   }
 
-  /** A node is gone. Its readers count until it is forgotten: they may be on their way to another. */
+  /** Marks a node as gone. Its readers count until it is forgotten: they may be moving to another node. */
   leave(node: string, now: number, { isLost = false } = {}): void {
     const table = this.#tables.get(node);
     if (!table) return;
@@ -119,7 +119,7 @@ export class Roster {
     table.isLost ||= isLost;
   }
 
-  /** Forgets the nodes that are gone since a time or longer. */
+  /** Forgets the nodes that have been gone since some time or longer. */
   expire(time: number): void {
     for (const [node, since] of this.gone()) if (since <= time) this.#forget(node, new Set());
   }
@@ -146,7 +146,7 @@ export class Roster {
   #forget(node: string, changed: Set<string>): void {
     const table = this.#tables.get(node);
     if (table?.goneAt === undefined) return;
-    // Of a node that was lost nobody knows whether it has done what follows from what it last changed.
+    // A node that was lost may not have acted on its last change, so all its groups count as changed.
     if (table.isLost) { for (const name of table.groups.keys()) changed.add(name); }
     const all = [...table.groups].map(([name, { readers }]) =>
       [name, { remove: [...readers], nameless: 0 }] as const
@@ -190,7 +190,7 @@ export class Roster {
     if (others) others.present = undefined;
   }
 
-  /** Those without a name who come take the places of those who were on a node that is gone. */
+  /** A new connection without a name may have moved from a node that is gone, so it takes a place there. */
   #countNameless(table: Table, name: string, count: number, changed: Set<string>): void {
     const own = table.groups.get(name)!;
     let rise = count - own.nameless;
@@ -222,7 +222,7 @@ export class Roster {
   }
 }
 
-/** What a node has said, as far as it can be understood: a later version may say more, or otherwise. */
+/** Parses a statement, ignoring what is not understood: a later version may send more, or other, fields. */
 export function attendanceOf(value: unknown): Attendance {
   const { all, gone, groups, forget } = recordOf(value);
   const changes = Object.entries(recordOf(groups)).filter(([name]) => isGroup(name));

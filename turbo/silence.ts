@@ -1,31 +1,31 @@
 /**
- * How long a server has said nothing, on two connections: one for reads, which it answers late where there
- * is nothing to say, and one for all else. Pure.
+ * How long a server has been silent, on two connections: one for reads, which the server holds while there
+ * is nothing new, and one for everything else. Pure.
  *
  * @module
  */
 
-/** What was asked and heard on both connections. Times are in milliseconds of one clock. */
+/** Tracks requests and answers on both connections. Times are in milliseconds of one clock. */
 export class Silence {
   #heardAt = 0;
   #readAt = 0;
-  /** Commands that are not answered, and when one was answered last, or the first of them asked. */
+  /** How many commands are unanswered, and when the last answer came or, later, the first was sent. */
   #unanswered = 0;
   #answeredAt = 0;
 
-  /** Both were opened. */
+  /** Both connections have opened. */
   open(now: number): void {
     this.#heardAt = this.#readAt = this.#answeredAt = now;
     this.#unanswered = 0;
   }
 
-  /** Something was asked. */
+  /** A command was sent. */
   ask(now: number, isRead: boolean): void {
     if (isRead) this.#readAt = now;
     else if (this.#unanswered++ === 0) this.#answeredAt = now;
   }
 
-  /** Something was answered. */
+  /** An answer has come. */
   hear(now: number, isRead: boolean): void {
     this.#heardAt = now;
     if (isRead) return;
@@ -33,17 +33,17 @@ export class Silence {
     this.#answeredAt = now;
   }
 
-  /** For how long nothing was heard at all. */
+  /** The time since the last answer on either connection. */
   total(now: number): number {
     return now - this.#heardAt;
   }
 
-  /** For how long the read waits that is open. */
+  /** The time since the last read was sent. */
   ofRead(now: number): number {
     return now - this.#readAt;
   }
 
-  /** For how long the oldest command waits, or a sign that it is getting on. */
+  /** The time since there was progress on the unanswered commands; 0 where there are none. */
   ofCommands(now: number): number {
     return this.#unanswered > 0 ? now - this.#answeredAt : 0;
   }

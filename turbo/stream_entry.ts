@@ -1,66 +1,66 @@
 /**
- * What stands in one entry of the stream that many nodes share (Redis or Valkey Streams), and how it is
- * written there. Pure.
+ * The entries of the stream that many nodes share (Redis or Valkey Streams): their content, and how it is
+ * encoded. Pure.
  *
- * An entry's id is `EPOCH-POSITION`. Each life of the stream has an epoch, larger than the one before;
- * position 0 is its birth, and positions have no holes.
+ * The id of an entry is `EPOCH-POSITION`. When a stream is lost or replaced, a new epoch starts, whose
+ * number is larger. Position 0 is the birth of an epoch, and positions have no holes.
  *
  * @module
  */
 import type { Audience } from "./log.ts";
 
-/** What an entry says. */
+/** The content of an entry. */
 export type Content =
   | Audience & { readonly kind: "streams"; readonly html: string }
   | { readonly kind: "disconnect"; readonly name: string }
   | { readonly kind: "revoke"; readonly name: string }
-  /** What a node says of itself. `asks`: it may not have heard the others, who say all again. */
+  /** A statement of a node about itself. `asks`: the others are to state everything again. */
   | { readonly kind: "say"; readonly text: string; readonly asks: boolean }
-  /** A node is gone, as the writer tells. */
+  /** The writer reports that a node is gone, which may be itself. */
   | { readonly kind: "left"; readonly node: string }
-  /** The writer is there. */
+  /** A heartbeat: the writer is alive. */
   | { readonly kind: "beat" }
   | { readonly kind: "birth" }
-  /** That of a later version, or of somebody else. */
+  /** The content of a later version, or of another program. */
   | { readonly kind: "unknown" };
 
 /** A place in the stream. */
 export interface Place {
-  /** The life of the stream. */
+  /** The epoch of the stream. */
   readonly epoch: number;
-  /** The place in it. */
+  /** The position in the epoch. */
   readonly position: number;
 }
 
-/** By whom an entry was written, and which of that writer's it is. */
+/** The writer of an entry, and its numbers. */
 export interface Tag {
-  /** Who has written it; empty where it does not say. */
+  /** The writer; empty where the entry does not say. */
   readonly node: string;
   /**
-   * The writer's number of what it says, from 1 on. What is written once more, because nobody knows
-   * whether it arrived, has the same. 0 where it does not matter how often it comes.
+   * The writer's number of this push, from 1 on. A push that is written again, because its fate is
+   * unknown, has the same number. 0 where repetitions do no harm.
    */
   readonly n: number;
-  /** The writer's number of this very entry, which no other entry of it has; 0 where it does not say. */
+  /** The writer's number of this write, which no other entry of it has; 0 where the entry does not say. */
   readonly attempt: number;
 }
 
 /** An entry of the stream. */
 export interface StreamEntry extends Place, Tag {
-  /** What it says. */
+  /** What it contains. */
   readonly content: Content;
-  /** How often the writer says at least that it is there, in milliseconds, where it says so. */
+  /** The writer's heartbeat interval in milliseconds, where the entry says. */
   readonly interval?: number | undefined;
 }
 
-/** The largest epoch: numbers up to it are exact. */
+/** The largest epoch: integers up to it are exact. */
 const MAX_EPOCH = Number.MAX_SAFE_INTEGER;
-/** The largest position that a life comes to. One beyond it is somebody's mistake, or worse. */
+/** The largest position that an epoch can reach. A larger one is an error, or an attack. */
 export const MAX_POSITION = 2 ** 52;
-/** The longest interval that an engine can be given, in milliseconds. */
+/** The longest interval that an engine allows, in milliseconds. */
 const MAX_INTERVAL = 60 * 60 * 1000;
 
-/** An entry's fields: names and values in turn. */
+/** Encodes an entry as fields: alternating names and values. */
 export function fieldsOf(
   { node, n, attempt, interval, content }: Tag & Pick<StreamEntry, "content" | "interval">,
 ): string[] {
@@ -95,7 +95,7 @@ export function fieldsOf(
 }
 
 /**
- * An entry as it stands in the stream; `undefined` where its id is none of ours.
+ * Decodes an entry of the stream; `undefined` where its id is not one of ours.
  *
  * @example
  * ```ts
@@ -122,7 +122,7 @@ export function entryOf(id: string, fields: readonly string[]): StreamEntry | un
   };
 }
 
-/** The place that an id names, if only about where it is beyond all; `undefined` where it is none of ours. */
+/** Parses an id; `undefined` where it is not one of ours. A position above 2^53 loses precision. */
 export function placeOf(id: string): Place | undefined {
   const [, epoch, position] = /^(\d{1,16})-(\d{1,20})$/.exec(id) ?? [];
   if (epoch === undefined) return undefined;
@@ -140,7 +140,7 @@ export function isAfter(one: Place, other: Place): boolean {
   return one.epoch > other.epoch || one.epoch === other.epoch && one.position > other.position;
 }
 
-/** What an epoch is called in cursors. */
+/** The name of an epoch in cursors. */
 export function epochName(epoch: number): string {
   return `r${epoch.toString(36)}`;
 }
@@ -163,7 +163,7 @@ function contentOf(values: ReadonlyMap<string, string>): Content {
   return values.has("i") ? { kind: "beat" } : { kind: "unknown" };
 }
 
-/** Whom an entry is for; `undefined` where nobody can tell, so that it never reaches all by mistake. */
+/** Decodes an audience; `undefined` where that fails, so that an entry never reaches everyone by mistake. */
 function audienceOf(text: string | undefined): Audience | undefined {
   if (text === undefined) return { to: undefined, except: undefined };
   try {
@@ -178,7 +178,7 @@ function audienceOf(text: string | undefined): Audience | undefined {
   }
 }
 
-/** `undefined` where no node has such an interval: whoever says so would be there for ever. */
+/** `undefined` for an interval that no node can have: its writer would never count as lost. */
 function intervalOf(text: string): number | undefined {
   const interval = wholeOf(text) ?? 0;
   return interval > 0 && interval <= MAX_INTERVAL ? interval : undefined;

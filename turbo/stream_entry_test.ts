@@ -38,17 +38,17 @@ const entry: fc.Arbitrary<StreamEntry> = fc.record({
   content,
 }, PLAIN);
 
-/** An entry of the middle of a stream with these fields. */
+/** An entry with these fields, in the middle of a stream. */
 const read = (...fields: string[]) => entryOf("7-1", ["b", "x", "n", "1", ...fields]);
 
-Deno.test("entryOf() reads what fieldsOf() writes", () => {
+Deno.test("entryOf() is the inverse of fieldsOf()", () => {
   fc.assert(
     fc.property(entry, (entry) => assert.deepEqual(entryOf(idOf(entry), fieldsOf(entry)), entry)),
     RUNS,
   );
 });
 
-Deno.test("entryOf() never takes what it cannot read of an audience for everyone", () => {
+Deno.test("entryOf() never reads a malformed audience as everyone", () => {
   const odd = fc.oneof(
     fc.string(),
     fc.json(),
@@ -60,14 +60,14 @@ Deno.test("entryOf() never takes what it cannot read of an audience for everyone
       const { content } = read("h", "<b>1</b>", "t", t)!;
       if (content.kind === "unknown") return;
       assert.equal(content.kind, "streams");
-      const [to, except] = JSON.parse(t); // so it was well-formed, ...
-      assert.deepEqual([content.to ?? null, content.except ?? null], [to, except]); // ... and is it
+      const [to, except] = JSON.parse(t); // the audience was well-formed, ...
+      assert.deepEqual([content.to ?? null, content.except ?? null], [to, except]); // ... and is read as it was
     }),
     RUNS,
   );
 });
 
-Deno.test("entryOf() reads whatever fields there are, and knows what it does not know", () => {
+Deno.test("entryOf() accepts any fields, and marks unknown content", () => {
   fc.assert(
     fc.property(fc.array(fc.string(), { maxLength: 9 }), (fields) => {
       const entry = entryOf("7-1", fields)!;
@@ -83,12 +83,12 @@ Deno.test("entryOf() reads whatever fields there are, and knows what it does not
   assert.deepEqual([entryOf("7-1", ["n", "-1"])!.n, entryOf("7-1", ["n", "1e3"])!.n], [0, 0]);
 });
 
-Deno.test("entryOf() takes what stands at position 0 for a birth, whatever it says", () => {
+Deno.test("entryOf() reads an entry at position 0 as a birth, whatever it contains", () => {
   assert.deepEqual(entryOf("7-0", ["b", "x"])!.content, { kind: "birth" });
   assert.deepEqual(entryOf("7-0", ["b", "x", "h", "<b>1</b>"])!.content, { kind: "birth" });
 });
 
-Deno.test("placeOf() knows the ids that idOf() makes, and no others", () => {
+Deno.test("placeOf() parses the ids that idOf() makes, and no others", () => {
   const number = fc.nat(Number.MAX_SAFE_INTEGER);
   fc.assert(
     fc.property(number, number, (epoch, position) => {
@@ -104,12 +104,12 @@ Deno.test("placeOf() knows the ids that idOf() makes, and no others", () => {
   }
 });
 
-Deno.test("placeOf() knows about where a position is beyond all", () => {
+Deno.test("placeOf() rounds a position above 2^53", () => {
   assert(placeOf("1-18446744073709551615")!.position > MAX_POSITION);
 });
 
 for (const interval of ["0", "3600001", "999999999999999", "1e3", "-1"]) {
-  Deno.test(`entryOf() takes an interval of ${interval} for none`, () => {
+  Deno.test(`entryOf() ignores an interval of ${interval}`, () => {
     const entry = entryOf("7-3", ["b", "a", "i", interval]);
     assert.deepEqual([entry?.interval, entry?.content], [undefined, { kind: "beat" }]);
   });

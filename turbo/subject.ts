@@ -1,18 +1,18 @@
 /**
- * What a push has to do with which element: by that a later one tells what of the log it makes void.
+ * Which elements a push concerns, and how. The log uses this to drop what a later push makes obsolete.
  *
  * @module
  */
 
-/** What a push says of elements. */
+/** What a push does to elements. */
 export interface Meaning {
-  /** The element that it is all about, and its action, where it is one `replace` or `update`. */
+  /** Its element and action, where the push is one `replace` or `update` that sets the whole element. */
   readonly state: { readonly action: "replace" | "update"; readonly id: string } | undefined;
-  /** Elements with each of which all that it does goes. */
+  /** Elements whose removal makes the whole push obsolete. */
   readonly about: readonly string[];
-  /** Elements that it inserts or changes among other things, or maybe among others. */
+  /** Elements that it inserts or changes together with others, or possibly with others. */
   readonly shows: readonly string[];
-  /** Elements beside or in place of which it puts something else; `undefined`: it may be any. */
+  /** Elements next to or in place of which it puts others; `undefined` where it may be any. */
   readonly needs: readonly string[] | undefined;
   /** Elements that it removes. */
   readonly removes: readonly string[];
@@ -22,9 +22,9 @@ export interface Meaning {
 interface Part {
   readonly action: string;
   readonly target: string;
-  /** The element that its content is, where it is but one. */
+  /** The id of the element that is its content, where that is exactly one. */
   readonly id: string | undefined;
-  /** The element that its content begins with. */
+  /** The id of the first element in its content that has one. */
   readonly first: string | undefined;
 }
 
@@ -37,7 +37,7 @@ const INSERTS = new Set(["append", "prepend", "before", "after"]);
 const KNOWN = new Set([...INSERTS, "replace", "update", "remove"]);
 const NONE: readonly string[] = [];
 
-/** The ids that the streams of a push are for; `undefined` where one of them may be for any element. */
+/** The target ids of a push; `undefined` where one of its streams may target any element. */
 export function targetsOf(html: string): ReadonlySet<string> | undefined {
   const ids = new Set<string>();
   for (const [, action, id] of html.matchAll(OPENING)) {
@@ -47,7 +47,7 @@ export function targetsOf(html: string): ReadonlySet<string> | undefined {
   return ids;
 }
 
-/** Reads a push. */
+/** Analyses a push. */
 export function meaningOf(html: string): Meaning {
   const streams = streamsOf(html).filter((stream) => !stream.startsWith(REFRESH));
   const parts = streams.map(partOf);
@@ -95,14 +95,14 @@ function streamsOf(html: string): string[] {
   return html.split(/(?<=<\/turbo-stream>)(?=<turbo-stream )/);
 }
 
-/** A stream that acts on one element; `undefined` where it may act on any, or holds streams itself. */
+/** Parses a stream that acts on one element; `undefined` where it may act on any, or contains streams. */
 function partOf(stream: string): Part | undefined {
   const [, action = "", target = "", content = ""] = STREAM.exec(stream) ?? [];
   if (!KNOWN.has(action) || /<\/?turbo-stream|<\/template/i.test(content)) return undefined;
   return { action, target, id: soleElementId(content), first: firstId(content) };
 }
 
-// Each tag is read once, also where none of them ends: the time is in proportion to the length.
+// The expression reads each tag once, even where none is closed, so the time is linear in the length.
 function firstId(content: string): string | undefined {
   for (const [, id] of content.matchAll(/<[a-z][^>]*?(?:\sid="([^"]+)"|>|$)/gi)) {
     if (id !== undefined) return id;
@@ -111,22 +111,22 @@ function firstId(content: string): string | undefined {
 }
 
 const ATTRIBUTE = String.raw`\s+(?!id=)[^\s"'<>/=]+(?:="[^"<>]*")?`;
-/** With more attributes than these, of which nobody has so many, a regular expression may end in an error. */
+/** Bounded, because the regular expression can fail with an error on thousands of attributes. */
 const ATTRIBUTES = `(?:${ATTRIBUTE}){0,100}`;
 const ROOT = new RegExp(
   `^<([a-z][a-z0-9-]*)${ATTRIBUTES}\\s+id="([^"<>&\\s]+)"${ATTRIBUTES}\\s*>`,
   "i",
 );
-/** What a parser reads otherwise than as tags. */
+/** Markup that a parser does not read as plain tags. */
 const IN_DOUBT = /<(?:[!?]|script|style)/i;
-/** What may hold an element of its own name; others end before it. */
+/** Elements that may contain an element of the same name; in others, the start tag of one closes it. */
 const NESTS =
   /^(?:div|span|section|article|aside|main|ul|ol|dl|details|blockquote|fieldset|svg|g|.*-.*)$/i;
-/** What ends a `p`. */
+/** A start tag that closes a `p`. */
 const BLOCK =
   /<(?!\/|(?:a|abbr|b|br|cite|code|em|i|img|kbd|mark|p|q|s|small|span|strong|sub|sup|time|u)[\s/>])[a-z]/i;
 
-/** The id of the element that well-formed markup is; `undefined` where it may be more than one. */
+/** The id of the only element in some markup; `undefined` where there may be more than one. */
 export function soleElementId(markup: string): string | undefined {
   const [, root = "", id] = ROOT.exec(markup) ?? [];
   if (id === undefined || IN_DOUBT.test(markup)) return undefined;

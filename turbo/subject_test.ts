@@ -21,10 +21,10 @@ import { parseStreams, type StreamElement } from "./testing.ts";
 const item = (id: string) => html`<li id="${id}"></li>`;
 const X = item("x");
 
-/** What is pushed, in order: streams, or streams and whom they are for. */
+/** Pushes in order: streams, or streams with their audience. */
 type Pushes = readonly (Streams | { of: Streams; to?: string[]; except?: string })[];
 
-/** The numbers of the pushes that are left in the log, and whether who missed others has a gap. */
+/** The indexes of the pushes left in the log, and whether missing the others is a gap. */
 function left(pushes: Pushes): [left: number[], hasGap: boolean] {
   const log = new Log();
   for (const push of pushes) {
@@ -48,7 +48,7 @@ const cases: { name: string; pushes: Pushes; left: number[]; gap?: boolean }[] =
     left: [1],
   })),
   {
-    name: "several that are about it",
+    name: "several entries about it",
     pushes: [append("list", X), append("a", X), update("x", "1"), append("x", "2"), remove("x")],
     left: [4],
   },
@@ -58,12 +58,12 @@ const cases: { name: string; pushes: Pushes; left: number[]; gap?: boolean }[] =
     left: [2],
   },
   {
-    name: "no earlier remove, and not what is about other elements",
+    name: "neither an earlier remove nor entries about other elements",
     pushes: [remove("x"), remove("y"), append("list", item("y")), append("list", X), remove("x")],
     left: [0, 1, 2, 4],
   },
   {
-    name: "what is about any of those that a list removes, anywhere in it",
+    name: "entries about any of the elements that a list removes",
     pushes: [
       ...["a", "b", "c", "d"].map((id) => append("list", item(id))),
       [remove("a"), append("list", "1"), remove("b"), update("n", "2"), remove("c")],
@@ -71,12 +71,12 @@ const cases: { name: string; pushes: Pushes; left: number[]; gap?: boolean }[] =
     left: [3, 4],
   },
   {
-    name: "what goes into it, whatever that is",
+    name: "whatever was inserted into it",
     pushes: [append("x", html`a<b></b>`), append("x", item("y")), remove("x")],
     left: [2],
   },
   {
-    name: "what is about it twice, once",
+    name: "an entry that is about it twice, once",
     pushes: [append("x", X), update("n", "1"), remove("x")],
     left: [1, 2],
   },
@@ -86,12 +86,12 @@ const cases: { name: string; pushes: Pushes; left: number[]; gap?: boolean }[] =
     left: [1, 2],
   },
   {
-    name: "what comes again",
+    name: "an element that is inserted again",
     pushes: [append("list", X), [remove("x"), append("list", X)]],
     left: [1],
   },
-  { name: "nothing later", pushes: [remove("x"), append("list", X)], left: [0, 1] },
-  // What is missed by those who have not had it.
+  { name: "no later entry", pushes: [remove("x"), append("list", X)], left: [0, 1] },
+  // Cases with a gap for those who missed the entry.
   {
     name: "a list, as a gap",
     pushes: [[append("list", X), update("n", "1")], remove("x")],
@@ -99,7 +99,7 @@ const cases: { name: string; pushes: Pushes; left: number[]; gap?: boolean }[] =
     gap: true,
   },
   {
-    name: "what is more than the element, or may be, as a gap",
+    name: "an entry about more than the element, or possibly more, as a gap",
     pushes: [
       append("list", html`${X}<li></li>`),
       append("list", html`${X} and text`),
@@ -112,7 +112,7 @@ const cases: { name: string; pushes: Pushes; left: number[]; gap?: boolean }[] =
     gap: true,
   },
   {
-    name: "that beside which, or in place of which, something else was put, as a gap",
+    name: "an element next to or in place of which another was inserted, as a gap",
     pushes: [
       ...["a", "b", "c", "d"].map((id) => append("list", item(id))),
       after("a", "1"),
@@ -124,7 +124,7 @@ const cases: { name: string; pushes: Pushes; left: number[]; gap?: boolean }[] =
     gap: true,
   },
   {
-    name: "what came after that",
+    name: "what was pushed after that",
     pushes: [after("x", "1"), append("list", X), remove("x")],
     left: [0, 2],
   },
@@ -141,7 +141,7 @@ const cases: { name: string; pushes: Pushes; left: number[]; gap?: boolean }[] =
     gap: true,
   },
   {
-    name: "what its own entry needs, as a gap",
+    name: "what the entry itself depends on, as a gap",
     pushes: [append("list", X), [after("x", "1"), remove("x")]],
     left: [1],
     gap: true,
@@ -154,18 +154,18 @@ const cases: { name: string; pushes: Pushes; left: number[]; gap?: boolean }[] =
     append("list", raw(action("move", { target: "y" }))),
     append("list", raw("</template></turbo-stream>text")),
   ].map((stream) => ({
-    name: `what came before something that may be about any element, as a gap: ${stream}`,
+    name: `what came before a stream that may be about any element, as a gap: ${stream}`,
     pushes: [append("list", X), stream, append("list", item("y")), remove("x"), remove("y")],
     left: [1, 3, 4],
     gap: true,
   })),
   {
-    name: "what a refresh does not touch",
+    name: "what a refresh does not change",
     pushes: [append("list", X), action("refresh"), remove("x")],
     left: [1, 2],
   },
   {
-    name: "nothing by a remove that is nested, or of a selector",
+    name: "nothing where the remove is nested, or has a selector",
     pushes: [
       append("list", X),
       remove({ all: "#x" }),
@@ -175,7 +175,7 @@ const cases: { name: string; pushes: Pushes; left: number[]; gap?: boolean }[] =
     left: [0, 1, 2, 3],
   },
   {
-    name: "what has an id that can be spelled in another way, as a gap",
+    name: "an element whose id can be spelled in another way, as a gap",
     pushes: [
       append("list", item("a&b")),
       remove("a&b"),
@@ -187,7 +187,7 @@ const cases: { name: string; pushes: Pushes; left: number[]; gap?: boolean }[] =
   },
   // Audiences.
   {
-    name: "nothing of another audience",
+    name: "no entry for another audience",
     pushes: [
       { of: append("list", X), to: ["a"] },
       append("list", X),
@@ -196,18 +196,18 @@ const cases: { name: string; pushes: Pushes; left: number[]; gap?: boolean }[] =
     left: [0, 1, 2],
   },
   {
-    name: "what is for the same names in another order",
+    name: "an entry for the same names in another order",
     pushes: [{ of: append("list", X), to: ["a", "b"] }, { of: remove("x"), to: ["b", "a", "b"] }],
     left: [1],
   },
   {
-    name: "what another audience's entry needs, as a gap",
+    name: "what an entry for another audience depends on, as a gap",
     pushes: [append("list", X), { of: after("x", "1"), to: ["a"] }, remove("x")],
     left: [1, 2],
     gap: true,
   },
   {
-    name: "whatever page it is not for",
+    name: "an entry, whichever page it leaves out",
     pushes: [{ of: append("list", X), except: "p" }, { of: remove("x"), except: "q" }],
     left: [1],
   },
@@ -218,13 +218,13 @@ for (const { name, pushes, left: expected, gap = false } of cases) {
   });
 }
 
-Deno.test("Log.append() keeps a replace by more than the element, which the next one would lose", () => {
+Deno.test("Log.append() does not supersede a replace by more than one element", () => {
   const log = new Log();
   for (const content of [html`${X}<li></li>`, X, X]) log.append(replace("x", content));
   assert.deepEqual(log.save().entries.map(({ position }) => position), [1, 3]);
 });
 
-Deno.test("soleElementId() tells one element from more, and from what it is not sure of", () => {
+Deno.test("soleElementId() distinguishes one element from more, and from doubtful markup", () => {
   const markups: Record<string, string | undefined> = {
     '<li id="x"></li>': "x",
     '<li class="a" id="x" hidden><b>1</b></li>': "x",
@@ -261,7 +261,7 @@ Deno.test("soleElementId() tells one element from more, and from what it is not 
   }
 });
 
-Deno.test("Log.append() of a remove makes no gap, and gives what it took out to nobody", () => {
+Deno.test("Log.append() of a remove makes no gap, and sends nobody what it took out", () => {
   const log = new Log();
   log.append(append("list", X), { to: ["a"] });
   log.append(remove("x"), { to: ["a"] });
@@ -271,14 +271,14 @@ Deno.test("Log.append() of a remove makes no gap, and gives what it took out to 
   assert.deepEqual([log.size, log.bytes], [1, remove("x").length + 1]);
 });
 
-Deno.test("Log.append() of a remove that is too large to be kept takes out all the same", () => {
+Deno.test("Log.append() of a remove that is too large to keep takes entries out all the same", () => {
   const log = new Log({ maxBytes: 400 });
   log.append(append("list", X));
   log.append(joinStreams([remove("x"), append("list", "x".repeat(400))]));
   assert.deepEqual([log.size, log.after(0)], [0, "gap"]);
 });
 
-Deno.test("Log.load() knows what is about which element, as before", () => {
+Deno.test("Log.load() restores which entries are about which element", () => {
   const log = new Log();
   for (const stream of [remove("y"), update("a", item("y")), append("list", X), after("y", "1")]) {
     log.append(stream);
@@ -293,7 +293,7 @@ Deno.test("Log.load() knows what is about which element, as before", () => {
   assert.equal(next.size, 5);
 });
 
-Deno.test("Log lets go of what is gone: no index holds it", async () => {
+Deno.test("No index of the log keeps entries alive that have gone", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc");
   const log = new Log({ maxEntries: 1 });
@@ -311,12 +311,12 @@ Deno.test("Log lets go of what is gone: no index holds it", async () => {
     return { html, entry: new WeakRef(log.append(html, { to: ["ann"] })) };
   });
   log.append(append("other", "1"));
-  await new Promise((resolve) => setTimeout(resolve)); // what a WeakRef has given out lives for a turn
+  await new Promise((resolve) => setTimeout(resolve)); // a dereferenced WeakRef keeps its target for a turn
   collect();
   for (const { html, entry } of gone) assert.equal(entry.deref(), undefined, html);
 });
 
-Deno.test("Log.reset() forgets what was about which element", () => {
+Deno.test("Log.reset() forgets which entries were about which element", () => {
   const log = new Log();
   log.append(append("list", X));
   log.reset("e", 10);
@@ -328,7 +328,7 @@ Deno.test("Log.reset() forgets what was about which element", () => {
 
 // ---- Any interleaving, against a page in the simplest form
 
-/** The elements that a stream inserts first, or changes; none where the log cannot tell. */
+/** The elements that a stream inserts first or changes; none where the log cannot know. */
 function shownBy({ action, target, targets, content }: StreamElement): string[] {
   const [, first] = /^<i id="(\w+)">/.exec(content) ?? [];
   if (targets !== undefined || !/^(append|prepend|before|after|replace|update)$/.test(action)) {
@@ -351,15 +351,15 @@ interface Element {
   parent?: Element | undefined;
 }
 
-/** A page: elements in elements, on which streams act as Turbo's do. */
+/** A page: a tree of elements, on which streams act as in Turbo. */
 class Page {
   readonly root: Element;
-  /** Elements that went because one around them did. */
+  /** Elements that were removed with one around them. */
   readonly #lost: Set<string>;
   /**
-   * Whether something was done that the log does not promise to follow: an id was that of two
-   * elements, or one of those that were lost came back or was acted on. The entry by which it was lost
-   * may be gone by then, and so a page that was away still has it for a while.
+   * Whether something happened for which the log makes no promise: two elements had the same id,
+   * or an element removed with another came back or was changed. The entry that removed it may be
+   * gone by then, so a page that was away may still have it for a while.
    */
   isBeyond = false;
 
@@ -428,7 +428,7 @@ class Page {
   }
 }
 
-/** Others in place of an element. */
+/** Replaces an element with others. */
 function put(one: Element, ...others: Element[]): void {
   one.parent!.kids.splice(one.parent!.kids.indexOf(one), 1, ...others);
   adopt(one.parent!);
@@ -500,7 +500,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const READERS = [[], ["x"], ["y"], ["x", "y"]].map((names) => new Set<string>(names));
 
-Deno.test("Log.after() leads a page of any position to where a live one is, whatever was removed", () => {
+Deno.test("Log.after() brings a page at any position to the state of a live one, whatever was removed", () => {
   const counts = { replays: 0, gaps: 0, expired: 0, removed: 0 };
   const options = fc.record({
     maxEntries: fc.integer({ min: 3, max: 60 }),
@@ -611,10 +611,10 @@ for (
     ["three million attributes", `<b${" a".repeat(3_000_000)} id="x"></b>`],
   ] as const
 ) {
-  Deno.test(`meaningOf() reads ${what} in a moment`, () => {
+  Deno.test(`meaningOf() analyses ${what} in linear time`, () => {
     const start = performance.now();
     meaningOf(joinStreams(append("list", raw(markup))));
     const took = performance.now() - start;
-    assert(took < 2_000, `${took} ms`); // 6 s, 22 s and a RangeError where each is tried from each
+    assert(took < 2_000, `${took} ms`); // a quadratic expression takes 6 s, 22 s and throws a RangeError
   });
 }

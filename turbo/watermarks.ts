@@ -1,5 +1,5 @@
 /**
- * The newest position at which something happened, for each name.
+ * For each name, the newest position at which something happened.
  *
  * @module
  */
@@ -7,36 +7,35 @@ import { Buffer } from "node:buffer";
 
 /** The marks of {@linkcode Watermarks} as plain data. */
 export interface WatermarksState {
-  /** For names that are not listed. */
+  /** The mark of all names that are not listed. */
   readonly floor: number;
-  /** For each name. */
+  /** The mark of each listed name. */
   readonly names: readonly (readonly [name: string, position: number])[];
 }
 
-/** Bytes of a name, as UTF-8, for which there is room on average: the longest that one may listen to. */
+/** Bytes of UTF-8 allowed for each name on average: the longest name that one can listen to. */
 const NAME_BYTES = 255;
 
 /**
- * The newest position at which something happened to a name: an entry of it is gone, or it was
- * revoked. A bounded number of names is remembered, and of bytes, as nothing bounds the length of a
- * name that is pushed to. For all others the newest position of those that were forgotten counts:
- * some marks are too high then, none is too low.
+ * For each name, the newest position at which something happened to it, such as that an entry for it was
+ * dropped or that it was revoked. The number of names and their bytes are limited. A name that is not
+ * remembered counts with the newest mark that was forgotten: a mark may be too high, but is never too low.
  */
 export class Watermarks {
   readonly #maxNames: number;
   #floor = 0;
-  /** Who was raised longest ago first; about the order of their positions. */
+  /** Least recently raised first, which is about the order of the positions. */
   readonly #names = new Map<string, number>();
   #bytes = 0;
 
-  /** No mark above 0. */
+  /** Starts with all marks at 0. */
   constructor(maxNames: number) {
     this.#maxNames = maxNames;
   }
 
-  /** Raises the mark of a name to a position, where it is not above it. */
+  /** Raises the mark of a name to at least a position. */
   raise(name: string, position: number): void {
-    // One that comes back may have been forgotten: it starts from the floor, not from nothing.
+    // A name that is not remembered may have been forgotten, so its mark starts at the floor.
     const mark = Math.max(position, this.#names.get(name) ?? this.#floor);
     if (!this.#names.delete(name)) this.#bytes += Buffer.byteLength(name);
     this.#names.set(name, mark);
@@ -63,12 +62,12 @@ export class Watermarks {
     this.#bytes = 0;
   }
 
-  /** As plain data. */
+  /** Returns the marks as plain data. */
   save(): WatermarksState {
     return { floor: this.#floor, names: [...this.#names] };
   }
 
-  /** Goes on from there. */
+  /** Continues from saved marks. */
   load({ floor, names }: WatermarksState): void {
     this.reset(floor);
     for (const [name, position] of names) this.raise(name, position);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { Watermarks } from "./watermarks.ts";
 
-Deno.test("Watermarks.isAbove() is of each name, and never falls", () => {
+Deno.test("Watermarks.isAbove() is separate for each name, and stays true", () => {
   const marks = new Watermarks(10);
   marks.raise("a", 5);
   marks.raise("b", 9);
@@ -17,7 +17,7 @@ Deno.test("Watermarks.isAbove() is of each name, and never falls", () => {
   assert.deepEqual([above(0), above(0, "c")], [false, false]);
 });
 
-Deno.test("Watermarks.reset() raises all names, those it has never heard of too", () => {
+Deno.test("Watermarks.reset() raises all names, even unknown ones", () => {
   const marks = new Watermarks(10);
   marks.raise("a", 50);
   marks.reset(7);
@@ -27,7 +27,7 @@ Deno.test("Watermarks.reset() raises all names, those it has never heard of too"
   assert.equal(marks.isAbove(6, []), false);
 });
 
-Deno.test("Watermarks.raise() of a name that was forgotten does not lower it", () => {
+Deno.test("Watermarks.raise() does not lower a name that was forgotten", () => {
   const marks = new Watermarks(1);
   marks.raise("a", 50);
   marks.raise("b", 60);
@@ -35,7 +35,7 @@ Deno.test("Watermarks.raise() of a name that was forgotten does not lower it", (
   assert(marks.isAbove(49, ["a"]));
 });
 
-Deno.test("Watermarks remember so many bytes of names, however long one is", () => {
+Deno.test("Watermarks limit the bytes of names, however long one is", () => {
   const marks = new Watermarks(4);
   for (let n = 1; n <= 10; n++) marks.raise("é".repeat(200) + n, n);
   assert.equal(marks.save().names.length, 2);
@@ -45,7 +45,7 @@ Deno.test("Watermarks remember so many bytes of names, however long one is", () 
   assert.equal(marks.save().names.length, 4, "what was forgotten takes no room");
 });
 
-Deno.test("Watermarks.raise() of the same name takes no more room, and reset() gives all back", () => {
+Deno.test("Watermarks.raise() of the same name uses no more bytes, and reset() frees all", () => {
   const marks = new Watermarks(2);
   const [a, b] = ["a".repeat(200), "b".repeat(200)];
   marks.raise(b, 1);
@@ -56,7 +56,7 @@ Deno.test("Watermarks.raise() of the same name takes no more room, and reset() g
   assert.deepEqual(marks.save(), { floor: 9, names: [[a, 10], [b, 10]] });
 });
 
-Deno.test("Watermarks are never too low, exact while all names are remembered, and bounded", () => {
+Deno.test("Watermarks are never too low, are exact while all names are remembered, and are bounded", () => {
   const steps = fc.array(
     fc.oneof(
       { weight: 9, arbitrary: fc.tuple(fc.constantFrom(..."abcdef"), fc.nat(50)) },

@@ -1,5 +1,5 @@
 /**
- * Pages that are reached by a WebSocket (RFC 6455), with the sub-protocol or without.
+ * Connections by WebSocket (RFC 6455), with the sub-protocol or without.
  *
  * @module
  */
@@ -59,19 +59,19 @@ export interface UpgradeOptions {
   context?: StreamContext;
 }
 
-/** Makes a WebSocket of a request, as `Deno.upgradeWebSocket` does. */
+/** Upgrades a request to a WebSocket, as `Deno.upgradeWebSocket` does. */
 export type Upgrade = (
   request: Request,
   options: UpgradeOptions,
 ) => { socket: ServerSocket; response: Response };
 
-/** What opens WebSockets, and for whom. */
+/** Options of {@linkcode openWebSocket}. */
 export interface WebSocketOptions {
-  /** All open pages. */
+  /** All connections. */
   readers: Readers;
-  /** Makes a WebSocket of a request. */
+  /** Upgrades a request to a WebSocket. */
   upgrade: Upgrade;
-  /** Milliseconds of silence after which it is dead. */
+  /** Milliseconds of silence after which the connection counts as dead. */
   idleTimeout: number;
   /** The context of the request, where there is one. */
   context: StreamContext | undefined;
@@ -79,19 +79,19 @@ export interface WebSocketOptions {
   report: (message: string, error: unknown) => void;
 }
 
-/** Milliseconds. Deno resets a client that has sent more already, and the close code would be lost. */
+/** Milliseconds. A close at once would make Deno reset a client that has sent more, losing the close code. */
 const CLOSE_DELAY = 20;
 
 const framed = ofLast((messages) => sized(frameOf(messages)));
 const joined = ofLast((messages) => sized(messages.map(({ html }) => html).join("")));
 
-/** A WebSocket that is open. Without the sub-protocol it carries HTML alone, and no cursor. */
+/** Carries messages over an open WebSocket. Without the sub-protocol it sends HTML without cursors. */
 export class WebSocketCarrier implements Carrier {
   readonly endsLater = true;
   readonly #socket: ServerSocket;
   readonly #form: (messages: readonly Message[]) => { text: string; bytes: number };
 
-  /** A carrier over a socket; `isNaked` without the sub-protocol. */
+  /** Wraps a socket; `isNaked` where it has no sub-protocol. */
   constructor(socket: ServerSocket, { isNaked }: { isNaked: boolean }) {
     this.#socket = socket;
     this.#form = isNaked ? joined : framed;
@@ -103,7 +103,7 @@ export class WebSocketCarrier implements Carrier {
 
   send(messages: readonly Message[]): number {
     const { text, bytes } = this.#form(messages);
-    if (text !== "") this.#socket.send(text); // one that is closing ignores it
+    if (text !== "") this.#socket.send(text); // a closing socket ignores it
     return bytes;
   }
 
@@ -112,7 +112,7 @@ export class WebSocketCarrier implements Carrier {
   }
 }
 
-/** Opens a WebSocket for a visitor whose handshake was admitted. */
+/** Opens a WebSocket for a client whose handshake was admitted. */
 export function openWebSocket(
   request: Request,
   visitor: Visitor,
@@ -154,7 +154,7 @@ export function openWebSocket(
 
   function end({ code, reason }: Close): void {
     if (connection) readers.forget(connection);
-    socket.onmessage = null; // one that floods goes on
+    socket.onmessage = null; // a flood would go on until the socket is closed
     closing ??= setTimeout(() => socket.close(code, reason), CLOSE_DELAY);
   }
 
@@ -164,7 +164,7 @@ export function openWebSocket(
     visitor.release();
   }
 
-  // A throw in a callback would end the process.
+  // An error thrown in a callback of a socket would end the process.
   function guard(callback: () => void): void {
     try {
       callback();
@@ -174,7 +174,7 @@ export function openWebSocket(
     }
   }
 
-  // Deno keeps the socket of a handshake that was reset, so it must hold nothing of ours.
+  // Deno keeps the socket of a handshake that was reset, so it must not reference anything of ours.
   visitor.onLate = () => {
     socket.onopen = closeLate;
     socket.onmessage = socket.onclose = socket.onerror = null;

@@ -21,7 +21,7 @@ async function next(client: TestClient): Promise<[cursor: string, html: string][
 
 // ---- The sub-protocol
 
-Deno.test("A since in the URL is answered by its marker, what was missed and what comes", async () => {
+Deno.test("A since in the URL is answered by its marker, what was missed, and later pushes", async () => {
   await using server = serveStream();
   const { turbo } = server;
   const since = turbo.cursor;
@@ -36,7 +36,7 @@ Deno.test("A since in the URL is answered by its marker, what was missed and wha
   assert.deepEqual(await next(client), [[turbo.cursor, item(3)]]);
 });
 
-Deno.test("A later since goes back to where it says, behind its marker", async () => {
+Deno.test("A later since goes back to its cursor, after its marker", async () => {
   await using server = serveStream();
   const { turbo } = server;
   const begin = turbo.cursor;
@@ -49,7 +49,7 @@ Deno.test("A later since goes back to where it says, behind its marker", async (
   assert.deepEqual(await next(client), [[turbo.cursor, item(1)]]);
 });
 
-Deno.test("A since at the head is answered by its marker and nothing else", async () => {
+Deno.test("A since at the newest position is answered by its marker and nothing else", async () => {
   await using server = serveStream();
   const { turbo } = server;
   turbo.push(item(1));
@@ -95,7 +95,7 @@ const gaps: [string, (turbo: Turbo) => string][] = [
   }],
 ];
 for (const [name, make] of gaps) {
-  Deno.test(`A cursor ${name} is a gap: the marker and one refresh, then what comes`, async () => {
+  Deno.test(`A cursor ${name} is a gap: the marker and one refresh, then later pushes`, async () => {
     await using server = serveStream({ log: { maxEntries: 3 } });
     const { turbo } = server;
     const cursor = make(turbo);
@@ -132,21 +132,21 @@ Deno.test("A since of 1 MB is refused, on the connection and in the URL", async 
   const long = await fetch(`${server.url}/turbo-stream?since=${"a".repeat(60_000)}`, {
     headers: { accept: "text/event-stream" },
   }).catch((error) => error as Error);
-  // The platform itself cuts off a request line that is longer than it reads.
+  // Deno itself closes a connection whose request line is too long.
   if (long instanceof Response) {
     assert([400, 414, 431].includes(long.status));
     await long.body?.cancel();
   }
 });
 
-Deno.test("A token in the URL of a WebSocket is refused: proxies write down URLs", async () => {
+Deno.test("A token in the URL of a WebSocket is refused, because proxies log URLs", async () => {
   await using server = serveStream();
   await assert.rejects(follow(server.url, server.turbo.cursor, "&token=a.b"));
   await using client = await follow(server.url, server.turbo.cursor, "&token=");
   await client.next();
 });
 
-Deno.test("A heartbeat is a cursor alone that no marker can be taken for", async () => {
+Deno.test("A heartbeat is a cursor without HTML that cannot be confused with a marker", async () => {
   await using server = serveStream({ heartbeat: 150 });
   const { turbo } = server;
   turbo.push(item(1));
@@ -162,13 +162,13 @@ Deno.test("A heartbeat is a cursor alone that no marker can be taken for", async
   turbo.push(item(2));
   const [[beat]] = [beats[0]!];
   client.socket.send(`since ${beat}`);
-  while ((await next(client))[0]![0] !== beat); // its push, and perhaps further heartbeats
+  while ((await next(client))[0]![0] !== beat); // skips its push, and perhaps further heartbeats
   let pair: [string, string];
   do [pair] = await next(client) as [[string, string]]; while (pair[1] === "");
   assert.deepEqual(pair, [turbo.cursor, item(2)]);
 });
 
-Deno.test("A connection without a since is live from its moment, and its first cursor is no marker", async () => {
+Deno.test("A connection without a since is live from its start, and its first cursor is not a marker", async () => {
   await using server = serveStream();
   const { turbo } = server;
   turbo.push(item(1));
@@ -180,7 +180,7 @@ Deno.test("A connection without a since is live from its moment, and its first c
   assert.deepEqual(await next(client), [[turbo.cursor, item(2)]]);
 });
 
-Deno.test("push({ except }) skips the page but takes its cursor on", async () => {
+Deno.test("push({ except }) leaves out the page but moves its cursor on", async () => {
   await using server = serveStream();
   const { turbo } = server;
   await using me = await follow(server.url, turbo.cursor, "&page=me");
@@ -191,7 +191,7 @@ Deno.test("push({ except }) skips the page but takes its cursor on", async () =>
   assert.deepEqual(await next(other), [[turbo.cursor, item(1)]]);
   const [[cursor, html]] = await next(me) as [[string, string]];
   assert(cursor.startsWith(turbo.cursor) && html === "", `${cursor} ${html}`);
-  // Another page in the same tab has not had it.
+  // The next page in the same tab has not received it.
   me.socket.send(`since ${turbo.cursor.replace(/\d+$/, "0")} - another`);
   await me.next();
   assert.deepEqual(await next(me), [[turbo.cursor, item(1)]]);
@@ -199,7 +199,7 @@ Deno.test("push({ except }) skips the page but takes its cursor on", async () =>
 
 // ---- Without the sub-protocol
 
-Deno.test("A plain client gets naked HTML, from its moment on, and no heartbeat", async () => {
+Deno.test("A plain client gets plain HTML, from the connection on, and no heartbeat", async () => {
   const beat = 40;
   await using server = serveStream({ heartbeat: beat });
   const { turbo } = server;
@@ -207,13 +207,13 @@ Deno.test("A plain client gets naked HTML, from its moment on, and no heartbeat"
   await using client = await connect(server.url);
   await using other = await follow(server.url, turbo.cursor);
   await until(() => turbo.size === 2, "both are connected");
-  for (let beats = 0; beats < 4; beats++) await other.next(); // there were heartbeats meanwhile
+  for (let beats = 0; beats < 4; beats++) await other.next(); // there were heartbeats in the meantime
   turbo.push(item(2));
   assert.equal(await client.next(), item(2));
   assert.deepEqual(client.messages, [item(2)]);
 });
 
-Deno.test("A plain client gets the pushes of one turn as one message of naked HTML", async () => {
+Deno.test("A plain client gets the pushes of one turn as one message of plain HTML", async () => {
   await using server = serveStream();
   await using client = await connect(server.url);
   await until(() => server.turbo.size === 1, "it is connected");
@@ -253,7 +253,7 @@ Deno.test("A binary message is refused with 1003", async () => {
   assert.equal((await within(client.closed, "the close")).code, 1003);
 });
 
-/** A socket that a test opens and ends, of the only place that there is. */
+/** A socket that the test opens and ends, on a server with a single place. */
 function fakeSocket(headers: Record<string, string> = {}) {
   const sent: unknown[] = [];
   const { promise: closed, resolve } = Promise.withResolvers<number>();
@@ -272,7 +272,7 @@ function fakeSocket(headers: Record<string, string> = {}) {
   return { turbo, fake, sent, closed, connect };
 }
 
-Deno.test("A client that is sent away while it is being opened is closed, and keeps its place until it goes", async () => {
+Deno.test("A client that is disconnected while it is opening is closed, and keeps its place until it has ended", async () => {
   const { turbo, fake, sent, closed, connect } = fakeSocket();
   turbo.disconnect("ann");
   fake.onopen!(new Event("open"));
@@ -285,7 +285,7 @@ Deno.test("A client that is sent away while it is being opened is closed, and ke
   fake.onclose!(new CloseEvent("close"));
 });
 
-Deno.test("A client that fails while it is being opened gives its place back", () => {
+Deno.test("A client that fails while it is opening releases its place", () => {
   const { fake, connect } = fakeSocket();
   assert.equal(connect(), 503);
   fake.onerror!(new Event("error"));
@@ -293,7 +293,7 @@ Deno.test("A client that fails while it is being opened gives its place back", (
   fake.onerror!(new Event("error"));
 });
 
-Deno.test("Turbo.close() does not wait for a client that was closed before and does not go", async () => {
+Deno.test("Turbo.close() does not wait for a client that was closed before and does not end", async () => {
   const { turbo, fake } = fakeSocket();
   fake.onopen!(new Event("open"));
   fake.onmessage!(new MessageEvent("message", { data: new Uint8Array(8) }));
@@ -301,7 +301,7 @@ Deno.test("Turbo.close() does not wait for a client that was closed before and d
   fake.onclose!(new CloseEvent("close"));
 });
 
-Deno.test("Turbo.close() leaves no client at its deadline, however long one takes to go", async () => {
+Deno.test("Turbo.close() leaves no client at its deadline, however long one takes to end", async () => {
   const { turbo, fake, closed } = fakeSocket();
   fake.onopen!(new Event("open"));
   await turbo.close({ window: 0, deadline: 0 });
@@ -309,7 +309,7 @@ Deno.test("Turbo.close() leaves no client at its deadline, however long one take
   assert.deepEqual([turbo.size, turbo.zombies], [0, 0]);
 });
 
-Deno.test("A client whose socket fails at once is closed with 1011, and ends nothing else", async () => {
+Deno.test("A client whose socket fails at once is closed with 1011, and affects no other", async () => {
   const { turbo, fake, closed } = fakeSocket();
   const { error } = console;
   const written: unknown[][] = [];
@@ -325,18 +325,18 @@ Deno.test("A client whose socket fails at once is closed with 1011, and ends not
   assert.equal(turbo.size, 0);
 });
 
-Deno.test("A page that asks while more waits than may is closed with 1013, and not answered", async () => {
+Deno.test("A page that asks while too much waits is closed with 1013, and not answered", async () => {
   const { turbo, fake, sent, closed } = fakeSocket({ "Sec-WebSocket-Protocol": PROTOCOL });
   Object.assign(fake, { bufferedAmount: 2 * 1024 * 1024 });
   fake.onopen!(new Event("open"));
   assert.equal(sent.length, 1, "the first cursor");
   fake.onmessage!(new MessageEvent("message", { data: sinceOf({ cursor: turbo.cursor }) }));
-  // At once, not when it is seen to take nothing.
+  // At once, without waiting to see that it takes nothing.
   assert.deepEqual([turbo.size, turbo.zombies, sent.length], [0, 1, 1]);
   assert.equal(await within(closed, "the server to close it"), 1013);
 });
 
-Deno.test("A client that goes before it is closed leaves no timer", () => {
+Deno.test("A client that ends before it is closed leaves no timer", () => {
   const { turbo, fake } = fakeSocket();
   fake.onopen!(new Event("open"));
   fake.onmessage!(new MessageEvent("message", { data: new Uint8Array(8) }));
@@ -344,7 +344,7 @@ Deno.test("A client that goes before it is closed leaves no timer", () => {
   fake.onclose!(new CloseEvent("close"));
 });
 
-Deno.test("A client that opens after it was given up is closed with 1013, and its socket holds nothing else", async () => {
+Deno.test("A client that opens after it was abandoned is closed with 1013, and its socket references nothing", async () => {
   const { turbo, fake, sent, closed } = fakeSocket();
   await turbo.close({ window: 0, deadline: 0 });
   assert.deepEqual([fake.onmessage, fake.onclose, fake.onerror], [null, null, null]);
@@ -355,7 +355,7 @@ Deno.test("A client that opens after it was given up is closed with 1013, and it
   assert.deepEqual([turbo.size, turbo.zombies, sent], [0, 0, []]);
 });
 
-Deno.test("A client that is refused is sent nothing more, and is no reader, though it does not go", async () => {
+Deno.test("A client that is refused is sent nothing more and is not counted, though it does not end", async () => {
   const { turbo, fake, sent, closed } = fakeSocket();
   fake.onopen!(new Event("open"));
   assert.equal(turbo.size, 1);
@@ -370,7 +370,7 @@ Deno.test("A client that is refused is sent nothing more, and is no reader, thou
   assert.equal(turbo.zombies, 0);
 });
 
-Deno.test("A socket that is closing takes nothing more, and does not throw", async () => {
+Deno.test("A closing socket sends nothing more, and does not throw", async () => {
   const { promise, resolve } = Promise.withResolvers<WebSocket>();
   await using server = serve((request) => {
     const { socket, response } = Deno.upgradeWebSocket(request);
@@ -386,7 +386,7 @@ Deno.test("A socket that is closing takes nothing more, and does not throw", asy
 
 // ---- Replay and live, overlapping
 
-Deno.test("20 clients that come, go and ask at random get each of 2,000 pushes once, in order", async () => {
+Deno.test("20 clients that connect, leave and ask at random get each of 2,000 pushes once, in order", async () => {
   await using server = serveStream({ log: { maxEntries: 4_000 }, frame: 2 });
   const { turbo, url } = server;
   const total = 2_000;
@@ -441,15 +441,15 @@ Deno.test("20 clients that come, go and ask at random get each of 2,000 pushes o
   assert(reconnects > 60 && asked > 50, `${reconnects} reconnects, ${asked} asked`);
 });
 
-Deno.test("A page may ask 20 times at once; one that asks on is closed with 1008", async () => {
+Deno.test("A page may ask 20 times at once; one that continues is closed with 1008", async () => {
   await using server = serveStream();
   const { turbo } = server;
-  const path = `/turbo-stream?since=${turbo.cursor}`; // which does not count
+  const path = `/turbo-stream?since=${turbo.cursor}`; // this since does not count
   await using client = await connect(server.url, { path, protocol: PROTOCOL });
   const ask = () => client.socket.send(sinceOf({ cursor: turbo.cursor }));
   for (let n = 0; n < 20; n++) ask();
   await until(() => client.messages.length === 21, "each is answered");
-  for (let n = 0; n < 100; n++) ask(); // far more than come back meanwhile
+  for (let n = 0; n < 100; n++) ask(); // far more than tokens are refilled meanwhile
   const { code, reason } = await within(client.closed, "the close");
   assert.deepEqual([code, reason], [1008, "Too many messages"]);
 });

@@ -1,6 +1,6 @@
 /**
- * `added`: what the app adds to a message. In one process, by turns, the app's push and a bare loop
- * over the same sockets: two processes differ by more than that, if only in how their memory lies.
+ * `added`: what the app adds to a message. The app's push and a bare loop take turns over the same
+ * sockets in one process, because two processes differ by more, if only in their memory layout.
  *
  * @module
  */

@@ -12,13 +12,13 @@ const MOST_ROUNDS = 5;
 const SECONDS = 2;
 const WARM_UP_SECONDS = 0.5;
 
-/** C's `write()` waits for no one, and Turbo-Flask's page is no match at these rates. */
+/** Without the `write()` loop in C, which never waits, and Turbo-Flask, which is too slow for these rates. */
 const COMPARED = ["turbo-deno", "bare-deno", "ws-node", "bun", "gorilla"];
 
 interface Scenario {
-  /** How it is called in the results. */
+  /** Its name in the results. */
   at: string;
-  /** What the app pushes. The others push the same message whatever it is. */
+  /** What the app pushes. The other peers always push the same message. */
   kind: "replace" | "append" | "ten";
   /** Pushes a second. */
   rate: number;
@@ -35,8 +35,8 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 /**
- * Each side in each scenario has a process of its own: one that cannot keep up leaves nothing behind
- * for the next.
+ * Each side has a process of its own for each scenario, so that one that cannot keep up does not affect
+ * the next.
  */
 export async function measureBurst(bench: Bench): Promise<void> {
   const sides = sidesOf(bench.peers.filter(({ name }) => COMPARED.includes(name)));

@@ -1,6 +1,6 @@
 /**
- * `catchup`: readers that come back all at once while others are running and 20 messages a second
- * go out.
+ * `catchup`: readers that reconnect all at once while others are connected and 20 messages a second are
+ * sent.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { type Bench, inTurn, optionsFor, sidesOf, startAll } from "../sides.ts";
 
 const READERS = 1_000;
 
-/** The bare loop only accepts them: it has nothing to catch up with. */
+/** The bare loop only accepts them, because it replays nothing. */
 export async function measureCatchUp({ driver, peers, rounds, note }: Bench): Promise<void> {
   const sides = sidesOf(peers).filter(({ peer, protocol }) =>
     peer.name === "bare-deno" || (peer.name === "turbo-deno" && protocol)

@@ -18,7 +18,7 @@ import {
 const SLICES = { warmUp: 2, counted: 12 };
 const SLICE_MESSAGES = 27_000;
 
-/** A cadence that a page can show; in ms. */
+/** A push interval that a page can show, in ms. */
 const PACED_GAP = 50;
 const PACED_SLICES = { warmUp: 1, counted: 6 };
 const PACED_PUSHES = 10;
@@ -33,8 +33,8 @@ interface Contestant extends RunningSide {
 }
 
 /**
- * Each round has new processes. All of them hold their readers at the same time and take turns in
- * short slices, so that whatever else the machine does falls on all alike.
+ * Each round has new processes. All of them hold their readers at the same time and take turns in short
+ * slices, so that other load on the machine affects all sides equally.
  */
 export async function measureFanout(bench: Bench): Promise<void> {
   for (let round = 0; round < bench.rounds; round++) {
@@ -45,7 +45,7 @@ export async function measureFanout(bench: Bench): Promise<void> {
   }
 }
 
-/** The next push as soon as everyone has the last. */
+/** The next push follows as soon as every reader has the last one. */
 async function backToBack(bench: Bench, round: number, readers: number): Promise<void> {
   await using running = await startAll(sidesOf(bench.peers), NO_FRAME);
   await using drivers = new AsyncDisposableStack();
@@ -59,7 +59,7 @@ async function backToBack(bench: Bench, round: number, readers: number): Promise
   noteAll(bench, round, String(readers), all);
 }
 
-/** The app's default frame, at a cadence at which it holds nothing back. */
+/** The app's default frame, at an interval at which it delays nothing. */
 async function paced(bench: Bench, round: number, readers: number): Promise<void> {
   const peers = bench.peers.filter(({ name }) => PACED_SIDES.includes(name));
   await using running = await startAll(sidesOf(peers));

@@ -1,5 +1,5 @@
 /**
- * `memory`: memory per connection, and how many connect in a second.
+ * `memory`: memory per connection, and connects per second.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { type Bench, inTurn, openReaders, pause, sidesOf } from "../sides.ts";
 
 const READERS = 9_000;
 
-/** Each time in a new process. */
+/** Uses a new process each time. */
 export async function measureMemory({ driver, peers, rounds, note }: Bench): Promise<void> {
   for (let round = 0; round < Math.min(rounds, 3); round++) {
     for (const side of inTurn(sidesOf(peers), round)) {

@@ -1,5 +1,5 @@
 /**
- * `name`: a push to one name among many.
+ * `name`: the cost of a push to one name, with few and with many connections.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { type Bench, inTurn, NO_FRAME } from "../sides.ts";
 const READERS = [10, 9_000];
 const BATCH = 50;
 
-/** Each push of a batch leaves by itself. */
+/** Each push of a batch is sent by itself. */
 export async function measureName({ driver, rounds, note }: Bench): Promise<void> {
   const peer = PEERS[0]!;
   await using server = await RunningPeer.start(peer, NO_FRAME);

@@ -1,6 +1,6 @@
 /**
- * `nodes`: a push on one node, to its receipt there and on another, and what it costs each; against the
- * same in memory.
+ * `nodes`: the time from a push on one node to its receipt there and on another, and its cost on each,
+ * compared with a process in memory.
  *
  * @module
  */
@@ -24,7 +24,7 @@ const SLICES = { warmUp: 1, counted: 5 };
 const COST_SLICES = { warmUp: 1, counted: 3 };
 const PAGE_SLICES = { warmUp: 2, counted: 6 };
 
-/** Pushes a second; how many are timed in a slice; for how many seconds their cost is counted. */
+/** Pushes a second, how many are timed in a slice, and for how many seconds their cost is measured. */
 const RATES = [
   { rate: 20, count: 20, seconds: 2 },
   { rate: 200, count: 80, seconds: 1 },
@@ -33,10 +33,10 @@ const RATES = [
 const REST_SECONDS = 2;
 const PAGE_CONNECTIONS = 16;
 
-/** Milliseconds in which the readers get what the slice before has pushed. */
+/** Milliseconds in which the readers receive the remaining pushes of the previous slice. */
 const SETTLE = 50;
 
-/** A reader, and the process on which is pushed. */
+/** A reader, and the process on which the push is made. */
 interface Way {
   side: Side;
   at: "in memory" | "same node" | "other node";
@@ -45,12 +45,12 @@ interface Way {
   read: RunningPeer;
 }
 
-/** The processes that a push costs something. */
+/** The processes that take part in a push. */
 interface Payers {
   side: Side;
-  /** The way to the last of them. */
+  /** The path to the last of them. */
   way: Way;
-  /** By what they are called in the results. */
+  /** The processes, by their names in the results. */
   all: Map<string, RunningPeer>;
 }
 
@@ -93,7 +93,7 @@ export async function measureNodes(bench: Bench): Promise<void> {
   }
 }
 
-/** The driver pushes by request, and has the reader too: one clock has both ends. */
+/** The driver triggers the push by a request and has the reader too, so one clock times both ends. */
 async function timeReceipts({ note }: Bench, round: number, ways: readonly Way[]): Promise<void> {
   for (const { rate, count } of RATES) {
     const all = ways.map((way) => ({ ...way, times: [] as number[], middles: [] as number[] }));
@@ -121,7 +121,7 @@ interface Slice {
   pushes: number;
 }
 
-/** The server pushes by itself, for a request costs more than a push. */
+/** The server pushes by a timer, because a request costs more than a push. */
 async function countCosts({ note }: Bench, round: number, payers: readonly Payers[]) {
   const all = payers.map((one) => ({ ...one, rest: [] as Slice[] }));
   const jobs = all.flatMap((one) => RATES.map((at) => ({ ...one, ...at, slices: [] as Slice[] })));
@@ -162,7 +162,7 @@ async function countCosts({ note }: Bench, round: number, payers: readonly Payer
   }
 }
 
-/** Starts to count; what is returned ends it. */
+/** Starts to measure; the function that it returns ends that. */
 function meter(processes: readonly RunningPeer[]): (pushes: number) => Slice {
   const before = processes.map((one) => one.cpu());
   const start = performance.now();
@@ -177,7 +177,7 @@ function restOf(slices: readonly Slice[], index: number): number {
   return median(slices.map(({ spent, seconds }) => spent[index]! / seconds));
 }
 
-/** The page of a node has the table of all nodes too. */
+/** The page of a node contains the table of all nodes. */
 async function requestPages({ driver, note }: Bench, round: number, ways: readonly Way[]) {
   const all = ways.filter(({ at }) => at !== "other node")
     .map((way) => ({ ...way, perSecond: [] as number[] }));

@@ -1,5 +1,5 @@
 /**
- * `page`: the page, against a bare server of the same bytes and Turbo-Flask's page.
+ * `page`: the app's page, compared with a bare server of the same bytes and with Turbo-Flask's page.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * `processes`: the same readers on two processes against one.
+ * `processes`: the same readers on two processes, compared with one.
  *
  * @module
  */
@@ -23,20 +23,20 @@ const SLICE_PUSHES = 25;
 
 interface Setting {
   side: Side;
-  /** How it is called in the results. */
+  /** Its name in the results. */
   at: string;
-  /** Those that the readers are spread over. */
+  /** The processes over which the readers are spread. */
   servers: readonly RunningPeer[];
-  /** Those that are asked to push. */
+  /** The processes that are asked to push. */
   pushed: readonly RunningPeer[];
-  /** Those whose processor time counts. */
+  /** The processes whose processor time counts. */
   counted: readonly RunningPeer[];
 }
 
 /**
- * Each setting has processes of its own, which are there all the time with their readers; the settings
- * take turns in short slices. In memory each process pushes to its own readers; on a Redis the first one
- * pushes to the readers of both.
+ * Each setting has processes of its own, which run all the time with their readers. The settings take turns
+ * in short slices. In memory each process pushes to its own readers; with Redis the first one pushes to the
+ * readers of both.
  */
 export async function measureProcesses(bench: Bench): Promise<void> {
   const { peers, redis, rounds, note } = bench;

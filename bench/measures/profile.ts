@@ -7,7 +7,7 @@ import { perfProblem, profile } from "../perf.ts";
 import { RunningPeer } from "../peers.ts";
 import { type Bench, inTurn, NO_FRAME, openReaders, sidesOf } from "../sides.ts";
 
-/** Each server alone: `perf` takes what others do on its core for its own. */
+/** Runs each server alone, because `perf` counts what others do on its core as its own. */
 export async function measureProfile(bench: Bench): Promise<void> {
   const { driver, peers, rounds, note } = bench;
   const problem = await perfProblem();

@@ -1,5 +1,5 @@
 /**
- * `slow`: a tenth of the readers stalls.
+ * `slow`: a tenth of the readers never reads.
  *
  * @module
  */
@@ -13,9 +13,9 @@ const STALLED = 100;
 const SLICES = { warmUp: 1, counted: 6 };
 
 /**
- * First the system's buffers are filled for those that stall, which take some megabytes each; then
- * come messages of 4 KiB, 40 a second, in turn to the readers of a process with stalled ones and of
- * one without. It is over before a stalled reader is dropped.
+ * First fills the system's buffers of the stalled readers, which take some megabytes each. Then sends
+ * messages of 4 KiB, 40 a second, in turns to the readers of a process with stalled readers and of one
+ * without. Ends before a stalled reader is dropped.
  */
 export async function measureSlow({ newDriver, peers, rounds, note }: Bench): Promise<void> {
   const compared = ["turbo-deno", "bare-deno"];

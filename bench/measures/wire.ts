@@ -1,11 +1,11 @@
 /**
- * `wire`: bytes that one message takes, above TCP.
+ * `wire`: the bytes of one message above TCP.
  *
  * @module
  */
 import { type Bench, openReaders, sidesOf, startAll } from "../sides.ts";
 
-/** Once: it is the same each time. */
+/** Measured once, because it is the same each time. */
 export async function measureWire({ driver, peers, note }: Bench): Promise<void> {
   await using running = await startAll(sidesOf(peers));
   for (const { side, server } of running.all) {

@@ -1,5 +1,6 @@
 /**
- * The platform's floor: a loop over the sockets of `Deno.upgradeWebSocket`, and a page from memory.
+ * The lower bound on this platform: a loop over the sockets of `Deno.upgradeWebSocket`, and a page from
+ * memory.
  *
  * @module
  */

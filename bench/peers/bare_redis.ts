@@ -1,6 +1,6 @@
 /**
- * The floor of several nodes: what is pushed on one is published to all, and each sends it in a loop over
- * its sockets. A message that a node misses while it is not connected is lost.
+ * The lower bound for several nodes: a push on one node is published to all, and each sends it in a loop
+ * over its sockets. A message that is published while a node is not connected is lost to that node.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import { serve } from "./serve.ts";
 import { nextMessage, REDIS } from "./settings.ts";
 
 const CHANNEL = "bench";
-// Redis serialization protocol (RESP2): an array of three, of which the last is the message.
+// Redis serialization protocol (RESP2): an array of three elements, the last of which is the message.
 const HEAD = `*3\r\n$7\r\nmessage\r\n$${CHANNEL.length}\r\n${CHANNEL}\r\n$`;
 const ANSWER = `*3\r\n$9\r\nsubscribe\r\n$${CHANNEL.length}\r\n${CHANNEL}\r\n:1\r\n`;
 
 const sockets = new Set<WebSocket>();
-// Each has the connection itself in a loop: Deno ends one to which only its streams still refer.
+// Each loop references the connection itself, because Deno closes one that only its streams reference.
 const publish = publisher(await connect());
 await subscribe(await connect(), (message) => {
   for (const socket of sockets) socket.send(message);
@@ -26,7 +26,7 @@ async function connect(): Promise<Deno.TcpConn> {
   return connection;
 }
 
-/** Publishes; what comes while something is written is written together. */
+/** Publishes. Messages that arrive during a write are written together after it. */
 function publisher(connection: Deno.TcpConn): (message: string) => void {
   const encoder = new TextEncoder();
   let waiting = "";
@@ -50,7 +50,7 @@ function publisher(connection: Deno.TcpConn): (message: string) => void {
   }
 }
 
-/** Calls back with each message, from when it resolves on. */
+/** Calls back with each message, starting when it resolves. */
 async function subscribe(connection: Deno.TcpConn, hear: (message: string) => void): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   let text = "";

@@ -1,5 +1,5 @@
 /**
- * What is pushed, the same by all.
+ * The message that all peers push.
  *
  * @module
  */

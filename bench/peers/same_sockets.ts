@@ -1,6 +1,6 @@
 /**
- * The app, and a bare loop over the very sockets that it opened: what the app adds to a message, with
- * nothing else that differs between two processes.
+ * The app, and a bare loop over the same sockets. It measures what the app adds to a message without the
+ * differences between two processes.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What the Deno servers here have in common: where they listen, and how they are asked to push.
+ * The common part of the Deno servers here: where they listen, and how they are asked to push.
  * `/push?n=N` pushes N times; `/burst` is described in `burst.mjs`.
  *
  * @module
@@ -10,9 +10,9 @@ import { HOSTNAME, PORT } from "./settings.ts";
 /** Connections that may wait to be accepted, as in the app. */
 const BACKLOG = 4_096;
 
-/** What such a server does. */
+/** The behaviour of such a server. */
 export interface Peer {
-  /** What pushes once, as the query says. */
+  /** Pushes once, as the query says. */
   pusher(query: URLSearchParams): () => void;
   /** Answers any other request. */
   answer(

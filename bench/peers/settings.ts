@@ -1,25 +1,25 @@
 /**
- * What the runner tells a peer, and the messages made of it.
+ * The settings that the runner passes to a peer, and the messages made from them.
  *
  * @module
  */
 import { nextTick } from "./burst.mjs";
 
-/** Where to listen. */
+/** The address to listen on. */
 export const HOSTNAME = "127.0.0.1";
 
 /** The port to listen on. */
 export const PORT: number = Number(Deno.env.get("PORT"));
 
-/** The option `frame` of the app's stream in ms; its default where left out. */
+/** The app's option `frame` in ms; `undefined` for the default. */
 export const FRAME: number | undefined = numberOf(Deno.env.get("FRAME"));
 
-/** The Redis that is shared with other processes; none where left out. */
+/** The URL of the Redis server shared with other processes; `undefined` for none. */
 export const REDIS: string | undefined = Deno.env.get("REDIS");
 
 const [before, after] = (Deno.env.get("MESSAGE") ?? "").split("########");
 
-/** The next message, as one who has no templates makes it. */
+/** The next message, written without templates. */
 export function nextMessage(padding = 0): string {
   return `${before}${nextTick()}${"x".repeat(padding)}${after}`;
 }

@@ -1,5 +1,5 @@
 /**
- * The app itself, with its timer at rest and a way to push from outside.
+ * The app itself, with its timer stopped and a route to trigger pushes.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const { hono, turbo, join } = createApp({
   turbo: { ...(FRAME !== undefined && { frame: FRAME }) },
 });
 
-/** What a push is, by the name that `kind` has in the query. */
+/** The kinds of push, by the value of `kind` in the query. */
 const KINDS: Record<string, (tick: string, padding: number) => Stream> = {
   replace: (tick, padding) => replace("load", box(tick, { padding })),
   append: (tick) => append("log", box(tick)),

@@ -1,27 +1,27 @@
 /**
- * What the app of the model knows and its pages show, as plain data: texts and lists of lines, some of
- * them in a frame, in a box, or in a frame in the box; and elements that come and go.
+ * The data of the model's app, which its pages show: texts and lists of lines, some of them in a frame, in
+ * a box, or in a frame in the box; and elements that are added and removed.
  *
  * @module
  */
 import { raw } from "../html.ts";
 import { append, refresh, remove, replace, type Stream, update } from "../streams.ts";
 
-/** Where something stands: on the page itself, in a frame, in the box, or in a frame in the box. */
+/** Where content is: on the page itself, in a frame, in the box, or in a frame in the box. */
 export type Place = "page" | "frame" | "box" | "inner";
 
 /** The data of the app. */
 export class Content {
   /** A text for each place. A text is a number that only grows. */
   texts: Record<Place | "kept", number> = { page: 0, frame: 0, box: 0, inner: 0, kept: 0 };
-  /** Lines for each place, oldest first. They have no ids, so they tell what was rendered twice. */
+  /** Lines for each place, oldest first. They have no ids, so they show what was rendered twice. */
   lines: Record<Place, number[]> = { page: [], frame: [], box: [], inner: [] };
   /** Elements by their numbers, oldest first, each with its text. */
   elements = new Map<number, number>();
-  /** The number that was given out last. */
+  /** The last number used. */
   #last = 0;
 
-  /** Changes something, and says which streams tell the pages. */
+  /** Changes something, and returns the streams to push. */
   change(what: Change): Stream[] {
     const [verb, place] = what.split(" ") as [string, Place];
     switch (verb) {
@@ -48,7 +48,7 @@ export class Content {
       case "edit":
       case "remove":
         return this.#changeElement(verb);
-      default: // "refresh": a change that no stream tells
+      default: // "refresh": a change without streams of its own
         for (const place of ["page", "frame", "box", "inner"] as const) {
           this.texts[place] = this.#next();
         }
@@ -70,7 +70,7 @@ export class Content {
   }
 }
 
-/** What can be changed. */
+/** The possible changes. */
 export type Change =
   | `${"text" | "line"} ${Place}`
   | `inside ${Place}`
@@ -83,7 +83,7 @@ export type Change =
   | "remove"
   | "refresh";
 
-/** The partials, which page, push and answer share. */
+/** The partials that page, push and answer share. */
 export const markup = {
   text: ({ texts }: Content, place: Place | "kept") => raw(`<p id="${place}">${texts[place]}</p>`),
   line: (line: number) => raw(`<li>${line}</li>`),
@@ -92,7 +92,7 @@ export const markup = {
   element: ({ elements }: Content, n: number) => raw(`<p id="element${n}">${elements.get(n)}</p>`),
   elements: (content: Content) =>
     raw([...content.elements.keys()].map((n) => markup.element(content, n)).join("")),
-  /** What stands in a place, without what stands in others inside it. */
+  /** The content of a place, without that of places inside it. */
   place: (content: Content, place: Place) =>
     raw(markup.text(content, place) + markup.lines(content, place)),
   frame: (content: Content, place: "frame" | "inner") =>

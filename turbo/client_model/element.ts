@@ -1,5 +1,5 @@
 /**
- * As much of a document as the model needs.
+ * A minimal document for the model.
  *
  * @module
  */
@@ -10,14 +10,14 @@ export class Element {
 
   constructor(readonly tag: string, readonly id: string = "", readonly text: string = "") {}
 
-  /** Whether another is this one or inside it. */
+  /** Whether another element is this one or inside it. */
   contains(other: Element): boolean {
     let at: Element | undefined = other;
     while (at && at !== this) at = at.parent;
     return at === this;
   }
 
-  /** The first element with an id, from this one on downwards. */
+  /** The first element with an id in this subtree. */
   find(id: string): Element | undefined {
     if (this.id === id) return this;
     for (const child of this.children) {
@@ -27,7 +27,7 @@ export class Element {
     return undefined;
   }
 
-  /** This one and all inside it, in their order. */
+  /** This element and all inside it, in document order. */
   all(list: Element[] = []): Element[] {
     list.push(this);
     for (const child of this.children) child.all(list);
@@ -46,7 +46,7 @@ export class Element {
     this.children.push(...added);
   }
 
-  /** Puts others in its place, or none. */
+  /** Replaces it with others, or removes it. */
   replaceWith(...others: Element[]): void {
     const siblings = this.parent!.children;
     siblings.splice(siblings.indexOf(this), 1, ...others);
@@ -73,7 +73,7 @@ export class Element {
   }
 }
 
-/** The elements that markup of the model's partials is. */
+/** Parses the markup of the model's partials. */
 export function parse(markup: string): Element[] {
   const root = new Element("body");
   let at = root;

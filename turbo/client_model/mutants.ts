@@ -1,44 +1,48 @@
 /**
- * What the tests of client_core.js must notice: each changes one place in it.
+ * Mutants of client_core.js: each changes one place in it, which the tests must notice.
  *
  * @module
  */
 import { importsOfProject } from "./import_map.ts";
 
-/** What is wrong then, the text that is replaced, and what takes its place. */
+/** One change: the mistake that it makes, the text that is replaced, and the replacement. */
 export type Mutant = readonly [what: string, from: string, to: string];
 
-/** All of them. Each text stands once in client_core.js. */
+/** All mutants. Each text occurs once in client_core.js. */
 export const MUTANTS: readonly Mutant[] = [
   // Cursors
   ["cursors of two logs compare", "&& left.epoch === right.epoch ?", "?"],
   ["a cursor is after itself", "(compare(a, b) ?? 0) > 0", "(compare(a, b) ?? 0) >= 0"],
-  ["what does not compare is after", "(compare(a, b) ?? 0) > 0", "(compare(a, b) ?? 1) > 0"],
+  [
+    "a cursor that does not compare is after",
+    "(compare(a, b) ?? 0) > 0",
+    "(compare(a, b) ?? 1) > 0",
+  ],
   // Shown
   ["a `since` knows no parts", "isAfter(a, b) ? b : a, this.cursor", "a, this.cursor"],
-  ["a part is where the page is", "(part !== undefined && this.parts.get(part)) ||", ""],
+  ["a part has the cursor of the page", "(part !== undefined && this.parts.get(part)) ||", ""],
   [
     "mark() compares with the page",
     "compare(cursor, this.cursorOf(around))",
     "compare(cursor, this.cursor)",
   ],
   [
-    "mark() forgets what is older",
+    "mark() forgets an older part",
     "else if (order !== undefined) this",
     "else if (order > 0) this",
   ],
   [
-    "mark() forgets what is newer",
+    "mark() forgets a newer part",
     "else if (order !== undefined) this",
     "else if (order < 0) this",
   ],
   [
-    "mark() leaves what was there",
+    "mark() keeps a part with the cursor around it",
     "if (order === 0) this.parts.delete(part);",
     "if (order === 0);",
   ],
   [
-    "advance() leaves the parts",
+    "advance() does not raise parts",
     "for (const [part, at] of this.parts) if (isAfter(cursor, at)) ",
     "for (const [part] of []) ",
   ],
@@ -58,16 +62,16 @@ export const MUTANTS: readonly Mutant[] = [
     "(compare(cursor, this.historyStart) ?? -1) >= 0",
     "(compare(cursor, this.historyStart) ?? -1) > 0",
   ],
-  ["nothing is remembered", "this.history.push(message);", ""],
-  ["what is remembered has no bounds", "while (this.historySize > MAX_HISTORY)", "while (false)"],
-  ["what is dropped is thought to be there", "      this.historyStart = cursor;\n", ""],
+  ["the history stays empty", "this.history.push(message);", ""],
+  ["the history has no limit", "while (this.historySize > MAX_HISTORY)", "while (false)"],
+  ["the history claims dropped messages", "      this.historyStart = cursor;\n", ""],
   [
-    "forget() leaves where the history starts",
+    "forget() does not move the start of the history",
     "    this.historyStart = this.cursor;\n  }\n\n  /**\n   * Drops",
     "  }\n\n  /**\n   * Drops",
   ],
   [
-    "settle() drops what is newer",
+    "settle() drops a newer part",
     "compare(at, this.cursorOf(outer)) === 0",
     "!isAfter(this.cursorOf(outer), at)",
   ],
@@ -77,25 +81,29 @@ export const MUTANTS: readonly Mutant[] = [
     "compare(at, this.cursor) === 0",
   ],
   ["copy() forgets the parts", "if (name !== undefined) copy.parts.set(name, at);", ""],
-  ["copy() forgets that something is lost", "copy.isLost = this.isLost;", ""],
+  ["copy() forgets isLost", "copy.isLost = this.isLost;", ""],
   // plan()
   [
-    "what is behind a hole is rendered",
+    "messages after a hole are rendered",
     "if (!hasHole) messages.push(message);",
     "messages.push(message);",
   ],
-  ["no hole is seen", "hasHole ||= !shown.covers(message.cursor);", ""],
+  ["a hole is not noticed", "hasHole ||= !shown.covers(message.cursor);", ""],
   [
-    "nothing follows an answer again",
+    "nothing is repeated after an answer",
     "messages.push(...known.filter(({ cursor }) => isAfter(cursor, message.cursor)));",
     "",
   ],
   [
-    "only what was rendered follows an answer again",
+    "only rendered messages are repeated after an answer",
     "...queue.slice(0, index).filter(({ isAnswer }) => !isAnswer)]",
     "]",
   ],
-  ["what was rendered does not follow an answer again", "known = [...shown.history, ", "known = ["],
+  [
+    "rendered messages are not repeated after an answer",
+    "known = [...shown.history, ",
+    "known = [",
+  ],
   [
     "messages are one step although there are parts",
     "shown.parts.size === 0 && messages.every",
@@ -117,17 +125,25 @@ export const MUTANTS: readonly Mutant[] = [
     "const isGap = this.isFresh && html === REFRESH;",
     "const isGap = html === REFRESH;",
   ],
-  ["another connection answers", "    this.awaited = [];\n    this.isFresh = false;\n", ""],
+  [
+    "a marker of another connection counts",
+    "    this.awaited = [];\n    this.isFresh = false;\n",
+    "",
+  ],
   // Follower
   [
-    "show() goes on fetching",
+    "show() continues fetching",
     "    this.shown = shown;\n    this.isFetching = false;",
     "    this.shown = shown;",
   ],
   ["show() does not ask", '"push");\n    this.ask();', '"push");'],
-  ["show() shows what is lost", 'else if (shown.isLost) this.refetch(shown.cursor, "push");', ""],
   [
-    "connecting() asks for nothing",
+    "show() does not fetch a lost page",
+    'else if (shown.isLost) this.refetch(shown.cursor, "push");',
+    "",
+  ],
+  [
+    "connecting() does not expect a marker",
     "      this.inbox.asked(shown.oldest);\n    }\n  }",
     "    }\n  }",
   ],
@@ -139,17 +155,21 @@ export const MUTANTS: readonly Mutant[] = [
   ["connected() sees no other page", "shown !== asked?.shown || ", ""],
   ["connected() sees no older part", " || shown.oldest !== asked.cursor", ""],
   [
-    "disconnected() says nothing",
+    "disconnected() leaves the page current",
     "    this.inbox.reset();\n    this.#setCurrent(false);",
     "    this.inbox.reset();",
   ],
   [
-    "ask() keeps what waits",
+    "ask() keeps waiting messages",
     "    const { shown } = this;\n    this.#drop();",
     "    const { shown } = this;",
   ],
   ["ask() asks without a connection", "if (shown && this.isConnected)", "if (shown)"],
-  ["ask() waits for what it has not sent", "if (this.isHeld) this.inbox.awaited.pop();", ""],
+  [
+    "ask() expects the marker of a question that was not sent",
+    "if (this.isHeld) this.inbox.awaited.pop();",
+    "",
+  ],
   ["a page that may not ask is current", "if (this.isHeld) this.#setCurrent(false);", ""],
   [
     "a page that is fetched is current",
@@ -162,25 +182,25 @@ export const MUTANTS: readonly Mutant[] = [
     "if (!this.isFetching)",
   ],
   [
-    "what is needed stays of another log",
+    "need stays a cursor of another log",
     "if (compare(cursor, this.need) === undefined) this.need = cursor;",
     "",
   ],
   [
-    "a process that can go on is not noticed",
+    "a process that can continue is not noticed",
     "if (this.isFetching && !this.shown.isLost && isFresh)",
     "if (false)",
   ],
-  ["a process that cannot go on goes on", "!this.shown.isLost && isFresh", "!this.shown.isLost"],
-  ["what is lost goes on", "!this.shown.isLost && isFresh", "isFresh"],
-  ["nobody is told that it goes on", "      this.shell.resumed();\n", ""],
+  ["a process that cannot continue does", "!this.shown.isLost && isFresh", "!this.shown.isLost"],
+  ["a lost page continues", "!this.shown.isLost && isFresh", "isFresh"],
+  ["the shell does not learn that the page continues", "      this.shell.resumed();\n", ""],
   [
-    "messages are rendered into what is fetched",
+    "messages are rendered while the page is fetched",
     "if (this.isFetching || !this.#follow(messages)) return;",
     "if (!this.#follow(messages)) return;",
   ],
   [
-    "what comes under another name is not followed",
+    "another epoch is not followed",
     "if (this.isFetching || !this.#follow(messages)) return;",
     "if (this.isFetching) return;",
   ],
@@ -189,31 +209,39 @@ export const MUTANTS: readonly Mutant[] = [
     "!== undefined || html === REFRESH) return true;",
     "!== undefined) return true;",
   ],
-  ["what waits keeps its name", "message.isAnswer ? message : {", "message ? message : {"],
-  ["a batch keeps its name", "    this.#recall();\n    if (!shown.rename", "    if (!shown.rename"],
+  ["waiting messages keep their epoch", "message.isAnswer ? message : {", "message ? message : {"],
+  [
+    "a batch keeps its epoch",
+    "    this.#recall();\n    if (!shown.rename",
+    "    if (!shown.rename",
+  ],
   [
     "a part that is ahead is renamed",
     "=> !isAfter(this.cursor, at))) return",
     "=> !at)) return",
   ],
-  ["a part keeps its name", "this.parts.set(part, renamed(at));", "this.parts.set(part, at);"],
-  ["the history keeps its names", "({ cursor: renamed(cursor), html }));", "({ cursor, html }));"],
-  ["the history begins under its name", "this.historyStart = renamed(this.historyStart);", ""],
+  ["a part keeps its epoch", "this.parts.set(part, renamed(at));", "this.parts.set(part, at);"],
+  ["the history keeps its epoch", "({ cursor: renamed(cursor), html }));", "({ cursor, html }));"],
   [
-    "the queue has no bounds",
+    "the start of the history keeps its epoch",
+    "this.historyStart = renamed(this.historyStart);",
+    "",
+  ],
+  [
+    "the queue has no limit",
     "if (this.queue.length > MAX_QUEUE) this.ask();\n    else this",
     "this",
   ],
-  ["a frame stands in no part", "shell.around(part))", "undefined)"],
+  ["a frame is in no part", "shell.around(part))", "undefined)"],
   [
-    "a frame of another log is taken",
+    "a frame of another log is accepted",
     'if (compare(cursor, shown.cursor) === undefined) return this.refetch(shown.cursor, "push");',
     "",
   ],
   ["a frame has no hole", "if (!shown.covers(cursor)) return this.ask();", ""],
-  ["nothing follows a frame again", "this.queue.unshift(...shown.after(cursor));", ""],
+  ["nothing is repeated after a frame", "this.queue.unshift(...shown.after(cursor));", ""],
   [
-    "what follows a frame again comes last",
+    "repeated messages after a frame come last",
     "this.queue.unshift(...shown.after(cursor));",
     "this.queue.push(...shown.after(cursor));",
   ],
@@ -221,27 +249,27 @@ export const MUTANTS: readonly Mutant[] = [
   ["a gap loses all", 'this.shown.isLost ||= why !== "gap";', "this.shown.isLost = true;"],
   ["restart() restarts nothing", "  restart() {\n    this.#recall();\n", "  restart() {\n"],
   [
-    "a refresh is not seen",
+    "a refresh is not noticed",
     "if (this.shell.run(step, shown)) refresh = step;",
     "this.shell.run(step, shown);",
   ],
-  ["an answer moves the page on", "if (!step.isAnswer) {", "if (true) {"],
+  ["an answer advances the page", "if (!step.isAnswer) {", "if (true) {"],
   [
-    "an answer of another log is taken",
+    "an answer of another log is accepted",
     "isLost ||= compare(step.cursor, shown.cursor) === undefined;",
     ";",
   ],
-  ["a hole is not asked for", "else if (batch.hasHole) this.ask();", ""],
+  ["the server is not asked after a hole", "else if (batch.hasHole) this.ask();", ""],
   ["parts never settle", "shown.settle(this.shell.around);", ""],
   [
     "two batches are rendered at once",
     "if (this.batch || this.queue.length === 0) return;",
     "if (this.queue.length === 0) return;",
   ],
-  ["what was given is rendered all the same", "this.shell.cancel(batch);", ""],
-  ["what was given is lost", "this.queue.unshift(...batch.source);", ""],
+  ["a cancelled batch is rendered all the same", "this.shell.cancel(batch);", ""],
+  ["a cancelled batch is lost", "this.queue.unshift(...batch.source);", ""],
   [
-    "what was given comes last",
+    "a cancelled batch comes last",
     "this.queue.unshift(...batch.source);",
     "this.queue.push(...batch.source);",
   ],
@@ -254,12 +282,12 @@ export const MUTANTS: readonly Mutant[] = [
   ["the history is not forgotten", "this.shown?.forget();", ""],
   // Transport
   [
-    "a WebSocket that was cut at once has held",
+    "a WebSocket that was cut at once has worked",
     "if (wasHeard && !(wasCut && age < YOUNG))",
     "if (wasHeard)",
   ],
   [
-    "a WebSocket that passes no frame has opened",
+    "a WebSocket that receives nothing has worked",
     "if (hasOpened && !wasHeard) this.isReached = true;",
     "",
   ],
@@ -275,35 +303,35 @@ export const MUTANTS: readonly Mutant[] = [
   ],
   ["server-sent events are tried for ever", "if (!hasOpened) this.#tryWebSocket();", ""],
   [
-    "server-sent events are not asked at once",
+    "the first server-sent events are delayed",
     'if (this.kind === "events" && !(this.isReached && this.hasTriedEvents)) return 0;',
     "",
   ],
-  ["a page that is current is still losing", "    this.losses = 0;\n  }", "  }"],
+  ["losses are not reset when the page is current", "    this.losses = 0;\n  }", "  }"],
   // Refetch
   ["an older page is taken", 'return order < 0 ? "again"', 'return order < -1 ? "again"'],
   ["a page of another log is taken", '++this.foreign < MAX_VAIN ? "reconnect" : "stop"', '"take"'],
   [
-    "a page of another log has no end",
+    "pages of another log are tried without end",
     '++this.foreign < MAX_VAIN ? "reconnect" : "stop"',
     '"reconnect"',
   ],
   [
-    "a page of another log is in vain",
+    "a page of another log counts as a failure",
     "if (!isReachable) return this.vainly();",
     "return this.vainly();",
   ],
-  ["a connection is given up that has not answered", "if (!isReachable) return this.vainly();", ""],
-  ["a 4xx is taken", "status < 200 || status > 299 ||", "status < 200 ||"],
-  ["what is no HTML is taken", "|| !isHtml || !cursor", "|| !cursor"],
-  ["a page without a cursor is taken", "|| !isHtml || !cursor", "|| !isHtml"],
+  ["a connection that has not answered is closed", "if (!isReachable) return this.vainly();", ""],
+  ["a 4xx is accepted", "status < 200 || status > 299 ||", "status < 200 ||"],
+  ["an answer that is not HTML is accepted", "|| !isHtml || !cursor", "|| !cursor"],
+  ["a page without a cursor is accepted", "|| !isHtml || !cursor", "|| !isHtml"],
   [
-    "a server that is busy is in vain",
+    "a busy server counts as a failure",
     "const isBusy = status === 408 || status === 425 || status === 429 || status >= 500;",
     "const isBusy = false;",
   ],
-  ["a fetch in vain has no end", "return (this.vain += n) < MAX_VAIN", "return true"],
-  ["a fetch is not put off", "Math.min(60_000, 500 * 2 ** this.tries)", "500"],
+  ["failed fetches go on without end", "return (this.vain += n) < MAX_VAIN", "return true"],
+  ["a fetch is not delayed", "Math.min(60_000, 500 * 2 ** this.tries)", "500"],
   // The rest
   ["a server may ask for years", "Math.min(retryAfter, MAX_RETRY_AFTER)", "retryAfter"],
   ["seconds are milliseconds", "Number(value) * 1_000", "Number(value)"],
@@ -318,15 +346,15 @@ export const MUTANTS: readonly Mutant[] = [
 /** Those that 2,000 lists of steps do not notice. */
 export const UNNOTICED: ReadonlySet<string> = new Set([
   "connected() sees no older part",
-  "a frame stands in no part",
+  "a frame is in no part",
   "a frame has no hole",
-  "what follows a frame again comes last",
+  "repeated messages after a frame come last",
 ]);
 
 /**
- * Those that the tests of the core do not notice.
+ * The mutants that the tests of the core do not notice.
  *
- * @throws {Error} where a text does not stand once in client_core.js
+ * @throws {Error} when a text does not occur exactly once in client_core.js
  */
 export async function survivorsOf(mutants: readonly Mutant[]): Promise<string[]> {
   const core = new URL("../client_core.js", import.meta.url);
@@ -358,7 +386,7 @@ export async function survivorsOf(mutants: readonly Mutant[]): Promise<string[]>
   return survivors;
 }
 
-/** Whether the tests pass with the modules of an import map. A mutant that never ends is noticed. */
+/** Whether the tests pass with the modules of an import map. A mutant that times out is noticed. */
 async function passes(importMap: string): Promise<boolean> {
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: [

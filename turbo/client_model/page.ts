@@ -1,6 +1,6 @@
 /**
- * A page of the model: what client.js and Turbo do with a document, over a few elements and without
- * time. What waits for something is a method of its own; the steps say in which order they are called.
+ * A page of the model. It does what client.js and Turbo do with a document, with a few elements and without
+ * time. Whatever happens later is a method of its own; the steps decide the order of the calls.
  *
  * @module
  */
@@ -12,30 +12,30 @@ import { parseStreams, type StreamElement } from "../testing.ts";
 import { Element, parse } from "./element.ts";
 import { Link, type Server } from "./server.ts";
 
-/** A page as the server answers with it. */
+/** A page, as the server answers with it. */
 export interface Html {
   readonly cursor: string;
   readonly markup: string;
 }
 
-/** An answer to a form, and whether the page is not told otherwise what the form has changed. */
+/** An answer to a form. `isExcept`: the page is left out of the push about what the form changed. */
 export interface Answer {
   readonly cursor: string;
   readonly html: string;
   readonly isExcept: boolean;
 }
 
-/** What a page asks of the world outside. */
+/** What a page needs of its environment. */
 export interface Outside {
-  /** The process that a connection comes to. */
+  /** The process to which a connection leads. */
   readonly process: Server;
-  /** The page as it is answered now. */
+  /** The page that the server answers with now. */
   render(): Html;
-  /** An id that no page has. */
+  /** A new id for a page. */
   newId(): string;
 }
 
-/** How it asks: by the address of a WebSocket, by its first message, or by each connection anew. */
+/** How it asks: in the URL of a WebSocket, in its first message, or by a new connection each time. */
 export type Kind = "websocket" | "token" | "events";
 
 type Body = Element & { shown?: Shown<Element> };
@@ -45,39 +45,39 @@ export class Page implements Shell<Element> {
   readonly follower: Follower<Element> = new Follower<Element>(this);
   body: Body = new Element("body");
   path = 0;
-  /** What Turbo keeps of pages, by their paths. */
+  /** Turbo's snapshots of pages, by path. */
   readonly snapshots = new Map<number, Body>();
-  /** A visit under way, and whether the page before it is kept already. */
+  /** A visit in progress, and whether the page before it was cached already. */
   visiting: { path: number; html: Html; isKept: boolean } | undefined;
-  /** Answers on their way: to forms, and for frames. */
+  /** Answers in transit: to forms, and for frames. */
   answers: Answer[] = [];
   frames: { id: string; cursor: string; html: string }[] = [];
 
   link: Link | undefined;
   isOpen = false;
-  /** Whether it does not connect by itself: it has given up, or is not looked at. */
+  /** Whether it does not connect by itself, because it has given up or is hidden. */
   isAway = false;
-  /** Whether it has asked as often as it may, and whether it is to ask later. */
+  /** Whether the rate limit stops it from asking, and whether it must ask later. */
   mayNotAsk = false;
   asksLater = false;
-  /** What is rendered with the next paint. */
+  /** The batch for the next paint. */
   given: Batch<Element> | undefined;
-  /** The page that is asked for again, and the answer to that which is on its way. */
+  /** The refetch in progress, and the answer in transit. */
   refetching: { answer: { status: number; isHtml: boolean; html: Html } | undefined } | undefined;
   decisions: Refetch = new Refetch();
 
-  /** Whether it was left to the browser lately. */
+  /** Whether the browser has recently loaded it because a refetch failed. */
   wasLeft = false;
-  /** How often it was asked for again. */
+  /** How often it was fetched again. */
   fetches = 0;
-  /** Whether content has come in otherwise than by the stream, since this was set to `false`. */
+  /** Whether content has arrived by another way than the stream since this was set to `false`. */
   isChanged = false;
-  /** Whether nobody knows as of when the permanent element is: Turbo keeps it through a refetch. */
+  /** Whether the cursor of the permanent element is unknown, because Turbo kept it through a refetch. */
   isKeptLost = false;
 
   constructor(readonly outside: Outside, readonly kind: Kind) {}
 
-  /** The browser loads it. */
+  /** The browser loads the page. */
   load(): void {
     this.end();
     this.visiting = this.given = undefined;
@@ -103,28 +103,28 @@ export class Page implements Shell<Element> {
     this.link = new Link(this.outside.process, shown.id, asks ? shown.oldest : undefined);
   }
 
-  /** The server lets it in. */
+  /** The server accepts the connection. */
   accept(): void {
     if (!this.link || this.link.isAccepted) return;
     this.link.isAccepted = true;
     this.link.server.accept(this.link);
   }
 
-  /** The page hears of that. */
+  /** The page learns that the connection is open. */
   open(): void {
     if (!this.link?.isAccepted || this.isOpen) return;
     this.isOpen = true;
     this.follower.connected();
   }
 
-  /** The next frame comes. */
+  /** The next message arrives. */
   receive(): void {
     if (!this.isOpen || !this.link?.toPage.length) return;
     const entries: [string, string][] = JSON.parse(this.link.toPage.shift()!);
     this.follower.receive(entries.map(([cursor, html]) => ({ cursor, html })));
   }
 
-  /** The connection is cut. What is under way on it is lost. */
+  /** The connection is cut. What is in transit on it is lost. */
   end(): void {
     if (!this.link) return;
     this.link.server.drop(this.link);
@@ -133,14 +133,14 @@ export class Page implements Shell<Element> {
     this.follower.disconnected();
   }
 
-  /** The tab has been hidden for long, or nothing more can be done. */
+  /** The tab has been hidden for long, or the page has given up. */
   rest(): void {
     this.#stopFetching();
     this.isAway = true;
     this.end();
   }
 
-  /** The reader is there again. */
+  /** The reader is back. */
   wake(): void {
     this.isAway = false;
     this.connect();
@@ -160,7 +160,7 @@ export class Page implements Shell<Element> {
     this.connect();
   }
 
-  // ---- What the core acts through
+  // ---- The shell of the follower
 
   ask(): boolean {
     assert(this.isOpen, "it asks by a connection that is open");
@@ -207,13 +207,13 @@ export class Page implements Shell<Element> {
 
   // ---- Rendering
 
-  /** The paint that was waited for. */
+  /** The next paint. */
   paint(): void {
     const batch = this.given;
     if (!batch) return;
     this.given = undefined;
     this.isChanged ||= batch.steps.some(({ isAnswer }) => isAnswer);
-    // What is newer than the page may become older by an answer, until the page is there.
+    // An answer may make content older that is ahead of the page, until the page has caught up.
     const { cursor, parts } = batch.shown;
     const isAhead = [...parts.values()].some((at) => compare(at, cursor)! > 0);
     const before = batch.hasHole || isAhead ? [] : this.body.texts();
@@ -227,13 +227,13 @@ export class Page implements Shell<Element> {
     }
   }
 
-  /** The tab is hidden or shown: the paint that was waited for does not come. */
+  /** The tab is hidden or shown, so that the expected paint does not come. */
   flip(): void {
     this.given = undefined;
     this.follower.restart();
   }
 
-  // As runOn() in client.js.
+  // Does what runOn() does in client.js.
   #runOn(stream: StreamElement, { cursor, isAnswer }: Step, shown: Shown<Element>): void {
     const { action } = stream;
     const target = this.body.find(stream.target!);
@@ -271,9 +271,9 @@ export class Page implements Shell<Element> {
     return undefined;
   }
 
-  // ---- The page asked for again
+  // ---- Refetching
 
-  /** That is answered: with the page as it is now, or by something else. */
+  /** The server answers the refetch, with the page as it is now or with something else. */
   answerFetch(answer: { status?: number; isHtml?: boolean; html?: Html } = {}): void {
     if (!this.refetching || this.refetching.answer) return;
     this.fetches++;
@@ -281,7 +281,7 @@ export class Page implements Shell<Element> {
     this.refetching.answer = { status, isHtml, html };
   }
 
-  /** The answer comes. */
+  /** The answer to the refetch arrives. */
   takeFetch(): void {
     const answer = this.refetching?.answer;
     if (!answer) return;
@@ -308,20 +308,20 @@ export class Page implements Shell<Element> {
 
   // ---- Visits, frames and forms
 
-  /** What was sent is given up where its answer would be the only one to tell what it has changed. */
+  /** Cancels forms; the page must be fetched if only their answers would have shown what they changed. */
   abort(): void {
     const { answers, follower } = this;
     this.answers = answers.filter(({ isExcept }) => !isExcept);
     if (this.answers.length < answers.length) follower.refetch(follower.shown!.cursor, "push");
   }
 
-  /** A visit: the page is asked for, and what Turbo keeps of it is shown meanwhile. */
+  /** A visit: requests the page, and shows Turbo's snapshot meanwhile. */
   visit(path: number): void {
     this.abort();
     this.visiting = { path, html: this.outside.render(), isKept: this.#preview(path) };
   }
 
-  /** Its answer comes. */
+  /** The answer to the visit arrives. */
   arrive(): void {
     const { visiting } = this;
     if (!visiting) return;
@@ -331,14 +331,14 @@ export class Page implements Shell<Element> {
     this.#render(visiting.html);
   }
 
-  /** Back to what Turbo keeps. */
+  /** Goes back, to Turbo's snapshot if there is one. */
   back(path: number): void {
     this.abort();
     this.visiting = undefined;
     if (!this.#preview(path)) this.visit(path);
   }
 
-  /** An answer for a frame comes. */
+  /** An answer for a frame arrives. */
   takeFrame(): void {
     const frame = this.frames.shift();
     const element = frame && this.body.find(frame.id);
@@ -348,7 +348,7 @@ export class Page implements Shell<Element> {
     this.follower.partRendered(element, frame.cursor);
   }
 
-  /** An answer to a form comes. */
+  /** An answer to a form arrives. */
   takeAnswer(): void {
     const answer = this.answers.shift();
     if (answer) this.follower.answer(answer.cursor, answer.html);
@@ -381,7 +381,7 @@ export class Page implements Shell<Element> {
     this.#show(body, new Shown<Element>(page));
   }
 
-  // As attach() in client.js; Turbo moves the permanent element.
+  // Does what attach() does in client.js, and moves the permanent element as Turbo does.
   #show(body: Body, shown: Shown<Element> | undefined): void {
     this.isChanged = true;
     const { follower } = this;
@@ -411,7 +411,7 @@ function streamsOf(html: string): StreamElement[] {
   return streams;
 }
 
-/** What Turbo does. */
+/** Renders a stream, as Turbo does. */
 function act({ action, content }: StreamElement, target: Element): void {
   const added = parse(content);
   if (action === "replace") target.replaceWith(...added);

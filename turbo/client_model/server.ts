@@ -1,6 +1,6 @@
 /**
- * Two servers for the model: one that is as simple as the contract, and one of the pieces that serve
- * real pages. Each is several processes that know the same order, as with an engine.
+ * Two servers for the model: one that is as simple as the contract, and one made of the parts that serve
+ * real pages. Each can have several processes that know the same order, as with an engine.
  *
  * @module
  */
@@ -8,15 +8,15 @@ import { Connection } from "../connection.ts";
 import { Log } from "../log.ts";
 import { cursorOf, frameOf, type Message, parseCursor, parseSince, REFRESH } from "../protocol.ts";
 
-/** A connection of a page to a process: what goes over it, in both directions. */
+/** A connection of a page to a process, with the messages in both directions. */
 export class Link {
-  /** Frames on their way to the page. */
+  /** Messages in transit to the page. */
   readonly toPage: string[] = [];
-  /** Messages on their way to the server. */
+  /** Messages in transit to the server. */
   readonly toServer: string[] = [];
   isAccepted = false;
 
-  /** Where the page asks by the address, `since` is its cursor. */
+  /** `since` is the cursor in the URL, if there is one. */
   constructor(readonly server: Server, readonly page: string, readonly since: string | undefined) {}
 
   send(messages: readonly Message[]): void {
@@ -28,37 +28,37 @@ export class Link {
 export interface Server {
   /** The newest position. */
   readonly cursor: string;
-  /** Adds to the log. Whoever is connected is owed it. */
+  /** Appends to the log. Every connection is owed the entry. */
   append(html: string, except?: string): void;
-  /** Lets a connection in. */
+  /** Accepts a connection. */
   accept(link: Link): void;
-  /** Takes the next message of a page. */
+  /** Handles the next message of a page. */
   read(link: Link): void;
   /** Whether a connection is owed something. */
   owes(link: Link): boolean;
-  /** Sends what a connection is owed, in one frame. */
+  /** Sends what a connection is owed, in one message. */
   flush(link: Link): void;
-  /** Sends a heartbeat to everyone who is owed nothing. */
+  /** Sends a heartbeat to every connection that is owed nothing. */
   beat(): void;
-  /** A connection is gone. */
+  /** A connection has ended. */
   drop(link: Link): void;
-  /** Forgets all that was said until now. */
+  /** Drops all entries. */
   forget(): void;
-  /** All connections are gone; with a name, another log begins. */
+  /** Ends all connections; with a name, starts another log. */
   restart(epoch?: string): void;
 }
 
-/** A log that holds everything until it forgets it, and connections that send it. */
+/** A log that keeps everything until `forget`, and connections that send it. */
 export class ModelServer implements Server {
   #epoch: string;
   #position = 0;
   #beats: number;
-  /** Up to where it has forgotten. */
+  /** The position up to which entries were dropped. */
   #start = 0;
   #entries: { position: number; html: string; except: string | undefined }[] = [];
   readonly #links = new Map<Link, { page: string; position: number }>();
 
-  /** Heartbeats are numbered from `beats` on: no two are the same. */
+  /** Heartbeats are numbered from `beats` on, so that no two are the same. */
   constructor(epoch: string, beats: number) {
     this.#epoch = epoch;
     this.#beats = beats;
@@ -68,7 +68,7 @@ export class ModelServer implements Server {
     return cursorOf(this.#epoch, this.#position);
   }
 
-  /** Up to where a connection has been sent everything. */
+  /** The position up to which a connection has been sent everything. */
   positionOf(link: Link): number | undefined {
     return this.#links.get(link)?.position;
   }
@@ -138,7 +138,7 @@ export class ModelServer implements Server {
   }
 }
 
-/** The real log and the real connections, which conflate, over links instead of sockets. */
+/** The real log and the real connections, including conflation, over links instead of sockets. */
 export class RealServer implements Server {
   #log: Log;
   #now = 0;

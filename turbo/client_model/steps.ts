@@ -1,5 +1,5 @@
 /**
- * Lists of steps for the properties.
+ * Lists of steps, for property tests.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import fc from "npm:fast-check@4.10.2";
 import type { Kind } from "./page.ts";
 import { concernsAll, EVENTS, eventsIn, stepsDue, type World } from "./world.ts";
 
-/** How the pages of a world ask: mostly there is one. */
+/** The kinds of the pages of a world: mostly one page. */
 export const kinds: fc.Arbitrary<Kind[]> = fc.constantFrom<Kind[]>(
   ["websocket"],
   ["token"],
@@ -17,22 +17,22 @@ export const kinds: fc.Arbitrary<Kind[]> = fc.constantFrom<Kind[]>(
   ["websocket", "token"],
 );
 
-/** What decides on one step. */
+/** The random choices of one step. */
 interface Pick {
   readonly page: number;
   readonly isEvent: boolean;
   readonly n: number;
 }
 
-/** What decides on a list of steps. */
+/** The random choices of a list of steps. */
 export interface Plan {
   readonly events: readonly string[];
   readonly picks: readonly Pick[];
 }
 
 /**
- * Up to `length` steps. In each list only such events occur as concern one place of the page and two things
- * beside: among all there are, those that matter together would hardly meet.
+ * Up to `length` steps. The events of each list concern one place of the page and two other topics, because
+ * if all kinds were mixed, related events would rarely occur together.
  */
 export function plans(length: number): fc.Arbitrary<Plan> {
   const place = fc.constantFrom("page", "frame", "box", "inner" as const);
@@ -47,7 +47,7 @@ export function plans(length: number): fc.Arbitrary<Plan> {
   return fc.record({ events, picks: fc.array(pick, { maxLength: length, size: "max" }) });
 }
 
-/** Does what was decided on: events, and between them what there is to do. */
+/** Runs the chosen events, and some of the pending steps between them. */
 export function run(world: World, { events, picks }: Plan): void {
   for (const { page, isEvent, n } of picks) {
     const index = page % world.pages.length;

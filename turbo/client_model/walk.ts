@@ -1,5 +1,5 @@
 /**
- * Every order in which a few things can happen to one page: a walk over all states of a small world.
+ * Every order in which a few events can happen to one page: a walk over all states of a small world.
  *
  * @module
  */
@@ -7,22 +7,22 @@ import assert from "node:assert/strict";
 import { ModelServer } from "./server.ts";
 import { stepsDue, World } from "./world.ts";
 
-/** What is to happen, each once and in the order of its list; the lists in any order. */
+/** The events: each once and in the order of its list, with the lists interleaved in any way. */
 export type Lists = readonly (readonly string[])[];
 
-/** What a walk has seen. */
+/** The result of a walk. */
 export interface Walk {
-  /** Different states. */
+  /** How many different states there are. */
   states: number;
-  /** Steps from one to another. */
+  /** How many steps from one state to another there are. */
   steps: number;
-  /** States in which nothing is left to happen. */
+  /** How many states have no step left. */
   ends: number;
 }
 
 /**
- * Walks over all states, and sees in each that what always holds does: above all, that a page for which
- * there is nothing left to do is as the server has it.
+ * Walks over all states, and checks the invariants in each: above all, that a page with no pending step
+ * shows what the server has.
  */
 export function walk(lists: Lists): Walk {
   const seen = new Set<string>();
@@ -81,12 +81,12 @@ function successors(
     return [{ step, left: left.map((n, i) => i === index ? n - 1 : n) }];
   });
   const due = stepsDue(world.pages[0]!).map((step) => ({ step: `0 ${step}`, left: [...left] }));
-  // A connection that is being opened gets there before anything else happens.
+  // An opening connection reaches the server before anything else happens.
   const opening = due.filter(({ step }) => /^0 (connect|accept|open)$/.test(step));
   return opening.length > 0 ? opening.slice(0, 1) : [...events, ...due];
 }
 
-/** All that a world is made of, as text. */
+/** The complete state of a world, as text. */
 function keyOf(world: World, left: readonly number[]): string {
   const page = world.pages[0]!;
   const { link } = page;

@@ -1,6 +1,6 @@
 /**
- * The app, its processes and its pages, and every step by which one of them goes on. A step is a few
- * words, so that a list of them can be read, and written in a test.
+ * The app, its processes and its pages, and every step that can happen to them. A step is written in a few
+ * words, so that a list of steps is readable and can be copied into a test.
  *
  * @module
  */
@@ -12,20 +12,20 @@ import { Element, parse } from "./element.ts";
 import { type Answer, type Html, type Kind, type Outside, Page } from "./page.ts";
 import type { Server } from "./server.ts";
 
-/** How a world begins. */
+/** Options of a world. */
 export interface Beginning {
-  /** Makes a process. */
+  /** The class of its processes. */
   readonly server: new (epoch: string, beats: number) => Server;
-  /** How each page asks. */
+  /** The kind of each page. */
   readonly kinds: readonly Kind[];
 }
 
-/** Which process a request comes to. */
+/** The process that is asked normally, and the one of another log. */
 const [FIRST, OTHER] = [0, 2];
 
 const PLACES: readonly Place[] = ["page", "frame", "box", "inner"];
 
-/** What brings a page on, each with when there is something for it to do. */
+/** The steps that finish something pending on a page, each with a test whether it is pending. */
 const PROGRESS: Readonly<
   Record<string, readonly [isDue: (page: Page) => unknown, (page: Page) => void]>
 > = {
@@ -44,12 +44,12 @@ const PROGRESS: Readonly<
   "ask later": [({ asksLater }) => asksLater, (page) => page.askLater()],
 };
 
-/** What there is to do that brings a page on. */
+/** The pending steps of a page. */
 export function stepsDue(page: Page): string[] {
   return Object.keys(PROGRESS).filter((step) => PROGRESS[step]![0](page));
 }
 
-/** What happens in one place of a page: pushes, answers for its frame, and answers to forms. */
+/** The events in one place of a page: pushes, answers for its frame, and answers to forms. */
 export function eventsIn(place: Place): string[] {
   const frame = place === "page" || place === "frame" ? "frame" : "inner";
   return [
@@ -59,7 +59,7 @@ export function eventsIn(place: Place): string[] {
   ];
 }
 
-/** What else happens, by what it concerns. */
+/** Other events, by topic. */
 export const EVENTS: Readonly<Record<string, readonly string[]>> = {
   elements: [
     ...["push add", "push edit", "push remove", "push both", "form add", "form edit"],
@@ -78,27 +78,27 @@ export const EVENTS: Readonly<Record<string, readonly string[]>> = {
   exceptions: ["form text page except", "form add except", "push text page", "push add"],
 };
 
-/** Whether a step is not of one page: a push, or what happens to a process. */
+/** Whether a step concerns all pages: a push, or something that happens to a process. */
 export function concernsAll(step: string): boolean {
   return /^(?:push|beat|forget|restart|pages|streams)\b/.test(step);
 }
 
-/** More rounds than it takes until nothing is under way, and more requests for one page. */
+/** More rounds than are needed until nothing is pending, and more requests than one page needs. */
 const MANY_ROUNDS = 100;
 const MANY_FETCHES = 20;
 
 /**
- * The app with three processes: the second knows the order of the first. The third one has another, in
- * which nothing is said of what changes.
+ * The app with three processes. The second has the same log as the first. The third has another log, which
+ * does not contain the changes.
  */
 export class World implements Outside {
   readonly content: Content = new Content();
   readonly servers: readonly Server[];
   readonly pages: Page[] = [];
-  /** The process that is asked for pages, and for streams. */
+  /** The processes that answer requests for pages, and for streams. */
   pagesFrom = FIRST;
   streamsFrom = FIRST;
-  /** A page as it was, which a cache may answer with. */
+  /** An old version of the page, with which a cache may answer. */
   readonly old: Html;
   /** The steps so far. */
   readonly done: string[] = [];
@@ -130,7 +130,7 @@ export class World implements Outside {
     return `page${++this.#ids}`;
   }
 
-  /** Does a step, and sees that what always holds does. */
+  /** Runs a step, and checks the invariants. */
   run(step: string): void {
     this.done.push(step);
     const before = this.pages.map((page) => {
@@ -146,7 +146,7 @@ export class World implements Outside {
     }
   }
 
-  /** Goes on until nothing is under way, and sees that each page is as the server has it. */
+  /** Continues until nothing is pending, and checks that each page shows what the server has. */
   quiet(): void {
     this.pagesFrom = this.streamsFrom = FIRST;
     for (const page of this.pages) if (page.link?.server === this.servers[OTHER]) page.end();
@@ -165,7 +165,7 @@ export class World implements Outside {
     }
   }
 
-  /** Goes on while pages come from one process and streams from another, until nothing is under way. */
+  /** Continues until nothing is pending, with pages from one process and streams from another. */
   apart(): void {
     [this.pagesFrom, this.streamsFrom] = [FIRST, OTHER];
     for (const page of this.pages) page.end();
@@ -201,7 +201,7 @@ export class World implements Outside {
     }
   }
 
-  /** Brings all by the stream that there is for a page. */
+  /** Delivers everything on a page's stream. */
   #goOn(page: Page): void {
     for (const step of ["connect", "accept", "open"]) this.#runPage(page, step);
     while (page.link?.toServer.length) this.#runPage(page, "read");
@@ -266,13 +266,13 @@ export class World implements Outside {
     page.frames.push({ id: `the-${place}`, cursor, html });
   }
 
-  /** A form is sent, and a page that waits for another one gives that up. */
+  /** Submits a form, which cancels one that is being submitted. */
   #submit(page: Page, form: string): void {
     page.abort();
     page.answers.push({ ...this.#answer(page, form), isExcept: form.endsWith("except") });
   }
 
-  /** What answers a form. The cursor is taken when the request comes in. */
+  /** The answer to a form. Its cursor is taken when the request arrives. */
   #answer(page: Page, form: string): Omit<Answer, "isExcept"> {
     const { content } = this;
     const [{ cursor }, , other] = this.servers as [Server, Server, Server];
@@ -296,7 +296,7 @@ export class World implements Outside {
     return { cursor, html: this.#push(content.change(change), except) };
   }
 
-  /** What always holds. */
+  /** Checks the invariants. */
   #assertHolds(page: Page): void {
     const { follower, body, refetching } = page;
     const { isCurrent, isConnected, isFetching } = follower;
@@ -317,7 +317,7 @@ export class World implements Outside {
     truth.append(...parse(markup.page(this.content).toString()));
     const shown = page.body.clone();
     for (const body of [truth, shown]) {
-      // An answer may come before what was added before it.
+      // An answer may be rendered before elements that were added earlier.
       body.find("elements")!.children.sort((a, b) => a.id < b.id ? -1 : 1);
       if (page.isKeptLost) body.find("kept")!.replaceWith();
     }

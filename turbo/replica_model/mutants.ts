@@ -1,20 +1,20 @@
 /**
- * What the tests of a replica must notice: each changes one place of it.
+ * Mutants of the replica: each changes one place in it, which the tests must notice.
  *
  * @module
  */
 import { importsOfProject } from "../client_model/import_map.ts";
 import type { Replica } from "../replica.ts";
 
-/** What is wrong then, and where which text is replaced by which. */
+/** One change: the mistake that it makes, and the text that is replaced in a file. */
 export interface Mutant {
   readonly what: string;
-  readonly file: "replica" | "outbox" | "peers" | "silence" | "stream_life";
+  readonly file: "replica" | "outbox" | "peers" | "silence" | "stream_epoch";
   readonly from: string;
   readonly to: string;
 }
 
-/** A replica with some mistakes in it, all in one file. */
+/** Loads a replica with some mistakes, all in one file. */
 export async function mutated(mutants: readonly Mutant[]): Promise<typeof Replica> {
   const { file } = mutants[0]!;
   const [copy, main] = await Promise.all(
@@ -31,7 +31,7 @@ export async function mutated(mutants: readonly Mutant[]): Promise<typeof Replic
   }
 }
 
-/** A file with some mistakes in it, which can stand anywhere. */
+/** The text of a file with some mistakes, which can be imported from any directory. */
 async function changed(file: Mutant["file"], mutants: readonly Mutant[]): Promise<string> {
   let text = await Deno.readTextFile(new URL(`../${file}.ts`, import.meta.url));
   for (const { what, from, to } of mutants) {
@@ -42,7 +42,7 @@ async function changed(file: Mutant["file"], mutants: readonly Mutant[]): Promis
   return text.replaceAll(/from "\.\/(\w+)\.ts"/g, (_, name) => `from "${pathOf(name)}"`);
 }
 
-/** Those that the tests of the replica do not notice. */
+/** The mutants that the tests of the replica do not notice. */
 export async function survivorsOf(mutants: readonly Mutant[], runs: number): Promise<string[]> {
   const directory = await Deno.makeTempDir();
   const imports = await importsOfProject();
@@ -67,7 +67,7 @@ export async function survivorsOf(mutants: readonly Mutant[], runs: number): Pro
   return survivors;
 }
 
-/** Whether the tests pass with the modules of an import map. A mutant that never ends is noticed. */
+/** Whether the tests pass with the modules of an import map. A mutant that times out is noticed. */
 async function passes(importMap: string, runs: number): Promise<boolean> {
   const files = ["replica", "outbox", "peers", "replica_model"];
   const { success } = await new Deno.Command(Deno.execPath(), {
@@ -85,67 +85,67 @@ async function passes(importMap: string, runs: number): Promise<boolean> {
   return success;
 }
 
-/** Those that no test notices: it costs only time. */
-export const UNNOTICED: ReadonlySet<string> = new Set(["what is contested is looked at again"]);
+/** Mutants that no test notices, because they only cost time. */
+export const UNNOTICED: ReadonlySet<string> = new Set(["a contested push is watched further"]);
 
-/** All of them. Each text stands once in its file. */
+/** All mutants. Each text occurs once in its file. */
 export const MUTANTS: readonly Mutant[] = [
   {
-    what: "a place is not looked for",
+    what: "a look does not ask for the place of the copy",
     file: "replica",
     from: "const place = this.#place;\n    this.#look",
     to: "const place = undefined as Place | undefined;\n    this.#look",
   },
   {
-    what: "a node that was alone begins no life",
+    what: "a node that was alone starts no epoch",
     file: "replica",
     from: "if (this.#isLocal || !newest) return this.#birth(newest?.epoch);",
     to: "if (!newest) return this.#birth(undefined);",
   },
   {
     what: "the tag of the newest entry is not compared",
-    file: "stream_life",
+    file: "stream_epoch",
     from: 'return isSame ? "same" : "other";',
     to: 'return "same";',
   },
   {
     what: "the attempt of the newest entry is not compared",
-    file: "stream_life",
+    file: "stream_epoch",
     from: " && first.attempt === tag.attempt",
     to: "",
   },
   {
-    what: "an earlier life is loaded",
+    what: "an earlier epoch is loaded",
     file: "replica",
     from: "newest.epoch > look.place.epoch) return this.#load();",
     to: "newest.epoch !== look.place.epoch) return this.#load();",
   },
   {
-    what: "a hole is a new life",
+    what: "a hole starts a new epoch",
     file: "replica",
     from: 'else if (found === "hole") this.#load();',
     to: 'else if (found === "hole") this.#birth(newest.epoch);',
   },
   {
-    what: "a lost place is loaded",
+    what: "a lost stream is loaded",
     file: "replica",
     from: 'if (found === "other") this.#birth(newest.epoch);',
     to: 'if (found === "other") this.#load();',
   },
   {
-    what: "nobody looks again",
+    what: "the stream is never looked at again",
     file: "replica",
     from: "this.#now - this.#lookedAt >= LOOK_INTERVAL",
     to: "false",
   },
   {
-    what: "a look that finds another stream changes nothing",
+    what: "a look that finds another stream has no effect",
     file: "replica",
     from: 'this.#reconnect("the stream is not the one it was");',
     to: "void 0;",
   },
   {
-    what: "a newer life found by a look is another stream",
+    what: "a newer epoch found by a look counts as another stream",
     file: "replica",
     from: "const isNewer = newest && look && newest.epoch > look.place.epoch;",
     to: "const isNewer = false;",
@@ -163,43 +163,43 @@ export const MUTANTS: readonly Mutant[] = [
     to: "Math.max(byClock, (seen ?? 0) + 1)",
   },
   {
-    what: "a look of before a load counts",
+    what: "a look from before a load counts",
     file: "replica",
-    from: 'if (this.#phase === "loading") return; // it is of the time before\n',
+    from: 'if (this.#phase === "loading") return; // the reply to a look that was sent before\n',
     to: "",
   },
   {
-    what: "a hole that is read is passed over",
+    what: "a hole in a read is ignored",
     file: "replica",
     from: "if (!isBirth && !isNext) return this.#load();",
     to: "",
   },
   {
-    what: "what takes a used name is a birth",
+    what: "an entry of a used epoch counts as a birth",
     file: "replica",
     from: "if (isBirth && !isTrueBirth(entry)) return this.#birth(entry.epoch);\n",
     to: "",
   },
   {
-    what: "what takes a used name is loaded",
+    what: "an entry of a used epoch is loaded",
     file: "replica",
     from: "if (first.position === 0 && !isTrueBirth(first)) return this.#birth(first.epoch);\n",
     to: "",
   },
   {
-    what: "all that is loaded counts",
+    what: "all loaded entries count",
     file: "replica",
     from: "const whole = newestRun(entries);",
     to: "const whole = entries;",
   },
   {
-    what: "bans that are loaded do not count",
+    what: "loaded disconnects are ignored",
     file: "replica",
     from: 'if (content.kind === "disconnect" && isAfter(place, known!)) {',
     to: "if (false) {",
   },
   {
-    what: "bans that were known count again",
+    what: "known disconnects are repeated",
     file: "replica",
     from: 'content.kind === "disconnect" && isAfter(place, known!)',
     to: 'content.kind === "disconnect"',
@@ -217,85 +217,85 @@ export const MUTANTS: readonly Mutant[] = [
     to: "    this.#mustSayAll = this.#mustAsk = true;",
   },
   {
-    what: "a load says nothing",
+    what: "a load does not state everything",
     file: "replica",
     from: "this.#mustSayAll = this.#mustAsk = true;",
     to: "this.#mustAsk = true;",
   },
   {
-    what: "a load asks nothing",
+    what: "a load does not ask the others",
     file: "replica",
     from: "this.#mustSayAll = this.#mustAsk = true;",
     to: "this.#mustSayAll = true;",
   },
   {
-    what: "a load leaves the node alone",
+    what: "a node stays alone after a load",
     file: "replica",
     from: "    this.#isLocal = false;\n",
     to: "",
   },
   {
-    what: "numbers of an earlier life count after a load",
+    what: "numbers of an earlier epoch count after a load",
     file: "replica",
     from: "if (first.epoch !== known?.epoch) this.#peers.forgetNumbers();",
     to: "",
   },
   {
-    what: "numbers of an earlier life count after a birth",
+    what: "numbers of an earlier epoch count after a birth",
     file: "replica",
     from: "    this.#catchUp = 0;\n    this.#peers.forgetNumbers();",
     to: "    this.#catchUp = 0;",
   },
   {
-    what: "what was sent is not sent again",
+    what: "pending pushes are not sent again",
     file: "replica",
     from: "    this.#catchUp = catchUp;\n    this.#outbox.resend();",
     to: "    this.#catchUp = catchUp;",
   },
   {
-    what: "what is sent before it has caught up",
+    what: "pushes are sent before the copy has caught up",
     file: "replica",
     from: 'return this.#phase === "following" && this.#place!.position >= this.#catchUp;',
     to: 'return this.#phase === "following";',
   },
   {
-    what: "a new life is not caught up with",
+    what: "catching up is not reset by a new epoch",
     file: "replica",
     from: "    this.#catchUp = 0;\n",
     to: "",
   },
   {
-    what: "a new life restarts no page",
+    what: "a new epoch restarts no page",
     file: "replica",
     from: '    this.#do({ type: "restart" });\n    this.#catchUp = 0;',
     to: "    this.#catchUp = 0;",
   },
   {
-    what: "a new life lets the pushes of the old one go",
+    what: "a new epoch loses pending pushes",
     file: "replica",
     from: "    this.#hasAsked = false;\n    this.#outbox.resend();",
     to: "    this.#hasAsked = false;",
   },
   {
-    what: "a new life contests nothing",
+    what: "a new epoch contests nothing",
     file: "replica",
     from: "    this.#outbox.contestAll();\n    this.#mustSayAll = true;",
     to: "    this.#mustSayAll = true;",
   },
   {
-    what: "a new life says nothing",
+    what: "a new epoch does not state everything",
     file: "replica",
     from: "    this.#outbox.contestAll();\n    this.#mustSayAll = true;",
     to: "    this.#outbox.contestAll();",
   },
   {
-    what: "answers of an old life count",
+    what: "replies of an old epoch count",
     file: "replica",
     from: "    this.#adds.clear();\n    this.#hasAsked = false;\n    this.#outbox.resend();",
     to: "    this.#hasAsked = false;\n    this.#outbox.resend();",
   },
   {
-    what: "what comes twice is delivered twice",
+    what: "repetitions are delivered",
     file: "replica",
     from: "if (isTwice || (",
     to: "if (false || (",
@@ -307,13 +307,13 @@ export const MUTANTS: readonly Mutant[] = [
     to: "const item = undefined as Item | undefined;",
   },
   {
-    what: "nobody notices what was overtaken",
+    what: "an overtaken push is not noticed",
     file: "replica",
     from: "if (item && this.#outbox.hasOlder(item)) this.#isOvertaken = true;",
     to: "",
   },
   {
-    what: "what is overtaken is overtaken for ever",
+    what: "an overtaken push is never settled",
     file: "replica",
     from: "    this.#isLocal = true;\n    this.#isOvertaken = false;",
     to: "    this.#isLocal = true;",
@@ -331,13 +331,13 @@ export const MUTANTS: readonly Mutant[] = [
     to: "this.#outbox.contest(content);",
   },
   {
-    what: "what is contested is not pushed again",
+    what: "a contested push is not pushed again",
     file: "replica",
     from: "if (item?.isContested) this.#pushAgain(item);",
     to: "",
   },
   {
-    what: "what is contested is pushed again although it is the same",
+    what: "a contested push is pushed again though its markup is the same",
     file: "replica",
     from: " || html === content.html) return;",
     to: ") return;",
@@ -349,80 +349,80 @@ export const MUTANTS: readonly Mutant[] = [
     to: ") return;",
   },
   {
-    what: "a ban of the time alone reaches no other",
+    what: "a disconnect made alone does not reach the others",
     file: "replica",
     from: "this.#oweTo(content.name);",
     to: "",
   },
   {
-    what: "a ban that is owed sends away once more",
+    what: "a repeated disconnect disconnects again here",
     file: "replica",
     from: "if (deliver && !(item && this.#owed.has(item))) {",
     to: "if (deliver) {",
   },
   {
-    what: "a ban sends nobody away",
+    what: "a disconnect disconnects nobody",
     file: "replica",
     from: "if (deliver && !(item && this.#owed.has(item))) {",
     to: "if (false) {",
   },
   {
-    what: "who is asked says nothing",
+    what: "a node that is asked states nothing",
     file: "replica",
     from: "else if (content.asks && deliver) this.#mustSayAll = true;",
     to: "",
   },
   {
-    what: "the question is forgotten with its connection",
+    what: "a question is not repeated on a new connection",
     file: "replica",
     from: "    this.#hasAsked = false;\n    this.#retryAt",
     to: "    this.#retryAt",
   },
   {
-    what: "the question is asked for ever",
+    what: "a question is repeated for ever",
     file: "replica",
     from: "if (content.asks && isOwn) this.#mustAsk = false;",
     to: "if (content.asks && isOwn) void 0;",
   },
   {
-    what: "a node that was taken for gone says nothing",
+    what: "a node that was reported as lost states nothing",
     file: "replica",
     from: "if (content.node === this.#options.node && deliver) this.#mustSayAll = true;",
     to: "",
   },
   {
-    what: "a node that is gone stays",
+    what: "a node that has left stays known",
     file: "replica",
     from: "if (node === content.node || !deliver) this.#peers.left(content.node);\n" +
       "        else this.#peers.lost(content.node);\n",
     to: "",
   },
   {
-    what: "a node that is lost for good costs nothing",
+    what: "a lost node causes no refresh",
     file: "replica",
     from: "if (this.#peers.takeLost() && this.#isCurrent)",
     to: "if (false)",
   },
   {
-    what: "one that has left in order is lost",
+    what: "a node that shut down counts as lost",
     file: "replica",
     from: "node === content.node || !deliver",
     to: "!deliver",
   },
   {
-    what: "nobody says that it is there",
+    what: "no heartbeat is sent",
     file: "replica",
     from: 'this.#add({ kind: "beat" });',
     to: "void 0;",
   },
   {
-    what: "what is refused is not sent again",
+    what: "a refused push is not sent again",
     file: "replica",
     from: "if (item) this.#outbox.refuse(item);",
     to: "",
   },
   {
-    what: "what is refused is sent again at once",
+    what: "a refused push is sent again at once",
     file: "replica",
     from: "      this.#resendAt = this.#now + RETRY;\n",
     to: "",
@@ -434,43 +434,43 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'if (reply.result === "added") void 0;',
   },
   {
-    what: "a refusal is never seen",
+    what: "a refusal is not noticed",
     file: "replica",
     from: "this.#refused ??= { since: this.#now, reason: reply.reason };",
     to: "",
   },
   {
-    what: "a stream that is gone is not noticed by a push",
+    what: "a push does not notice that the stream is gone",
     file: "replica",
     from: 'this.#reconnect("the stream is gone");',
     to: "void 0;",
   },
   {
-    what: "a stream that was gone before is gone",
+    what: "an old reply counts as a stream that is gone",
     file: "replica",
     from: 'reply.result === "gone" && isKnown',
     to: 'reply.result === "gone"',
   },
   {
-    what: "silence is never too long",
+    what: "no silence is too long",
     file: "replica",
     from: "if (isOpen && isSilent) this",
     to: "if (false) this",
   },
   {
-    what: "a stop counts",
+    what: "time while the process was stopped counts",
     file: "replica",
     from: "this.#now += Math.min(now - (this.#steppedAt ?? now), MAX_STEP);",
     to: "this.#now = now;",
   },
   {
-    what: "nothing goes to this node's pages while the server is closed",
+    what: "nothing is delivered alone while there is no connection",
     file: "replica",
     from: "if (isClosed && (this.#isLocal || this.#isDown)) return this.#reason;",
     to: "",
   },
   {
-    what: "what waits goes to this node's pages on the way back",
+    what: "pending pushes are delivered alone during a reconnect",
     file: "replica",
     from: "if (isClosed && (this.#isLocal || this.#isDown)) return this.#reason;",
     to: "if (this.#isLocal || this.#isDown) return this.#reason;",
@@ -482,127 +482,127 @@ export const MUTANTS: readonly Mutant[] = [
     to: "",
   },
   {
-    what: "never too much waits",
+    what: "no number of waiting pushes is too large",
     file: "replica",
     from: 'return isTooMuch && !this.#isCurrent ? "too much waits for it" : undefined;',
     to: "return undefined;",
   },
   {
-    what: "what is refused for long waits",
+    what: "refused pushes wait without end",
     file: "replica",
     from: "if (this.#refused && this.#now - this.#refused.since > hold) {",
     to: "if (false) {",
   },
   {
-    what: "the copy goes on under its name",
+    what: "the copy continues alone under the same epoch",
     file: "replica",
     from: 'if (!this.#isLocal && this.#place) this.#do({ type: "fork" });',
     to: "",
   },
   {
-    what: "a node goes alone with its connections",
+    what: "a node continues alone without closing its connections",
     file: "replica",
-    from: "      this.#reconnect(reason);\n      // One",
-    to: "      // One",
+    from: "      this.#reconnect(reason);\n      // A server",
+    to: "      // A server",
   },
   {
-    what: "what nodes say waits while the server is away",
+    what: "statements wait while the server is away",
     file: "replica",
     from: "else if (this.#outbox.size > 0) this.#hearAlone();",
     to: "",
   },
   {
-    what: "what was said alone is not said again",
+    what: "statements made alone are not repeated",
     file: "replica",
     from: '      case "say":\n        this.#mustSayAll = true;\n',
     to: '      case "say":\n',
   },
   {
-    what: "it is said that it is back each time",
+    what: "the notice that the server is back is repeated",
     file: "replica",
     from: 'if (reason === undefined && this.#away !== undefined) this.#notice("is back");',
     to: 'if (reason === undefined) this.#notice("is back");',
   },
   {
-    what: "it is away for the time until it follows",
+    what: "the server is not away while the node reconnects",
     file: "replica",
     from: "return this.#isDown || isOnItsWay ? this.#reason : undefined;",
     to: "return this.#isDown ? this.#reason : undefined;",
   },
   {
-    what: "it tries again at once",
+    what: "reconnecting is not delayed",
     file: "replica",
     from: "this.#retryAt = this.#now + (this.#tries++ === 0 ? FIRST_RETRY : RETRY);",
     to: "this.#retryAt = this.#now;",
   },
   {
-    what: "one that leaves says that it is there",
+    what: "a node that leaves sends heartbeats",
     file: "replica",
     from: "if (this.#isCurrent && !this.#isLeaving) {",
     to: "if (this.#isCurrent) {",
   },
   {
-    what: "one that leaves says all",
+    what: "a node that leaves states everything",
     file: "replica",
     from: "    if (this.#isLeaving) return;\n",
     to: "",
   },
   {
-    what: "what has waited is sent in any order",
+    what: "waiting pushes are sent in any order",
     file: "outbox",
     from: ".sort((a, b) => a.n - b.n)",
     to: "",
   },
   {
-    what: "what has come back is sent",
+    what: "a push that was read back is sent",
     file: "outbox",
     from: ".filter(({ isDone }) => !isDone).sort",
     to: ".filter(() => true).sort",
   },
   {
-    what: "a number is known again and again",
+    what: "no number counts as a repetition",
     file: "peers",
     from: "const isTwice = n > 0 && n <= peer.highest;",
     to: "const isTwice = false;",
   },
   {
-    what: "what has no number comes twice",
+    what: "an entry without a number counts as a repetition",
     file: "peers",
     from: "const isTwice = n > 0 && n <= peer.highest;",
     to: "const isTwice = n <= peer.highest;",
   },
   {
-    what: "the highest number falls",
+    what: "the highest number decreases",
     file: "peers",
     from: "peer.highest = Math.max(peer.highest, n);",
     to: "peer.highest = n;",
   },
   {
-    what: "a node is met where it only pushes",
+    what: "a node that only pushes counts as alive",
     file: "peers",
     from: "interval: undefined,\n",
     to: "interval: 1_000,\n",
   },
   {
-    what: "this node is one of the others",
+    what: "this node counts as one of the others",
     file: "peers",
     from: 'if (node !== this.#options.node && node !== "") this.#peer',
     to: 'if (node !== "") this.#peer',
   },
   {
-    what: "silence is told again and again",
+    what: "silence is reported repeatedly",
     file: "peers",
-    from: "peer.heardAt = this.#time; // until it is told again",
+    from: "peer.heardAt = this.#time; // reported again only after as long a silence",
     to: "",
   },
   {
-    what: "time goes on while nobody can be heard",
+    what: "time counts while nothing can be heard",
     file: "peers",
     from: "if (!listens) return [];\n    this.#time += elapsed;",
     to: "this.#time += elapsed;\n    if (!listens) return [];",
   },
   {
-    what: "those that only push are remembered for ever",
+    what: "nodes that only push are never forgotten",
     file: "peers",
     from: "this.#peers.delete(node);",
     to: "",
@@ -614,7 +614,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: ";",
   },
   {
-    what: "a node that is gone has its numbers forgotten",
+    what: "the numbers of a node that has left are forgotten",
     file: "peers",
     from: "if (peer) peer.interval = undefined;",
     to: "this.#peers.delete(node);",
@@ -632,37 +632,37 @@ export const MUTANTS: readonly Mutant[] = [
     to: "[...this.#uncontested.keys()]",
   },
   {
-    what: "what is for any element contests nothing",
+    what: "a push for any element contests nothing",
     file: "outbox",
     from: "elements ? [...elements, ANY] : [...this.#uncontested.keys()]",
     to: "elements ? [...elements, ANY] : []",
   },
   {
-    what: "what is for any element is not contested",
+    what: "a push for any element is not contested",
     file: "outbox",
     from: "elements ? [...elements, ANY] : ",
     to: "elements ? [...elements] : ",
   },
   {
-    what: "what is contested is looked at again",
+    what: "a contested push is watched further",
     file: "outbox",
     from: "        item.isContested = true;\n        this.#forget(item);",
     to: "        item.isContested = true;",
   },
   {
-    what: "what has come back is kept",
+    what: "a push that was read back is watched further",
     file: "outbox",
     from: "    if (!item.isContested) this.#forget(item);\n",
     to: "",
   },
   {
-    what: "what has come back covers",
+    what: "a push that was read back covers",
     file: "outbox",
     from: "if (key !== undefined && this.#newest.get(key) === item) this.#newest.delete(key);",
     to: "",
   },
   {
-    what: "a later one that has come back takes an earlier one with it",
+    what: "a later push that was read back removes an earlier one",
     file: "outbox",
     from: "if (key !== undefined && this.#newest.get(key) === item) this",
     to: "if (key !== undefined) this",
@@ -686,25 +686,25 @@ export const MUTANTS: readonly Mutant[] = [
     to: ") return undefined;",
   },
   {
-    what: "bytes are counted for ever",
+    what: "bytes are never subtracted",
     file: "outbox",
     from: "    this.#bytes -= sizeOf(item.content);\n",
     to: "",
   },
   {
-    what: "a load that brings nothing new is the one known",
+    what: "a newer epoch is not loaded",
     file: "replica",
     from: "if (!look || newest.epoch > look.place.epoch) return this.#load();",
     to: "if (!look) return this.#load();",
   },
   {
-    what: "what waits is sent although it was overtaken",
+    what: "pushes are sent although one was overtaken",
     file: "replica",
     from: "if (this.#isCurrent && !this.#isOvertaken) {",
     to: "if (this.#isCurrent) {",
   },
   {
-    what: "a stop is no stop for others",
+    what: "long stops of the process count as silence of others",
     file: "replica",
     from: "const MAX_STEP = 250;",
     to: "const MAX_STEP = 10_000;",
@@ -723,80 +723,80 @@ export const MUTANTS: readonly Mutant[] = [
     to: "",
   },
   {
-    what: "a server that says nothing makes all others gone",
+    what: "a silent server makes all other nodes lost",
     file: "replica",
     from: "this.#isCurrent && this.#silence.ofRead(this.#now) <= MAX_QUIET",
     to: "this.#isCurrent",
   },
   {
-    what: "what waits, waits although nothing is heard",
+    what: "pending pushes wait for a silent server",
     file: "replica",
     from: "if (Math.min(this.#silence.total(this.#now), this.#now - since) > this.#hold) {",
     to: "if (false) {",
   },
   {
-    what: "a slow server is silent",
+    what: "a slow server counts as silent",
     file: "replica",
     from: "if (Math.min(this.#silence.total(this.#now), this.#now - since) > this.#hold) {",
     to: "if (this.#now - since > this.#hold) {",
   },
   {
-    what: "one that was too slow is tried at once",
+    what: "a server that was too slow is tried again at once",
     file: "replica",
     from: "if (this.#silence.total(this.#now) <= hold) this.#retryAt = this.#now + hold;",
     to: "",
   },
   {
-    what: "one that was silent is tried late",
+    what: "a server that was silent is tried again late",
     file: "replica",
     from: "if (this.#silence.total(this.#now) <= hold) this.#retryAt = this.#now + hold;",
     to: "this.#retryAt = this.#now + hold;",
   },
   {
-    what: "what was quiet before a push is silence after it",
+    what: "silence before a push counts after it",
     file: "replica",
     from: "Math.min(this.#silence.total(this.#now), this.#now - since)",
     to: "this.#silence.total(this.#now)",
   },
   {
-    what: "commands that are answered are counted for ever",
+    what: "answered commands count as unanswered",
     file: "silence",
     from: "    this.#unanswered--;\n",
     to: "",
   },
   {
-    what: "an answer is no sign that it gets on",
+    what: "an answer is not counted as progress",
     file: "silence",
     from: "    this.#unanswered--;\n    this.#answeredAt = now;",
     to: "    this.#unanswered--;",
   },
   {
-    what: "commands of before are waited for",
+    what: "commands of an earlier connection are waited for",
     file: "silence",
     from: "    this.#unanswered = 0;\n  }",
     to: "  }",
   },
   {
-    what: "a command that waits is forgotten for the next one",
+    what: "a waiting command is replaced by the next one",
     file: "silence",
     from: "else if (this.#unanswered++ === 0) this.#answeredAt = now;",
     to: "else if (this.#unanswered++ >= 0) this.#answeredAt = now;",
   },
   {
-    what: "a hole is another stream",
-    file: "stream_life",
+    what: "a hole counts as another stream",
+    file: "stream_epoch",
     from: 'if (first.position > place.position) return "hole";\n',
     to: "",
   },
   {
-    what: "a hole within a life is loaded",
-    file: "stream_life",
+    what: "a hole within an epoch is loaded",
+    file: "stream_epoch",
     from: "before?.epoch !== epoch || before.position + 1 !== position",
     to: "before?.epoch !== epoch",
   },
   {
-    what: "an earlier life is loaded too",
-    file: "stream_life",
+    what: "entries of an earlier epoch are loaded too",
+    file: "stream_epoch",
     from: "before?.epoch !== epoch || before.position + 1 !== position",
     to: "before === undefined || before.epoch === epoch && before.position + 1 !== position",
   },

@@ -1,6 +1,6 @@
 /**
- * The way between the nodes of a model and its server: connections that are slow, that break at any
- * moment, and whose commands may be executed after the node has given them up. And time.
+ * The time of a model, and the network between its nodes and its server: connections that are slow, that
+ * break at any moment, and whose commands may be executed after the node has closed them.
  *
  * @module
  */
@@ -8,26 +8,26 @@ import type { Event } from "../replica.ts";
 import type { Command, Reply } from "../stream_commands.ts";
 import type { ModelServer } from "./server.ts";
 
-/** What is to happen at some time. */
+/** Something that happens at some time. */
 interface Due {
   readonly at: number;
   readonly run: () => void;
 }
 
-/** Time, which goes on from one thing that happens to the next. */
+/** Simulated time, which moves from one event to the next. */
 export class Timeline {
-  /** Milliseconds. */
+  /** The time now, in milliseconds. */
   now = 0;
   #due: Due[] = [];
 
-  /** Has something happen later. What is due at one time happens in the order in which it was asked for. */
+  /** Schedules something. What is due at the same time happens in the order of the calls. */
   later(run: () => void, milliseconds: number): void {
     const at = this.now + milliseconds;
     const index = this.#due.findLastIndex((due) => due.at <= at);
     this.#due.splice(index + 1, 0, { at, run });
   }
 
-  /** Goes on. */
+  /** Lets time pass. */
   advance(milliseconds: number): void {
     const end = this.now + milliseconds;
     while (this.#due.length > 0 && this.#due[0]!.at <= end) {
@@ -41,22 +41,22 @@ export class Timeline {
 
 type Way = "commands" | "reads";
 
-/** Both connections of a node, from being opened to their end. */
+/** Both connections of a node, from opening to their end. */
 export class Link {
-  /** Whether the node hears of it. */
+  /** Whether the node receives its events. */
   isHeard = true;
-  /** Whether what was sent still arrives. */
+  /** Whether what the node has sent still arrives. */
   arrives = true;
-  /** Whether the node is told nothing of its end. */
+  /** Whether the node does not learn of its end. */
   isMute = false;
-  /** By how many milliseconds what is under way is late. */
+  /** Milliseconds by which what is in transit is delayed. */
   lateBy = 0;
-  /** When the last one of each way arrives, as none overtakes another. */
+  /** The arrival time of the last message in each direction: messages cannot overtake each other. */
   readonly arrivals: Record<Way, number> = { commands: 0, reads: 0 };
   readonly answers: Record<Way, number> = { commands: 0, reads: 0 };
   readonly hear: (event: Event) => void;
 
-  /** Not open yet. */
+  /** Starts unopened. */
   constructor(hear: (event: Event) => void) {
     this.hear = hear;
   }
@@ -71,13 +71,13 @@ export class Network {
   readonly #time: Timeline;
   readonly #links = new Set<Link>();
   readonly #random: () => number;
-  /** Milliseconds that anything takes one way, at least. */
+  /** Least milliseconds in one direction. */
   delay = 1;
-  /** "frozen": it is there and does nothing. "unreachable": nothing comes back from it. */
+  /** `frozen`: the server accepts connections and does nothing. `unreachable`: nothing comes back from it. */
   state: "up" | "down" | "frozen" | "unreachable" = "up";
   #frozen: (() => void)[] = [];
 
-  /** A network without connections. */
+  /** Starts without connections. */
   constructor(server: ModelServer, time: Timeline, random: () => number) {
     this.#server = server;
     this.#time = time;
@@ -109,14 +109,14 @@ export class Network {
     this.#time.later(() => this.#arrive(link, way, command), at - this.#time.now);
   }
 
-  /** A node gives its connections up; what it has sent may still arrive. */
+  /** A node closes its connections; what it has sent may still arrive. */
   close(link: Link): void {
     link.isHeard = false;
   }
 
   /**
-   * Breaks connections. What is under way from the node is lost, or `lateBy` milliseconds late; what is
-   * under way to it is lost. It hears of that, unless `isMute`.
+   * Breaks connections. What is in transit from the node is lost, or `lateBy` milliseconds late; what is
+   * in transit to the node is lost. The node learns of the break unless `isMute`.
    */
   cut(link: Link, { lateBy = 0, isMute = false } = {}): void {
     link.arrives = lateBy > 0;
@@ -125,7 +125,7 @@ export class Network {
     if (!isMute) this.#lose(link, "cut");
   }
 
-  /** The server ends, or its machine. */
+  /** The server, or its machine, stops. */
   stop(state: "down" | "unreachable"): void {
     this.state = state;
     this.#frozen = [];
@@ -133,7 +133,7 @@ export class Network {
     this.#links.clear();
   }
 
-  /** The server goes on. */
+  /** The server continues. */
   start(): void {
     this.state = "up";
     for (const run of this.#frozen.splice(0)) run();

@@ -1,5 +1,5 @@
 /**
- * One process of a model: a replica, its copy of the log, and what carries its effects out.
+ * One process of a model: a replica, its copy of the log, and what carries out its effects.
  *
  * @module
  */
@@ -9,14 +9,14 @@ import { Nodes, type SharedChange } from "../nodes.ts";
 import type { Effect, Event, Replica, ReplicaOptions } from "../replica.ts";
 import type { Link, Network, Timeline } from "./network.ts";
 
-/** What a node is made with. */
+/** Options of a node. */
 export interface NodeOptions extends Omit<ReplicaOptions, "wallClock" | "server"> {
   readonly time: Timeline;
   readonly network: Network;
   readonly Replica: typeof Replica;
-  /** By how many milliseconds its clock on the wall is wrong. */
+  /** Milliseconds by which its wall clock is wrong. */
   readonly clockError: number;
-  /** Told of each effect before it is carried out. */
+  /** Called with each effect before it is carried out. */
   readonly watch: (effect: Effect, node: ModelNode) => void;
 }
 
@@ -26,24 +26,24 @@ export class ModelNode {
   readonly log: Log;
   readonly replica: Replica;
   readonly nodes: Nodes;
-  /** What it shares. */
+  /** The value that it shares. */
   share: unknown;
-  /** Names of readers that were sent away here, changes of what nodes share, notices, failed renderings. */
+  /** Names disconnected here, changes in what nodes share, notices, and errors of renderings. */
   readonly sentAway: string[] = [];
   readonly changes: SharedChange[] = [];
   readonly notices: string[] = [];
   readonly errors: unknown[] = [];
-  /** Commands, by the second in which they were sent. */
+  /** How many commands were sent, by the second. */
   readonly commands = new Map<number, number>();
   isDead = false;
-  /** Pages of this node are told of what was appended, and of a restart. */
+  /** Called for appended entries and for a restart, which the pages of this node learn of. */
   deliver: (entry: Entry) => void = () => {};
   restart: () => void = () => {};
   link: Link | undefined;
   readonly #options: NodeOptions;
   readonly #events: Event[] = [];
   #isBusy = false;
-  /** What happens to it while it is stopped. */
+  /** Events that arrive while it is stopped. */
   #held: (Event | Push)[] | undefined;
 
   /** Starts a process. */
@@ -58,7 +58,7 @@ export class ModelNode {
     this.#tick();
   }
 
-  /** The process is stopped, and nothing comes to it; or it goes on, with what came in the meantime. */
+  /** Stops the process, so that events wait; `goOn` continues with them. */
   stop(): void {
     this.#held ??= [];
   }
@@ -73,7 +73,7 @@ export class ModelNode {
     }
   }
 
-  /** Answers that have come while it was stopped are lost. */
+  /** Loses the replies that have arrived while it was stopped. */
   dropHeld(): void {
     this.#held = this.#held?.filter((one) => !("type" in one) || one.type !== "reply");
   }
@@ -96,7 +96,7 @@ export class ModelNode {
     this.push({ say: JSON.stringify({ share: value }) });
   }
 
-  /** What happens while effects are carried out comes after them. */
+  /** Handles an event. Events that effects cause come after them. */
   happen(event: Event): void {
     if (this.isDead) return;
     if (this.#held) return void this.#held.push(event);

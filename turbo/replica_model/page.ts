@@ -1,5 +1,5 @@
 /**
- * One open page of a model: what it shows, the node that it is connected to, and how it fetches itself.
+ * One open page of a model: what it shows, the node to which it is connected, and how it fetches itself.
  *
  * @module
  */
@@ -9,30 +9,30 @@ import { type Message, REFRESH } from "../protocol.ts";
 import type { ModelNode } from "./node.ts";
 import type { Timeline } from "./network.ts";
 
-/** What an app keeps, and what a page shows of it. */
+/** The data of an app, and what a page shows of it. */
 export interface Content {
-  /** A number of each box. */
+  /** The number in each box. */
   readonly boxes: Map<string, number>;
-  /** A list, to which things are only added. */
+  /** A list, to which items are only added. */
   readonly items: Set<number>;
 }
 
-/** What pages are made with. */
+/** Options of a page. */
 export interface PageOptions {
   readonly time: Timeline;
   readonly random: () => number;
-  /** What the app keeps now. */
+  /** The data of the app now. */
   readonly read: () => Content;
   /** The nodes that answer requests now. */
   readonly nodes: () => readonly ModelNode[];
-  /** Whether the cursor is taken after the content was read, which is wrong. */
+  /** Whether to take the cursor after reading the content, which is the mistake that must be noticed. */
   readonly readsFirst: boolean;
 }
 
 const LIMITS = { behindAfter: 64 * 1024, maxBuffered: 1024 * 1024, dropAfter: 10_000 };
 const STREAM = /action="(\w+)" target="(\w+)"><template>(?:<b id="\w+">)?(?:<li id="i)?(\d+)/;
 
-/** The markup of a box, and of a thing for the list. */
+/** The streams for a box, and for an item of the list. */
 export const boxOf = (id: string, n: number): string =>
   `<turbo-stream action="replace" target="${id}"><template><b id="${id}">${n}</b></template></turbo-stream>`;
 export const itemOf = (n: number, title = ""): string =>
@@ -43,15 +43,15 @@ export class Page {
   node: ModelNode;
   boxes = new Map<string, number>();
   items = new Set<number>();
-  /** How often it has fetched itself because it was told to. */
+  /** How often it has fetched itself because of a refresh. */
   refreshes = 0;
   #cursor = "";
-  #connection!: Connection; // by connect()
+  #connection!: Connection; // connect() sets it
   #dueAt = 0;
   #fetches = 0;
   readonly #options: PageOptions;
 
-  /** A page that is being loaded from a node, and connects to it. */
+  /** Loads the page from a node, and connects to the node. */
   constructor(node: ModelNode, options: PageOptions) {
     this.node = node;
     this.#options = options;
@@ -78,7 +78,7 @@ export class Page {
     this.#flush(connection);
   }
 
-  /** Its node has appended something. */
+  /** Call when its node has appended an entry. */
   owe({ position }: Entry): void {
     const connection = this.#connection;
     if (connection.position !== undefined) return;
@@ -86,7 +86,7 @@ export class Page {
     this.#flush(connection);
   }
 
-  /** It is to fetch itself within a second, and not at once: more may come. */
+  /** Makes it fetch itself within a second, but not at once, because more restarts may follow. */
   restart(): void {
     const { time, random } = this.#options;
     const connection = this.#connection;
@@ -117,7 +117,7 @@ export class Page {
     }
   }
 
-  /** It fetches itself. The newest of several fetches counts. */
+  /** Fetches itself. Of several fetches the newest counts. */
   visit(): void {
     const { time, random, read, readsFirst } = this.#options;
     const number = ++this.#fetches;
@@ -143,7 +143,7 @@ export class Page {
     });
   }
 
-  /** Mostly the node to which it is connected. */
+  /** A random node: mostly the one to which it is connected. */
   #answering(): ModelNode {
     const { random, nodes } = this.#options;
     const others = nodes();

@@ -6,42 +6,42 @@
 import type { Command, Reply } from "../stream_commands.ts";
 import { entryOf, fieldsOf, type Place, type StreamEntry } from "../stream_entry.ts";
 
-/** What the server makes of a command: an answer, an error, or a read that waits for what comes. */
+/** The outcome of a command: an answer, an error, or a blocked read. */
 export type Outcome = Reply | { readonly kind: "error"; readonly reason: string } | "blocked";
 
-/** A read to which there is nothing to say yet. */
+/** A read that waits for the next entry. */
 interface Blocked {
   readonly after: Place;
   readonly answer: (reply: Reply) => void;
 }
 
-/** One stream. Its limits are small, so that a short test meets them. */
+/** One stream. Its limits are small, so that short tests reach them. */
 export class ModelServer {
-  /** About as many entries are kept, loaded and read at a time. */
+  /** About how many entries are kept, loaded, and read at a time. */
   readonly limits: { readonly kept: number; readonly loaded: number; readonly read: number };
-  /** Whether writing is refused, as where there is no memory left. */
+  /** Whether writes are refused, as when no memory is left. */
   refuses = false;
-  /** Lives of the stream that were begun, and commands that were executed. */
+  /** How many epochs were started, and how many commands were executed. */
   births = 0;
   executed = 0;
-  /** Entries that were ever written. */
+  /** How many entries were ever written. */
   appended = 0;
   #entries: StreamEntry[] = [];
-  /** The last id that was given; `undefined` where there is no stream. */
+  /** The last id; `undefined` where there is no stream. */
   #last: Place | undefined;
   #blocked: Blocked[] = [];
 
-  /** A server without a stream. */
+  /** Starts without a stream. */
   constructor(limits: ModelServer["limits"] = { kept: 60, loaded: 25, read: 4 }) {
     this.limits = limits;
   }
 
-  /** What is in the stream, oldest first. */
+  /** The entries of the stream, oldest first. */
   get entries(): readonly StreamEntry[] {
     return this.#entries;
   }
 
-  /** Executes a command. `answer` is called later where it blocks. */
+  /** Executes a command. If it blocks, `answer` is called later. */
   execute(command: Command, answer: (reply: Reply) => void): Outcome {
     this.executed++;
     switch (command.kind) {
@@ -65,20 +65,20 @@ export class ModelServer {
     }
   }
 
-  /** A blocked read has waited for long enough. */
+  /** Ends a blocked read, because its time is over. */
   unblock(answer: (reply: Reply) => void): void {
     const count = this.#blocked.length;
     this.#blocked = this.#blocked.filter((read) => read.answer !== answer);
     if (this.#blocked.length < count) answer({ kind: "read", entries: [] });
   }
 
-  /** FLUSHALL: blocked reads stay blocked. */
+  /** Deletes the stream, as FLUSHALL does: blocked reads stay blocked. */
   flush(): void {
     this.#entries = [];
     this.#last = undefined;
   }
 
-  /** The newest entries are lost, as where an older dump is taken up. */
+  /** Loses the newest entries, as when an older dump is loaded. */
   lose(count: number): void {
     this.#entries.splice(Math.max(0, this.#entries.length - count));
     this.#last = this.#entries.at(-1);

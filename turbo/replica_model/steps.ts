@@ -1,5 +1,5 @@
 /**
- * What happens in a world, as lists for properties.
+ * Lists of steps in a world, for property tests.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import fc from "npm:fast-check@4.10.2";
 import type { ModelNode } from "./node.ts";
 import type { World } from "./world.ts";
 
-/** One thing that happens, to which node and how much of it, and how long it is quiet after it. */
+/** One step: what happens, to which node, a number that varies it, and how long time passes after it. */
 export interface Step {
   readonly what: string;
   readonly node: number;
@@ -19,7 +19,7 @@ type Act = (world: World, node: ModelNode, n: number) => void;
 
 const BOXES = ["a", "b"];
 
-/** What apps and pages do. */
+/** The steps of apps and pages. */
 const USE: Record<string, Act> = {
   box: (world, node, n) => world.pushBox(node, BOXES[n % 2]!, n % 3 === 0 ? n % 20 : 0),
   "own box": (world, node) => world.pushOwnBox(node),
@@ -37,7 +37,7 @@ const USE: Record<string, Act> = {
   hop: (world, node, n) => world.hop(world.pages[n % world.pages.length]!, node),
 };
 
-/** What breaks for a short time: nothing may be lost by it, and no page need fetch itself. */
+/** Short faults, which must lose nothing and make no page fetch itself. */
 const SHORT: Record<string, Act> = {
   cut: (world, node) => cutOnce(world, node, 0),
   "cut, late": (world, node, n) => cutOnce(world, node, n * 2),
@@ -48,10 +48,10 @@ const SHORT: Record<string, Act> = {
   },
 };
 
-/** When a node was cut off last. */
+/** When each node was last cut off. */
 const cuts = new WeakMap<World, Map<string, number>>();
 
-/** Whether nothing has happened to a node, or to all, for as long as it may take to get over it. */
+/** Whether a node, or all of them, had no fault for long enough to recover. */
 function isCalm(world: World, what: string): boolean {
   const times = cuts.get(world) ?? new Map<string, number>();
   cuts.set(world, times);
@@ -65,7 +65,7 @@ function cutOnce(world: World, node: ModelNode, lateBy: number): void {
   if (node.link && isCalm(world, node.name)) world.network.cut(node.link, { lateBy });
 }
 
-/** What breaks. */
+/** Longer faults. */
 const LONG: Record<string, Act> = {
   "cut, mute": (world, node, n) =>
     node.link && world.network.cut(node.link, { isMute: true, lateBy: n % 2 * n * 3 }),
@@ -103,8 +103,8 @@ const LONG: Record<string, Act> = {
 const ALL: Record<string, Act> = { ...USE, ...SHORT, ...LONG, wait() {} };
 
 /**
- * Lists of steps. In each only some kinds of faults occur beside what apps do: among all there are, those
- * that matter together would hardly meet.
+ * Lists of steps. Each list has only a few kinds of faults, because if all kinds were mixed, related faults
+ * would rarely occur together.
  */
 export function plans(faults: "short" | "any", length: number): fc.Arbitrary<Step[]> {
   const kinds = Object.keys(faults === "short" ? SHORT : { ...SHORT, ...LONG });
@@ -130,8 +130,8 @@ export function plans(faults: "short" | "any", length: number): fc.Arbitrary<Ste
 }
 
 /**
- * An outage of the server in which apps go on, and its end. `isSlow`: each step of the return takes long, so
- * that much happens between two of them.
+ * An outage of the server, during which apps continue, and its end. `isSlow`: each step of the recovery takes
+ * long, so that much happens between two of them.
  */
 export function outages(length: number, { isSlow = false } = {}): fc.Arbitrary<Step[]> {
   const uses = isSlow
@@ -158,8 +158,8 @@ export function outages(length: number, { isSlow = false } = {}): fc.Arbitrary<S
 }
 
 /**
- * The newest entries are lost while one node has read them and another has not, which goes on at once: it may
- * have written as many before the first one is back.
+ * The newest entries are lost after one node has read them and another has not. The other continues at once,
+ * and may have written as many entries before the first is back.
  */
 export function losses(length: number): fc.Arbitrary<Step[]> {
   const wait = fc.constantFrom(0, 3, 20, 100);
@@ -189,7 +189,7 @@ export function losses(length: number): fc.Arbitrary<Step[]> {
   ]);
 }
 
-/** Writing is refused now and then, for so short that of the pushes of one moment some are accepted. */
+/** Writes are refused now and then, so briefly that of several simultaneous pushes some are accepted. */
 export function refusals(length: number): fc.Arbitrary<Step[]> {
   const what = fc.constantFrom("box", "own box", "item", "item", "share", "refuse briefly");
   const wait = fc.constantFrom(0, 1, 3, 10, 100);
@@ -198,7 +198,7 @@ export function refusals(length: number): fc.Arbitrary<Step[]> {
     .map((uses) => [{ what: "wait", node: 0, n: 0, wait: 500 }, ...uses]);
 }
 
-/** Does one of them after the other. */
+/** Runs the steps in order. */
 export function run(world: World, steps: readonly Step[]): void {
   for (const { what, node, n, wait } of steps) {
     const { nodes } = world;

@@ -1,5 +1,5 @@
 /**
- * Nodes, pages, a database and a server in one world, what happens to them, and what must always hold.
+ * A world of nodes, pages, a database and a server: what can happen to them, and the invariants.
  *
  * @module
  */
@@ -11,23 +11,23 @@ import { ModelNode } from "./node.ts";
 import { boxOf, type Content, itemOf, Page } from "./page.ts";
 import { ModelServer } from "./server.ts";
 
-/** How a world is made. */
+/** Options of a world. */
 export interface WorldOptions {
   readonly nodes: number;
   readonly seed?: number;
   readonly hold?: number;
   readonly interval?: number;
   readonly limits?: ModelServer["limits"];
-  /** What is tested: one that is wrong must be found. */
+  /** The class under test, which may be a mutant. */
   readonly Replica?: typeof Replica;
   readonly readsFirst?: boolean;
 }
 
-/** What stands at each position of a life of the stream, as nodes have it. */
+/** What nodes have at each position of an epoch of the stream. */
 interface Life {
   readonly epoch: string;
   readonly entries: Map<number, string>;
-  /** Whether it is the one of all nodes, and its newest entries are not lost. */
+  /** Whether all nodes share it, and its newest entries are not lost. */
   readonly isCommon: boolean;
 }
 
@@ -38,34 +38,34 @@ export class World {
   readonly time = new Timeline();
   readonly server: ModelServer;
   readonly network: Network;
-  /** Those that are there, and those that have ended. */
+  /** The running nodes, and those that have ended. */
   readonly nodes: ModelNode[] = [];
   readonly dead: ModelNode[] = [];
   readonly pages: Page[] = [];
   readonly content: Content = { boxes: new Map(), items: new Set() };
-  /** Names of readers that were sent away, and the nodes that were there then, the one that did it first. */
+  /** Readers that were disconnected, and the nodes at that time, starting with the one that did it. */
   readonly bans: { readonly name: string; readonly nodes: ModelNode[]; readonly at: number }[] = [];
-  /** Whether the order has lost entries that somebody may have read and others not. */
+  /** Whether entries were lost that some nodes may have read and others not. */
   hasLost = false;
   pushes = 0;
-  /** What was done, for a failure. */
+  /** The steps so far, to show in a failure. */
   readonly done: string[] = [];
   readonly #options: Required<WorldOptions>;
   readonly #random: () => number;
-  /** What stands at each position of each life, as the nodes have it. */
+  /** What nodes have at each position, by epoch. */
   readonly #lives = new Map<string, Life>();
   readonly #life = new WeakMap<ModelNode, Life>();
   readonly #partial = new Set<ModelNode>();
-  /** Nodes that have read what was lost, and in which life. */
+  /** Nodes that have read entries that were lost, and the epoch of those. */
   readonly #witnesses = new Map<ModelNode, string>();
   /**
-   * Whether one of them came back so late that its place was trimmed: nobody can find the loss then, and a
-   * page that had its cursor from there may miss something.
+   * Whether one of them came back so late that its place was trimmed. Then no node can detect the loss, and
+   * a page with a cursor from there may miss something.
    */
   #isUnwitnessed = false;
   #started = 0;
 
-  /** A world in which nothing has happened. */
+  /** Starts a world, with its nodes and two pages on each. */
   constructor(options: WorldOptions) {
     this.#options = {
       seed: 1,
@@ -110,7 +110,7 @@ export class World {
     this.#soon(() => node.push({ html: () => boxOf(id, boxes.get(id)!) }), delay);
   }
 
-  /** Changes the box that one node alone changes, and pushes it as it is. */
+  /** Changes the box that only one node changes, and pushes its markup. */
   pushOwnBox(node: ModelNode): void {
     const { boxes } = this.content;
     const n = (boxes.get(node.name) ?? 0) + 1;
@@ -118,14 +118,14 @@ export class World {
     this.#soon(() => node.push({ html: boxOf(node.name, n) }), 0);
   }
 
-  /** Adds a thing to the list, and pushes it. */
+  /** Adds an item to the list, and pushes it. */
   pushItem(node: ModelNode, delay = 0): void {
     const n = this.content.items.size + 1;
     this.content.items.add(n);
     this.#soon(() => node.push({ html: itemOf(n) }), delay);
   }
 
-  /** Sends a reader away. */
+  /** Disconnects a reader. */
   ban(node: ModelNode): void {
     const name = `@${this.bans.length}`;
     const joined = this.nodes.filter((node) => this.#life.has(node));
@@ -133,12 +133,12 @@ export class World {
     node.push({ disconnect: name });
   }
 
-  /** A process ends without a word. What it had not pushed is pushed by another one, as it is lost. */
+  /** A process crashes. What it had not pushed is lost, so another process pushes the data later. */
   kill(node: ModelNode): void {
     this.#end(node, () => {});
   }
 
-  /** A process ends, and says so. */
+  /** A process shuts down, and announces that. */
   leave(node: ModelNode): void {
     this.#end(node, () => node.push({ leave: true }));
   }
@@ -158,7 +158,7 @@ export class World {
     page.connect(node);
   }
 
-  /** Everything works, and time passes. */
+  /** Ends all faults, and lets time pass. */
   quiet(milliseconds = 12_000): void {
     this.done.push("quiet");
     this.server.refuses = false;
@@ -168,11 +168,11 @@ export class World {
     this.time.advance(milliseconds);
     if (this.dead.length > 0) this.#pushAll(this.nodes[0]!);
     this.time.advance(4_000);
-    // Somebody may just be saying that it is there.
+    // A node may be sending a heartbeat at this moment.
     for (let n = 0; n < 100 && this.#cursors.size > 1; n++) this.time.advance(1);
   }
 
-  /** What processes that have ended have not pushed any more was changed all the same. */
+  /** Pushes all data, because processes that have ended may have changed some without pushing it. */
   #pushAll(node: ModelNode): void {
     const { boxes, items } = this.content;
     for (const id of boxes.keys()) node.push({ html: () => boxOf(id, boxes.get(id)!) });
@@ -183,7 +183,7 @@ export class World {
     return new Set(this.nodes.map(({ log }) => log.cursor));
   }
 
-  /** What must hold when it is quiet. */
+  /** Checks what must hold when nothing is happening. */
   check(): void {
     const [first] = this.nodes;
     for (const node of this.nodes) {
@@ -201,7 +201,7 @@ export class World {
     );
   }
 
-  /** Commands that a node has sent at most in one second of the last ones. */
+  /** The most commands that a node has sent within one of the last seconds. */
   busiest(seconds: number): number {
     const now = Math.floor(this.time.now / 1000);
     return Math.max(
@@ -262,13 +262,13 @@ export class World {
     }
   }
 
-  /** Nodes have the same at the same place, and nothing is missing between two places. */
+  /** Checks that nodes have the same at the same position, and that no position is missing. */
   #note(node: ModelNode, position: number, what: string): void {
     const { epoch, entries, isCommon } = this.#life.get(node) ?? ALONE;
     assert(isCommon, `${node.name} goes on where others do`);
     assert.equal(position, node.log.position + 1, `${node.name} has all of ${epoch}`);
     const known = entries.get(position);
-    // Who has not loaded all of a life cannot know of everything that it comes for the second time.
+    // A node that has not loaded all of an epoch cannot recognize every repetition.
     if (this.#partial.has(node) && (known === undefined || known === "nothing")) return;
     if (known === undefined) {
       entries.set(position, what);
@@ -286,7 +286,7 @@ export class World {
     return life;
   }
 
-  /** The newest entries are lost: nobody who has read them may go on as if they were there. */
+  /** Loses the newest entries. No node that has read them may continue as if they were there. */
   lose(count: number): void {
     this.hasLost = true;
     this.network.stop("down");
@@ -337,7 +337,7 @@ export class World {
   }
 }
 
-/** Numbers from 0 to 1 that look random, the same for the same seed. */
+/** Pseudorandom numbers from 0 to 1, the same for the same seed. */
 export function randomOf(seed: number): () => number {
   let state = seed | 0;
   return () => {

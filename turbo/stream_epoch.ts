@@ -1,14 +1,15 @@
 /**
- * Whether a stream is still what a node has followed: lives of it end, and entries are lost. Pure.
+ * Whether a stream is still the one that a node has followed: epochs end, and entries are lost. Pure.
  *
  * @module
  */
 import type { Place, StreamEntry, Tag } from "./stream_entry.ts";
 
 /**
- * Whether the stream is the one that was followed, by the first entry at the place of the copy or after
- * it: the newest entry of the copy is where it was, by whom it was. "hole": it is gone, with all before
- * it, and later ones are there. "other": it was lost, and maybe something else stands in its place.
+ * Compares the newest entry of a node's copy with the first entry of the stream at or after its place.
+ *
+ * `same`: the stream still has the entry. `hole`: the stream was trimmed beyond it. `other`: the stream was
+ * lost, and may have been replaced.
  */
 export function verdict(
   { place, tag }: { readonly place: Place; readonly tag: Tag },
@@ -21,15 +22,15 @@ export function verdict(
 }
 
 /**
- * Whether a life begins with an entry that stands at position 0. Where a stream was lost, and begun again
- * by a node whose clock is behind, what is written for the life before stands after that, from position 0
- * on: its name is used up.
+ * Whether the entry at position 0 is the birth of its epoch. A stream that was lost may be started again by
+ * a node whose clock is behind. An entry written for the old epoch, which is larger, is then accepted at
+ * position 0 of that epoch: the name of the old epoch is used up.
  */
 export function isTrueBirth({ attempt }: Tag): boolean {
   return attempt === 0;
 }
 
-/** The last of some entries that are of one life and have no hole between them. */
+/** The longest run at the end of some entries that has one epoch and no hole. */
 export function newestRun(entries: readonly StreamEntry[]): readonly StreamEntry[] {
   const start = entries.findLastIndex(({ epoch, position }, index) => {
     const before = entries[index - 1];

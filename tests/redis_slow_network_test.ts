@@ -1,5 +1,5 @@
 /**
- * A node whose line to the server is thin.
+ * A node with a slow network to the server.
  *
  * @module
  */
@@ -20,10 +20,10 @@ Deno.test(
     const text = "x".repeat(3_000);
     for (let n = 0; n < 1_000; n++) turbo.push(append("list", html`<li id="i${n}">${text}</li>`));
     await turbo.flush();
-    await using line = startProxy(redis.port);
-    line.delayDown = 50; // 64 KiB each: 1.3 MB a second, and 2.4 s for all
+    await using proxy = startProxy(redis.port);
+    proxy.delayDown = 50; // 64 KiB each: 1.3 MB a second, and 2.4 s for all
     const late = new Turbo({
-      engine: redisEngine({ url: line.url.replace("http:", "redis:") }),
+      engine: redisEngine({ url: proxy.url.replace("http:", "redis:") }),
       onNotice: () => {},
     });
     try {
