@@ -76,8 +76,8 @@ const CACHE = new URL("../.cache/chromium/", import.meta.url).pathname;
 
 // The package unpacks into the directory for temporary files; here it is kept between runs. On a
 // machine without the libraries that it needs, it uses its own if it believes that it runs on Lambda.
-// The lock is for test files that run side by side: the package takes a file that is still being
-// unpacked for a complete one.
+// The lock is for test files that run at the same time: the package uses a file that is still being
+// unpacked as if it were complete.
 async function executable(): Promise<string> {
   await Deno.mkdir(`${CACHE}type`, { recursive: true });
   using lock = await Deno.open(`${CACHE}lock`, { create: true, write: true });
@@ -100,8 +100,8 @@ async function fontconfig(): Promise<string> {
   return file;
 }
 
-// A browser that another test file has started has the fonts mapped into memory, and its pages crash when
-// such a file is shortened to be written again. What has its name is another file.
+// A browser that another test file has started maps the fonts into memory, and its pages crash if such a
+// file is truncated and written again. A renamed file leaves the mapped one as it is.
 async function replaceFile(path: string, content: Uint8Array): Promise<void> {
   const made = `${CACHE}replacement`;
   await Deno.writeFile(made, content);

@@ -797,7 +797,7 @@ function wasLeft() {
     sessionStorage.setItem(LEFT, JSON.stringify([pathname + search, Date.now()]));
     return page === pathname + search && Math.abs(Date.now() - time) < LEFT_FOR;
   } catch {
-    return true; // without storage, loading again could go on for ever
+    return true; // without storage, loading again could repeat without end
   }
 }
 
