@@ -87,7 +87,7 @@ export interface TestPage extends AsyncDisposable {
   shows(expected: string | RegExp, options?: ShowsOptions): Promise<void>;
 
   /**
-   * Waits until the page does not show a text.
+   * Waits until the page does not show a text; it may never have shown it.
    *
    * @throws {Error} that says what it shows, when it still does at the deadline
    */
