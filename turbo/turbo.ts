@@ -376,6 +376,11 @@ export class Turbo {
    */
   // deno-lint-ignore no-explicit-any -- as of Hono's own middleware: an app with any variables may use it
   middleware<C extends HonoContext = any>(options: MiddlewareOptions<C> = {}): Middleware<C> {
+    if (this === undefined) { // by `app.use(turbo.middleware)`
+      throw new TypeError(
+        "Cannot use turbo.middleware without a call: write app.use(turbo.middleware())",
+      );
+    }
     const { path, base, allowedHosts } = this.#options;
     const cursor = () => this.cursor;
     return middlewareOf({
