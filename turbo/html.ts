@@ -4,6 +4,7 @@
  * @module
  */
 import { html as template, raw as trusted } from "hono/html";
+import { quote } from "./checks.ts";
 import { unquotedAttribute } from "./quotes.ts";
 
 /** Escaped markup, as `html` and `raw` make it, and as a page, a stream and `c.html()` accept it. */
@@ -14,8 +15,8 @@ export type Markup = string & { readonly isEscaped: true };
  * Hono's own `html` and of JSX are markup, too. That makes values safe in text and in quoted attributes,
  * but not in URLs or inside `<script>`.
  *
- * @throws {TypeError} when a value is a promise. Await it before the template, so that the data of a page
- * is read in one place, after its cursor was taken
+ * @throws {TypeError} when a value is a promise or a function. Await a promise before the template, so that
+ * the data of a page is read in one place, after its cursor was taken
  * @throws {SyntaxError} when a value is an attribute's value without quotes, because a space in it would
  * begin another attribute
  *
@@ -29,6 +30,11 @@ export type Markup = string & { readonly isEscaped: true };
  */
 export function html(strings: TemplateStringsArray, ...holes: unknown[]): Markup {
   checkQuotes(strings);
+  for (const hole of holes) {
+    if (typeof hole === "function") {
+      throw new TypeError(`Cannot make markup of the function ${quote(hole.name)}: call it`);
+    }
+  }
   const markup = template(strings, ...holes);
   if (markup instanceof Promise) {
     markup.catch(() => {}); // the caller gets the TypeError instead
