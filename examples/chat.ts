@@ -1,6 +1,7 @@
 /**
- * Rooms to talk in. Who is in a room is whoever has its page open: the topic is signed into it. They
- * are counted on all nodes, where there are several; what was said is in the memory of each alone.
+ * Chat rooms. A reader is in a room while its page is open, because the page listens to the topic of the room.
+ * Readers are counted over all nodes, where there are several. The messages are only in the memory of the node
+ * that received them.
  *
  * @module
  */
@@ -13,43 +14,43 @@ import { cookieOptions, errorHandler, type Example } from "./layout.ts";
 import { field, frontOf, layout, reporter } from "./layout.ts";
 import { run } from "./run.ts";
 
-/** Something said. */
+/** A message. */
 export interface Line {
   /** Its number. */
   id: number;
-  /** Who said it. */
+  /** The name of its author. */
   name: string;
   /** The messages, oldest first. */
   text: string;
-  /** When, in milliseconds since 1970. */
+  /** When it was sent, in milliseconds since 1970. */
   at: number;
 }
 
-/** A room and what was last said in it. */
+/** A room and its latest messages. */
 export interface Room {
-  /** Its part of the path. */
+  /** Its name in the path. */
   slug: string;
-  /** Its name. */
+  /** Its name in the pages. */
   title: string;
-  /** What was last said, oldest first. */
+  /** The latest messages, oldest first. */
   lines: Line[];
 }
 
-/** What is in the form. */
+/** The content of the form. */
 export interface Draft {
-  /** Who speaks. */
+  /** The name of the author. */
   name: string;
-  /** What was typed. */
+  /** The text that was typed. */
   text: string;
-  /** What is wrong with it. */
+  /** The error message. */
   error?: string | undefined;
 }
 
-/** Time, as far as it is needed here. */
+/** A clock and its timers. */
 export interface Clock {
-  /** Milliseconds of a clock that never goes back. */
+  /** The time in milliseconds, which never goes back. */
   now(): number;
-  /** Calls a function once, later; what it returns cancels that. */
+  /** Calls a function once, after some milliseconds. The function that it returns cancels the call. */
   later(run: () => void, milliseconds: number): () => void;
 }
 
@@ -60,7 +61,7 @@ const COOKIE = "chat-reader";
 const MAX_LINES = 100;
 const MAX_NAME = 40;
 const MAX_TEXT = 500;
-/** Milliseconds between two pushes of how many are in a room, of one node. */
+/** Least milliseconds between two pushes of a node about the number of readers in a room. */
 const PRESENCE_INTERVAL = 1_000;
 const CLOCK: Clock = {
   now: () => performance.now(),
@@ -70,7 +71,7 @@ const CLOCK: Clock = {
   },
 };
 
-/** Wires the example together. Starts nothing. */
+/** Creates the example, without a server. */
 export function createApp(
   { clock = CLOCK, ...options }: TurboOptions & { clock?: Clock } = {},
 ): Example {
@@ -82,12 +83,12 @@ export function createApp(
     onPresence(whom) {
       for (const one of whom) if (typeof one === "object") paces.get(one.topic)?.ask();
     },
-    // With the last page goes the timer, and not what other nodes are to be shown.
+    // When the last page has left, a waiting push is sent at once, so that no timer keeps running.
     onChange() {
       if (turbo.size === 0) paces.forEach((pace) => pace.finish());
     },
   });
-  // Where there are several nodes, they need the same key, or a reader is another one on each.
+  // Several nodes need the same key; otherwise a reader has another id on each of them.
   const cookieKey = `cookie ${options.secret ?? crypto.randomUUID()}`;
   const paces = new Map(rooms.map((room) => {
     const topic = topicOf(room);
@@ -117,8 +118,8 @@ export function createApp(
     }
     say(room, draft, connectionId(c.req.raw));
     if (!acceptsStream(c.req.raw)) return c.redirect(pathOf(room), 303);
-    // Its own page gets all lines, with the cursor taken after the push: what others said at the
-    // same time may still be on the way to it, and stands above.
+    // The sender's page gets the whole list, with the cursor taken after the push, because a message that
+    // another reader sent at the same time may still be on its way to this page and belongs above.
     return streamResponse(c, [
       replace(LINES_ID, lineList(room.lines), { morph: true }),
       replace(FORM_ID, sayForm(room, { name: draft.name, text: "" })),
@@ -131,7 +132,7 @@ export function createApp(
     const old = room.lines.splice(0, room.lines.length - MAX_LINES);
     const topic = topicOf(room);
     turbo.push(append(LINES_ID, lineItem(line)), { topic, except });
-    // Pushes of their own: the log can take an `append` out only where it is an entry of its own.
+    // In separate pushes, because the log can delete an `append` only where that is an entry of its own.
     for (const line of old) turbo.push(remove(lineId(line)), { topic });
   }
 
@@ -139,13 +140,13 @@ export function createApp(
     return turbo.present({ topic: topicOf(room) }).count;
   }
 
-  /** Nothing where nobody is there to be shown it. */
+  /** The streams that show how many readers are in a room; none where nobody is there to see them. */
   function showHere(room: Room): Streams {
     const here = countIn(room);
     return here === 0 ? [] : replace(PRESENCE_ID, presence(here));
   }
 
-  /** The browser's id, the same in all of its tabs, where this app has signed it. */
+  /** The id in the browser's cookie, where this app has signed it. All tabs of a browser have the same. */
   async function readerOf(c: Context): Promise<string | undefined> {
     return await getSignedCookie(c, cookieKey, COOKIE) || undefined;
   }
@@ -166,20 +167,20 @@ export function createApp(
   return { hono, turbo };
 }
 
-/** Acts at most once a second: at once, or at the end of the second that the last time began. */
+/** Acts at most once a second: at once, or one second after the last time. */
 class Pace {
   readonly #act: () => void;
   readonly #clock: Clock;
   #next = -Infinity;
   #cancel: (() => void) | undefined;
 
-  /** Nothing waits. */
+  /** Starts without a timer. */
   constructor(act: () => void, clock: Clock) {
     this.#act = act;
     this.#clock = clock;
   }
 
-  /** Acts as soon as it may. */
+  /** Acts as soon as allowed. */
   ask(): void {
     if (this.#cancel) return;
     const early = this.#next - this.#clock.now();
@@ -187,7 +188,7 @@ class Pace {
     else this.#cancel = this.#clock.later(() => this.#run(), early);
   }
 
-  /** Does at once what waits. */
+  /** Acts now if an action waits, and ends the timer. */
   finish(): void {
     if (this.#cancel) this.#run();
   }
@@ -244,7 +245,7 @@ export function chatPage(
   );
 }
 
-/** How many are in the room. */
+/** The number of readers in the room. */
 export function presence(here: number): Markup {
   return html`
     <p id="${PRESENCE_ID}" class="note">${here} here</p>
@@ -256,7 +257,7 @@ export function lineList(lines: readonly Line[]): Markup {
   return html`<ol id="${LINES_ID}">${lines.map(lineItem)}</ol>`;
 }
 
-/** One line. */
+/** One message. */
 export function lineItem(line: Line): Markup {
   const time = new Date(line.at).toISOString();
   return html`
@@ -271,7 +272,7 @@ function lineId({ id }: Line): string {
   return `line-${id}`;
 }
 
-/** The form to say something. */
+/** The form that sends a message. */
 export function sayForm(room: Room, { name, text, error }: Draft = { name: "", text: "" }): Markup {
   return html`
     <form id="${FORM_ID}" class="fields" method="post" action="${pathOf(room)}">

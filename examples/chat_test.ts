@@ -22,7 +22,7 @@ async function linesOf({ page }: TestPage): Promise<string[]> {
   return lines.map((line) => line.replaceAll(/\s+/g, " ").replace(/^ ?\d\d:\d\d UTC /, "").trim());
 }
 
-Deno.test("chat pushes a line to its room, but not to the page that sent it", async () => {
+Deno.test("chat pushes a message to its room, except to the page that sent it", async () => {
   const app = createApp();
   const headers = { ...TURBO_FORM, "Turbo-Connection": "page-1" };
   let response!: Response;
@@ -42,7 +42,7 @@ Deno.test("chat pushes a line to its room, but not to the page that sent it", as
   assertStream(body, { action: "replace", target: "say", content: 'value="Ann"' });
 });
 
-Deno.test("chat answers a plain form by 303, and what cannot be said by 422", async () => {
+Deno.test("chat answers a plain form with 303, and a message that is not allowed with 422", async () => {
   const app = createApp({ onNotice() {} });
   const fields = { name: "Ann", text: "Hello" };
   const said = await post(app, LOBBY, { fields, headers: PLAIN_FORM });
@@ -68,7 +68,7 @@ Deno.test("chat answers a plain form by 303, and what cannot be said by 422", as
   assert.equal((await app.hono.request("/")).headers.get("Location"), LOBBY);
 });
 
-Deno.test("chat keeps 100 lines, and takes the oldest out of the pages", async () => {
+Deno.test("chat keeps 100 messages, and removes the oldest from the pages", async () => {
   const app = createApp({ onNotice() {} });
   const pushed = await capture(app.turbo, async () => {
     for (let i = 1; i <= 101; i++) {
@@ -84,7 +84,7 @@ Deno.test("chat keeps 100 lines, and takes the oldest out of the pages", async (
   assert.equal(page.match(/<li id="line-/g)?.length, 100);
 });
 
-Deno.test("chat takes a line out by a push of its own, for all pages", async () => {
+Deno.test("chat removes a message by a separate push, for all pages", async () => {
   const app = createApp({ onNotice() {} });
   const headers = { ...TURBO_FORM, "Turbo-Connection": "page-1" };
   const sayOne = () => post(app, LOBBY, { fields: { name: "Ann", text: "Hi" }, headers });
@@ -96,16 +96,16 @@ Deno.test("chat takes a line out by a push of its own, for all pages", async () 
   );
 });
 
-Deno.test("chat tells a room its number at once, then once a second, where somebody has come or gone", async () => {
+Deno.test("chat pushes the number of readers at once, then at most once a second, when it has changed", async () => {
   await using room = await start();
   const { clock, open } = room;
   const pushed = await capture(room.app.turbo, async () => {
-    const first = await open(); // told at once
+    const first = await open(); // pushed at once
     const second = await open(); // the next two within the second, ...
     const third = await open();
     assert.equal(await room.shownOnPage(), 3, "a page shows who is there now");
     assert.equal(clock.pending, 1);
-    clock.advance(1_000); // ... so told together at its end
+    clock.advance(1_000); // ... so one push at its end
     assert.equal(clock.pending, 0, "nothing is due where nobody comes or goes");
     clock.advance(1_000);
     await second.leave();
@@ -137,7 +137,7 @@ Deno.test("chat counts a browser once, however many tabs it has, and sets its co
   assert.deepEqual(numbersOf(pushed), [1, 2]);
 });
 
-Deno.test("chat pushes what waits when the last page goes, and keeps no timer", async () => {
+Deno.test("chat sends a waiting push when the last page leaves, and keeps no timer", async () => {
   await using room = await start({ presenceGrace: 60_000 });
   const pushed = await capture(room.app.turbo, async () => {
     const pages = [await room.open(), await room.open()];
@@ -151,9 +151,9 @@ Deno.test("chat pushes what waits when the last page goes, and keeps no timer", 
 Deno.test("chat leaves no timer of the platform's clock", async () => {
   await using room = await start({ isStopped: false });
   for (const _ of [1, 2]) await room.open(); // the second waits for the end of the second
-}); // the sanitizers see what is left
+}); // the sanitizers see a timer that is left
 
-Deno.test("chat counts a room over two nodes: one of them pushes each change, and both pages have it", async () => {
+Deno.test("chat counts a room over two nodes: one node pushes each change, and both pages show it", async () => {
   const hub = new Hub();
   const secret = "a secret of two nodes";
   const nodes = [hub.engine(), hub.engine()];
@@ -175,7 +175,7 @@ Deno.test("chat counts a room over two nodes: one of them pushes each change, an
   assert.equal(await next(page), "1");
   assert.deepEqual([await next(page), await next(other)], ["2", "2"]);
   assert.deepEqual([await one.shownOnPage(), await two.shownOnPage()], [2, 2]);
-  const there = await two.open(reader, { count: 2 }); // the same browser, by the other node
+  const there = await two.open(reader, { count: 2 }); // the same browser, on the other node
   await page.leave({ count: 2 });
   await there.leave({ count: 1 });
   two.clock.advance(1_000);
@@ -188,7 +188,7 @@ function numbersOf(pushed: readonly Pushed[]): number[] {
   return streams.map(({ content }) => Number(/(\d+) here/.exec(content)?.[1]));
 }
 
-/** What a browser knows when it has loaded the lobby. */
+/** The result of loading the lobby in a browser. */
 interface Loaded {
   cookie: string;
   /** The cookie that was set. */
@@ -196,7 +196,7 @@ interface Loaded {
   cacheControl: string | null;
 }
 
-/** The app served, whose clock goes on when the test says so, and readers of the lobby. */
+/** Serves the app with a clock that the test advances, and opens pages of the lobby. */
 async function start(
   { isStopped = true, ...options }: TurboOptions & { isStopped?: boolean } = {},
 ) {
@@ -224,7 +224,7 @@ async function start(
     clock,
     browser,
     shownOnPage: async () => Number(/(\d+) here/.exec(await pageAt(LOBBY))?.[1]),
-    /** Opens the lobby, by default in a browser of its own, and waits until so many are there. */
+    /** Opens the lobby, by default in a new browser, and waits until there are `count` connections. */
     async open(loaded?: Loaded, { count = here() + 1 } = {}) {
       const { cookie } = loaded ?? await browser();
       const page = (await pageAt(LOBBY)).replaceAll(/\s+/g, " ");
@@ -246,7 +246,7 @@ async function start(
         async leave({ count = here() - 1 } = {}) {
           const size = app.turbo.size;
           client.socket.close();
-          await until(() => app.turbo.size === size - 1, "it is gone");
+          await until(() => app.turbo.size === size - 1, "it has ended");
           await until(() => here() === count, `${count} are in the lobby`);
         },
       };
@@ -277,7 +277,7 @@ function stoppedClock(): Clock & { advance(milliseconds: number): void; readonly
   };
 }
 
-Deno.test("chat refuses forms of other sites and long ones", async () => {
+Deno.test("chat rejects forms of other sites and forms that are too long", async () => {
   await assertGuarded(createApp(), LOBBY);
 });
 
@@ -294,15 +294,18 @@ Deno.test(
     const other = await at.open("/rooms/garden");
 
     await say(sender, "Ann", "<i>Hello</i>");
-    await until(async () => (await linesOf(bystander)).length > 0, "the bystander sees the line");
-    await until(async () => (await linesOf(sender)).length > 0, "the sender sees the line");
+    await until(
+      async () => (await linesOf(bystander)).length > 0,
+      "the bystander sees the message",
+    );
+    await until(async () => (await linesOf(sender)).length > 0, "the sender sees the message");
     await say(bystander, "Bob", "Hi");
     for (const tab of [sender, bystander]) {
       await until(async () => (await linesOf(tab)).length > 1, "both see the answer");
     }
-    // What came after shows that nothing else is on its way.
+    // A later message shows that no other is on its way.
     await say(other, "Cy", "Nobody here");
-    await until(async () => (await linesOf(other)).length > 0, "the other room has its line");
+    await until(async () => (await linesOf(other)).length > 0, "the other room has its message");
     assert.deepEqual(await linesOf(sender), ["Ann <i>Hello</i>", "Bob Hi"]);
     assert.deepEqual(await linesOf(bystander), ["Ann <i>Hello</i>", "Bob Hi"]);
     assert.deepEqual(await linesOf(other), ["Cy Nobody here"]);
@@ -312,18 +315,25 @@ Deno.test(
   },
 );
 
-Deno.test("chat shows all pages the same order when all speak at once", WITH_BROWSER, async () => {
-  await using at = await stage(createApp({ onNotice() {} }));
-  const tabs = [await at.open(LOBBY), await at.open(LOBBY)];
-  for (let round = 1; round <= 5; round++) {
-    await Promise.all(tabs.map((tab, i) => say(tab, `T${i}`, `${round}`)));
-    for (const tab of tabs) {
-      await until(async () => (await linesOf(tab)).length === 2 * round, `round ${round} is there`);
-      await untilValue(tab.page, "#text", "");
+Deno.test(
+  "chat shows the same order on all pages when all send at once",
+  WITH_BROWSER,
+  async () => {
+    await using at = await stage(createApp({ onNotice() {} }));
+    const tabs = [await at.open(LOBBY), await at.open(LOBBY)];
+    for (let round = 1; round <= 5; round++) {
+      await Promise.all(tabs.map((tab, i) => say(tab, `T${i}`, `${round}`)));
+      for (const tab of tabs) {
+        await until(
+          async () => (await linesOf(tab)).length === 2 * round,
+          `round ${round} is there`,
+        );
+        await untilValue(tab.page, "#text", "");
+      }
     }
-  }
-  assert.deepEqual(await linesOf(tabs[0]!), await linesOf(tabs[1]!));
-});
+    assert.deepEqual(await linesOf(tabs[0]!), await linesOf(tabs[1]!));
+  },
+);
 
 Deno.test(
   "chat counts who is in a room, also where they leave",
@@ -345,7 +355,7 @@ Deno.test(
     await third.page.close();
     for (const { page } of [first, second]) await untilText(page, "#presence", "2 here");
 
-    await second.page.reload(); // its first page did not know its reader yet
+    await second.page.reload(); // the cookie was set only by the answer with its first page
     await second.page.waitForSelector(OPEN_PAGE);
     const sockets: string[] = [];
     second.page.on("websocket", (socket) => sockets.push(socket.url()));
@@ -356,7 +366,7 @@ Deno.test(
     assert.deepEqual(sockets, [], "the same socket listens to the other room");
 
     await say(first, "Ann", "Anyone?");
-    await until(async () => (await linesOf(first)).length > 0, "the line is there");
+    await until(async () => (await linesOf(first)).length > 0, "the message is there");
     await second.page.click("nav a:text('Lobby')");
     await untilText(first.page, "#presence", "2 here");
     assert.deepEqual(await linesOf(second), ["Ann Anyone?"]);
@@ -369,7 +379,7 @@ Deno.test(
   },
 );
 
-Deno.test("chat keeps what cannot be said in the form", WITH_BROWSER, async () => {
+Deno.test("chat keeps a message that is not allowed in the form", WITH_BROWSER, async () => {
   await using at = await stage(createApp({ onNotice() {} }));
   const tab = await at.open(LOBBY);
   await say(tab, " ", "Hello");
@@ -386,8 +396,8 @@ Deno.test("chat works by full pages without JavaScript", WITH_BROWSER, async () 
   const plain = await at.openPlain();
   await untilText(plain.page, "#presence", "1 here");
   await say(plain, "Ann", "Hello");
-  await until(async () => (await linesOf(live)).length > 0, "the live page has the line");
-  await until(async () => (await linesOf(plain)).length > 0, "the plain page has the line");
+  await until(async () => (await linesOf(live)).length > 0, "the live page has the message");
+  await until(async () => (await linesOf(plain)).length > 0, "the plain page has the message");
   await say(plain, "", "Hello");
   await untilText(plain.page, "#say-error", "Say who you are");
   assert.equal(await plain.page.inputValue("#text"), "Hello");

@@ -1,5 +1,5 @@
 /**
- * A notice that middleware adds to any answer of streams. Without JavaScript it is on the next page.
+ * A notice that a middleware adds to any answer of streams. Without JavaScript the next page shows it.
  *
  * @module
  */
@@ -12,11 +12,11 @@ import { cookieOptions, errorHandler, type Example } from "./layout.ts";
 import { field, frontOf, layout, PERSONAL, reporter } from "./layout.ts";
 import { run } from "./run.ts";
 
-/** What is in the form. */
+/** The content of the form. */
 export interface Draft {
-  /** What was typed. */
+  /** The text that was typed. */
   name: string;
-  /** What is wrong with it. */
+  /** The error message. */
   error?: string | undefined;
 }
 
@@ -31,7 +31,7 @@ const FORM_ID = "greet";
 const COUNT_ID = "count";
 const MAX_LENGTH = 40;
 
-/** Wires the example together. Starts nothing. */
+/** Creates the example, without a server. */
 export function createApp(options: TurboOptions = {}): Example<FlashEnv> {
   const turbo = new Turbo(options);
   const hono = new Hono<FlashEnv>();
@@ -65,7 +65,7 @@ export function createApp(options: TurboOptions = {}): Example<FlashEnv> {
     const box = replace(COUNT_ID, countBox(count));
     turbo.push(box, { except: connectionId(c.req.raw) });
     if (!acceptsStream(c.req.raw)) return c.redirect("/", 303);
-    return streamResponse(c, [box, ...more], { cursor: turbo.cursor }); // after the push
+    return streamResponse(c, [box, ...more], { cursor: turbo.cursor }); // taken after the push
   }
 
   function page(c: Context<FlashEnv>, draft?: Draft): Response | Promise<Response> {
@@ -77,7 +77,10 @@ export function createApp(options: TurboOptions = {}): Example<FlashEnv> {
   return { hono, turbo };
 }
 
-/** Shows what a route left as `notice`: in the answer of streams, or on the page it redirects to. */
+/**
+ * Middleware that shows the notice of a route: in an answer of streams, or on the page to which the route
+ * redirects.
+ */
 export function flash(): MiddlewareHandler<FlashEnv> {
   return async (c, next) => {
     await next();
@@ -122,12 +125,12 @@ export function flashPage(
   );
 }
 
-/** The notice. Turbo leaves it out when it keeps the page for Back. */
+/** The notice. Turbo removes it from the copy of the page that it keeps for Back. */
 export function noticeBox(notice: string): Markup {
   return html`<p class="notice" data-turbo-temporary>${notice}</p>`;
 }
 
-/** The form that greets. */
+/** The form that sends a greeting. */
 export function greetForm({ name, error }: Draft = { name: "" }): Markup {
   return html`
     <form id="${FORM_ID}" class="fields" method="post" action="/greetings">
@@ -140,7 +143,7 @@ export function greetForm({ name, error }: Draft = { name: "" }): Markup {
   `;
 }
 
-/** How many were greeted, by anyone. */
+/** The number of all greetings. */
 export function countBox(count: number): Markup {
   return html`<p id="${COUNT_ID}" class="note">${count} greeted so far</p>`;
 }

@@ -7,7 +7,7 @@ import { remove, streamResponse } from "../turbo/mod.ts";
 import { assertStream, capture } from "../turbo/testing.ts";
 import { createApp, flash, type FlashEnv } from "./flash.ts";
 
-Deno.test("flash() adds the notice to any answer of streams, and leaves the rest of it", async () => {
+Deno.test("flash() adds the notice to any answer of streams, and keeps the rest of the answer", async () => {
   const hono = new Hono<FlashEnv>();
   hono.use(flash());
   hono.get("/notice", (c) => {
@@ -27,7 +27,7 @@ Deno.test("flash() adds the notice to any answer of streams, and leaves the rest
   assert.equal(await (await hono.request("/none")).text(), String(remove("a")));
 });
 
-Deno.test("flash tells the others what changed, without the notice", async () => {
+Deno.test("flash pushes the change to the others, without the notice", async () => {
   const app = createApp();
   const pushed = await capture(
     app.turbo,
@@ -37,7 +37,7 @@ Deno.test("flash tells the others what changed, without the notice", async () =>
   assert.equal(pushed.flatMap(({ streams }) => streams).length, 1);
 });
 
-Deno.test("flash takes the notice to the next page, once", async () => {
+Deno.test("flash shows the notice on the next page, once", async () => {
   const app = createApp();
   const posted = await post(app, "/greetings", {
     fields: { name: "Zoë; <b>" },
@@ -51,7 +51,7 @@ Deno.test("flash takes the notice to the next page, once", async () => {
   assert.match(page.headers.get("Set-Cookie")!, /^notice=; Max-Age=0/);
 });
 
-Deno.test("flash answers what cannot be greeted by 422", async () => {
+Deno.test("flash answers a name that is not allowed with 422", async () => {
   for (const name of ["", " ", "x".repeat(41)]) {
     const app = createApp();
     const plain = await post(app, "/greetings", { fields: { name }, headers: PLAIN_FORM });
@@ -63,7 +63,7 @@ Deno.test("flash answers what cannot be greeted by 422", async () => {
   }
 });
 
-Deno.test("flash refuses forms of other sites and long ones", async () => {
+Deno.test("flash rejects forms of other sites and forms that are too long", async () => {
   await assertGuarded(createApp(), "/greetings");
 });
 
@@ -71,7 +71,7 @@ Deno.test("flash has pages under a strict policy", async () => {
   await assertStrict(createApp(), "/");
 });
 
-Deno.test("flash shows the notice to who acted, and the count to all", WITH_BROWSER, async () => {
+Deno.test("flash shows the notice to the sender, and the count to all", WITH_BROWSER, async () => {
   await using at = await stage(createApp());
   const [first, second] = [await at.open(), await at.open()];
   await first.page.fill("#name", "<b>Ann</b>");

@@ -1,6 +1,6 @@
 /**
- * What the examples share: the page around them, its stylesheet, what guards their forms, and how
- * they report errors.
+ * What the examples share: the page around them, its stylesheet, the middleware in front of their routes, and
+ * the reports of errors.
  *
  * @module
  */
@@ -22,7 +22,7 @@ export interface Example<E extends Env = Env> {
   readonly turbo: Turbo;
 }
 
-/** What every page needs besides its content. */
+/** What each page needs besides its content. */
 export interface PageContext {
   /** The page's heading. */
   title: string;
@@ -30,20 +30,21 @@ export interface PageContext {
   head: Markup;
 }
 
-/** Bytes that a form may send. */
+/** Most bytes that a form may send. */
 const MAX_BODY = 64 * 1024;
 /** `Cache-Control` of an answer that is for one reader (RFC 9111, section 5.2.2). */
 export const PERSONAL = "private, no-store";
 
 /**
- * What stands in front of the routes of every example: the stream and the scripts, a policy that lets pages
- * load from their own server alone, and what refuses forms of other sites and long ones.
+ * The middleware in front of the routes of each example. It serves the stream and the scripts, sets a policy
+ * that lets pages load only from their own server, and rejects forms of other sites and forms that are too
+ * long.
  */
 export function frontOf(turbo: Turbo, options?: MiddlewareOptions): MiddlewareHandler[] {
   return [
     secureHeaders({
       ...pagePolicy(),
-      strictTransportSecurity: false, // for whoever terminates TLS to say
+      strictTransportSecurity: false, // left to the proxy that terminates TLS
       xFrameOptions: "DENY",
     }),
     turbo.middleware(options),
@@ -56,7 +57,7 @@ export function frontOf(turbo: Turbo, options?: MiddlewareOptions): MiddlewareHa
       maxSize: MAX_BODY,
       onError: (c) => c.text(`More than ${MAX_BODY / 1024} KiB are not taken\n`, 413),
     }),
-    // What answers a form repeats what was typed, or sets a cookie.
+    // The answer to a form repeats what was typed, or sets a cookie.
     async (c, next) => {
       await next();
       if (c.req.method === "POST") c.header("Cache-Control", PERSONAL);
@@ -64,10 +65,10 @@ export function frontOf(turbo: Turbo, options?: MiddlewareOptions): MiddlewareHa
   ];
 }
 
-/** Takes what went wrong, as the `onError` of {@linkcode TurboOptions}. */
+/** Reports an error, as the `onError` of {@linkcode TurboOptions} does. */
 export type Report = (message: string, error: unknown) => void;
 
-/** Reports by the app's `onError`, else in one line. What `onError` throws is reported too. */
+/** Reports by the app's `onError`, by default in one line. An error that `onError` throws is reported too. */
 export function reporter({ onError = logError }: Pick<TurboOptions, "onError">): Report {
   return (message, error) => {
     Promise.try(() => onError(message, error))
@@ -75,33 +76,33 @@ export function reporter({ onError = logError }: Pick<TurboOptions, "onError">):
   };
 }
 
-// By its message alone, because Deno panics when it formats an error and no file descriptor is left.
+// Logs only the message, because Deno panics when it formats an error and no file descriptor is left.
 function logError(message: string, error: unknown): void {
   console.error(message, error instanceof Error ? error.message.split("\n")[0] : String(error));
 }
 
-/** Answers a request whose handler throws: 500, or what Hono's own exceptions say. */
+/** Answers a request whose handler throws, with 500 or as Hono's own exceptions say. */
 export function errorHandler(report: Report): ErrorHandler {
   return (error, c) => {
     if (error instanceof HTTPException) {
       const response = error.getResponse();
       return c.newResponse(response.body, response);
     }
-    // Hono has decoded the path: a line break in it must not begin another line of the log.
+    // Encoded, because Hono has decoded the path, and a line break in it would begin another line of the log.
     report(`Cannot answer ${c.req.method} ${encodeURI(c.req.path)}:`, error);
     return c.text("Internal server error\n", 500);
   };
 }
 
-/** Attributes of a cookie that no script reads and, over TLS, nothing but TLS carries. */
+/** Attributes of a cookie that scripts cannot read and that, over TLS, is sent only over TLS. */
 export function cookieOptions(c: Context): CookieOptions {
-  // A proxy that terminates TLS says so. Whoever says so without TLS makes a cookie that their own
-  // browser does not keep.
+  // A proxy that terminates TLS says so in a header. A client that forges the header without TLS gets a
+  // cookie that its own browser does not keep.
   return { httpOnly: true, sameSite: "Lax", path: "/", secure: isSecure(c.req.raw) };
 }
 
 /**
- * A field of a form: text, whatever was sent.
+ * A field of a form, as text. A missing field, or a file, is an empty text.
  *
  * @throws {HTTPException} with status 400 when the form cannot be read or is not UTF-8
  */

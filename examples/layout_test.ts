@@ -28,7 +28,7 @@ function post(headers: Record<string, string>, body: string | Uint8Array<ArrayBu
 
 const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
 
-Deno.test("field() answers a form that cannot be read by 400", async () => {
+Deno.test("field() answers a form that cannot be read with 400", async () => {
   const cases: [string, string | Uint8Array<ArrayBuffer>][] = [
     ["multipart/form-data", "text=milk"],
     ["application/x-www-form-urlencoded", "text=%E0%A4%A"],
@@ -43,7 +43,7 @@ Deno.test("field() answers a form that cannot be read by 400", async () => {
   }
 });
 
-Deno.test("guards() let in forms of the same host, also where a proxy ends the TLS", async () => {
+Deno.test("frontOf() accepts forms of the same host, also when a proxy terminates TLS", async () => {
   const cases: [Record<string, string>, number][] = [
     [{ Origin: "http://app.example", Host: "app.example" }, 303],
     [{ Origin: "https://app.example", Host: "app.example" }, 303],
@@ -58,7 +58,7 @@ Deno.test("guards() let in forms of the same host, also where a proxy ends the T
   }
 });
 
-Deno.test("a page that differs by reader may be kept by nobody, another is checked before its use", async () => {
+Deno.test("A page that differs by reader is not cached; any other is revalidated before use", async () => {
   const pages = [
     [createProgress(), "/", "private, no-store"],
     [createFlash(), "/", "private, no-store"],
@@ -71,7 +71,7 @@ Deno.test("a page that differs by reader may be kept by nobody, another is check
   }
 });
 
-Deno.test("the answer to a form may be kept by nobody", async () => {
+Deno.test("The answer to a form is not cached", async () => {
   const forms = [
     [createProgress({ work: () => Promise.resolve() }), "/jobs", 303],
     [createFlash(), "/greetings", 422],
@@ -87,7 +87,7 @@ Deno.test("the answer to a form may be kept by nobody", async () => {
   }
 });
 
-Deno.test("cookieOptions() keeps a cookie to TLS where that is used, by the app or in front of it", async () => {
+Deno.test("cookieOptions() restricts a cookie to TLS when the app or a proxy uses TLS", async () => {
   const cases: [url: string, proto: string | undefined, isSecure: boolean][] = [
     ["http://app.example/", undefined, false],
     ["http://app.example/", "http", false],
@@ -110,7 +110,7 @@ Deno.test("cookieOptions() keeps a cookie to TLS where that is used, by the app 
   }
 });
 
-Deno.test("guards() refuse a form of a page over http where the app is over https", async () => {
+Deno.test("frontOf() rejects a form of a page over http when the app is over https", async () => {
   const statusOf = async (Origin: string, proto: string) => {
     const headers = { ...PLAIN_FORM, Origin, "X-Forwarded-Proto": proto };
     const fields = { name: "Ann" };
@@ -124,7 +124,7 @@ Deno.test("guards() refuse a form of a page over http where the app is over http
 });
 
 for (const name of ["todos", "chat", "progress", "flash", "login"] as const) {
-  Deno.test(`${name} answers a Host that is none by 400, and reports nothing`, async () => {
+  Deno.test(`${name} answers an invalid Host with 400, and reports nothing`, async () => {
     const reported: string[] = [];
     const onError = (message: string) => reported.push(message);
     const { hono } = EXAMPLES[name]({ onError, onNotice() {} });
@@ -138,7 +138,7 @@ for (const name of ["todos", "chat", "progress", "flash", "login"] as const) {
     assert.deepEqual(reported, []);
   });
 
-  Deno.test(`${name} answers a URL that cannot be parsed by 400, and reports nothing`, async () => {
+  Deno.test(`${name} answers a URL that cannot be parsed with 400, and reports nothing`, async () => {
     const reported: string[] = [];
     const onError = (message: string) => reported.push(message);
     const { hono } = EXAMPLES[name]({ onError, onNotice() {} });
@@ -151,7 +151,7 @@ for (const name of ["todos", "chat", "progress", "flash", "login"] as const) {
     assert.deepEqual(reported, []);
   });
 
-  Deno.test(`${name} answers requests for other hosts than its own by 421`, async () => {
+  Deno.test(`${name} answers requests for other hosts with 421`, async () => {
     const allowedHosts = ["app.example"];
     const { hono } = EXAMPLES[name]({ allowedHosts, onNotice() {} });
     const page = await hono.request("http://app.example/" + PAGES[name].slice(1), {
@@ -168,7 +168,7 @@ for (const name of ["todos", "chat", "progress", "flash", "login"] as const) {
     }
   });
 
-  Deno.test(`${name} answers an error by 500 and reports it once`, async () => {
+  Deno.test(`${name} answers an error with 500 and reports it once`, async () => {
     const reported: [string, unknown][] = [];
     const { hono } = EXAMPLES[name]({
       onError: (...report) => reported.push(report),
@@ -185,7 +185,7 @@ for (const name of ["todos", "chat", "progress", "flash", "login"] as const) {
   });
 }
 
-Deno.test("errorHandler() leaves an HTTPException its status and text", async () => {
+Deno.test("errorHandler() keeps the status and text of an HTTPException", async () => {
   const hono = new Hono();
   hono.onError(errorHandler(() => assert.fail("reported")));
   hono.get("/", (c) => {

@@ -1,10 +1,10 @@
 /**
- * Members with a session: who is here, notes for one of them, and what becomes of open pages when their
- * reader logs out or the session ends. Its pages are in JSX.
+ * Members with a session. It shows which members are present, and sends notes to one of them. Open pages go to
+ * the log-in page when their reader logs out or the session ends. The pages are in JSX.
  *
- * Where a session ends, its pages fetch themselves, which brings them to the log-in page, and then its
- * connections are ended. A page that was away meanwhile comes back with a topic that was signed for its
- * reader: it is not given to anyone else, and so that page fetches itself, too.
+ * When a session ends, its pages fetch themselves, which brings them to the log-in page, and its connections
+ * are closed. A page that was away meanwhile reconnects with a topic that was signed for its reader. Nobody
+ * else may use that topic, so this page fetches itself, too.
  *
  * @module
  */
@@ -31,33 +31,33 @@ import { run } from "./run.ts";
 
 /** Options of the example. */
 export interface LoginOptions extends TurboOptions {
-  /** The time. */
+  /** The clock. */
   clock?: Clock;
-  /** Milliseconds that a session lasts. Default half an hour. */
+  /** Milliseconds that a session lasts. Default: half an hour. */
   lifetime?: number;
 }
 
-/** A context that knows who sends the request. */
+/** A context that knows the session of the request. */
 export interface LoginEnv {
   /** Hono's name for it. */
   Variables: { session?: Session };
 }
 
-/** Passwords of the users, by name. An app that is more than an example keeps slow hashes of them. */
+/** The passwords of the users, by name. A real app keeps slow hashes of them. */
 const PASSWORDS: ReadonlyMap<string, string> = new Map([["ann", "garden"], ["ben", "attic"]]);
 const USERS: readonly string[] = [...PASSWORDS.keys()];
 const COOKIE = "session";
 const MAX_NOTES = 20;
-/** What every member's page listens to. */
+/** The topic that the page of each member listens to. */
 const MEMBERS = { topic: "members" };
 
-/** What the log-in page says, by the query that leads to it. */
+/** The notices of the log-in page, by the query of its URL. */
 const NOTICES: Record<string, string> = {
   out: "You have logged out.",
   ended: "Your session has ended. Log in again.",
 };
 
-/** Wires the example together. Starts nothing. */
+/** Creates the example, without a server. */
 export function createApp(
   { clock = CLOCK, lifetime = 30 * 60_000, ...options }: LoginOptions = {},
 ): Example<LoginEnv> {
@@ -70,7 +70,7 @@ export function createApp(
     clock,
     onEnd({ key, user }) {
       turbo.push(refresh(), { to: key });
-      turbo.disconnect(key); // what was pushed before is sent before
+      turbo.disconnect(key); // after it has sent the refresh
       showSessions(user);
     },
   });
@@ -109,7 +109,7 @@ export function createApp(
     return c.redirect("/login?out", 303);
   });
 
-  /** Stands in front of what is for members alone. */
+  /** Middleware for the routes that are only for members. */
   const members = createMiddleware<LoginEnv>(async (c, next) => {
     if (c.get("session")) return await next();
     const hasHad = await getSignedCookie(c, cookieKey, COOKIE);
@@ -147,7 +147,7 @@ export function createApp(
     }
   }
 
-  /** Each session is another one's "another browser", so each is pushed its own list. */
+  /** Pushes each session its own list, because each marks a different one as "this browser". */
   function showSessions(user: string): void {
     const all = sessions.of(user);
     for (const session of all) {
@@ -192,7 +192,7 @@ export function createApp(
   return { hono, turbo };
 }
 
-/** Who a connection is: its user, in whatever browser, and this session alone. */
+/** The names of a connection: its user, which is the same in all browsers, and this session. */
 function namesOf(c: Context<LoginEnv>): string[] | undefined {
   const session = c.get("session");
   return session && [session.user, session.key];
@@ -204,7 +204,7 @@ function memberOf(c: Context<LoginEnv>): Session {
   return session;
 }
 
-/** Takes as long for a name that nobody has. */
+/** Checks a password. It takes as long for a name that does not exist. */
 function isPassword(name: string, password: string): boolean {
   const hash = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(hash(PASSWORDS.get(name) ?? ""), hash(password)) && PASSWORDS.has(name);

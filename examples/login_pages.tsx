@@ -13,57 +13,57 @@ import type { Session } from "./login_sessions.ts";
 export interface Note {
   /** Its number. */
   id: number;
-  /** Who wrote it. */
+  /** The name of its author. */
   from: string;
-  /** What it says. */
+  /** Its text. */
   text: string;
 }
 
-/** What is in the form that logs in. */
+/** The content of the log-in form. */
 export interface LoginDraft {
   /** The name that was typed. */
   name: string;
-  /** What is wrong. */
+  /** The error message. */
   error?: string | undefined;
 }
 
-/** What is in the form that sends a note. */
+/** The content of the form that sends a note. */
 export interface NoteDraft {
-  /** Whom it is for. */
+  /** The user that the note is for. */
   to: string;
-  /** What was typed. */
+  /** The text that was typed. */
   text: string;
-  /** What is wrong. */
+  /** The error message. */
   error?: string | undefined;
-  /** What was done. */
+  /** A confirmation. */
   done?: string | undefined;
 }
 
-/** What a member's page shows. */
+/** The content of a member's page. */
 export interface Home {
-  /** Whose it is, in this browser. */
+  /** The session of this browser. */
   session: Session;
-  /** All of the same user. */
+  /** All sessions of the user. */
   sessions: readonly Session[];
-  /** Who is here. */
+  /** The members who are present. */
   here: readonly string[];
   /** All users. */
   users: readonly string[];
-  /** What the user was sent. */
+  /** The notes for the user. */
   notes: readonly Note[];
-  /** What is in the form. */
+  /** The content of the form. */
   draft?: NoteDraft | undefined;
 }
 
-/** The id of what is replaced or added to. */
+/** The ids of the targets of pushes. */
 export const IDS = { here: "here", notes: "notes", form: "send", sessions: "sessions" } as const;
 
-/** Characters of a name and of a note. */
+/** Most characters of a name. */
 export const MAX_NAME = 40;
-/** Characters of a note. */
+/** Most characters of a note. */
 export const MAX_TEXT = 300;
 
-/** The page to log in. */
+/** The log-in page. */
 export function loginPage(
   head: Markup,
   { name, error, notice }: LoginDraft & { notice?: string | undefined },
@@ -109,7 +109,7 @@ export function loginPage(
 /** The page of a member. */
 export function homePage(head: Markup, home: Home): Markup {
   const { session, sessions, here, users, notes, draft } = home;
-  // What Turbo keeps for Back would be shown after the log-out, too.
+  // Without no-cache Turbo would show its copy of the page for Back also after the log-out.
   const personal = html`${head}<meta name="turbo-cache-control" content="no-cache">`;
   return layout(
     { head: personal, title: `Hello, ${session.user}` },
@@ -133,7 +133,7 @@ export function hereBox(here: readonly string[]): Markup {
   return html`${<p id={IDS.here} class="note">Here now: {here.join(", ") || "nobody"}</p>}`;
 }
 
-/** What the user was sent. */
+/** The notes for the user. */
 export function noteList(notes: readonly Note[]): Markup {
   return html`${<ul id={IDS.notes} class="notes" aria-live="polite">{notes.map(noteItem)}</ul>}`;
 }
@@ -180,7 +180,7 @@ export function noteForm(
   )}`;
 }
 
-/** Where the user is logged in, as one of these places shows it. */
+/** The sessions of the user, as the page of one of them shows them. */
 export function sessionList(own: Session, sessions: readonly Session[]): Markup {
   return html`${(
     <section id={IDS.sessions}>

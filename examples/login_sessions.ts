@@ -1,48 +1,48 @@
 /**
- * Who is logged in, for how long, and how often a password was guessed.
+ * The sessions of readers who are logged in, and a limit on wrong passwords.
  *
  * @module
  */
 
 /** A reader who is logged in, in one browser. */
 export interface Session {
-  /** What its cookie holds, and nothing else: nobody can guess it. */
+  /** The secret id, which only its cookie contains. */
   readonly id: string;
-  /** What it is called in pages and in pushes. */
+  /** Its name in pages and in pushes. */
   readonly key: string;
-  /** Whose it is. */
+  /** The user who is logged in. */
   readonly user: string;
-  /** When it began, in milliseconds since 1970. */
+  /** When it started, in milliseconds since 1970. */
   readonly since: number;
 }
 
-/** Time, as far as it is needed here. */
+/** A clock and its timers. */
 export interface Clock {
-  /** Milliseconds since 1970. */
+  /** The time in milliseconds since 1970. */
   now(): number;
-  /** Calls a function once, later; what it returns cancels that. */
+  /** Calls a function once, after some milliseconds. The function that it returns cancels the call. */
   later(run: () => void, milliseconds: number): () => void;
 }
 
-/** How {@linkcode Sessions} are kept. */
+/** Options of {@linkcode Sessions}. */
 export interface SessionsOptions {
-  /** Milliseconds that each lasts. */
+  /** Milliseconds that a session lasts. */
   lifetime: number;
-  /** The time. */
+  /** The clock. */
   clock: Clock;
-  /** One has ended, by its reader or by its time. */
+  /** Called when a session has ended, by a log-out or by its lifetime. */
   onEnd: (session: Session) => void;
 }
 
-/** Sessions of one user at a time: the oldest gives way. */
+/** Most sessions of one user at a time; a further one ends the oldest. */
 const MAX_SESSIONS = 5;
-/** Wrong passwords for one name, and the milliseconds in which they count. */
+/** Most wrong passwords for one name, and the milliseconds for which they count. */
 const MAX_FAILURES = 5;
 const FAILURES_WITHIN = 60_000;
-/** Names that wrong passwords are counted for. */
+/** Most names whose wrong passwords are counted. */
 const MAX_NAMES = 1_000;
 
-/** The clock of this machine. */
+/** The platform's clock. */
 export const CLOCK: Clock = {
   now: () => Date.now(),
   later(run, milliseconds) {
@@ -51,17 +51,17 @@ export const CLOCK: Clock = {
   },
 };
 
-/** All sessions, in memory. */
+/** The sessions, in memory. */
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #all = new Map<string, { session: Session; cancel: () => void }>();
 
-  /** None yet. */
+  /** Starts without sessions. */
   constructor(options: SessionsOptions) {
     this.#options = options;
   }
 
-  /** Begins one, under an id that nobody has had before. */
+  /** Starts a session with a new id. */
   start(user: string): Session {
     const { clock, lifetime } = this.#options;
     const [oldest, ...others] = this.of(user);
@@ -77,17 +77,17 @@ export class Sessions {
     return session;
   }
 
-  /** The one with an id, while it lasts. */
+  /** The session with an id; `undefined` when it has ended. */
   get(id: string): Session | undefined {
     return this.#all.get(id)?.session;
   }
 
-  /** Those of a user, oldest first. */
+  /** The sessions of a user, oldest first. */
   of(user: string): Session[] {
     return [...this.#all.values()].map(({ session }) => session).filter((one) => one.user === user);
   }
 
-  /** Ends one, where there is one. */
+  /** Ends the session with an id, if there is one. */
   end(id: string): void {
     const ended = this.#all.get(id);
     if (!ended) return;
@@ -97,34 +97,34 @@ export class Sessions {
   }
 }
 
-/** Counts wrong passwords by name, whether anybody has the name or not, so that it does not tell. */
+/** Counts wrong passwords by name, also for names that do not exist, so as not to reveal which do. */
 export class Guesses {
   readonly #clock: Clock;
   readonly #failures = new Map<string, { count: number; until: number }>();
 
-  /** None yet. */
+  /** Starts without counts. */
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Whether there were too many for a name. */
+  /** Whether there were too many wrong passwords for a name. */
   areTooMany(name: string): boolean {
     const failures = this.#failures.get(name);
     if (failures && failures.until <= this.#clock.now()) this.#failures.delete(name);
     return (this.#failures.get(name)?.count ?? 0) >= MAX_FAILURES;
   }
 
-  /** Another one. */
+  /** Counts a wrong password for a name. */
   add(name: string): void {
     const until = this.#clock.now() + FAILURES_WITHIN;
     const count = (this.#failures.get(name)?.count ?? 0) + 1;
-    this.#failures.delete(name); // so that it is the newest
+    this.#failures.delete(name); // set again below, as the newest
     this.#failures.set(name, { count, until });
     const [oldest] = this.#failures.keys();
     if (this.#failures.size > MAX_NAMES) this.#failures.delete(oldest!);
   }
 
-  /** The password was right. */
+  /** Forgets the wrong passwords for a name, after the right one. */
   forget(name: string): void {
     this.#failures.delete(name);
   }

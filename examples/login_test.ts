@@ -16,7 +16,7 @@ import type { Clock } from "./login_sessions.ts";
 
 type App = ReturnType<typeof createApp>;
 
-/** A clock that goes on when the test says so. */
+/** A clock that the test advances. */
 class TestClock implements Clock {
   #now = 1_000_000;
   readonly #timers = new Map<() => void, number>();
@@ -33,7 +33,7 @@ class TestClock implements Clock {
   }
 }
 
-/** The example, by a clock of the test. */
+/** The example, with a clock of the test. */
 function start(options: LoginOptions = {}) {
   const clock = new TestClock();
   const app = createApp({ clock, onNotice() {}, ...options });
@@ -44,7 +44,7 @@ function open({ hono }: App, path = "/", options: OpenPageOptions = {}) {
   return openPage(hono, path, { deadline: DEADLINE, ...options });
 }
 
-/** The page of a user who has just logged in. */
+/** Opens the page of a user who logs in. */
 async function logIn(app: App, name: "ann" | "ben", options: OpenPageOptions = {}) {
   const page = await open(app, "/login", options);
   await page.submit("form", { name, password: name === "ann" ? "garden" : "attic" });
@@ -52,7 +52,7 @@ async function logIn(app: App, name: "ann" | "ben", options: OpenPageOptions = {
   return page;
 }
 
-/** Logs in without a page: the header field to send. */
+/** Logs in without a page. Returns the header field to send. */
 async function cookieFor(app: App, name: string, headers: Record<string, string> = {}) {
   const fields = { name, password: name === "ann" ? "garden" : "attic" };
   const response = await post(app, "/login", { fields, headers: { ...PLAIN_FORM, ...headers } });
@@ -60,7 +60,7 @@ async function cookieFor(app: App, name: string, headers: Record<string, string>
   return { Cookie: response.headers.getSetCookie()[0]!.split(";")[0]! };
 }
 
-Deno.test("login shows members their page, and leads everyone else to the log-in page", async () => {
+Deno.test("login shows members their page, and redirects everyone else to the log-in page", async () => {
   await using app = start();
   await using page = await open(app);
   assert.deepEqual([page.path, page.state], ["/login", "open"]);
@@ -73,7 +73,7 @@ Deno.test("login shows members their page, and leads everyone else to the log-in
   assert.equal(page.path, "/");
 });
 
-Deno.test("login takes no wrong password, and does not tell which of both was wrong", async () => {
+Deno.test("login rejects a wrong name or password, and does not say which was wrong", async () => {
   await using app = start();
   await using page = await open(app, "/login");
   for (const [name, password] of [["ann", "x"], ["nobody", "garden"], ["ann", ""], ["", ""]]) {
@@ -83,7 +83,7 @@ Deno.test("login takes no wrong password, and does not tell which of both was wr
   }
 });
 
-Deno.test("login lets nobody guess on, for names that there are and that there are not", async () => {
+Deno.test("login limits wrong passwords, for names that exist and names that do not", async () => {
   await using app = start();
   for (const name of ["ann", "nobody"]) {
     const messages: string[] = [];
@@ -101,7 +101,7 @@ Deno.test("login lets nobody guess on, for names that there are and that there a
   await cookieFor(app, "ann");
 });
 
-Deno.test("a note is pushed to its reader's pages alone, and stands on the next one", async () => {
+Deno.test("A note is pushed only to its reader's pages, and the next page shows it", async () => {
   await using app = start();
   await using ann = await logIn(app, "ann");
   await using tab = await open(app, "/", { cookies: ann.cookies });
@@ -119,7 +119,7 @@ Deno.test("a note is pushed to its reader's pages alone, and stands on the next 
   assert.equal(ann.text("#notes"), "ben: <b>Tea?</b>");
 });
 
-Deno.test("a note that cannot be sent is shown again, and pushed to nobody", async () => {
+Deno.test("A note that is not allowed is shown again, and pushed to nobody", async () => {
   await using app = start();
   await using page = await logIn(app, "ann");
   const pushed = await capture(app.turbo, async () => {
@@ -135,7 +135,7 @@ Deno.test("a note that cannot be sent is shown again, and pushed to nobody", asy
   }
 });
 
-Deno.test("the newest twenty notes are kept", async () => {
+Deno.test("login keeps the newest twenty notes", async () => {
   await using app = start();
   await using page = await logIn(app, "ann");
   const headers = { ...PLAIN_FORM, ...await cookieFor(app, "ben") };
@@ -147,7 +147,7 @@ Deno.test("the newest twenty notes are kept", async () => {
   assert.equal(page.count("#notes li"), 20);
 });
 
-Deno.test("who is here follows who comes and goes", async () => {
+Deno.test("login shows which members are present", async () => {
   await using app = start({ presenceGrace: 1 });
   await using ann = await logIn(app, "ann");
   {
@@ -157,7 +157,7 @@ Deno.test("who is here follows who comes and goes", async () => {
   await ann.lacks("ben", { in: "#here" });
 });
 
-Deno.test("a log-out ends the connections of its session, and leads its other pages away", async () => {
+Deno.test("A log-out closes the connections of its session, and its other pages go to the log-in page", async () => {
   await using app = start();
   await using page = await logIn(app, "ann");
   await using tab = await open(app, "/", { cookies: page.cookies });
@@ -179,7 +179,7 @@ Deno.test("a log-out ends the connections of its session, and leads its other pa
   }
 });
 
-Deno.test("a page of another browser can be logged out, and no one else's", async () => {
+Deno.test("A reader can log out another browser of theirs, and no other reader's", async () => {
   await using app = start();
   await using page = await logIn(app, "ann");
   await using other = await logIn(app, "ann");
@@ -201,7 +201,7 @@ Deno.test("a page of another browser can be logged out, and no one else's", asyn
   assert.equal(page.path, "/");
 });
 
-Deno.test("a session that is over leads its pages to the log-in page, and hears no more", async () => {
+Deno.test("When a session expires, its pages go to the log-in page and receive nothing more", async () => {
   await using app = start({ lifetime: 1_000 });
   await using page = await logIn(app, "ann");
   app.clock.run(999);
@@ -216,7 +216,7 @@ Deno.test("a session that is over leads its pages to the log-in page, and hears 
   await page.shows("Hello, ann");
 });
 
-Deno.test("a page that was away while its session ended is led to the log-in page, too", async () => {
+Deno.test("A page that was away while its session ended goes to the log-in page, too", async () => {
   await using app = start({ lifetime: 1_000 });
   let isAway = false;
   const fetch = (request: Request) =>
@@ -227,14 +227,14 @@ Deno.test("a page that was away while its session ended is led to the log-in pag
   await page.submit("form", { name: "ann", password: "garden" });
   isAway = true;
   app.turbo.disconnect("nobody");
-  await page.visit("/"); // whose stream is not had
+  await page.visit("/"); // without a connection to the stream
   assert.equal(page.state, "closed");
   app.clock.run(1_000);
   isAway = false;
   await page.until(() => page.path === "/login?ended");
 });
 
-Deno.test("login starts a new session for each log-in, and accepts none that it has not made", async () => {
+Deno.test("login starts a new session for each log-in, and accepts no other id", async () => {
   await using app = start();
   const first = await cookieFor(app, "ann");
   const second = await cookieFor(app, "ann", first);
@@ -242,7 +242,7 @@ Deno.test("login starts a new session for each log-in, and accepts none that it 
   const at = async (headers: Record<string, string>) =>
     (await app.hono.request("/", { headers })).headers.get("Location") ?? "home";
   assert.equal(await at(second), "home");
-  assert.equal(await at(first), "/login?ended"); // the one before is over
+  assert.equal(await at(first), "/login?ended"); // the earlier session has ended
   const [id = ""] = decodeURIComponent(second.Cookie).split("=")[1]!.split(".");
   assert.match(id, /^[\w-]{36}$/);
   for (const forged of [id, `${id}.x`, encodeURIComponent(`${id}.${btoa("x".repeat(32))}`), ""]) {
@@ -260,7 +260,7 @@ Deno.test("login keeps five sessions of a user, and ends the oldest", async () =
   assert.deepEqual(places, [303, 200, 200, 200, 200, 200]);
 });
 
-Deno.test("login answers members with what nobody may keep, and sets a cookie that no script reads", async () => {
+Deno.test("login forbids caching of members' pages, and sets a cookie that scripts cannot read", async () => {
   await using app = start();
   const { Cookie } = await cookieFor(app, "ann");
   const page = await app.hono.request("/", { headers: { Cookie } });
@@ -273,7 +273,7 @@ Deno.test("login answers members with what nobody may keep, and sets a cookie th
   assert.doesNotMatch(await anywhere.text(), /evil/);
 });
 
-Deno.test("login guards its forms and its pages", async () => {
+Deno.test("login protects its forms and its pages", async () => {
   for (const path of ["/login", "/logout", "/notes"]) await assertGuarded(start(), path);
   await assertStrict(start(), "/login");
 });
@@ -303,7 +303,7 @@ Deno.test(
     await tab.waitForURL("**/login");
     assert.equal(await tab.textContent("h1"), "Log in");
     await first.page.goBack();
-    await first.page.waitForURL(/\/login$/); // by way of the member's page
+    await first.page.waitForURL(/\/login$/); // redirected from the member's page
     assert.equal(await first.page.textContent("h1"), "Log in");
     assert.equal(app.turbo.listeners("ann"), 0);
 

@@ -1,5 +1,5 @@
 /**
- * A long job whose progress is pushed to the one who started it, in all of their tabs.
+ * A long job whose progress is pushed to the reader who started it, in all tabs.
  *
  * @module
  */
@@ -11,46 +11,46 @@ import { cookieOptions, errorHandler, type Example } from "./layout.ts";
 import { field, frontOf, layout, PERSONAL, reporter } from "./layout.ts";
 import { run } from "./run.ts";
 
-/** A job and how far it is. */
+/** A job and its progress. */
 export interface Job {
   /** Whether it runs, and how it ended. */
   state: "running" | "done" | "failed";
-  /** How much of it is done, from 0 to 100. */
+  /** How much of it is done, in percent. */
   percent: number;
   /** Why it failed. */
   reason?: string;
 }
 
-/** What takes long. It reports the percentage that is done. */
+/** The work of a job. It reports the percentage that is done. */
 export type Work = (
   report: (percent: number) => void,
   options: { fail: boolean },
 ) => Promise<void>;
 
-/** Why a job failed, in words for the one who started it. */
+/** Why a job failed, with a message for the reader. */
 export class JobError extends Error {}
 
-/** What is in the form. */
+/** The content of the form. */
 export interface Draft {
-  /** Whether the job is to fail. */
+  /** Whether the job should fail. */
   fail: boolean;
-  /** Why it was not started. */
+  /** Why the job was not started. */
   error?: string | undefined;
 }
 
 const JOB_ID = "job";
 const FORM_ID = "start";
-/** Readers whose last job is kept; more than run, so there is always one to be forgotten. */
+/** Readers whose last job is kept. More than can run at a time, so one that does not run can be forgotten. */
 const MAX_READERS = 1_000;
 const MAX_RUNNING = 100;
-/** Seconds after which one who was refused may try again. */
+/** Seconds after which a rejected reader may try again. */
 const RETRY_AFTER = 10;
 
-/** Wires the example together. Starts nothing. */
+/** Creates the example, without a server. */
 export function createApp(
   { work = pretend, ...options }: TurboOptions & { work?: Work } = {},
 ): Example {
-  // Keys of this process: the jobs are gone with it too.
+  // Random keys are enough, because the jobs end with this process, too.
   const turbo = new Turbo({ secret: crypto.randomUUID(), ...options });
   const cookieKey = crypto.getRandomValues(new Uint8Array(32));
   const hono = new Hono();
@@ -62,7 +62,7 @@ export function createApp(
   hono.use(...frontOf(turbo));
   hono.get("/", async (c) => page(c, await welcome(c)));
 
-  // One job for each reader: a form that is sent twice starts one.
+  // One job for each reader, so that a form that is sent twice starts only one.
   hono.post("/jobs", async (c) => {
     const fail = await field(c, "fail") === "yes";
     const reader = await welcome(c);
@@ -70,8 +70,7 @@ export function createApp(
       if (running >= MAX_RUNNING) return refuse(c, reader, fail);
       run(reader, { fail }).catch((error) => report("A job failed:", error));
     }
-    // The page itself and no streams: it brings the topic of the reader whom the cookie names, whom
-    // this tab may not listen to yet.
+    // The page and not streams, because this tab may not yet listen to the topic of the reader in the cookie.
     return c.redirect("/", 303);
   });
 
@@ -96,7 +95,7 @@ export function createApp(
     return c.html(progressPage(head, jobs.get(reader), draft), draft ? 503 : 200);
   }
 
-  /** The reader's id: ours, because a cookie that this process has not signed counts as none. */
+  /** The reader's id from its cookie, or a new one. A cookie that this process has not signed is ignored. */
   async function welcome(c: Context): Promise<string> {
     const reader = await getSignedCookie(c, cookieKey, "reader") || crypto.randomUUID();
     await setSignedCookie(c, "reader", reader, cookieKey, cookieOptions(c));
@@ -111,7 +110,7 @@ export function createApp(
     let percent = 0;
     running++;
     try {
-      jobs.delete(reader); // so that it counts as the newest
+      jobs.delete(reader); // set again below, as the newest
       forgetOldest();
       show({ state: "running", percent });
       await work((now) => show({ state: "running", percent: percent = now }), options);
@@ -139,7 +138,7 @@ function topicOf(reader: string): string {
   return `reader:${reader}`;
 }
 
-/** Takes eight seconds, or fails half-way. */
+/** Example work, which takes eight seconds, or fails half-way. */
 async function pretend(report: (percent: number) => void, { fail }: { fail: boolean }) {
   for (let percent = 0; percent < 100; percent += 5) {
     report(percent);
@@ -180,7 +179,7 @@ export function startForm({ fail, error }: Draft = { fail: false }): Markup {
   `;
 }
 
-/** How far the job is. */
+/** The progress of the job. */
 export function jobBox(job?: Job): Markup {
   return html`<div id="${JOB_ID}" class="box">${
     job ? progress(job) : html`<p>No job yet</p>`
@@ -201,7 +200,7 @@ function progress({ state, percent, reason }: Job): Markup {
 if (import.meta.main) {
   await run(
     "progress",
-    "A long job whose progress is pushed to the one who started it.",
+    "A long job whose progress is pushed to the reader who started it.",
     createApp,
   );
 }

@@ -6,7 +6,7 @@ import { until, WITH_BROWSER } from "../tests/kit.ts";
 import { assertNothingPushed, assertStream, capture, OPEN_PAGE } from "../turbo/testing.ts";
 import { createApp, JobError, type Work } from "./progress.ts";
 
-/** A first visit, or one with a cookie: the reader's id, and the cookie to send back. */
+/** Visits the page with or without a cookie. Returns the reader's id and the cookie. */
 async function visit({ hono }: ReturnType<typeof createApp>, headers: Record<string, string> = {}) {
   const response = await hono.request("/", { headers });
   const [cookie = ""] = response.headers.getSetCookie();
@@ -15,7 +15,7 @@ async function visit({ hono }: ReturnType<typeof createApp>, headers: Record<str
   return { id, cookie: { Cookie: `reader=${value}` }, page: await response.text() };
 }
 
-/** Work that goes on when the test says so. */
+/** Work that the test advances. */
 function controlledWork() {
   const runs: { report: (percent: number) => void; done: () => void; fail: (e: Error) => void }[] =
     [];
@@ -24,7 +24,7 @@ function controlledWork() {
   return { work, runs };
 }
 
-Deno.test("progress pushes to the one who started it alone", async () => {
+Deno.test("progress pushes only to the reader who started the job", async () => {
   const app = createApp({
     work(report) {
       report(50);
@@ -44,7 +44,7 @@ Deno.test("progress pushes to the one who started it alone", async () => {
   assert.deepEqual(pushed.map(({ topic }) => topic), pushed.map(() => [topic]));
 });
 
-Deno.test("progress starts one job for a form that is sent twice", async () => {
+Deno.test("progress starts one job when a form is sent twice", async () => {
   const { work, runs } = controlledWork();
   const app = createApp({ work });
   const headers = { ...PLAIN_FORM, ...(await visit(app)).cookie };
@@ -55,7 +55,7 @@ Deno.test("progress starts one job for a form that is sent twice", async () => {
   assert.equal(runs.length, 1);
 });
 
-Deno.test("progress says why a job failed, but nothing of an error that is not meant for readers", async () => {
+Deno.test("progress shows why a job failed, but not an error that is not meant for readers", async () => {
   const reasons: [Error, RegExp][] = [
     [new JobError("The disk is full"), /Failed at 0 %: The disk is full/],
     [new Error("password is 1234"), /Failed at 0 %: Something went wrong/],
@@ -72,7 +72,7 @@ Deno.test("progress says why a job failed, but nothing of an error that is not m
   }
 });
 
-Deno.test("progress gives each reader an id that it has signed itself, and takes no other", async () => {
+Deno.test("progress gives each reader a signed id, and accepts no other", async () => {
   const app = createApp();
   const [one, two] = [await visit(app), await visit(app)];
   assert.match(one.id, /^[0-9a-f-]{36}$/);
@@ -92,7 +92,7 @@ Deno.test("progress gives each reader an id that it has signed itself, and takes
   }
 });
 
-Deno.test("progress refuses a job beyond 100 that run by 503 and when to come back", async () => {
+Deno.test("progress answers 503 with Retry-After when 100 jobs run", async () => {
   const { work, runs } = controlledWork();
   const app = createApp({ work });
   const first = await visit(app);
@@ -121,7 +121,7 @@ Deno.test("progress refuses a job beyond 100 that run by 503 and when to come ba
   assert.equal(runs.length, 101);
 });
 
-Deno.test("progress lets another job run when one has failed", async () => {
+Deno.test("progress accepts another job when one has failed", async () => {
   const { work, runs } = controlledWork();
   const app = createApp({ work });
   for (let i = 1; i <= 100; i++) await post(app, "/jobs", { headers: PLAIN_FORM });
@@ -132,7 +132,7 @@ Deno.test("progress lets another job run when one has failed", async () => {
   );
 });
 
-Deno.test("progress keeps the jobs of 1,000 readers, and each that runs", async () => {
+Deno.test("progress keeps the last jobs of 1,000 readers, and all that run", async () => {
   const { work, runs } = controlledWork();
   const app = createApp({ work });
   const start = async (known?: Awaited<ReturnType<typeof visit>>) => {
@@ -156,7 +156,7 @@ Deno.test("progress keeps the jobs of 1,000 readers, and each that runs", async 
   assert.equal(await shown(1_001), "Done", "the newest");
 });
 
-Deno.test("progress refuses forms of other sites and long ones", async () => {
+Deno.test("progress rejects forms of other sites and forms that are too long", async () => {
   await assertGuarded(createApp(), "/jobs");
 });
 
@@ -204,7 +204,7 @@ Deno.test(
   },
 );
 
-Deno.test("progress goes on for a page that was open over a restart", WITH_BROWSER, async () => {
+Deno.test("progress works in a page that was open during a restart", WITH_BROWSER, async () => {
   const { work, runs } = controlledWork();
   const before = createApp({ work });
   const after = createApp({ work });
@@ -229,7 +229,7 @@ Deno.test("progress goes on for a page that was open over a restart", WITH_BROWS
   await untilText(page, "#job p", "Done");
 });
 
-Deno.test("progress says in the page that too many jobs run", WITH_BROWSER, async () => {
+Deno.test("progress shows in the page that too many jobs run", WITH_BROWSER, async () => {
   const { work, runs } = controlledWork();
   const app = createApp({ work });
   for (let i = 1; i <= 100; i++) await post(app, "/jobs", { headers: PLAIN_FORM });

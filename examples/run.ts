@@ -1,5 +1,5 @@
 /**
- * Runs an example as a program: its command line, and how it ends.
+ * Runs an example as a program, with a command line.
  *
  * @module
  */
@@ -20,8 +20,8 @@ const OPTIONS = {
 } as const;
 
 /**
- * Serves an example on the port that the command line names, until a signal stops it. It ends the
- * process: with code 2 where the command line is wrong, and with 1 where it cannot listen.
+ * Serves an example on the port of the command line until a signal stops it, and exits. The exit code is 2
+ * when the command line is wrong, and 1 when it cannot listen.
  */
 export async function run<E extends Env>(
   name: string,

@@ -5,7 +5,7 @@ import { startProcess } from "../tests/processes.ts";
 const EXAMPLES = ["todos", "chat", "progress", "flash", "login"];
 const LISTENING = /Listening on (http:\S+:(\d+)\/)/;
 
-/** An example with what `deno run --allow-net=0.0.0.0:8000 examples/….ts` may do, but on other ports. */
+/** Runs an example with the permissions of `deno run --allow-net=0.0.0.0:8000`, on another port. */
 function start(name: string, ...args: string[]) {
   const flags = ["--no-prompt", "--allow-net=0.0.0.0"];
   return startProcess(`../examples/${name}.ts`, args, { flags });
@@ -38,13 +38,13 @@ for (const name of EXAMPLES) {
     },
   );
 
-  Deno.test(`examples/${name}.ts does nothing when it is imported`, async () => {
+  Deno.test(`examples/${name}.ts has no side effects when it is imported`, async () => {
     const { createApp } = await import(new URL(`${name}.ts`, import.meta.url).href);
     assert.equal(createApp().turbo.size, 0); // the sanitizers see timers and listeners
   });
 }
 
-Deno.test("examples/todos.ts --help says how it is run", WITH_PROCESS, async () => {
+Deno.test("examples/todos.ts --help shows its usage", WITH_PROCESS, async () => {
   await using example = start("todos", "--help");
   assert.equal(await within(example.ended, "the help"), 0);
   assert.equal(

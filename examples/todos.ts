@@ -1,5 +1,5 @@
 /**
- * A list of todos that everyone sees and changes. Without JavaScript it works by full pages.
+ * A list of todos that all readers see and change. Without JavaScript it works by full pages.
  *
  * @module
  */
@@ -10,21 +10,21 @@ import { errorHandler, type Example, field, frontOf } from "./layout.ts";
 import { layout, reporter } from "./layout.ts";
 import { run } from "./run.ts";
 
-/** Something to be done. */
+/** One todo. */
 export interface Todo {
   /** Its number. */
   id: number;
-  /** What is to be done. */
+  /** Its text. */
   text: string;
   /** Whether it is done. */
   done: boolean;
 }
 
-/** What is in the form. */
+/** The content of the form. */
 export interface Draft {
-  /** What was typed. */
+  /** The text that was typed. */
   text: string;
-  /** What is wrong with it. */
+  /** The error message. */
   error?: string | undefined;
 }
 
@@ -33,7 +33,7 @@ const FORM_ID = "add";
 const MAX_TODOS = 200;
 const MAX_LENGTH = 200;
 
-/** Wires the example together. Starts nothing. */
+/** Creates the example, without a server. */
 export function createApp(options: TurboOptions = {}): Example {
   const turbo = new Turbo(options);
   const hono = new Hono();
@@ -56,7 +56,7 @@ export function createApp(options: TurboOptions = {}): Example {
     return changed(c, replace(FORM_ID, addForm()));
   });
 
-  // The form says what is to be, not that it is to change: sent twice, it does the same.
+  // The form states the new value instead of a toggle, so that sending it twice does no harm.
   hono.post("/todos/:id", async (c) => {
     const done = await field(c, "done") === "yes";
     todos = todos.map((todo) => isAt(c, todo) ? { ...todo, done } : todo);
@@ -72,8 +72,8 @@ export function createApp(options: TurboOptions = {}): Example {
     return c.html(todosPage(turbo.head(c), todos, draft), draft ? 422 : 200);
   }
 
-  // The whole list: where two people change it at once, every page shows the same order. The answer
-  // shows the effect of the push, so its cursor is taken after it.
+  // Pushes the whole list, so that all pages show the same order when two readers change it at once. The
+  // answer includes the effect of the push, so its cursor is taken after the push.
   function changed(c: Context, ...more: Stream[]): Response {
     const list = replace(LIST_ID, todoList(todos), { morph: true });
     turbo.push(list);
@@ -103,7 +103,7 @@ export function todosPage(
   return layout({ head, title: "Todos" }, html`${addForm(draft)}${todoList(todos)}`);
 }
 
-/** The form that adds one. */
+/** The form that adds a todo. */
 export function addForm({ text, error }: Draft = { text: "" }): Markup {
   return html`
     <form id="${FORM_ID}" class="fields" method="post" action="/todos">

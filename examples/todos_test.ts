@@ -24,7 +24,7 @@ Deno.test("todos pushes the list to all and answers a Turbo form with it", async
   assertStream(body, { action: "replace", target: "add", content: 'value=""' });
 });
 
-Deno.test("todos answers a plain form by 303, and what cannot be by 422", async () => {
+Deno.test("todos answers a plain form with 303, and a todo that is not allowed with 422", async () => {
   const app = createApp();
   const add = (text: string) => post(app, "/todos", { fields: { text }, headers: PLAIN_FORM });
   const added = await add("milk");
@@ -42,7 +42,7 @@ Deno.test("todos answers a plain form by 303, and what cannot be by 422", async 
   assert.equal((await post(app, "/todos/1/delete", { headers: PLAIN_FORM })).status, 303);
 });
 
-Deno.test("todos answers what was sent twice as if sent once", async () => {
+Deno.test("todos has the same result when a form is sent twice", async () => {
   const app = createApp();
   await post(app, "/todos", { fields: { text: "milk" } });
   for (let i = 0; i < 2; i++) {
@@ -62,7 +62,7 @@ Deno.test("todos keeps no more than 200", async () => {
   assert.equal((await add()).status, 422);
 });
 
-Deno.test("todos refuses forms of other sites and long ones", async () => {
+Deno.test("todos rejects forms of other sites and forms that are too long", async () => {
   await assertGuarded(createApp(), "/todos");
 });
 
@@ -70,7 +70,7 @@ Deno.test("todos has pages under a strict policy", async () => {
   await assertStrict(createApp(), "/");
 });
 
-Deno.test("todos shows in every tab what one changes", WITH_BROWSER, async () => {
+Deno.test("todos shows a change in all tabs", WITH_BROWSER, async () => {
   await using at = await stage(createApp());
   const [first, second] = [await at.open(), await at.open()];
 
@@ -150,7 +150,7 @@ Deno.test("todos works by full pages without JavaScript", WITH_BROWSER, async ()
   await untilText(page, "#todos .note", "Nothing to do");
 });
 
-Deno.test("todos is used by keyboard alone", WITH_BROWSER, async () => {
+Deno.test("todos can be used by keyboard alone", WITH_BROWSER, async () => {
   await using at = await stage(createApp());
   const { page } = await at.open();
   await page.keyboard.press("Tab");
