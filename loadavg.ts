@@ -221,7 +221,8 @@ export function rowOf(value: unknown): Row | undefined {
 
 /**
  * What a page shows of rows, whose keys are arbitrary names. Where there are too many rows, it shows the
- * first ones. A single machine is shown as it would be without a fleet, unless `isAlone` says that there may be others.
+ * first ones. A single machine is shown as it would be without a fleet, unless `isAlone` says that there may
+ * be others.
  */
 export function reportOf(
   rows: Iterable<readonly [node: string, row: Row]>,

@@ -1,7 +1,7 @@
 /**
- * Chat rooms. A reader is in a room while its page is open, because the page listens to the topic of the room.
- * Readers are counted over all nodes, where there are several. The messages are only in the memory of the node
- * that received them.
+ * Chat rooms. A reader is in a room while its page is open, because the page listens to the topic of the
+ * room. Readers are counted over all nodes, where there are several. The messages are only in the memory of
+ * the node that received them.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Members with a session. It shows which members are present, and sends notes to one of them. Open pages go to
- * the log-in page when their reader logs out or the session ends. The pages are in JSX.
+ * Members with a session. It shows which members are present, and sends notes to one of them. Open pages go
+ * to the log-in page when their reader logs out or the session ends. The pages are in JSX.
  *
  * When a session ends, its pages fetch themselves, which brings them to the log-in page, and its connections
  * are closed. A page that was away meanwhile reconnects with a topic that was signed for its reader. Nobody

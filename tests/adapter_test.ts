@@ -23,7 +23,7 @@ const MiB = 1024 * 1024;
 
 let app: Promise<string> | undefined;
 
-/** Starts the app; it and its data are in a folder that a test makes. */
+/** Starts the app. Its program and data are in a folder that the test makes. */
 async function start(
   runtime: Runtime,
   { path }: { readonly path: string },
@@ -72,7 +72,7 @@ async function itemsOf(client: TestClient): Promise<string[]> {
   return [...(await client.next()).matchAll(/<li>(.*?)<\/li>/g)].map(([, text]) => text!);
 }
 
-/** The programs of the page about the adapters. */
+/** The programs in the page about the adapters. */
 const PROGRAMS = [
   ...Deno.readTextFileSync(new URL("../docs/node-and-bun.md", import.meta.url))
     .matchAll(/^```ts ignore\n([^]*?)^```$/gm),
@@ -88,7 +88,7 @@ async function isListening(port: number): Promise<boolean> {
   }
 }
 
-/** What the app has told, but that it has found no state. */
+/** The errors of the app, except that it has found no state. */
 function troubleOf({ errors }: TestServerProcess): string {
   return errors.replace(/^No state in .*\n/, "");
 }
@@ -98,7 +98,7 @@ for (const runtime of ["node", "bun"] as const) {
   const ignore = WITH_PROCESS.ignore || !HAS_RUNTIMES;
 
   Deno.test(
-    `${named} brings pushes to WebSockets, and what one has missed`,
+    `${named} delivers pushes to WebSockets, and what a page has missed`,
     { ignore },
     async () => {
       using at = directory();
@@ -121,7 +121,7 @@ for (const runtime of ["node", "bun"] as const) {
   );
 
   Deno.test(
-    `${named} needs the context of a route that connects, and says so`,
+    `${named} needs the context in a route that connects, and says so`,
     { ignore },
     async () => {
       using at = directory();
@@ -135,7 +135,7 @@ for (const runtime of ["node", "bun"] as const) {
   );
 
   Deno.test(
-    `${named} answers with the sub-protocol wherever it stands among others`,
+    `${named} answers with the sub-protocol at any place among others`,
     { ignore },
     async () => {
       using at = directory();
@@ -148,14 +148,14 @@ for (const runtime of ["node", "bun"] as const) {
         return [status, answered.get("sec-websocket-protocol")];
       };
       assert.deepEqual(await answerTo(`another, ${PROTOCOL}`), [101, PROTOCOL]);
-      // Bun answers with the first by itself, where it is told nothing.
+      // By default Bun answers with the first of them.
       const first = runtime === "bun" ? "another" : undefined;
       assert.deepEqual(await answerTo("another"), [101, first]);
     },
   );
 
   Deno.test(
-    `${named} leaves event streams and refusals as they are on Deno`,
+    `${named} answers event streams and rejections as on Deno`,
     { ignore },
     async () => {
       using at = directory();
@@ -195,25 +195,25 @@ for (const runtime of ["node", "bun"] as const) {
     },
   );
 
-  Deno.test(`${named} pings a connection that is silent, and ends one that does not answer`, {
+  Deno.test(`${named} pings a silent connection, and ends one that does not answer`, {
     ignore,
   }, async () => {
     using at = directory();
     await using app = await start(runtime, at, { options: { idleTimeout: 1_000 } });
-    await using quiet = await follow(app, await cursorOf(app)); // it answers by itself
+    await using quiet = await follow(app, await cursorOf(app)); // answers pings by itself
     await using dead = await RawSocket.upgrade(app.port);
     assert.equal((await dead.frame())?.opcode, 9);
     assert.equal(await within(dead.closeCode(), "its end"), 1006);
-    await untilReport(app, { size: 1, zombies: 0 }, "one is gone");
+    await untilReport(app, { size: 1, zombies: 0 }, "one has ended");
     await using another = await RawSocket.upgrade(app.port);
-    assert.equal(await within(another.closeCode(), "its end"), 1006); // so the quiet one was pinged more than once
-    await untilReport(app, { size: 1, zombies: 0 }, "the other is gone");
+    assert.equal(await within(another.closeCode(), "its end"), 1006); // the quiet one was pinged too
+    await untilReport(app, { size: 1, zombies: 0 }, "the other has ended");
     assert.equal(await post(app, "/items", "milk"), "1");
     assert.deepEqual(await itemsOf(quiet), ["milk"]);
   });
 
   Deno.test(
-    `${named} lets Turbo drop a reader that takes nothing, and no other`,
+    `${named} lets Turbo drop a reader that takes nothing, and only that one`,
     { ignore },
     async () => {
       using at = directory();
@@ -232,7 +232,7 @@ for (const runtime of ["node", "bun"] as const) {
     },
   );
 
-  Deno.test(`${named} ends a client that pings and takes no answer`, { ignore }, async () => {
+  Deno.test(`${named} ends a client that sends pings and takes no pongs`, { ignore }, async () => {
     using at = directory();
     await using app = await start(runtime, at);
     await using socket = await RawSocket.upgrade(app.port);
@@ -245,13 +245,13 @@ for (const runtime of ["node", "bun"] as const) {
     await untilReport(app, { size: 0, zombies: 0, buffered: 0 }, "nothing is left of it");
   });
 
-  Deno.test(`${named} loses nothing however much may wait`, { ignore }, async () => {
+  Deno.test(`${named} loses nothing with high limits of buffered bytes`, { ignore }, async () => {
     using at = directory();
     const options = { behindAfter: 64 * MiB, maxBuffered: 64 * MiB, log: { maxBytes: 64 * MiB } };
     await using app = await start(runtime, at, { options });
     await using slow = await RawSocket.upgrade(app.port);
     const cursor = await post(app, "/fill?count=400");
-    await until(async () => (await reportOf(app)).buffered > 4 * MiB, "much waits");
+    await until(async () => (await reportOf(app)).buffered > 4 * MiB, "many bytes wait");
     await post(app, "/items", "last");
     let [pushes, rest] = [0, ""];
     while (!rest.includes("last")) {
@@ -264,42 +264,46 @@ for (const runtime of ["node", "bun"] as const) {
     assert.equal(pushes, 400, cursor);
   });
 
-  Deno.test(`${named} closes what is too long or binary, and a broken client ends nothing`, {
-    ignore,
-  }, async () => {
-    using at = directory();
-    await using app = await start(runtime, at);
-    const cases: [data: Uint8Array<ArrayBuffer>, codes: number[]][] = [
-      [frame("x".repeat(4_097)), [1009]],
-      [frame("€".repeat(1_366)), [1009]],
-      [frame(new Uint8Array(8), { opcode: 2 }), [1003]],
-      [frame("hello"), [1008]],
-      [frame("x", { reserved: 4 }), [1002, 1006]],
-      [frame("x", { mask: false }), [1002, 1006]],
-      [frame(new Uint8Array([0xff]), { opcode: 1 }), [1007, 1006]],
-      [frame("x", { opcode: 3 }), [1002, 1006]],
-      [new Uint8Array([0x81, 0xff, 0, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 0]), [1009, 1006]],
-    ];
-    for (const [data, codes] of cases) {
-      await using socket = await RawSocket.upgrade(app.port, "/turbo-stream", {
-        "Sec-WebSocket-Protocol": PROTOCOL,
-      });
-      await socket.write(data);
-      const code = await socket.closeCode();
-      assert(codes.includes(code), `${data.subarray(0, 12)}: ${code}, not ${codes}`);
-    }
-    for (let n = 0; n < 50; n++) { // gone before it is opened
-      await using socket = await RawSocket.open(app.port);
-      await socket.write(request("GET /turbo-stream HTTP/1.1", HANDSHAKE));
-    }
-    await untilReport(app, { size: 0, zombies: 0, buffered: 0 }, "nothing is left of them");
-    await using client = await follow(app, await cursorOf(app));
-    await post(app, "/items", "milk");
-    assert.deepEqual(await itemsOf(client), ["milk"]);
-    assert.equal(troubleOf(app), "");
-  });
+  Deno.test(
+    `${named} closes a connection after an invalid message, and the process survives broken clients`,
+    {
+      ignore,
+    },
+    async () => {
+      using at = directory();
+      await using app = await start(runtime, at);
+      const cases: [data: Uint8Array<ArrayBuffer>, codes: number[]][] = [
+        [frame("x".repeat(4_097)), [1009]],
+        [frame("€".repeat(1_366)), [1009]],
+        [frame(new Uint8Array(8), { opcode: 2 }), [1003]],
+        [frame("hello"), [1008]],
+        [frame("x", { reserved: 4 }), [1002, 1006]],
+        [frame("x", { mask: false }), [1002, 1006]],
+        [frame(new Uint8Array([0xff]), { opcode: 1 }), [1007, 1006]],
+        [frame("x", { opcode: 3 }), [1002, 1006]],
+        [new Uint8Array([0x81, 0xff, 0, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 0]), [1009, 1006]],
+      ];
+      for (const [data, codes] of cases) {
+        await using socket = await RawSocket.upgrade(app.port, "/turbo-stream", {
+          "Sec-WebSocket-Protocol": PROTOCOL,
+        });
+        await socket.write(data);
+        const code = await socket.closeCode();
+        assert(codes.includes(code), `${data.subarray(0, 12)}: ${code}, not ${codes}`);
+      }
+      for (let n = 0; n < 50; n++) { // ended before it opens
+        await using socket = await RawSocket.open(app.port);
+        await socket.write(request("GET /turbo-stream HTTP/1.1", HANDSHAKE));
+      }
+      await untilReport(app, { size: 0, zombies: 0, buffered: 0 }, "nothing is left of them");
+      await using client = await follow(app, await cursorOf(app));
+      await post(app, "/items", "milk");
+      assert.deepEqual(await itemsOf(client), ["milk"]);
+      assert.equal(troubleOf(app), "");
+    },
+  );
 
-  Deno.test(`${named} lets the process end by itself after Turbo.close()`, { ignore }, async () => {
+  Deno.test(`${named} keeps no process alive after Turbo.close()`, { ignore }, async () => {
     using at = directory();
     await using app = await start(runtime, at);
     await using client = await follow(app, await cursorOf(app));
@@ -314,7 +318,7 @@ for (const runtime of ["node", "bun"] as const) {
     assert.deepEqual(at.files(), ["app.mjs", "state"]);
   });
 
-  Deno.test(`Without ${named} Turbo names it, and pages are reached by server-sent events`, {
+  Deno.test(`Without ${named} Turbo names it, and pages use server-sent events`, {
     ignore,
   }, async () => {
     using at = directory();
@@ -346,7 +350,7 @@ for (const runtime of ["node", "bun"] as const) {
   });
 
   Deno.test(
-    `A page of ${named} shows pushes, also those that were made while the server was away`,
+    `A page of ${named} shows pushes, also those from while the server was away`,
     { ...WITH_BROWSER, ignore },
     async () => {
       using at = directory();

@@ -1,7 +1,7 @@
 /**
- * Makes the module of the scripts that pages load, of the npm package that speaks with Redis one file,
- * and of those that read HTML another: `deno task bundle`. They are kept with the source, so that nothing has to be built where the app
- * runs or is published; a test fails when they are out of date. The scripts are strings in a module,
+ * Makes the generated files: `deno task bundle`. These are the module with the scripts that pages load, the
+ * bundled client of Redis, and the bundled parser of HTML. They are committed, so that no build is needed to
+ * run or publish the package; a test fails when they are out of date. The scripts are strings in a module,
  * because JSR and other runtimes do not import text.
  *
  * @module
@@ -16,10 +16,10 @@ const MAKERS = {
   "turbo/testing_dom.min.js": bundleDom,
 };
 
-/** The files that are made. */
+/** The generated files. */
 export const MADE = Object.keys(MAKERS) as (keyof typeof MAKERS)[];
 
-/** The text of such a file, of its sources as they are now. */
+/** The text of a generated file, from its current sources. */
 export async function make(path: keyof typeof MAKERS): Promise<string> {
   try {
     return await MAKERS[path]();
@@ -29,22 +29,22 @@ export async function make(path: keyof typeof MAKERS): Promise<string> {
 }
 
 /**
- * The package that speaks with Redis. It is no dependency of the app, because Deno downloads whatever the
- * lock file names at the first start, also where it is never imported. Nobody calls this: it is here so
+ * The client of Redis. The app does not depend on the package, because Deno downloads all packages of the
+ * lock file at the first start, even those that are never imported. Nobody calls this function. It is here so
  * that `import.meta.resolve` and tests/deno.lock know the package.
  */
 export function importRedis(): Promise<typeof import("npm:@redis/client@6.3.1")> {
   return import("npm:@redis/client@6.3.1");
 }
 
-/** Its licence, which the package itself does not carry, and where its types are. */
+/** Its licence, which the package does not contain, and the file of its types. */
 const REDIS_BANNER = `/*! @redis/client 6.3.1
 MIT License, Copyright (c) 2022-2023, Redis, inc.: see deploy/licenses.txt */
 /* @ts-self-types="./redis_client.min.d.ts" */`;
 
-/** What the classes of the client have under such a name, ... */
+/** Names of properties of the client's own classes, which are shortened, ... */
 const OWN = /^(is|has|was|history|events|webSocket|part)[A-Z]/;
-/** ... but not the platform or Turbo. */
+/** ... except those that the platform or Turbo has, too. */
 const OTHERS =
   /^(is(Connected|HTML|Safe|Array|Integer|NaN|Finite|ContentEditable|Intersecting|EqualNode|SameNode)|has(Attributes?|Own|OwnProperty|Focus|ChildNodes|Instance))$/;
 
@@ -67,7 +67,7 @@ async function scriptTexts(): Promise<string> {
   return text;
 }
 
-/** A text as a string literal, without characters for which V8 would keep the module with two bytes each. */
+/** A text as a string literal of Latin-1, for which V8 needs only one byte a character. */
 function literal(text: string): string {
   return JSON.stringify(text).replaceAll(
     /[^\0-\xff]/g,
@@ -75,7 +75,7 @@ function literal(text: string): string {
   );
 }
 
-/** A module with those that only it imports, minified. */
+/** A module and the modules that only it imports, minified. */
 async function bundle(options: BuildOptions): Promise<string> {
   const { outputFiles } = await build({
     ...options,
@@ -88,7 +88,7 @@ async function bundle(options: BuildOptions): Promise<string> {
   return outputFiles![0]!.text;
 }
 
-/** Turbo keeps the names of its properties, which pages use, and the lines about its licence. */
+/** Keeps the names of Turbo's properties, which pages use, and the comments about its licence. */
 function turboOptions(): BuildOptions {
   const folder = createRequire(import.meta.url).resolve("@hotwired/turbo").replace(/[^/]*$/, "");
   return { entryPoints: [`${folder}turbo.es2017-esm.js`], legalComments: "eof" };
@@ -115,8 +115,8 @@ function redisOptions(): BuildOptions {
 }
 
 /**
- * Has what `require` asks of Node imported instead, so that the file works wherever it comes from. What
- * else is not there is optional for the package, and not used here.
+ * Replaces each `require` of a module of Node by an import, so that the file works from any URL. Other
+ * modules that are missing are optional for the package, and not used here.
  */
 const NODE_MODULES: Plugin = {
   name: "node modules",

@@ -1,7 +1,7 @@
 /**
- * Makes the one file that the test page of turbo/testing.ts reads HTML with, of npm packages: a parser
- * that reads it as browsers do (parse5), and a reader of CSS selectors (css-select). The file begins with
- * the licences of all that is in it, because it is published without anything else of them.
+ * Bundles the npm packages by which the test page of turbo/testing.ts reads HTML: a parser that works as
+ * browsers do (parse5), and CSS selectors (css-select). The file begins with the licences of all packages in
+ * it, because it is published without their other files.
  *
  * @module
  */
@@ -10,14 +10,14 @@ import { createRequire } from "node:module";
 import { build, type Plugin } from "npm:esbuild@0.25.12";
 
 /**
- * The packages. They are no dependency of the app or of the published package. Nobody calls this: it is
+ * The packages, which neither the app nor the published package depends on. Nobody calls this function. It is
  * here so that `import.meta.resolve` and tests/deno.lock know them.
  */
 export async function importDom(): Promise<unknown[]> {
   return [await import("npm:parse5@8.1.1"), await import("npm:css-select@7.0.0")];
 }
 
-/** Has the packages that these import found where Deno keeps them. */
+/** Finds the packages, and those that they import, in Deno's cache. */
 const PACKAGES: Plugin = {
   name: "packages",
   setup(build) {
@@ -27,7 +27,7 @@ const PACKAGES: Plugin = {
   },
 };
 
-/** The file. */
+/** Makes the file. */
 export async function bundleDom(): Promise<string> {
   const [parse5, select] = ["npm:parse5@8.1.1", "npm:css-select@7.0.0"].map((name) =>
     JSON.stringify(new URL(import.meta.resolve(name)).pathname)
@@ -54,7 +54,7 @@ export async function bundleDom(): Promise<string> {
   }`;
 }
 
-/** The licences of the packages that some files are of, each text once, as a comment. */
+/** A comment with the licences of the packages of some files, each text once. */
 function licensesOf(files: readonly string[]): string {
   const names = new Map<string, Set<string>>();
   for (const file of files) {
@@ -68,7 +68,7 @@ function licensesOf(files: readonly string[]): string {
   return `/*!\n${parts.sort().join("\n\n\n")}\n*/`;
 }
 
-/** The folder of the package that a file is of. */
+/** The folder of the package that a file belongs to. */
 function folderOf(file: string): string | undefined {
   const folder = file.replace(/\/[^/]*$/, "");
   if (folder === "") return undefined;

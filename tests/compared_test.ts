@@ -1,5 +1,6 @@
 /**
- * The size that `docs/compared.md` and README.md give for this project is true. The others' figures have a date.
+ * The size of this project's scripts in `docs/compared.md` and README.md is right. The figures of other
+ * projects have a date.
  *
  * @module
  */
@@ -8,13 +9,13 @@ import { brotliCompressSync } from "node:zlib";
 import { Turbo } from "../turbo/mod.ts";
 
 const ROOT = new URL("../", import.meta.url);
-/** The texts that name the size, and how. */
+/** The texts that name the size, and their wording. */
 const SAID: readonly [file: string, said: RegExp][] = [
   ["docs/compared.md", /^\| turbo-deno .*?\| (\d+) KB /m],
   ["README.md", /^The browser loads (\d+) KB\./m],
 ];
 
-Deno.test("docs/compared.md and README.md have the size of what a page loads", async () => {
+Deno.test("docs/compared.md and README.md have the size of the scripts of a page", async () => {
   const turbo = new Turbo();
   const head = String(turbo.head({ cursor: turbo.cursor }));
   const paths = [...head.matchAll(/(?:src|href)="(.+?\.js)"/g)].map(([, path]) => path!);

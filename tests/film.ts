@@ -1,8 +1,7 @@
 /**
- * Makes the README's moving picture: a page is open, its server is killed and started again, and the
- * page goes on. Nothing in it is played: the page is the app's, in a real browser, and the ten seconds
- * are those of a clock. Around it are drawn a window, what is typed, and what the server writes.
- * Look at it before you commit it.
+ * Makes the README's moving picture: a page is open, its server is killed and restarted, and the page
+ * continues. It is a recording of the app in a real browser, in real time. A window, the typed commands and
+ * the output of the server are drawn around it. Look at the result before you commit it.
  *
  * @module
  */
@@ -17,23 +16,23 @@ import { type Page, startBrowser } from "./browser.ts";
 import { pause, within } from "./kit.ts";
 import { startApp } from "./processes.ts";
 
-/** How long the film is, in milliseconds. */
+/** The length of the film, in milliseconds. */
 const LENGTH = 10_000;
-/** Between two pictures. */
+/** Milliseconds between two pictures. */
 const STEP = 100;
-/** When the server is killed, and when it is started again. */
+/** When the server is killed, and when it is restarted. */
 const KILL_AT = 2_200;
 const START_AT = 4_300;
-/** When the page is live again at the latest, because there must be time to see that it goes on. */
+/** When the page must be live again, so that there is time to see that it continues. */
 const LIVE_BY = 7_300;
 /**
- * How often it is tried: pages that have lost their server come back at random, spread over some eight
- * seconds.
+ * Most attempts. They are needed because pages that have lost their server reconnect at a random time within
+ * about eight seconds.
  */
 const TAKES = 20;
-/** How long a command takes to type. */
+/** Milliseconds in which a command is typed. */
 const TYPING = 900;
-/** How long the server runs before, so that there is a curve to see, in milliseconds. */
+/** Milliseconds for which the server runs before the recording, so that the plot has a curve. */
 const WARM_UP = Number(Deno.args[0] ?? 30) * 1000;
 
 const SIZE = { width: 720, height: 470 };
@@ -42,7 +41,7 @@ const COLORS = 96;
 const PROMPT = "$ ";
 const OUT = new URL("../docs/restart.gif", import.meta.url);
 
-/** Around the page. */
+/** The document that draws the window around the page. */
 const STAGE = `<!DOCTYPE html>
 <style>
 @font-face { font-family: Mono; src: url(data:font/ttf;base64,${
@@ -84,19 +83,19 @@ const gif = encode(await compose(stage, take));
 await Deno.writeFile(OUT, gif);
 console.log(`${OUT.pathname}: ${gif.length} bytes`);
 
-/** What is to be seen from a time on, in milliseconds from the start. */
+/** The changes to be drawn, with their times in milliseconds from the start. */
 interface Take {
-  /** What stands in the address bar. */
+  /** The address bar. */
   readonly host: string;
-  /** The page, whenever it looked different. */
+  /** A picture of the page at each change. */
   readonly page: { at: number; png: Buffer }[];
-  /** What is typed, from when on, and what the server writes. */
+  /** The typed commands and the output of the server. */
   readonly terminal: { at: number; text: string; isTyped: boolean }[];
-  /** What happens, in words. */
+  /** The captions. */
   readonly captions: { at: number; text: string; state: "live" | "off" }[];
 }
 
-/** Records ten seconds, or nothing where the page took its time to come back. */
+/** Records ten seconds; `undefined` where the page has reconnected too late. */
 async function record(page: Page): Promise<Take | undefined> {
   const begin = performance.now();
   const now = () => performance.now() - begin;
@@ -142,7 +141,7 @@ async function record(page: Page): Promise<Take | undefined> {
   return liveAt < LIVE_BY ? take : undefined;
 }
 
-/** Draws what is to be seen at each step, and how long: where nothing changes it is one picture. */
+/** Draws one picture for each span of time in which nothing changes, with its length. */
 async function compose(stage: Page, take: Take): Promise<{ png: Buffer; delay: number }[]> {
   await stage.setContent(STAGE);
   await stage.locator("#bar span").evaluate((bar, host) => bar.textContent = host, take.host);
@@ -173,7 +172,7 @@ async function compose(stage: Page, take: Take): Promise<{ png: Buffer; delay: n
   return pictures;
 }
 
-/** The terminal's lines. A command is typed before it takes effect. */
+/** The lines of the terminal. A command is typed before it takes effect. */
 function terminalAt({ terminal }: Take, at: number): string {
   let text = PROMPT;
   for (const line of terminal) {
@@ -190,7 +189,7 @@ function terminalAt({ terminal }: Take, at: number): string {
   return text.endsWith("\n") ? text : `${text}█`;
 }
 
-/** One palette for all pictures, in which what has not changed is transparent. */
+/** Encodes the pictures with one palette. Pixels that have not changed are transparent. */
 function encode(pictures: readonly { png: Buffer; delay: number }[]): Uint8Array {
   const frames = pictures.map(({ png }) => new Uint8Array(PNG.sync.read(png).data));
   const all = new Uint8Array(frames.reduce((sum, { length }) => sum + length, 0));

@@ -1,5 +1,5 @@
 /**
- * The README's moving picture is there, short and small. `deno task film` makes it.
+ * The README's moving picture exists, and is short and small. `deno task film` makes it.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 const ROOT = new URL("../", import.meta.url);
 const MAX_BYTES = 600 * 1024;
 
-/** The size of a GIF in pixels, and how often and for how long it runs. */
+/** The size of a GIF in pixels, its number of repetitions and its length. */
 interface Gif {
   width: number;
   height: number;
@@ -18,7 +18,7 @@ interface Gif {
   isEndless: boolean;
 }
 
-/** Reads what stands between the pictures of a GIF: GIF89a Specification, sections 18 to 27. */
+/** Reads the blocks of a GIF (GIF89a Specification, sections 18 to 27). */
 function parseGif(bytes: Uint8Array): Gif {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const ascii = (from: number, length: number) =>
@@ -46,7 +46,7 @@ function parseGif(bytes: Uint8Array): Gif {
   return { ...gif, frames, duration, isEndless };
 }
 
-Deno.test("docs/restart.gif runs for ten seconds without an end, and is small", async () => {
+Deno.test("docs/restart.gif runs for ten seconds in an endless loop, and is small", async () => {
   const bytes = await Deno.readFile(new URL("docs/restart.gif", ROOT));
   assert(bytes.length <= MAX_BYTES, `${bytes.length} bytes, ${MAX_BYTES} at most`);
   const { width, frames, duration, isEndless } = parseGif(bytes);

@@ -1,4 +1,5 @@
-// An empty folder on a machine with npm: the docs' command that installs, their program, and a page.
+// Follows the docs in an empty folder on a machine with npm: installs the package, runs the first program and
+// opens its page.
 import assert from "node:assert/strict";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser, type TestBrowser } from "./browser.ts";
@@ -11,7 +12,9 @@ import { HAS_RUNTIMES, pathOf, VERSIONS } from "./runtimes.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
-/** What a text says of a first app: a command that installs, a program and its file, and one that runs it. */
+/**
+ * The first app in a text: the command that installs, the program and its file, and the command that runs it.
+ */
 interface FirstApp {
   readonly install: readonly string[];
   readonly file: string;
@@ -19,7 +22,7 @@ interface FirstApp {
   readonly run: readonly string[];
 }
 
-/** The first app of a section, with programs and versions as they are here. */
+/** The first app of a section, with the programs and versions of this machine. */
 async function firstApp(
   text: string,
   section: string,
@@ -44,10 +47,10 @@ async function firstApp(
   return { install: command(install), file, program, run: command(run) };
 }
 
-/** The version of TypeScript that Node's user has. */
+/** The version of TypeScript that a user of Node has. */
 const TYPESCRIPT = "typescript@7.0.2";
 
-/** A user's module that imports every entry. */
+/** A module of a user that imports each entry. */
 const USER = `import { Hono } from "hono";
 import { html, memory, replace, type Stream, Turbo, type TurboOptions } from "@turbo-deno/turbo";
 import { Pusher } from "@turbo-deno/turbo/push";
@@ -74,7 +77,7 @@ const TSCONFIG = {
 };
 
 Deno.test(
-  "An empty folder, the command that installs, the first program, and a page that follows it",
+  "The docs' commands in an empty folder install the package, and a page follows the first program",
   { ...WITH_BROWSER, ignore: QUICK || !HAS_RUNTIMES },
   async (t) => {
     using folder = directory();

@@ -1,6 +1,6 @@
 /**
- * A registry of JSR that has one package, which is not published yet: it is given what `deno publish`
- * sends, and serves that. It does not look at it, as the real one does.
+ * A local registry of JSR with one package, which is not published yet. It receives what `deno publish`
+ * sends, and serves that. Unlike the real registry, it does not check the package.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { outputOf } from "./processes.ts";
 
 /** A registry. */
 export interface TestJsrRegistry extends TestServer {
-  /** The variables with which Deno asks it. */
+  /** The environment variables that make Deno use it. */
   readonly env: { readonly JSR_URL: string };
   /** The published files, by their paths. */
   readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
@@ -44,7 +44,7 @@ export async function serveJsrRegistry(root: string): Promise<TestJsrRegistry> {
   });
 
   const env = { JSR_URL: `${server.url}/` };
-  // The token is nobody's.
+  // Any token will do here.
   const command = ["publish", "--allow-dirty", "--no-check", "--no-provenance", "--token", "none"];
   await outputOf([Deno.execPath(), ...command], { cwd: root, env });
   return { ...server, env, files };

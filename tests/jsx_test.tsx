@@ -1,5 +1,5 @@
 /** @jsxImportSource hono/jsx */
-// An app in Hono JSX that uses every builder: that its types are right is a part of what it tests.
+// An app in Hono JSX that uses each builder. The check of its types is a part of the test.
 import { action, after, append, before, prepend, refresh, remove } from "@turbo-deno/turbo";
 import { replace, type Stream, streamResponse, Turbo, update } from "@turbo-deno/turbo";
 import { assertStream, capture } from "@turbo-deno/turbo/testing";
@@ -51,7 +51,7 @@ function start() {
   return { hono, turbo };
 }
 
-Deno.test("Every builder takes JSX, in types and at run time", () => {
+Deno.test("Each builder accepts JSX, in types and at run time", () => {
   const line = <Line item={{ id: 1, text: "<" }} />;
   const expected = '<li id="item-1">&lt;</li>';
   const streams: Stream[] = [
@@ -71,7 +71,7 @@ Deno.test("Every builder takes JSX, in types and at run time", () => {
   assert.match(`${refresh()}${remove("a")}`, /^<turbo-stream action="refresh">/);
 });
 
-Deno.test("A page in JSX has the head, escapes text, and holds a stream as markup", async () => {
+Deno.test("A page in JSX has the head, escapes text, and contains a stream as markup", async () => {
   const { hono, turbo } = start();
   const page = await (await hono.request("/")).text();
   assert(page.includes(`<meta name="turbo-cursor" content="${turbo.cursor}"`));
@@ -88,7 +88,7 @@ Deno.test("A form in JSX is answered by streams", async () => {
   assertStream(body, { action: "replace", target: "items", content: "bread" });
 });
 
-Deno.test("An async component throws, and the message says what to do", () => {
+Deno.test("An async component throws, and the message names the remedy", () => {
   const message =
     "Cannot build a stream from a promise: await its data first, and make its components " +
     "without async";

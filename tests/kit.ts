@@ -124,8 +124,8 @@ export function connected(
 }
 
 /**
- * Waits where there is no event to wait for. A timer of this process that was set before, with a shorter time,
- * has fired by then, however busy the machine is.
+ * Waits where there is no event to wait for. A timer of this process that was set before, with a shorter
+ * time, has fired by then, however busy the machine is.
  */
 export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -1,5 +1,5 @@
 /**
- * What `docs/limits.md` says of each limit is what the code, and nginx's configuration, have.
+ * The limits in `docs/limits.md` are those of the code and of nginx's configuration.
  *
  * @module
  */
@@ -12,7 +12,7 @@ function textOf(file: string): string {
   return Deno.readTextFileSync(new URL(file, ROOT));
 }
 
-/** The number that a constant, a default or a member of one has in a file. */
+/** The number of a constant or a default in a file. */
 function valueIn(file: string, name: string): number {
   const value = new RegExp(`\\b${name}(?:: number)?(?: =|:) ([\\dA-Z][\\w. *]*?) ?[,;}]`);
   const [, product] = value.exec(textOf(file)) ?? [];
@@ -27,12 +27,12 @@ function option(name: string): number {
   return valueIn("turbo/options.ts", name);
 }
 
-/** A rate, as an object in a file has it. */
+/** The rate in a file. */
 function rateIn(file: string): { burst: number; perSecond: number } {
   return { burst: valueIn(file, "burst"), perSecond: valueIn(file, "perSecond") };
 }
 
-/** What a directive of nginx is given, the first group of a pattern. */
+/** The value of a directive of nginx: the first group of a pattern. */
 function nginx(pattern: RegExp): string {
   const found = pattern.exec(textOf("deploy/nginx-site.conf"));
   assert(found, `deploy/nginx-site.conf has no ${pattern}`);
@@ -64,7 +64,7 @@ const LOG = "turbo/log.ts";
 const logBytes = size(valueIn(LOG, "maxBytes"));
 const drain = seconds(valueIn("turbo/turbo.ts", "deadline"));
 
-/** The defaults, by the limits that they are of. */
+/** The defaults, by the names of the limits. */
 const DEFAULTS: Record<string, string> = {
   "connections of the process: open, being opened, closed but not gone": count(
     option("maxConnections"),
@@ -138,23 +138,23 @@ const DEFAULTS: Record<string, string> = {
 
 const page = textOf("docs/limits.md");
 
-/** The rows of all tables of the page, without their heads. */
+/** The rows of all tables of the page, without the headings. */
 const rows = page.match(/^\| (?!limit |---).*$/gm)!.map((line) =>
   line.split("|").slice(1, -1).map((cell) => cell.trim())
 );
 
-Deno.test("docs/limits.md names each limit with the default that the code has", () => {
+Deno.test("docs/limits.md has each limit with the default of the code", () => {
   assert.deepEqual(
     rows.map(([limit, value]) => [limit, value]),
     Object.entries(DEFAULTS),
   );
 });
 
-Deno.test("docs/limits.md names options that there are, and each that is a limit", () => {
+Deno.test("docs/limits.md names only options that exist, and each option that is a limit", () => {
   const flags = Object.values(OPTIONS).map(({ flag }) => flag as string);
   const rules = /^const RULES = \{$([^]*?)^\} satisfies/m.exec(textOf("turbo/options.ts"))![1]!;
   const ofTurbo = [...rules.matchAll(/^ {2}(\w+): (.*)$/gm)];
-  const others = ["hold", "maxEntries", "acceptTimeout"]; // of redis() and serve()
+  const others = ["hold", "maxEntries", "acceptTimeout"]; // options of redis() and serve()
   const known = [...flags, ...ofTurbo.map(([, name]) => name!), ...others];
   const named = rows.flatMap(([, , set = ""]) =>
     [...set.matchAll(/`(-{0,2}[a-z-A-Z]+)`/g)].map(([, name]) => name!)
@@ -166,11 +166,11 @@ Deno.test("docs/limits.md names options that there are, and each that is a limit
   for (const [, name] of limits) assert(named.includes(name!), `${name} is missing`);
 });
 
-Deno.test("docs/limits.md says when a page takes its connection for dead, and how long a drain is", () => {
+Deno.test("docs/limits.md has the time after which a page considers its connection dead, and that of the drain", () => {
   const [, times, of] = /const DEAD_AFTER = ([\d.]+) \* ([\d_]+);/.exec(textOf("turbo/client.js"))!;
   const dead = seconds(Number(times) * Number(of!.replaceAll("_", "")));
   assert(page.includes(`the page takes the connection for dead after ${dead}`), dead);
-  assert.equal(drain, seconds(OPTIONS.drain.default * 1000)); // of the app, and of close()
+  assert.equal(drain, seconds(OPTIONS.drain.default * 1000)); // the app's and that of close()
   const short = seconds(valueIn("server/serve.ts", "RESOURCES_DEADLINE"));
   assert.equal(page.split(`drain in ${short}, exit with code 3`).length, 3);
 });

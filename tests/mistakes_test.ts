@@ -1,6 +1,6 @@
 /**
- * What an app gets wrong on the server: each mistake has a message that names the remedy. Those that only
- * the page can see are in `hints_test.ts`.
+ * For each mistake of an app on the server there is a message that names the remedy. Mistakes that only the
+ * page can detect are in `hints_test.ts`.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { WITH_PROCESS } from "./kit.ts";
 const box = html`<p id="box"></p>`;
 const late = (): Promise<string> => Promise.resolve("data");
 
-/** What an app throws for a request, as its own handler of errors has it. */
+/** The message of the error that an app's handler of errors receives for a request. */
 async function errorOf(answer: (c: Context, turbo: Turbo) => Response | Promise<Response>) {
   const turbo = new Turbo();
   const app = new Hono();
@@ -75,12 +75,12 @@ const MISTAKES: [what: string, act: () => unknown, message: RegExp][] = [
     /Cannot make markup of title=\$\{…\} without quotes: write title="\$\{…\}"/,
   ],
   [
-    "an option misspelt",
+    "a misspelt option",
     () => new Turbo({ alowedOrigins: [] } as never),
     /Turbo has no option "alowedOrigins": there are .*allowedOrigins/,
   ],
   [
-    "an option of push misspelt",
+    "a misspelt option of push",
     () => new Turbo().push(replace("box", box), { too: "ann" } as never),
     /push\(\) has no option "too": there are to, topic, except/,
   ],
@@ -102,7 +102,7 @@ for (const [what, act, message] of MISTAKES) {
   });
 }
 
-Deno.test("the middleware behind the routes has a message that names the remedy", async () => {
+Deno.test("the middleware after the routes has a message that names the remedy", async () => {
   const turbo = new Turbo();
   const app = new Hono();
   app.onError((error, c) => c.text(error.message, 500));
@@ -114,12 +114,12 @@ Deno.test("the middleware behind the routes has a message that names the remedy"
   );
 });
 
-Deno.test("a handler whose promise is forgotten in the page has a message that names the remedy", async () => {
+Deno.test("a promise in the page that is not awaited has a message that names the remedy", async () => {
   const message = await errorOf((c) => c.html(html`<p>${late()}</p>`));
   assert.match(message, /await it before it goes into html/);
 });
 
-Deno.test("a context in place of its request has a message that names the remedy", async () => {
+Deno.test("a context instead of its request has a message that names the remedy", async () => {
   const reads: [name: string, read: (request: never) => unknown][] = [
     ["acceptsStream", acceptsStream],
     ["requestedFrame", requestedFrame],
@@ -139,7 +139,7 @@ Deno.test("a context in place of its request has a message that names the remedy
   }
 });
 
-Deno.test("a cookie set before streams are answered reaches the reader", async () => {
+Deno.test("a cookie that is set before an answer of streams reaches the reader", async () => {
   const turbo = new Turbo();
   const app = new Hono();
   app.use(turbo.middleware());
@@ -153,7 +153,7 @@ Deno.test("a cookie set before streams are answered reaches the reader", async (
 });
 
 Deno.test(
-  "a permission that is missing has a message that names the flag",
+  "a missing permission has a message that names the flag",
   WITH_PROCESS,
   async () => {
     const example = new URL("../examples/todos.ts", import.meta.url).pathname;

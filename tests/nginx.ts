@@ -40,9 +40,9 @@ export async function filesOfDeploy(): Promise<{ main: string; site: string }> {
 }
 
 /**
- * Starts a real nginx with the files of deploy/, on free ports and in a directory of its own. `changes` are made
- * in their text, which must contain each of them. Several apps are servers of the upstream. A
- * header sets the address of a client.
+ * Starts a real nginx with the files of deploy/, on free ports and in a directory of its own. `changes` are
+ * made in their text, which must contain each of them. Several apps are servers of the upstream. A header
+ * sets the address of a client.
  */
 export async function startNginx(
   app: { url: string } | readonly { url: string }[],

@@ -1,6 +1,6 @@
 /**
- * A registry of npm that has one package, which is not published yet. A folder asks it for the scope of
- * that package alone, so that all others come from where they always do.
+ * A local registry of npm with one package, which is not published yet. A folder uses it only for the scope
+ * of that package; all other packages come from their usual registry.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import { outputOf } from "./processes.ts";
 
 /** A registry. */
 export interface TestNpmRegistry extends TestServer {
-  /** What a folder's `.npmrc` must hold. npm, Deno and Bun read it. */
+  /** The text of a folder's `.npmrc`, which npm, Deno and Bun read. */
   readonly npmrc: string;
 }
 
-/** Serves a package, from its archive. */
+/** Serves the package of an archive. */
 export async function serveNpmRegistry(archive: string): Promise<TestNpmRegistry> {
   const bytes = await Deno.readFile(archive);
   const manifest = JSON.parse(await outputOf(["tar", "-xzOf", archive, "package/package.json"]));

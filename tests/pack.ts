@@ -1,6 +1,6 @@
 /**
- * Makes the package for npm, `dist/turbo-deno-turbo-VERSION.tgz`: `deno task pack`. Deno makes JavaScript
- * and declarations of the files that deno.json publishes, and npm the archive.
+ * Makes the package for npm, `dist/turbo-deno-turbo-VERSION.tgz`: `deno task pack`. Deno compiles the files
+ * that deno.json publishes to JavaScript and declarations, and npm makes the archive.
  *
  * @module
  */
@@ -12,13 +12,13 @@ const ROOT = new URL("..", import.meta.url).pathname;
 /** The oldest version of Hono that works. */
 export const OLDEST_HONO = "4.8.0";
 
-/** What npm is told beside what `deno pack` takes from deno.json. */
+/** Fields of package.json in addition to those that `deno pack` takes from deno.json. */
 const MANIFEST = {
   description: config.description,
   keywords: ["hono", "turbo", "turbo-streams", "hotwire", "websocket", "sse", "server-sent-events"],
   engines: { node: ">=22", deno: ">=2.5", bun: ">=1.3" },
   bin: { "turbo-push": "./bin/turbo-push.js" },
-  // The app's own, from the first version that says where a route is mounted.
+  // The app's own copy, from the first version that knows where a route is mounted.
   dependencies: undefined,
   peerDependencies: { hono: `^${OLDEST_HONO}` },
 };

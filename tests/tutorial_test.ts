@@ -1,11 +1,11 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /**
- * `docs/tutorial.md` is followed from an empty folder to its end: every block of it is a file, a change
- * to one, a command or what is seen, and one that is none of these fails.
+ * Follows `docs/tutorial.md` from an empty folder to its end. Each block of code is a file, a change to a
+ * file, a command or an output; any other block fails.
  *
- * Three things differ from what a reader does: the package is this checkout, because what `deno add`
- * would fetch need not be published; the port is a free one; and the timer is quicker.
+ * Three things differ from what a reader does: the package is this checkout, because the version that `deno
+ * add` would fetch may not be published; the port is a free one; and the timer is faster.
  *
  * @module
  */
@@ -20,22 +20,22 @@ import { startProcess, type TestProcess } from "./processes.ts";
 
 const TUTORIAL = new URL("../docs/tutorial.md", import.meta.url);
 const PACKAGE = new URL("../turbo/mod.ts", import.meta.url).href;
-/** What its timer waits, and what that is here, in milliseconds. */
+/** The interval of its timer, and the interval here, in milliseconds. */
 const [INTERVAL, QUICK_INTERVAL] = ["5_000", "100"];
-/** The port of its commands. */
+/** The port in its commands. */
 const PORT = /\b8000\b/g;
 
-/** One of the numbered sections. */
+/** A step: one of the numbered sections. */
 interface Step {
-  /** All files of the folder after it. */
+  /** All files of the folder after the step. */
   readonly files: ReadonlyMap<string, string>;
   /** Its commands. */
   readonly commands: readonly string[];
-  /** What some of them print. */
+  /** The outputs of some commands. */
   readonly outputs: readonly string[];
 }
 
-/** Reads the steps; what stands before the first and after the last has no code. */
+/** Reads the steps. There is no code before the first and after the last. */
 function parseSteps(text: string): Step[] {
   const [introduction = "", ...sections] = text.split(/^## (?=\d+\. |Where to go)/m);
   const outlook = sections.pop() ?? "";
@@ -69,7 +69,7 @@ function parseStep(section: string, files: Map<string, string>): Step {
   return { files: new Map(files), commands, outputs };
 }
 
-/** Replaces lines by others, however far they are indented where they stand. */
+/** Replaces lines by others, at any indentation. */
 function replaceIn(
   text: string,
   { path, from }: { path: string; from: string },
@@ -101,7 +101,7 @@ function commandAt(number: number): string {
     .findLast((command) => command.startsWith("deno run "))!;
 }
 
-/** Writes the files of a step, and what `deno add` writes. */
+/** Writes the files of a step, and those that `deno add` writes. */
 function write(folder: string, { files }: Step): void {
   const { hono, "@hotwired/turbo": turbo } = config.imports;
   const imports = { [config.name]: PACKAGE, hono, "@hotwired/turbo": turbo };
@@ -114,7 +114,7 @@ interface App extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   readonly process: TestProcess;
-  /** Kills it, and starts it again on the same port. */
+  /** Kills the app, and starts it again on the same port. */
   killAndStart(): Promise<void>;
 }
 
@@ -170,7 +170,7 @@ async function text(url: string, init?: RequestInit): Promise<string> {
   return await response.text();
 }
 
-/** The first push from now on that has something. */
+/** Waits for the next push that contains a text. */
 async function push(client: TestClient, part: string | RegExp): Promise<string> {
   for (;;) {
     const html = parseFrame(await client.next()).map(({ html }) => html).join("");
@@ -186,7 +186,7 @@ function post({ url }: App, text: string, headers: Record<string, string> = {}):
 
 const TURBO_FORM = { Accept: "text/vnd.turbo-stream.html, text/html, application/xhtml+xml" };
 
-/** Runs a line in a shell until it has printed what it should, or has ended. */
+/** Runs a command in a shell until it has printed the expected output, or has ended. */
 async function runUntil(line: string, expected: RegExp): Promise<void> {
   const args = ["-c", `exec ${line}`];
   const child = new Deno.Command("sh", { args, stdout: "piped", stderr: "null" }).spawn();
@@ -198,7 +198,7 @@ async function runUntil(line: string, expected: RegExp): Promise<void> {
     }
   })();
   try {
-    // Where that takes too long, what was printed says more than the deadline.
+    // At the deadline it returns what was printed, which says more than an error.
     await within(reading, `${line} to print what is expected`).catch(() => {});
     assert.match(printed, expected);
   } finally {
@@ -206,7 +206,7 @@ async function runUntil(line: string, expected: RegExp): Promise<void> {
   }
 }
 
-/** Ends a process, where it has not ended. */
+/** Ends a process that has not ended yet. */
 async function end(child: Deno.ChildProcess): Promise<void> {
   try {
     child.kill();
@@ -216,7 +216,7 @@ async function end(child: Deno.ChildProcess): Promise<void> {
   await within(child.status, "the command to end");
 }
 
-/** What an output of the tutorial says, whatever the cursors and times are; `…` is anything. */
+/** The pattern of an output in the tutorial: cursors and times may differ, and `…` is any text. */
 function patternOf(output: string): RegExp {
   const source = escape(output)
     .replace(/\b[0-9a-f]{12}(\\\.\d+)+/g, "[0-9a-f]{12}(\\.\\d+)+")
@@ -225,7 +225,7 @@ function patternOf(output: string): RegExp {
   return new RegExp(`^${source}`);
 }
 
-Deno.test("docs/tutorial.md: the steps are those that are tested here", () => {
+Deno.test("docs/tutorial.md: this test covers each step", () => {
   assert.equal(steps.length, 11);
   const commands = steps.map(({ commands }) =>
     commands.map((line) => line.split(" ", 2).join(" "))
@@ -244,7 +244,7 @@ Deno.test("docs/tutorial.md: the steps are those that are tested here", () => {
 });
 
 Deno.test(
-  "docs/tutorial.md: each step is formatted and of the right types",
+  "docs/tutorial.md: each step is formatted and passes the type check",
   WITH_PROCESS,
   async () => {
     using folder = directory();
@@ -268,7 +268,7 @@ Deno.test(
 );
 
 Deno.test(
-  "docs/tutorial.md, steps 1 and 2: two pages, and numbers by a permission",
+  "docs/tutorial.md, steps 1 and 2: two pages, and real numbers with a permission",
   WITH_PROCESS,
   async () => {
     {
@@ -291,7 +291,7 @@ Deno.test(
 );
 
 Deno.test(
-  "docs/tutorial.md, steps 3 to 5: the page connects, and the box is pushed until the end",
+  "docs/tutorial.md, steps 3 to 5: the page connects, and the box is pushed until the app ends",
   WITH_PROCESS,
   async () => {
     {
@@ -324,7 +324,7 @@ Deno.test(
 );
 
 Deno.test(
-  "docs/tutorial.md, step 6: a page of before the restart fetches itself",
+  "docs/tutorial.md, step 6: a page from before the restart fetches itself",
   WITH_PROCESS,
   async () => {
     await using app = await startApp(6);
@@ -336,7 +336,7 @@ Deno.test(
   },
 );
 
-Deno.test("docs/tutorial.md, step 7: the table's streams are what it says", async () => {
+Deno.test("docs/tutorial.md, step 7: the table has the streams of the builders", async () => {
   const table = (await Deno.readTextFile(TUTORIAL)).matchAll(/^\| `(.+?)` +\|/gm);
   const item = turbo.html`<li id="entry-3">3</li>`;
   const names = Object.keys(turbo).filter((name) => /^[a-z]+$/.test(name));
@@ -399,7 +399,7 @@ Deno.test(
     const again = await visit(ann.cookie);
     assert.match(again.page, /Tabs that you have open: 2</);
     assert.equal(again.cookie, undefined);
-    await push(other, 'target="load"'); // what was pushed before has come by then
+    await push(other, 'target="load"'); // arrives after all earlier pushes
     assert(!other.messages.join("").includes("open: 2<"), other.messages.join("\n"));
   },
 );
@@ -438,7 +438,7 @@ Deno.test(
   },
 );
 
-/** The app as it runs when it is compiled, with the permissions that it has then. */
+/** The app as its compiled program runs it, with the permissions of that. */
 function startCompiled(): Promise<App> {
   const [compile] = step(11).commands;
   const [, flags] = /^deno compile --output load (.+) main\.ts$/.exec(compile!) ??
@@ -447,7 +447,7 @@ function startCompiled(): Promise<App> {
 }
 
 Deno.test(
-  "docs/tutorial.md, step 11: headers, and no form of another site",
+  "docs/tutorial.md, step 11: security headers, and no forms of other sites",
   WITH_PROCESS,
   async () => {
     await using app = await startCompiled();
@@ -465,7 +465,7 @@ Deno.test(
 );
 
 Deno.test(
-  "docs/tutorial.md: in a browser the box moves, also after the server was killed",
+  "docs/tutorial.md: in a browser the box changes, also after the server was killed",
   WITH_BROWSER,
   async () => {
     await using app = await startCompiled();
@@ -475,7 +475,7 @@ Deno.test(
     const newest = () => page.getAttribute("#readings > li", "id");
     const moves = async () => {
       const seen = await newest();
-      await until(async () => await newest() !== seen, "the list of readings moves");
+      await until(async () => await newest() !== seen, "the list of readings changes");
     };
     await moves();
     await page.click("text=Page 2");

@@ -296,7 +296,9 @@ export function adaptBun(parts: BunParts = {}): BunAdapter {
   };
 }
 
-/** A WebSocket of Node or Bun with the interface of Deno's. It sends pings, and ends where none is answered. */
+/**
+ * A WebSocket of Node or Bun with the interface of Deno's. It sends pings, and ends where none is answered.
+ */
 class AdaptedSocket implements ServerSocket {
   onopen: ServerSocket["onopen"] = null;
   onmessage: ServerSocket["onmessage"] = null;
