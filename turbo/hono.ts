@@ -32,7 +32,8 @@ export type Middleware<C extends HonoContext> = (
 export interface MiddlewareOptions<C extends HonoContext = any> {
   /**
    * Who sends a request: the name or names of the reader, such as a user id, as whatever stands in front of
-   * this middleware has put it into the context. Called for each request but those for scripts.
+   * this middleware has put it into the context. Called for each request but those for scripts, and again
+   * for a page where it named nobody, who may have logged in meanwhile.
    */
   as?: (c: C) => ReaderNames | Promise<ReaderNames>;
   /**
