@@ -168,6 +168,8 @@ export function middlewareOf<C extends HonoContext>(
     if (isStream && !isGet) return methodNotAllowed();
     const { cursor } = outer ?? served;
     const as = await namesOf(given);
+    // Answered meanwhile, as by Hono's timeout: nobody would ever take what is opened now, or close it.
+    if (isStream && c.finalized) return;
     if (isStream) return served.connect(c, { as, address: addressOf?.(given) }, base);
     if (outer && as.every((name) => outer.as.includes(name))) return await next();
     if (outer?.base === base) tellSecond(c);

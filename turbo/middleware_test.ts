@@ -151,6 +151,22 @@ Deno.test("Turbo.middleware() leaves a cursor that a route gave", async () => {
   assert.equal(headers.get("Turbo-Cursor"), turbo.cursor);
 });
 
+Deno.test("Turbo.middleware() opens no stream for a request that was answered while as went on", async () => {
+  const turbo = new Turbo();
+  const app = new Hono();
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let isOver: Promise<unknown> | undefined;
+  app.use(async (c, next) => { // as timeout() does
+    isOver = next();
+    c.res = await Promise.resolve(c.text("Too late", 504));
+  });
+  app.use(turbo.middleware({ as: () => promise }));
+  assert.equal((await app.request("/turbo-stream", EVENTS)).status, 504);
+  resolve("ann");
+  await isOver;
+  assert.equal(turbo.size, 0);
+});
+
 type Users = { Variables: { user?: string | null } };
 
 function appWithUsers(turbo: Turbo): Hono<Users> {
