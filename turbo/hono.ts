@@ -32,7 +32,8 @@ export type Middleware<C extends HonoContext> = (
 export interface MiddlewareOptions<C extends HonoContext = any> {
   /**
    * Returns the name or names of the reader that sends a request, such as a user id that an earlier
-   * middleware has put into the context. Called for each request except those for scripts.
+   * middleware has put into the context. Called for each request except those for scripts. Where it has
+   * named nobody for a page, it is called again after the route, because the reader may have logged in.
    */
   as?: (c: C) => ReaderNames | Promise<ReaderNames>;
   /**
@@ -91,6 +92,7 @@ export function middlewareOf<C extends HonoContext>(
   const { as: readerOf, address: addressOf } = checkOptions("middleware()", options, RULES);
   const { visits } = served;
   let isReported = false;
+  let isAloneReported = false;
 
   async function namesOf(c: C): Promise<readonly string[]> {
     const names = await readerOf?.(c);
@@ -115,25 +117,73 @@ export function middlewareOf<C extends HonoContext>(
     );
   }
 
+  /**
+   * Reports that only a second registration of the middleware names the reader. The first one answers
+   * requests for the stream, so the connection would lack the name.
+   */
+  function reportSecond(c: Context): void {
+    if (isReported) return;
+    isReported = true;
+    served.notice(
+      `The option as of middleware() names somebody for ${
+        JSON.stringify(c.req.path)
+      } whom another ` +
+        "turbo.middleware() in front of it does not: give that one the option, else its pages are " +
+        "sent nothing that is pushed to them by name",
+    );
+  }
+
+  /**
+   * Reports that the middleware is registered for a single path, such as by `app.use("/", …)`, so that it
+   * cannot serve the scripts and the stream of its page.
+   */
+  function reportAlone(path: string): void {
+    if (isAloneReported) return;
+    isAloneReported = true;
+    served.notice(
+      `turbo.middleware() is registered for ${
+        JSON.stringify(path)
+      } alone, and not for the paths of ` +
+        "the stream and the scripts: register it by app.use(turbo.middleware())",
+    );
+  }
+
+  /** Whether `as` names the reader only after the routes have run. */
+  async function isNamedLate(given: C): Promise<boolean> {
+    try {
+      if ((await namesOf(given)).length === 0) return false;
+    } catch {
+      return true; // the route has answered; if the error stays, it will fail the next request
+    }
+    reportOrder(given as unknown as Context);
+    return true;
+  }
+
   return async function turbo(given, next) {
     const c = given as unknown as Context;
     const request = c.req.raw;
-    if (visits.has(c)) return await next(); // the middleware is registered twice
+    const outer = visits.get(c);
+    if (outer && !readerOf) return await next(); // the middleware is registered twice
     // Checked first, because with some request lines and Hosts the URL cannot be parsed below.
     if (!hasValidHost(request)) return refuse(400, "The Host or the URL is malformed");
     if (!isAllowedHost(request, served.allowedHosts)) {
       return refuse(421, "This host is not served here");
     }
-    const { base, path } = pathOf(c, served.base);
+    const { base, path, alone } = pathOf(c, served.base);
     const isGet = request.method === "GET" || request.method === "HEAD";
     const script = served.asset(path, request);
     if (script) return isGet ? script : methodNotAllowed();
     const isStream = path === served.path;
     if (isStream && !isGet) return methodNotAllowed();
-    const { cursor } = served;
+    const { cursor } = outer ?? served;
     const as = await namesOf(given);
+    // When another middleware, such as Hono's timeout, has answered meanwhile, nobody would use or close a
+    // connection that is opened now.
+    if (isStream && c.finalized) return;
     if (isStream) return served.connect(c, { as, address: addressOf?.(given) }, base);
-    visits.set(c, { cursor, base, as, namesReaders: readerOf !== undefined });
+    if (outer && as.every((name) => outer.as.includes(name))) return await next();
+    if (outer?.base === base) reportSecond(c);
+    else visits.set(c, { cursor, base, as, namesReaders: readerOf !== undefined });
 
     // Hono merges what is set on the context into a response made without it, but only where the context
     // has a response already. Reading `c.res` makes one.
@@ -148,8 +198,8 @@ export function middlewareOf<C extends HonoContext>(
     if (isStreams && !/\baccept\b(?!-)/i.test(c.res.headers.get("Vary") ?? "")) {
       c.header("Vary", "Accept", { append: true }); // a Vary that was set on the context replaced it
     }
-    const isLate = as.length === 0 && (await namesOf(given)).length > 0;
-    if (isLate) reportOrder(c);
+    if (alone !== undefined && !isStreams) reportAlone(alone);
+    const isLate = as.length === 0 && readerOf !== undefined && await isNamedLate(given);
     if (!c.res.headers.has("Cache-Control")) {
       const isPersonal = as.length > 0 || isLate || c.res.headers.has("Set-Cookie");
       setHeader(c, "Cache-Control", isPersonal ? PERSONAL : "no-cache");
@@ -222,23 +272,36 @@ function methodNotAllowed(): Response {
 }
 
 /**
- * A request's path without the prefix of the app, and that prefix as the browser sees it. The prefix has two
- * parts: what a proxy or a mount has stripped (`outer`, which only the app can tell), and the base path of
- * the route at which the middleware is registered.
+ * A request's path without the prefix of the app, and that prefix as the browser sees it (`base`). The prefix
+ * has two parts: what a proxy or a mount has stripped (`outer`, which only the app can tell), and the path at
+ * which the middleware is registered, such as that of `app.route`. `alone` is the path of the registration
+ * where it is for a single path.
  */
-function pathOf(c: Context, outer: string): { path: string; base: string } {
+function pathOf(
+  c: Context,
+  outer: string,
+): { path: string; base: string; alone: string | undefined } {
   // Not by hono/route: where this package has another copy of Hono than the app, that copy does not know
   // the app's requests.
   const { matchedRoutes, routeIndex } = c.req;
-  const routed = (matchedRoutes[routeIndex]?.basePath ?? "").replace(/\/+$/, "");
+  const { path: pattern, basePath } = matchedRoutes[routeIndex] ?? { path: "/*", basePath: "" };
+  const routed = pattern.endsWith("/*") ? pattern.slice(0, -2) : basePath;
   // From the URL, because Hono's path is decoded, and a decoded backslash in a base would name another host.
-  const segments = new URL(c.req.url).pathname.split("/");
-  const depth = routed.split("/").length;
-  const own = segments.slice(0, depth).join("/").replace(/^\/+/, "/");
+  const { pathname } = new URL(c.req.url);
+  const segments = pathname.split("/");
+  // Hono's option getPath may have added the host before the path, or have removed a part of it.
+  const depth = Math.max(1, depthOf(routed) - depthOf(c.req.path) + depthOf(pathname));
+  const own = segments.slice(0, depth).join("/").replace(/^\/+/, "/").replace(/\/$/, "");
   const path = `/${segments.slice(depth).join("/")}`;
   const isWhole = own === outer || own.startsWith(`${outer}/`);
   return {
     base: isWhole ? own : outer + own,
     path: outer !== "" && path.startsWith(`${outer}/`) ? path.slice(outer.length) : path,
+    alone: /[*{]/.test(pattern) ? undefined : pattern,
   };
+}
+
+/** How many segments a path has, without a slash at its end. */
+function depthOf(path: string): number {
+  return path.replace(/\/+$/, "").split("/").length;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { NONCE } from "hono/secure-headers";
+import { checkOptions, type Rule, text } from "./checks.ts";
 
 /** The sources of a directive: texts, or functions that make one from Hono's context, such as `NONCE`. */
 // deno-lint-ignore no-explicit-any -- `deno doc` cannot resolve Hono's type
@@ -35,6 +36,30 @@ export interface PolicyDirectives {
   baseUri?: PolicySources;
   /** The pages that may frame this one. Default: none. */
   frameAncestors?: PolicySources;
+  /** Workers. Default: what `scriptSrc` allows. */
+  workerSrc?: PolicySources;
+  /** Frames and workers without a directive of their own. */
+  childSrc?: PolicySources;
+  /** Plug-ins. Default: nothing. */
+  objectSrc?: PolicySources;
+  /** Only `<script>` elements. */
+  scriptSrcElem?: PolicySources;
+  /** Event handlers in attributes. */
+  scriptSrcAttr?: PolicySources;
+  /** Only `<style>` elements and style sheets. */
+  styleSrcElem?: PolicySources;
+  /** `style` attributes. */
+  styleSrcAttr?: PolicySources;
+  /** What a sandboxed page may do. */
+  sandbox?: PolicySources;
+  /** An empty list makes the browser load `http:` URLs of the page by `https:`. */
+  upgradeInsecureRequests?: PolicySources;
+  /** The places that need trusted types. */
+  requireTrustedTypesFor?: PolicySources;
+  /** The names of the policies that make trusted types. */
+  trustedTypes?: PolicySources;
+  /** The name in `Reporting-Endpoints` of the endpoint to which the browser reports violations. */
+  reportTo?: string;
 }
 
 /** Options of Hono's `secureHeaders`. */
@@ -45,6 +70,38 @@ export interface PagePolicy {
   referrerPolicy: string;
 }
 
+const sources: Rule = {
+  allowed: "a list of sources",
+  problem: (value) => Array.isArray(value) ? undefined : "type",
+};
+
+const RULES = {
+  defaultSrc: sources,
+  scriptSrc: sources,
+  styleSrc: sources,
+  imgSrc: sources,
+  fontSrc: sources,
+  mediaSrc: sources,
+  frameSrc: sources,
+  connectSrc: sources,
+  manifestSrc: sources,
+  formAction: sources,
+  baseUri: sources,
+  frameAncestors: sources,
+  workerSrc: sources,
+  childSrc: sources,
+  objectSrc: sources,
+  scriptSrcElem: sources,
+  scriptSrcAttr: sources,
+  styleSrcElem: sources,
+  styleSrcAttr: sources,
+  sandbox: sources,
+  upgradeInsecureRequests: sources,
+  requireTrustedTypesFor: sources,
+  trustedTypes: sources,
+  reportTo: text((name) => name !== "", "a name"),
+} satisfies Record<keyof PolicyDirectives, Rule>;
+
 /**
  * The strictest policy with which a page with Turbo works, as options of Hono's `secureHeaders`. It allows
  * only what the server itself serves, images in `data:` URLs, and one style that Turbo inserts. That style
@@ -52,6 +109,8 @@ export interface PagePolicy {
  *
  * The `Referrer-Policy` is the browsers' default. With `no-referrer`, the default of `secureHeaders`, a
  * form is sent without the page's `Origin`, and `csrf()` rejects it.
+ *
+ * @throws {TypeError} when a directive is unknown, or is not a list
  *
  * @example
  * ```ts
@@ -69,6 +128,7 @@ export interface PagePolicy {
  * ```
  */
 export function pagePolicy(directives: PolicyDirectives = {}): PagePolicy {
+  const given = Object.entries(checkOptions("pagePolicy()", directives, RULES));
   return {
     contentSecurityPolicy: {
       defaultSrc: ["'none'"],
@@ -79,7 +139,7 @@ export function pagePolicy(directives: PolicyDirectives = {}): PagePolicy {
       formAction: ["'self'"],
       baseUri: ["'none'"],
       frameAncestors: ["'none'"],
-      ...directives,
+      ...Object.fromEntries(given.filter(([, sources]) => sources !== undefined)),
     },
     referrerPolicy: "strict-origin-when-cross-origin",
   };

@@ -1,13 +1,13 @@
 /**
- * Who a page was rendered for, told to its tab without the names.
+ * A mark of the reader for whom a page was rendered, without the reader's names.
  *
  * @module
  */
 
 /**
- * A short text that is the same for the same names, in any process; empty for nobody. A tab compares it
- * with that of the page that its connection was opened for. It is no secret and keeps none: whoever sees it
- * is that reader.
+ * A short text that is the same for the same names in any process, and empty for a reader without a name. A
+ * tab compares it with the mark of the page for which its connection was opened. It is not secret, because
+ * only that reader sees it.
  *
  * @example
  * ```ts
@@ -21,7 +21,7 @@
  */
 export function readerMark(names: readonly string[]): string {
   if (names.length === 0) return "";
-  // FNV-1a, twice over with different beginnings: Node's hashes take 40 ms to load.
+  // FNV-1a, twice with different start values, because Node's hashes take 40 ms to load.
   const text = JSON.stringify(names);
   return [0x811c9dc5, 0x01000193].map((start) => {
     let hash = start;

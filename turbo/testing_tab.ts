@@ -51,6 +51,8 @@ export interface Filling {
 
 /** Milliseconds before a page that could not be fetched is requested again. */
 const TRY_AGAIN = 50;
+/** Most frames that are loaded one after another, because each may load another forever. */
+const MAX_FRAMES = 1_000;
 const HTML_TYPES = "text/html, application/xhtml+xml";
 
 /** A tab, which shows one page after another. */
@@ -164,8 +166,9 @@ export class TestTab {
       return await this.#send(url, { method }, this.#frameFor(link));
     }
     const frame = isTurbo ? this.#frameFor(link) : undefined;
-    if (frame) await this.#loadFrame(frame, url);
-    else await this.go(url);
+    if (!frame) return await this.go(url);
+    await this.#loadFrame(frame, url);
+    await this.#loadFrames();
   }
 
   /** Submits a form, as Turbo does. */
@@ -185,7 +188,9 @@ export class TestTab {
         element && attribute(element, "data-turbo-stream") !== undefined
       );
       if (isTurbo && asksForStreams) return await this.#send(url, { method }, frame);
-      return frame ? await this.#loadFrame(frame, url) : await this.go(url);
+      if (!frame) return await this.go(url);
+      await this.#loadFrame(frame, url);
+      return await this.#loadFrames();
     }
     const body = isMultipart ? new FormData() : new URLSearchParams(pairs);
     if (body instanceof FormData) { for (const [name, value] of entries) body.append(name, value); }
@@ -211,7 +216,10 @@ export class TestTab {
       const answer = await this.#ask(url, { ...asking, headers });
       const { response, isRedirected } = answer;
       if (typeOf(response) === STREAM_TYPE) return await this.#takeStreams(response);
-      if (frame) return await this.#fillFrame(frame, answer);
+      if (frame) {
+        await this.#fillFrame(frame, answer);
+        return await this.#loadFrames();
+      }
       if (asking.method !== "GET" && response.status === 200 && !isRedirected) {
         throw new Error(
           `Cannot take the answer of ${
@@ -341,14 +349,22 @@ export class TestTab {
     }
     const cursor = response.headers.get(CURSOR_HEADER);
     if (cursor) this.#follower.partRendered(frame, cursor);
-    await this.#loadFrames();
   }
 
-  /** Loads the frames with a `src`, including those with `loading="lazy"`. */
+  /**
+   * Loads the frames with a `src`, including those with `loading="lazy"`.
+   *
+   * @throws {Error} when each frame loads another, which a browser would do forever
+   */
   async #loadFrames(): Promise<void> {
-    for (;;) {
+    for (let count = 0;; count++) {
       const [frame] = this.document.all("turbo-frame[id][src]:not([disabled]):not([complete])");
       if (!frame) return;
+      if (count === MAX_FRAMES) {
+        throw new Error(
+          `Cannot load more than ${MAX_FRAMES} frames of ${pathOf(this.url)}: each loads another`,
+        );
+      }
       setAttribute(frame, "complete", "");
       await this.#loadFrame(frame, this.urlOf(attribute(frame, "src")!));
     }

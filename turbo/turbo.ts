@@ -360,10 +360,14 @@ export class Turbo {
    * A request whose host is malformed is answered 400, and a request for a host that is not among
    * `allowedHosts` 421.
    *
-   * Register it after the middleware that finds out who the reader is. Hono's own middleware works both
-   * before and after it: `secureHeaders`, `cors`, `compress`, `logger`, `csrf`, `timeout` and `etag`. Hono's
-   * `etag` would read a stream of server-sent events to its end to compute a tag, and so hold it back
-   * forever; therefore the stream has an `ETag` already, which `etag` keeps.
+   * When it is registered by `app.use("/live/*", …)` or in a sub-app, it serves the stream and the scripts
+   * below that path. When it is registered twice on the same `Turbo`, the first one answers for both, unless
+   * the second has the option `as` and another path.
+   *
+   * Register it after the middleware that finds out who the reader is, and after a cache of answers. Hono's
+   * own middleware works both before and after it: `secureHeaders`, `cors`, `compress`, `logger`, `csrf`,
+   * `timeout` and `etag`. Hono's `etag` would read a stream of server-sent events to its end to compute a
+   * tag, and so hold it back forever; therefore the stream has an `ETag` already, which `etag` keeps.
    *
    * @throws {TypeError} when an option is wrong or unknown
    *
