@@ -173,7 +173,7 @@ export function serve(
   async function drainAndShutDown(limit: number): Promise<void> {
     const begin = performance.now();
     await atMost(limit, reported("drain", () => drain(limit * DRAIN_SHARE)));
-    // `shutdown` closes idle connections, but waits for ever for one that is stuck, or whose handshake was
+    // `shutdown` closes idle connections, but waits forever for one that is stuck, or whose handshake was
     // reset.
     const left = Math.max(0, limit - (performance.now() - begin));
     using waiting = idle();

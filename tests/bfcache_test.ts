@@ -19,12 +19,12 @@ Deno.test({
     const isOpen = async () =>
       await tab.evaluate("document.documentElement.dataset.turboStream") === "open";
     await tab.goTo(app.url);
-    await until(isOpen, "the line is open");
+    await until(isOpen, "the page is connected");
     await tab.evaluate("addEventListener('pageshow', (event) => { came = event.persisted })");
     app.add();
     await until(async () => await list() === "1", "the page has what was pushed");
     await tab.goTo(`${app.url.replace("127.0.0.1", "localhost")}/elsewhere`);
-    await until(() => app.turbo.size === 0, "the page has let go of its line");
+    await until(() => app.turbo.size === 0, "the page has closed its connection");
     app.add();
     app.add();
     await tab.evaluate("history.back()");

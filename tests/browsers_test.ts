@@ -119,7 +119,7 @@ for (const kind of BROWSERS) {
     changes(app);
     await isCurrent(scene);
     await page.goto(`${proxy.url.replace("127.0.0.1", "localhost")}/elsewhere`);
-    await until(() => app.turbo.size === 0, "the page has let go of its line");
+    await until(() => app.turbo.size === 0, "the page has closed its connection");
     changes(app, 3);
     await page.back();
     await untilTitle(page, "A");

@@ -71,7 +71,7 @@ Deno.test(
       }
       for (const tab of [first, second]) {
         const isTold = () => [count, NaN].includes(tab.counts().at(-1)!);
-        await until(() => tab.counts().length > 0 && isTold(), `each page is told ${count}`);
+        await until(() => tab.counts().length > 0 && isTold(), `each page shows ${count}`);
       }
     };
     await everywhere(3);

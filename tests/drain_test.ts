@@ -34,7 +34,7 @@ Deno.test(
     assert.equal((await drained(answer)).status, 503);
     assert(answer.headers.has("Retry-After"));
     assert.deepEqual(await (await fetch(`${app.url}/healthz`)).text(), "ok");
-    const closes = await within(closing, "all to be told");
+    const closes = await within(closing, "all closes");
     assert.equal(closes.filter(({ code }) => code === 1012).length, 200);
     const spread = Math.max(...closes.map(({ at }) => at)) -
       Math.min(...closes.map(({ at }) => at));
@@ -95,7 +95,7 @@ Deno.test(
     // Their cursors are of another epoch, so the server cannot know what they missed.
     const count = (text: string) =>
       readers.lines.slice(told).filter((line) => line.endsWith(text)).length;
-    await until(() => count(" refresh") === 100, "each is made to fetch the page anew");
+    await until(() => count(" refresh") === 100, "each is made to fetch the page again");
   },
 );
 
@@ -108,7 +108,7 @@ Deno.test("Turbo.close() closes a client that was being upgraded", async () => {
     return response;
   });
   await using client = await connect(server.url);
-  assert.equal((await within(client.closed, "it to be told")).code, 1001);
+  assert.equal((await within(client.closed, "the close")).code, 1001);
   await closing;
   assert.equal(turbo.size, 0);
 });

@@ -818,7 +818,7 @@ const STRANGERS: readonly [name: string, isHere: boolean, notice: string][] = [
 
 for (const [name, isHere, notice] of STRANGERS) {
   Deno.test(
-    `Two Turbo ${name} for one app are told by the server once, and by the page's client, not by hints`,
+    `Two Turbo ${name} for one app are reported by the server once, and by the page's client, not by hints`,
     WITH_BROWSER,
     async () => {
       const maker = new Turbo();

@@ -106,13 +106,13 @@ async function goTo(page: Page, link: "a" | "b" | "slow"): Promise<void> {
   await page.waitForSelector(`h1:text-is("${{ a: "A", b: "B", slow: "Slow" }[link]}")`);
 }
 
-/** Does something to the line and waits until the page has noticed. */
+/** Does something to the connection and waits until the page has noticed. */
 async function loses(page: Page, cause: () => void): Promise<void> {
   cause();
   await page.waitForSelector(LOST, { state: "attached" });
 }
 
-// A visit that finds the line cut makes the browser load the page in full.
+// A visit while the connection is cut makes the browser load the page in full.
 async function online(page: Page): Promise<void> {
   await page.evaluate(() => void dispatchEvent(new Event("online"))).catch(ignoreNavigation);
 }
@@ -205,7 +205,7 @@ async function offline({ page, app, proxy }: Scene, seconds: number): Promise<vo
   await page.context().setOffline(false);
 }
 
-scenario("f. The server is killed and started anew with another log", async (scene) => {
+scenario("f. The server is killed and restarted with another log", async (scene) => {
   const { page, app, proxy } = scene;
   changes(app, 3);
   await isCurrent(scene);
@@ -358,7 +358,7 @@ scenario(
     app.slow = 300;
     const visit = goTo(page, "b");
     await pause(50);
-    app.state.count++; // told by nothing but the refresh
+    app.state.count++; // only the refresh shows it
     app.turbo.push(refresh());
     await visit;
     app.slow = 0;
@@ -393,11 +393,11 @@ scenario(
   },
 );
 
-scenario("l. A frame's answer newer than what the line has brought", async (scene) => {
+scenario("l. A frame's answer newer than what the stream has delivered", async (scene) => {
   const { page, app, proxy } = scene;
   const direct = app.url;
   for (let n = 0; n < 3; n++) {
-    proxy.delayDown = 250; // the line is late, and so is the answer: it goes around the proxy
+    proxy.delayDown = 250; // the stream is late; the answer goes around the proxy
     await page.route("**/frame", async (route) => {
       const { status, body, headers } = await fetch(`${direct}/frame`).then(async (response) => ({
         status: response.status,
@@ -434,7 +434,7 @@ scenario("m. A form answered by streams older than pushes to the same targets", 
   }
 });
 
-scenario("m. A form answered by streams newer than what the line has brought", async (scene) => {
+scenario("m. A form answered by streams newer than what the stream has delivered", async (scene) => {
   const { page, app, proxy } = scene;
   const direct = app.url;
   for (let n = 0; n < 3; n++) {
@@ -475,7 +475,7 @@ scenario("o. Another origin and back by the browser's own history", async (stage
   changes(app);
   await isCurrent(stage);
   await page.goto(`${url.replace("127.0.0.1", "localhost")}/elsewhere`);
-  await until(() => app.turbo.size === 0, "the page has let go of its line");
+  await until(() => app.turbo.size === 0, "the page has closed its connection");
   changes(app, 3);
   await page.goBack();
 });
@@ -484,7 +484,7 @@ scenario("o. Another origin and back by the browser's own history", async (stage
 // page that goes into it and comes out are made here; between them its tasks stand still. The real one
 // is in bfcache_test.ts, where there is a browser that has it.
 scenario(
-  "o. A page that the back/forward cache keeps lets go of its line and is current after",
+  "o. A page that the back/forward cache keeps closes its connection, and is current afterwards",
   async (stage) => {
     const { page, app } = stage;
     changes(app);
@@ -496,7 +496,7 @@ scenario(
         type,
       );
     await transition("pagehide");
-    await until(() => app.turbo.size === 0, "the page has let go of its line");
+    await until(() => app.turbo.size === 0, "the page has closed its connection");
     await session.send("Page.setWebLifecycleState", { state: "frozen" });
     changes(app, 3);
     await pause(1_000);
@@ -521,7 +521,7 @@ Deno.test(
           changes(hidden.app, 25);
           await pause(100);
         }
-        await until(() => hidden.app.turbo.size === 0, "the hidden page has let go", 60_000);
+        await until(() => hidden.app.turbo.size === 0, "the hidden page has closed its connection", 60_000);
         changes(hidden.app);
       })(),
     ]);
@@ -671,7 +671,7 @@ async function runSequence(browser: TestBrowser, seed: number): Promise<void> {
 async function isSettled(stage: Scene): Promise<void> {
   await stage.page.waitForLoadState();
   await until(async () => {
-    // A connection that was cut twice in a row is back within eight seconds; or at once, when told.
+    // A connection that was cut twice in a row is open again within eight seconds, or at once after `online`.
     await online(stage.page);
     await pause(50);
     return await stage.page.locator(OPEN_PAGE).count() === 1;

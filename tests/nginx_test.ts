@@ -131,7 +131,7 @@ for (const form of FORMS) {
   const name = form === "whole" ? "nginx.conf" : "nginx-site.conf in another nginx";
 
   Deno.test(
-    `${name}: what comes over TLS is told to stay there, and the rest goes there`,
+    `${name}: a client over TLS is told to stay on it, and any other is redirected to it`,
     WITH_NGINX,
     async () => {
       await using app = await startApp();

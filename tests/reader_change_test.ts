@@ -1,4 +1,5 @@
-// A connection is of whoever opened it: a page that Turbo has visited for another reader needs another one.
+// A connection has the reader who opened it, so a page that Turbo has visited for another reader needs a new
+// one.
 import { Hono } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import assert from "node:assert/strict";
@@ -7,7 +8,7 @@ import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser } from "./browser.ts";
 import { connected, serve, WITH_BROWSER } from "./kit.ts";
 
-/** An app that anyone logs in to, and out of, by Turbo's own forms. */
+/** An app with a log-in and a log-out, by forms that Turbo sends. */
 function memberApp() {
   const turbo = new Turbo({ onNotice() {} });
   const app = new Hono();
@@ -44,7 +45,7 @@ function memberApp() {
 }
 
 Deno.test(
-  "a page hears what is for its reader from the log-in on, and nothing of it after the log-out",
+  "A page receives pushes for its reader from the log-in on, and none after the log-out",
   WITH_BROWSER,
   async () => {
     const { app, turbo, pages } = memberApp();

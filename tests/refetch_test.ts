@@ -195,7 +195,7 @@ for (
   const [name, link] of [
     ["a download", "download"],
     ["nothing (204)", "nothing"],
-    ["a rendering that is paused for ever", "paused"],
+    ["a rendering that is paused forever", "paused"],
   ] as const
 ) {
   scenario(

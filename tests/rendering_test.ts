@@ -382,13 +382,13 @@ scenario("turbo-stream:rendered tells what is in the page, after each batch", as
     prepend("list", html`<li>0</li>`),
     update({ all: "h1" }, "title"),
   ]);
-  await until(async () => (await told()).length === 1, "one batch is told");
+  await until(async () => (await told()).length === 1, "one batch is reported");
   assert.deepEqual(await told(), [
     { cursor: app.turbo.cursor, targets: ["list", "h1"], shown: "01" },
   ]);
   app.routes["POST /save"] = () => app.streams(append("list", html`<li>2</li>`));
   await page.click("button");
-  await until(async () => (await told()).length === 2, "an answer is told");
+  await until(async () => (await told()).length === 2, "an answer is reported");
   assert.deepEqual((await told())[1], {
     cursor: app.turbo.cursor,
     targets: ["list"],

@@ -145,7 +145,7 @@ Deno.test(
     assert.deepEqual(pagesFetched(), [1, 1, 1], "no browser has fetched the page again");
 
     await restart("SIGKILL");
-    await until(() => readers.refreshes >= 200, "each is told to fetch the page");
+    await until(() => readers.refreshes >= 200, "each is made to fetch the page");
     await until(() => pagesFetched().every((pages) => pages >= 2), "each browser has fetched it");
     await assertAllCurrent("after kill -9");
     assert.equal(readers.refreshes, 200);
@@ -180,7 +180,7 @@ for (
   ] as const
 ) {
   Deno.test(
-    `main.ts --state starts with ${kind} file, says so and begins anew`,
+    `main.ts --state starts with ${kind} file, says so and begins with a new log`,
     WITH_PROCESS,
     async () => {
       using at = directory();

@@ -101,7 +101,7 @@ Deno.test("adaptBun() calls the app's own handlers for its other WebSockets", ()
   assert.deepEqual(calls, [[websocket, other, "hello"]]);
   const { idleTimeout, maxPayloadLength } = options.websocket as unknown as Record<string, number>;
   assert.deepEqual([idleTimeout, maxPayloadLength], [120, 4_096]);
-  assert(options.idleTimeout * 1_000 > HEARTBEAT, "else Bun cuts off streams of events");
+  assert(options.idleTimeout * 1_000 > HEARTBEAT, "otherwise Bun ends event streams");
   assert.throws(() => adaptBun({ websocket: null as unknown as object }), TypeError);
 });
 

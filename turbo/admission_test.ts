@@ -269,7 +269,7 @@ Deno.test("Admission reports each rejected origin once, with both names and the 
   assert.equal(told.length, 2);
   assert.match(told[0]!, /"https:\/\/b\.example" at "h\.example".*allowedOrigins/);
   for (let n = 0; n < 200; n++) status({ Host: "h.example", Origin: `https://x${n}.example` });
-  assert.equal(told.length, 100, "whoever makes up origins does not fill the log");
+  assert.equal(told.length, 100, "made-up origins do not fill the log");
   assert.match(told.at(-1)!, /Further origins are not reported$/);
   status({ Host: "h.example", "Sec-Fetch-Site": "cross-site" });
   assert.equal(told.length, 100);

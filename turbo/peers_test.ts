@@ -40,7 +40,7 @@ for (const [random, silence] of [[0, 2_250], [1, 2_500]] as const) {
     assert.deepEqual(silent(silence), []);
     assert.deepEqual(silent(silence + 100), ["a"]);
     assert.deepEqual(silent(silence + 2_000), []);
-    assert.deepEqual(silent(silence + 2_700), ["a"], "where nobody was told");
+    assert.deepEqual(silent(silence + 2_700), ["a"], "without a report by another node");
     peers.left("a");
     assert.deepEqual(silent(20_000), []);
   });

@@ -38,7 +38,7 @@ Deno.test("AddressBuckets count each address separately, and forget those that a
   assert.equal(buckets.size, 2);
   await clock.advance(1_500);
   assert(buckets.take("c"));
-  assert.equal(buckets.size, 1, "a and b could begin anew as well");
+  assert.equal(buckets.size, 1, "a and b have full buckets again");
 });
 
 Deno.test("AddressBuckets remember 10,000 addresses at most", () => {

@@ -301,7 +301,7 @@ export const MUTANTS: readonly Mutant[] = [
     "this.failures = MAX_FAILURES - 1;",
     'this.failures = MAX_FAILURES;\n    this.kind = "events";',
   ],
-  ["server-sent events are tried for ever", "if (!hasOpened) this.#tryWebSocket();", ""],
+  ["server-sent events are tried forever", "if (!hasOpened) this.#tryWebSocket();", ""],
   [
     "the first server-sent events are delayed",
     'if (this.kind === "events" && !(this.isReached && this.hasTriedEvents)) return 0;',

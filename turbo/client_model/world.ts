@@ -197,7 +197,7 @@ export class World implements Outside {
       }
     }
     for (const { follower } of this.pages) {
-      assert(!follower.batch && follower.queue.length === 0, "nothing waits for ever");
+      assert(!follower.batch && follower.queue.length === 0, "nothing waits forever");
     }
   }
 

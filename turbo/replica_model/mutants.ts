@@ -379,7 +379,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: "    this.#retryAt",
   },
   {
-    what: "a question is repeated for ever",
+    what: "a question is repeated forever",
     file: "replica",
     from: "if (content.asks && isOwn) this.#mustAsk = false;",
     to: "if (content.asks && isOwn) void 0;",
