@@ -45,7 +45,7 @@ for (const [way, hours] of WAYS) {
       clock.set(hours);
       assert.equal(await within(app.ended, "the app to end"), 0);
       const closes = await within(Promise.all(clients.map(({ closed }) => closed)), "all to end");
-      assert.deepEqual([...new Set(closes.map(({ code }) => code))], [1012], "each is closed with 1012");
+      assert.deepEqual([...new Set(closes.map(({ code }) => code))], [1012], "each is closed");
       assert.equal(await stuck.closeCode(), 1012);
     },
   );

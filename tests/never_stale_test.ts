@@ -393,7 +393,7 @@ scenario(
   },
 );
 
-scenario("l. A frame's answer newer than what the stream has delivered", async (scene) => {
+scenario("l. A frame's answer newer than the stream", async (scene) => {
   const { page, app, proxy } = scene;
   const direct = app.url;
   for (let n = 0; n < 3; n++) {
@@ -434,7 +434,7 @@ scenario("m. A form answered by streams older than pushes to the same targets", 
   }
 });
 
-scenario("m. A form answered by streams newer than what the stream has delivered", async (scene) => {
+scenario("m. A form answered by streams newer than the stream", async (scene) => {
   const { page, app, proxy } = scene;
   const direct = app.url;
   for (let n = 0; n < 3; n++) {
@@ -521,7 +521,7 @@ Deno.test(
           changes(hidden.app, 25);
           await pause(100);
         }
-        await until(() => hidden.app.turbo.size === 0, "the hidden page has closed its connection", 60_000);
+        await until(() => hidden.app.turbo.size === 0, "the hidden page has no connection", 60_000);
         changes(hidden.app);
       })(),
     ]);
