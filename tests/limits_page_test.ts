@@ -169,7 +169,7 @@ Deno.test("docs/limits.md names only options that exist, and each option that is
 Deno.test("docs/limits.md has the time after which a page considers its connection dead, and that of the drain", () => {
   const [, times, of] = /const DEAD_AFTER = ([\d.]+) \* ([\d_]+);/.exec(textOf("turbo/client.js"))!;
   const dead = seconds(Number(times) * Number(of!.replaceAll("_", "")));
-  assert(page.includes(`the page takes the connection for dead after ${dead}`), dead);
+  assert(page.includes(`the page considers it dead after ${dead}`), dead);
   assert.equal(drain, seconds(OPTIONS.drain.default * 1000)); // the app's and that of close()
   const short = seconds(valueIn("server/serve.ts", "RESOURCES_DEADLINE"));
   assert.equal(page.split(`drain in ${short}, exit with code 3`).length, 3);
