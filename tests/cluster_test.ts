@@ -185,8 +185,8 @@ Deno.test(
     const strange = `127.0.0.1:${web.port}`;
     const cases: [server: string, url: string, reason: RegExp, args?: string[]][] = [
       [locked.name, `redis://:hunter2@${locked.name}`, /wrong user or password/],
-      [locked.name, `redis://${locked.name}`, /wants a password, and the URL has none/],
-      [strange, `redis://:hunter2@${strange}`, /no Redis/],
+      [locked.name, `redis://${locked.name}`, /needs a password, and the URL has none/],
+      [strange, `redis://:hunter2@${strange}`, /not a Redis server/],
       [open.name, open.url, /key taken .*something else.*"key"/, ["--redis-key=taken"]],
     ];
     await Promise.all(cases.map(async ([server, url, reason, args = []]) => {

@@ -113,7 +113,7 @@ export function middlewareOf<C extends HonoContext>(
         JSON.stringify(c.req.path)
       } before the routes, ` +
         "and somebody after them: register turbo.middleware() after the middleware that says who the " +
-        "reader is, else its pages are sent nothing that is pushed to them by name",
+        "reader is, otherwise pushes to the reader's name do not reach its pages",
     );
   }
 
@@ -128,8 +128,8 @@ export function middlewareOf<C extends HonoContext>(
       `The option as of middleware() names somebody for ${
         JSON.stringify(c.req.path)
       } whom another ` +
-        "turbo.middleware() in front of it does not: give that one the option, else its pages are " +
-        "sent nothing that is pushed to them by name",
+        "turbo.middleware() in front of it does not: give that one the option, otherwise pushes to the " +
+        "reader's name do not reach its pages",
     );
   }
 

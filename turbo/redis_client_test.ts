@@ -48,7 +48,7 @@ Deno.test("serverOf() parses URLs of Redis, and no others", () => {
   for (const url of wrong) assert.equal(serverOf(url), undefined, url);
 });
 
-Deno.test("connect() reports what is wrong and how to mend it", WITH_REDIS, async () => {
+Deno.test("connect() reports what is wrong, and the remedy", WITH_REDIS, async () => {
   await using open = await startRedis();
   await using locked = await startRedis({ args: ["--requirepass", "right"] });
   await open.cli("ACL", "SETUSER", "poor", "on", ">poor", "~key", "+get");
@@ -57,17 +57,17 @@ Deno.test("connect() reports what is wrong and how to mend it", WITH_REDIS, asyn
   const user = (server: { name: string }, credentials: string) =>
     `redis://${credentials}@${server.name}`;
   const cases: [url: string, said: RegExp][] = [
-    [locked.url, /^fatal: it wants a password, and the URL has none \(NOAUTH /],
+    [locked.url, /^fatal: it needs a password, and the URL has none \(NOAUTH /],
     [user(locked, ":mistaken"), /^fatal: the URL has a wrong user or password \(WRONGPASS /],
     [user(locked, "ann:right"), /^fatal: the URL has a wrong user or password \(WRONGPASS /],
     [user(open, ":mistaken"), /^fatal: it has no password, and the URL has one \(ERR AUTH /],
     [
       user(open, "poor:poor"),
-      /^fatal: the user may not .+ allow the keys key and key:\*, .+NOPERM/,
+      /^fatal: the user lacks .+ allow the keys key and key:\*, .+NOPERM/,
     ],
     [`${open.url}/99`, /^fatal: there is no such database: .+ERR DB index/],
-    [`redis://127.0.0.1:${other.port}`, /^fatal: what answers there is no Redis/],
-    [`rediss://127.0.0.1:${other.port}`, /^fatal: it speaks no TLS: use redis:\/\/ /],
+    [`redis://127.0.0.1:${other.port}`, /^fatal: it is not a Redis server/],
+    [`rediss://127.0.0.1:${other.port}`, /^fatal: it does not use TLS: write redis:\/\/ /],
     [`redis://${nobody}`, new RegExp(`^again: connect ECONNREFUSED ${nobody}$`)],
   ];
   for (const [url, said] of cases) {

@@ -31,7 +31,7 @@ const CA_VARIABLE = typeof Deno === "undefined" ? "NODE_EXTRA_CA_CERTS" : "DENO_
 /** By the text of the error: of the server, which begins with a code, or of Deno and the client. */
 const FATAL: readonly Fatal[] = [
   [/^WRONGPASS|^ERR invalid password/, () => "the URL has a wrong user or password"],
-  [/^NOAUTH/, () => "it wants a password, and the URL has none"],
+  [/^NOAUTH/, () => "it needs a password, and the URL has none"],
   [
     /^ERR (Client sent AUTH, but|AUTH <password> called without)/,
     () => "it has no password, and the URL has one",
@@ -40,7 +40,7 @@ const FATAL: readonly Fatal[] = [
   [
     /^NOPERM/,
     ({ key }) =>
-      `the user may not do what is needed: allow the keys ${key} and ${key}:*, and the commands get, ` +
+      `the user lacks permissions: allow the keys ${key} and ${key}:*, and the commands get, ` +
       "set, xadd, xread, xrange, xrevrange and eval",
   ],
   [
@@ -53,10 +53,10 @@ const FATAL: readonly Fatal[] = [
     /^ERR (DB index is out of range|invalid DB index|SELECT is not allowed)/,
     () => "there is no such database: correct the number in the URL",
   ],
-  [/^(MOVED|CROSSSLOT)/, () => "it is part of a cluster, where this does not work"],
-  [/which is none of turbo-deno/, () => 'set the option "key" to another'],
-  [/^Unknown RESP type/, () => "what answers there is no Redis, or wants TLS (rediss://)"],
-  [/InvalidContentType|wrong version number/i, () => "it speaks no TLS: use redis://"],
+  [/^(MOVED|CROSSSLOT)/, () => "it is part of a cluster, which is not supported"],
+  [/which turbo-deno has not written/, () => 'set the option "key" to another'],
+  [/^Unknown RESP type/, () => "it is not a Redis server, or it needs TLS (rediss://)"],
+  [/InvalidContentType|wrong version number/i, () => "it does not use TLS: write redis://"],
   [
     /certificate|UnknownIssuer/i,
     () => `its certificate is not accepted: ${CA_VARIABLE} names the file of a CA`,

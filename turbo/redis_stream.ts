@@ -178,5 +178,7 @@ function placesOf(answer: unknown, key: string): Place[] {
 }
 
 function notOurs(id: string, key: string): never {
-  throw new Error(`the key ${key} has an entry ${id.slice(0, 50)}, which is none of turbo-deno`);
+  throw new Error(
+    `the key ${key} has an entry ${id.slice(0, 50)}, which turbo-deno has not written`,
+  );
 }

@@ -178,7 +178,8 @@ Deno.test("ask() rejects a stream of another program", WITH_REDIS, async () => {
   await using server = await startRedis();
   using stream = await open(server);
   await stream.command(["XADD", KEY, "18446744073709551615-1", "a", "b"]);
-  const message = `the key ${KEY} has an entry 18446744073709551615-1, which is none of turbo-deno`;
+  const message =
+    `the key ${KEY} has an entry 18446744073709551615-1, which turbo-deno has not written`;
   await assert.rejects(stream.ask({ kind: "look", at: undefined }), { message });
   await assert.rejects(stream.ask({ kind: "load" }), { message });
 });
@@ -216,7 +217,7 @@ Deno.test("ask() does not load a stream without an entry of a node", WITH_REDIS,
   await using server = await startRedis();
   using stream = await open(server);
   await stream.command(["XADD", KEY, "1735689600000-0", "order", "42"]);
-  await assert.rejects(stream.ask({ kind: "load" }), /none of turbo-deno/);
+  await assert.rejects(stream.ask({ kind: "load" }), /which turbo-deno has not written/);
 });
 
 for (
