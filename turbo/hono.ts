@@ -32,7 +32,8 @@ export type Middleware<C extends HonoContext> = (
 export interface MiddlewareOptions<C extends HonoContext = any> {
   /**
    * Who sends a request: the name or names of the reader, such as a user id, as whatever stands in front of
-   * this middleware has put it into the context. Called for each request but those for scripts.
+   * this middleware has put it into the context. Called for each request but those for scripts, and again
+   * for a page where it named nobody, who may have logged in meanwhile.
    */
   as?: (c: C) => ReaderNames | Promise<ReaderNames>;
   /**
@@ -91,6 +92,7 @@ export function middlewareOf<C extends HonoContext>(
   const { as: readerOf, address: addressOf } = checkOptions("middleware()", options, RULES);
   const { visits } = served;
   let isTold = false;
+  let isAloneTold = false;
 
   async function namesOf(c: C): Promise<readonly string[]> {
     const names = await readerOf?.(c);
@@ -112,25 +114,66 @@ export function middlewareOf<C extends HonoContext>(
     );
   }
 
+  /** Names that only a second registration gives: the stream, which the first answers, lacks them. */
+  function tellSecond(c: Context): void {
+    if (isTold) return;
+    isTold = true;
+    served.notice(
+      `The option as of middleware() names somebody for ${
+        JSON.stringify(c.req.path)
+      } whom another ` +
+        "turbo.middleware() in front of it does not: give that one the option, else its pages are " +
+        "sent nothing that is pushed to them by name",
+    );
+  }
+
+  /** One path alone, as by `app.use("/", …)`: none of its pages finds its scripts there. */
+  function tellAlone(path: string): void {
+    if (isAloneTold) return;
+    isAloneTold = true;
+    served.notice(
+      `turbo.middleware() is registered for ${
+        JSON.stringify(path)
+      } alone, and not for the paths of ` +
+        "the stream and the scripts: register it by app.use(turbo.middleware())",
+    );
+  }
+
+  /** Whether somebody is named only after the routes. */
+  async function isNamedLate(given: C): Promise<boolean> {
+    try {
+      if ((await namesOf(given)).length === 0) return false;
+    } catch {
+      return true; // the answer is there; what fails will fail in front of the next one
+    }
+    tellOrder(given as unknown as Context);
+    return true;
+  }
+
   return async function turbo(given, next) {
     const c = given as unknown as Context;
     const request = c.req.raw;
-    if (visits.has(c)) return await next(); // it is registered twice
+    const outer = visits.get(c);
+    if (outer && !readerOf) return await next(); // it is registered twice
     // What follows parses the URL, and some request lines and Hosts make one that cannot be parsed.
     if (!hasValidHost(request)) return refuse(400, "The Host or the URL is malformed");
     if (!isAllowedHost(request, served.allowedHosts)) {
       return refuse(421, "This host is not served here");
     }
-    const { base, path } = pathOf(c, served.base);
+    const { base, path, alone } = pathOf(c, served.base);
     const isGet = request.method === "GET" || request.method === "HEAD";
     const script = served.asset(path, request);
     if (script) return isGet ? script : methodNotAllowed();
     const isStream = path === served.path;
     if (isStream && !isGet) return methodNotAllowed();
-    const { cursor } = served;
+    const { cursor } = outer ?? served;
     const as = await namesOf(given);
+    // Answered meanwhile, as by Hono's timeout: nobody would ever take what is opened now, or close it.
+    if (isStream && c.finalized) return;
     if (isStream) return served.connect(c, { as, address: addressOf?.(given) }, base);
-    visits.set(c, { cursor, base, as, namesReaders: readerOf !== undefined });
+    if (outer && as.every((name) => outer.as.includes(name))) return await next();
+    if (outer?.base === base) tellSecond(c);
+    else visits.set(c, { cursor, base, as, namesReaders: readerOf !== undefined });
 
     // Hono merges what is set on the context into a response made beside it only where it has one.
     if (acceptsStream(request)) void c.res;
@@ -144,8 +187,8 @@ export function middlewareOf<C extends HonoContext>(
     if (isStreams && !/\baccept\b(?!-)/i.test(c.res.headers.get("Vary") ?? "")) {
       c.header("Vary", "Accept", { append: true }); // what the context has took its place
     }
-    const isLate = as.length === 0 && (await namesOf(given)).length > 0;
-    if (isLate) tellOrder(c);
+    if (alone !== undefined && !isStreams) tellAlone(alone);
+    const isLate = as.length === 0 && readerOf !== undefined && await isNamedLate(given);
     if (!c.res.headers.has("Cache-Control")) {
       const isPersonal = as.length > 0 || isLate || c.res.headers.has("Set-Cookie");
       setHeader(c, "Cache-Control", isPersonal ? PERSONAL : "no-cache");
@@ -219,21 +262,33 @@ function methodNotAllowed(): Response {
 
 /**
  * A request's path below whatever stands in front of the app, and what does, as the browser sees it: the
- * base of the route that the middleware is registered at, and in front of that what a proxy or a mount has
- * taken off the path, which only the app can say.
+ * path that the middleware is registered at, such as that of `app.route`, and in front of it what a proxy
+ * or a mount has taken off, which only the app can say. `alone` is the path where it is but one.
  */
-function pathOf(c: Context, outer: string): { path: string; base: string } {
+function pathOf(
+  c: Context,
+  outer: string,
+): { path: string; base: string; alone: string | undefined } {
   // Of the app's own copy of Hono: hono/route of another one does not know its requests.
   const { matchedRoutes, routeIndex } = c.req;
-  const routed = (matchedRoutes[routeIndex]?.basePath ?? "").replace(/\/+$/, "");
+  const { path: pattern, basePath } = matchedRoutes[routeIndex] ?? { path: "/*", basePath: "" };
+  const routed = pattern.endsWith("/*") ? pattern.slice(0, -2) : basePath;
   // Of the URL and not of Hono's path, which is decoded: a backslash would name another host.
-  const segments = new URL(c.req.url).pathname.split("/");
-  const depth = routed.split("/").length;
-  const own = segments.slice(0, depth).join("/").replace(/^\/+/, "/");
+  const { pathname } = new URL(c.req.url);
+  const segments = pathname.split("/");
+  // The option getPath of Hono may have put the host in front, or have taken something off.
+  const depth = Math.max(1, depthOf(routed) - depthOf(c.req.path) + depthOf(pathname));
+  const own = segments.slice(0, depth).join("/").replace(/^\/+/, "/").replace(/\/$/, "");
   const path = `/${segments.slice(depth).join("/")}`;
   const isWhole = own === outer || own.startsWith(`${outer}/`);
   return {
     base: isWhole ? own : outer + own,
     path: outer !== "" && path.startsWith(`${outer}/`) ? path.slice(outer.length) : path,
+    alone: /[*{]/.test(pattern) ? undefined : pattern,
   };
+}
+
+/** How many segments a path has, without a slash at its end. */
+function depthOf(path: string): number {
+  return path.replace(/\/+$/, "").split("/").length;
 }

@@ -151,6 +151,22 @@ Deno.test("Turbo.middleware() leaves a cursor that a route gave", async () => {
   assert.equal(headers.get("Turbo-Cursor"), turbo.cursor);
 });
 
+Deno.test("Turbo.middleware() opens no stream for a request that was answered while as went on", async () => {
+  const turbo = new Turbo();
+  const app = new Hono();
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let isOver: Promise<unknown> | undefined;
+  app.use(async (c, next) => { // as timeout() does
+    isOver = next();
+    c.res = await Promise.resolve(c.text("Too late", 504));
+  });
+  app.use(turbo.middleware({ as: () => promise }));
+  assert.equal((await app.request("/turbo-stream", EVENTS)).status, 504);
+  resolve("ann");
+  await isOver;
+  assert.equal(turbo.size, 0);
+});
+
 type Users = { Variables: { user?: string | null } };
 
 function appWithUsers(turbo: Turbo): Hono<Users> {
@@ -310,6 +326,72 @@ Deno.test("Turbo.middleware() that is registered twice is one", async () => {
   const { stream } = await readPage(await app.request("/sub"));
   assert.equal(stream, "/turbo-stream");
   assert.equal((await app.request(stream)).status, 426);
+});
+
+Deno.test("Turbo.middleware() of a sub-app names its readers where one in front of it names nobody", async () => {
+  const turbo = new Turbo();
+  const app = new Hono<Users>();
+  app.use(turbo.middleware());
+  app.get("/", pageOf(turbo));
+  const sub = new Hono<Users>();
+  sub.use(async (c, next) => {
+    c.set("user", c.req.header("X-User") ?? null);
+    await next();
+  });
+  sub.use(turbo.middleware({ as: (c) => c.get("user") }));
+  sub.get("/", pageOf(turbo));
+  app.route("/members", sub);
+  const headers = { "X-User": "ann", ...EVENTS.headers };
+  const page = await app.request("/members", { headers });
+  assert.equal(page.headers.get("Cache-Control"), "private, no-store");
+  const { stream, scripts } = await readPage(page);
+  assert.equal(stream, "/members/turbo-stream");
+  for (const path of scripts) assert.equal((await app.request(path)).status, 200, path);
+  const events = await app.request(stream, { headers });
+  assert.equal(turbo.listeners("ann"), 1);
+  await events.body!.cancel();
+  const nobody = await app.request(stream, EVENTS); // her session is over
+  assert.equal(nobody.status, 200);
+  await nobody.body!.cancel();
+  assert.equal((await readPage(await app.request("/members"))).stream, "/turbo-stream");
+});
+
+Deno.test("Turbo.middleware() says once that one in front of it answers the stream and lacks the reader", async () => {
+  const notices: string[] = [];
+  const turbo = new Turbo({ onNotice: (notice) => notices.push(notice) });
+  const app = new Hono();
+  app.use(turbo.middleware());
+  app.use(turbo.middleware({ as: (c) => c.req.header("X-User") }));
+  app.get("/", pageOf(turbo));
+  assert.equal((await app.request("/")).headers.get("Cache-Control"), "no-cache");
+  assert.deepEqual(notices, []);
+  for (const _ of [1, 2]) {
+    const { headers } = await app.request("/", { headers: { "X-User": "ann" } });
+    assert.equal(headers.get("Cache-Control"), "private, no-store");
+  }
+  assert.equal(notices.length, 1);
+  assert.match(notices[0]!, /names somebody for "\/" whom another turbo\.middleware\(\) in front/);
+});
+
+Deno.test("Turbo.middleware() keeps an answer where as fails after it, and keeps that out of caches", async () => {
+  const notices: string[] = [];
+  const turbo = new Turbo({ onNotice: (notice) => notices.push(notice) });
+  const app = new Hono();
+  let isOver = false;
+  app.use(turbo.middleware({
+    as: () => {
+      if (isOver) throw new Error("no session");
+      return null;
+    },
+  }));
+  app.get("/", (c) => {
+    isOver = true;
+    return c.html("<p>done");
+  });
+  const response = await app.request("/");
+  assert.equal(await response.text(), "<p>done");
+  assert.equal(response.headers.get("Cache-Control"), "private, no-store");
+  assert.deepEqual(notices, []);
 });
 
 Deno.test("Turbo.middleware() refuses a host that is malformed or not served", async () => {
@@ -503,6 +585,86 @@ Deno.test("Turbo.middleware() with a base that the routes have, too, names it on
   app.get("/page", pageOf(turbo));
   const page = await visit((path, init) => app.request(path, init), "/load/page");
   assert.deepEqual([page.stream, page.streamStatus], ["/load/turbo-stream", 426]);
+});
+
+Deno.test("Turbo.middleware() that is registered for the paths below one serves there", async () => {
+  for (
+    const [pattern, page, stream] of [
+      ["/live/*", "/live/page", "/live/turbo-stream"],
+      ["/:tenant/live/*", "/acme/live/page", "/acme/live/turbo-stream"],
+      ["*", "/page", "/turbo-stream"],
+    ] as const
+  ) {
+    const notices: string[] = [];
+    const turbo = new Turbo({ onNotice: (notice) => notices.push(notice) });
+    const app = new Hono();
+    app.use(pattern, turbo.middleware());
+    app.get(page, pageOf(turbo));
+    const visited = await visit((path, init) => app.request(path, init), page);
+    assert.deepEqual([visited.stream, visited.streamStatus], [stream, 426]);
+    assert.deepEqual([visited.statuses, notices], [ALL_FOUND, []]);
+  }
+});
+
+Deno.test("Turbo.middleware() says once that it is registered for one path alone", async () => {
+  const notices: string[] = [];
+  const turbo = new Turbo({ onNotice: (notice) => notices.push(notice) });
+  const app = new Hono();
+  app.use("/", turbo.middleware()); // not what it means in Express
+  app.get("/", pageOf(turbo));
+  await app.request("/");
+  await app.request("/");
+  assert.deepEqual(notices, [
+    'turbo.middleware() is registered for "/" alone, and not for the paths of the stream and the ' +
+    "scripts: register it by app.use(turbo.middleware())",
+  ]);
+});
+
+Deno.test("Turbo.middleware() knows the base where getPath of Hono changes the path, or none is strict", async () => {
+  const withHost = (request: Request) => {
+    const { hostname, pathname } = new URL(request.url);
+    return `/${hostname}${pathname}`;
+  };
+  const inFront = (request: Request) => new URL(request.url).pathname.replace(/^\/outer/, "");
+  for (
+    const [options, route, pages, base] of [
+      [{ getPath: withHost }, "/localhost", ["/page"], ""],
+      [{ getPath: withHost }, "/localhost/live", ["/live/page"], "/live"],
+      [{ getPath: inFront }, "/live", ["/outer/live/page"], "/outer/live"],
+      [{ strict: false }, "/live", ["/live/", "/live", "/live/page"], "/live"],
+    ] as const
+  ) {
+    for (const page of pages) {
+      const turbo = new Turbo();
+      const sub = new Hono(options);
+      sub.use(turbo.middleware());
+      sub.get("/", pageOf(turbo));
+      sub.get("/page", pageOf(turbo));
+      const app = new Hono(options).route(route, sub);
+      const visited = await visit((path, init) => app.request(path, init), page);
+      assert.deepEqual([visited.stream, visited.streamStatus], [`${base}/turbo-stream`, 426], page);
+      assert.deepEqual(visited.statuses, ALL_FOUND);
+    }
+  }
+  const turbo = new Turbo();
+  const app = new Hono({ getPath: withHost });
+  app.use(turbo.middleware());
+  app.get("/localhost/page", pageOf(turbo));
+  assert.deepEqual((await visit((path) => app.request(path), "/page")).statuses, ALL_FOUND);
+});
+
+Deno.test("Turbo.head(c) names no other host where the base is of any segments", async () => {
+  const sub = new Hono();
+  const turbo = new Turbo();
+  sub.use(turbo.middleware());
+  sub.get("*", pageOf(turbo));
+  const app = new Hono().route("/:path{.*}", sub);
+  for (const path of ["//evil.example/x", "/page", "///"]) {
+    const { scripts, stream } = await readPage(await app.request(`http://localhost${path}`));
+    for (const found of [...scripts, stream]) {
+      assert.equal(new URL(found, "http://own.example/x").origin, "http://own.example", found);
+    }
+  }
 });
 
 // ---- Hono's own middleware

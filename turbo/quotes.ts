@@ -42,8 +42,11 @@ interface Reading {
   textOf: string | undefined;
 }
 
-/** A comment's ends, the beginning of a tag, a name, or any other character. */
-const TOKENS = /<!--|-->|<(\/?)([a-z][^\s\/<>]*)|[^\s"'<>\/=]+|[^]/gi;
+/**
+ * The ends of a comment, the beginning of a tag, a name, or any other character. A comment may end with
+ * what begins it, and with `--!>` (WHATWG HTML, section 13.2.5.43).
+ */
+const TOKENS = /<!--(?:-?>)?|--!?>|<(\/?)([a-z][^\s\/<>]*)|(?:(?!--!?>)[^\s"'<>\/=])+|[^]/gi;
 
 function read(
   reading: Reading,
@@ -51,17 +54,17 @@ function read(
 ): void {
   const { place, textOf } = reading;
   if (place === "comment") {
-    if (token === "-->") reading.place = "text";
+    if (/--!?>$/.test(token)) reading.place = "text";
   } else if (place === "text") {
     if (textOf !== undefined && !(slash === "/" && tag?.toLowerCase() === textOf)) return;
     reading.textOf = undefined;
-    if (token === "<!--") reading.place = "comment";
+    if (token === "<!--") reading.place = "comment"; // "<!-->" is a whole one
     if (tag === undefined) return;
     reading.place = "tag";
     reading.element = slash === "/" ? "" : tag.toLowerCase();
   } else if (place === '"' || place === "'") {
     if (token === place) reading.place = "tag";
-  } else if (token === ">" || token === "-->") {
+  } else if (token.endsWith(">")) {
     reading.place = "text";
     if (TEXT_ONLY.test(reading.element)) reading.textOf = reading.element;
   } else if (place === "tag") {

@@ -5,7 +5,7 @@
  */
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { checkValue } from "./checks.ts";
+import { anything, checkOptions, type Rule } from "./checks.ts";
 import { CURSOR_RULE, isPageId } from "./protocol.ts";
 import { joinStreams, STREAM_TYPE, type Streams } from "./streams.ts";
 
@@ -28,6 +28,20 @@ export interface StreamResponseInit extends ResponseInit {
    */
   cursor?: string;
 }
+
+const INIT_RULES = {
+  cursor: CURSOR_RULE,
+  status: {
+    allowed: "the status of an answer with a body, 200 to 599 without 204, 205 and 304,",
+    problem(value) {
+      if (typeof value !== "number") return "type";
+      const hasBody = value >= 200 && value <= 599 && ![204, 205, 304].includes(value);
+      return hasBody && Number.isInteger(value) ? undefined : "range";
+    },
+  },
+  statusText: anything, // Response and Headers check these
+  headers: anything,
+} satisfies Record<keyof StreamResponseInit, Rule>;
 
 const HOST = /^(\[[0-9a-f:.]+\]|[^\s\0-\x20"<>\\^`{|}/?#@:[\]]+)(:\d{1,5})?$/i;
 
@@ -73,8 +87,8 @@ export function connectionId(request: Request): string | undefined {
  * An answer that consists of streams, for a request that {@linkcode acceptsStream}. With Hono's context in
  * front it has what was set on that: the status, headers and cookies.
  *
- * @throws {TypeError} when one of them is no stream
- * @throws {RangeError} when the cursor is none
+ * @throws {TypeError} when one of them is no stream, or an option is wrong or unknown
+ * @throws {RangeError} when the cursor is none, or the status is that of an answer without a body
  *
  * @example With a cookie
  * ```ts
@@ -105,8 +119,7 @@ export function streamResponse(
 ): Response {
   const [context, streams, init = {}] = isWithContext(given) ? given : [undefined, ...given];
   const body = joinStreams(streams, "answer with"); // first, as it may be a promise that rejects
-  const { cursor, headers: own, ...rest } = init;
-  if (cursor !== undefined) checkValue("streamResponse()", "cursor", cursor, CURSOR_RULE);
+  const { cursor, headers: own, ...rest } = checkOptions("streamResponse()", init, INIT_RULES);
   const headers = new Headers(own);
   headers.set("Content-Type", `${STREAM_TYPE}; charset=utf-8`);
   headers.append("Vary", "Accept");

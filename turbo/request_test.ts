@@ -87,6 +87,28 @@ Deno.test("hasValidHost() takes a host and a port, and what it remembers changes
   assert(hasValidHost(new Request("http://localhost")));
 });
 
+Deno.test("streamResponse() names an option that is misspelt, and a status without a body", () => {
+  const answer = (init: unknown) => () => streamResponse(remove("a"), init as never);
+  assert.throws(answer(422), { // as c.html() takes it
+    name: "TypeError",
+    message: "Cannot take 422 for streamResponse(): an object of options is needed",
+  });
+  assert.throws(answer({ curser: "e.1" }), {
+    message:
+      'streamResponse() has no option "curser": there are cursor, status, statusText, headers',
+  });
+  for (const status of [101, 204, 205, 304, 199, 600, 200.5]) {
+    assert.throws(answer({ status }), {
+      name: "RangeError",
+      message: `Cannot take ${status} as "status" of streamResponse(): the status of an answer ` +
+        "with a body, 200 to 599 without 204, 205 and 304, is needed",
+    });
+  }
+  assert.throws(answer({ status: "422" }), TypeError);
+  assert.equal(answer({ status: 599, statusText: "Own", headers: [["a", "b"]] })().status, 599);
+  assert.equal(answer({ status: undefined })().status, 200);
+});
+
 Deno.test("streamResponse() throws on what is no stream, and a promise that rejects ends nothing", async () => {
   const fail = async () => {
     await Promise.resolve();

@@ -284,8 +284,7 @@ class Page implements TestPage {
 
   async visit(path: string): Promise<void> {
     checkValue("page.visit()", "path", path, NAME);
-    await this.#tab.go(this.#tab.urlOf(path));
-    await this.#settled();
+    await this.#answered(this.#tab.go(this.#tab.urlOf(path)), path);
   }
 
   async click(target: ClickTarget): Promise<void> {
@@ -293,8 +292,7 @@ class Page implements TestPage {
     const document = this.#tab.document;
     const link = document.closest(element, "a[href]");
     if (link) {
-      await this.#tab.follow(link);
-      return await this.#settled();
+      return await this.#answered(this.#tab.follow(link), document.html(link));
     }
     const button = document.closest(element, "button, input");
     const form = button && isSubmitter(button) ? formOf(document, button) : undefined;
@@ -303,8 +301,7 @@ class Page implements TestPage {
         `Cannot click ${document.html(element)}: a link, or a button that sends a form, is needed`,
       );
     }
-    await this.#tab.submit(form, { button });
-    await this.#settled();
+    await this.#answered(this.#tab.submit(form, { button }), document.html(button));
   }
 
   async submit(selector: string, fields: Fields = {}): Promise<void> {
@@ -314,8 +311,7 @@ class Page implements TestPage {
     if (form.tagName !== "form") {
       throw new Error(`Cannot submit ${quote(selector)}: that is a <${form.tagName}>, and no form`);
     }
-    await this.#tab.submit(form, { fields });
-    await this.#settled();
+    await this.#answered(this.#tab.submit(form, { fields }), selector);
   }
 
   async close(): Promise<void> {
@@ -373,14 +369,28 @@ class Page implements TestPage {
     const end = performance.now() + deadline;
     while (!condition()) {
       if (performance.now() > end) {
-        throw new Error(`Waited ${deadline} ms in vain for ${words}: ${this.describe()}`);
+        throw new Error(this.#inVain(deadline, words));
       }
       await pause(LOOK_AGAIN);
     }
   }
 
-  /** Waits until the page follows its stream, or it is known that it does not. */
-  async #settled(): Promise<void> {
+  #inVain(deadline: number, words: string): string {
+    return `Waited ${deadline} ms in vain for ${words}: ${this.describe()}`;
+  }
+
+  /** Waits until the app has answered, and the page follows its stream or it is known that it does not. */
+  async #answered(work: Promise<void>, words: string): Promise<void> {
+    let timer;
+    const late = new Promise<never>((_, reject) => {
+      const tell = () => reject(new Error(this.#inVain(this.#deadline, `an answer to ${words}`)));
+      timer = setTimeout(tell, this.#deadline);
+    });
+    try {
+      await Promise.race([work, late]); // which handles both, whenever they reject
+    } finally {
+      clearTimeout(timer);
+    }
     await this.#wait(
       () => this.state !== "connecting",
       {},

@@ -451,6 +451,37 @@ Deno.test("openPage() loads frames, and brings them up to date", async () => {
   assert.equal(page.path, "/");
 });
 
+Deno.test("openPage() ends where each frame loads another", async () => {
+  const app = new Hono();
+  const frame = (n: number) => html`<turbo-frame id="f${n}" src="/frame/${n}"></turbo-frame>`;
+  app.get("/", (c) => c.html(frame(0)));
+  app.get("/frame/:n", (c) => {
+    const n = Number(c.req.param("n"));
+    return c.html(html`<turbo-frame id="f${n}">${frame(n + 1)}</turbo-frame>`);
+  });
+  await assert.rejects(openPage(app), {
+    message: "Cannot load more than 1000 frames of /: each loads another",
+  });
+});
+
+Deno.test("openPage() says at the deadline what has not been answered", async () => {
+  const never = new Promise<Response>(() => {});
+  await assert.rejects(openPage({ fetch: () => never }, "/slow", { deadline: 20 }), {
+    message: /^Waited 20 ms in vain for an answer to \/slow: /,
+  });
+  const app = new Hono();
+  app.get(
+    "/",
+    (c) => c.html('<form method="post"><button>Send</button></form><a href="/a">Go</a>'),
+  );
+  app.post("/", () => never);
+  app.get("/a", () => never);
+  await using page = await openPage(app, "/", { deadline: 20 });
+  await assert.rejects(page.click({ text: "Send" }), /in vain for an answer to <button>Send/);
+  await assert.rejects(page.click({ text: "Go" }), /in vain for an answer to <a href="\/a">Go/);
+  await assert.rejects(page.submit("form"), /in vain for an answer to form: /);
+});
+
 Deno.test("page.shows() and page.lacks() say at the deadline what there is", async () => {
   const { turbo, open } = listApp();
   await using page = await open();

@@ -48,6 +48,8 @@ export interface Filling {
 
 /** Milliseconds until a page is asked for again that could not be had. */
 const TRY_AGAIN = 50;
+/** Frames that are loaded one after the other, at most: one may load the next without end. */
+const MAX_FRAMES = 1_000;
 const HTML_TYPES = "text/html, application/xhtml+xml";
 
 /** A tab with one page after the other. */
@@ -161,8 +163,9 @@ export class TestTab {
       return await this.#send(url, { method }, this.#frameFor(link));
     }
     const frame = isTurbo ? this.#frameFor(link) : undefined;
-    if (frame) await this.#loadFrame(frame, url);
-    else await this.go(url);
+    if (!frame) return await this.go(url);
+    await this.#loadFrame(frame, url);
+    await this.#loadFrames();
   }
 
   /** Sends a form, as Turbo does. */
@@ -182,7 +185,9 @@ export class TestTab {
         element && attribute(element, "data-turbo-stream") !== undefined
       );
       if (isTurbo && asksForStreams) return await this.#send(url, { method }, frame);
-      return frame ? await this.#loadFrame(frame, url) : await this.go(url);
+      if (!frame) return await this.go(url);
+      await this.#loadFrame(frame, url);
+      return await this.#loadFrames();
     }
     const body = isMultipart ? new FormData() : new URLSearchParams(pairs);
     if (body instanceof FormData) { for (const [name, value] of entries) body.append(name, value); }
@@ -208,7 +213,10 @@ export class TestTab {
       const answer = await this.#ask(url, { ...asking, headers });
       const { response, isRedirected } = answer;
       if (typeOf(response) === STREAM_TYPE) return await this.#takeStreams(response);
-      if (frame) return await this.#fillFrame(frame, answer);
+      if (frame) {
+        await this.#fillFrame(frame, answer);
+        return await this.#loadFrames();
+      }
       if (asking.method !== "GET" && response.status === 200 && !isRedirected) {
         throw new Error(
           `Cannot take the answer of ${
@@ -338,14 +346,22 @@ export class TestTab {
     }
     const cursor = response.headers.get(CURSOR_HEADER);
     if (cursor) this.#follower.partRendered(frame, cursor);
-    await this.#loadFrames();
   }
 
-  /** Loads the frames that name what they show, those that a browser loads later too. */
+  /**
+   * Loads the frames that name what they show, those that a browser loads later too.
+   *
+   * @throws {Error} where there is no end of them: a browser would go on for ever
+   */
   async #loadFrames(): Promise<void> {
-    for (;;) {
+    for (let count = 0;; count++) {
       const [frame] = this.document.all("turbo-frame[id][src]:not([disabled]):not([complete])");
       if (!frame) return;
+      if (count === MAX_FRAMES) {
+        throw new Error(
+          `Cannot load more than ${MAX_FRAMES} frames of ${pathOf(this.url)}: each loads another`,
+        );
+      }
       setAttribute(frame, "complete", "");
       await this.#loadFrame(frame, this.urlOf(attribute(frame, "src")!));
     }

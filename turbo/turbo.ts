@@ -347,7 +347,11 @@ export class Turbo {
    *
    * A request whose host is malformed gets 400, and one for a host that is not of `allowedHosts` 421.
    *
-   * Register it after the middleware that says who the reader is. Hono's own middleware works in front of
+   * Registered by `app.use("/live/*", …)` or in a sub-app it serves stream and scripts below that path.
+   * One that is registered in front of another, on the same Turbo, answers for both, unless the second
+   * has the option `as` and another path.
+   *
+   * Register it after the middleware that says who the reader is, and behind a cache of answers. Hono's own middleware works in front of
    * it and behind it: `secureHeaders`, `cors`, `compress`, `logger`, `csrf`, `timeout`, and `etag`, which
    * reads an answer to its end to number it and so would hold back a stream of server-sent events for
    * ever; that has an `ETag` of its own, which `etag` takes for granted.
