@@ -98,6 +98,8 @@ export class Turbo {
   // function serves all connections.
   readonly #report: (message: string, error: unknown) => void;
   #closed: Promise<void> | undefined;
+  #hasMiddleware = false;
+  #hasToldContext = false;
 
   /**
    * Starts without connections.
@@ -398,6 +400,7 @@ export class Turbo {
         "Cannot use turbo.middleware without a call: write app.use(turbo.middleware())",
       );
     }
+    this.#hasMiddleware = true;
     const { path, base, allowedHosts } = this.#options;
     const cursor = () => this.cursor;
     return middlewareOf({
@@ -430,6 +433,7 @@ export class Turbo {
   head(first: HonoContext | HeadOptions = {}, options: PageOptions = {}): Markup {
     if (!isContext(first)) {
       const { cursor = this.cursor, ...given } = checkHeadOptions(first);
+      if (!("cursor" in first)) this.#tellContext();
       return this.#head({ cursor, base: this.#options.base, ...this.#topicsOf(given) });
     }
     const visit = this.#visits.get(first);
@@ -503,6 +507,16 @@ export class Turbo {
     const { base } = this.#options;
     const isBelow = base !== "" && pathname.startsWith(`${base}/`);
     return this.#assetAt(isBelow ? pathname.slice(base.length) : pathname)?.respond(request);
+  }
+
+  /** Reports a head without a context: its page would miss pushes made while the route reads the data. */
+  #tellContext(): void {
+    if (!this.#hasMiddleware || this.#hasToldContext) return;
+    this.#hasToldContext = true;
+    this.#notice(
+      "turbo.head() was called without the context, so the page has the newest cursor and not that of " +
+        "its request: write turbo.head(c)",
+    );
   }
 
   #assetAt(path: string): Asset | undefined {
