@@ -99,7 +99,7 @@ export class Turbo {
   readonly #report: (message: string, error: unknown) => void;
   #closed: Promise<void> | undefined;
   #hasMiddleware = false;
-  #hasToldContext = false;
+  #hasReportedContext = false;
 
   /**
    * Starts without connections.
@@ -433,7 +433,7 @@ export class Turbo {
   head(first: HonoContext | HeadOptions = {}, options: PageOptions = {}): Markup {
     if (!isContext(first)) {
       const { cursor = this.cursor, ...given } = checkHeadOptions(first);
-      if (!("cursor" in first)) this.#tellContext();
+      if (!("cursor" in first)) this.#reportContext();
       return this.#head({ cursor, base: this.#options.base, ...this.#topicsOf(given) });
     }
     const visit = this.#visits.get(first);
@@ -510,9 +510,9 @@ export class Turbo {
   }
 
   /** Reports a head without a context: its page would miss pushes made while the route reads the data. */
-  #tellContext(): void {
-    if (!this.#hasMiddleware || this.#hasToldContext) return;
-    this.#hasToldContext = true;
+  #reportContext(): void {
+    if (!this.#hasMiddleware || this.#hasReportedContext) return;
+    this.#hasReportedContext = true;
     this.#notice(
       "turbo.head() was called without the context, so the page has the newest cursor and not that of " +
         "its request: write turbo.head(c)",

@@ -1,11 +1,11 @@
 /**
  * A page with a list on Node or Bun, whose items and log outlive the process, for tests of the adapters.
- * It is bundled and run there: see runtimes.ts.
+ * runtimes.ts bundles it for them.
  *
- * Usage: adapted_app DIRECTORY [PORT [OPTIONS [bare|plain]]], with options of Turbo as JSON, without an adapter where it
- * is bare, and without the middleware where it is plain. `POST /items` appends an
- * item, `POST /fill?count=N` pushes N large ones that are in no page, `GET /report` says how it is. It ends
- * at SIGTERM.
+ * Usage: adapted_app DIRECTORY [PORT [OPTIONS [bare|plain]]]. The options are those of Turbo as JSON; `bare`
+ * means without an adapter, `plain` without the middleware. `POST /items` appends an item, `POST
+ * /fill?count=N` pushes N large items that are in no page, and `GET /report` answers a report. It ends at
+ * SIGTERM.
  *
  * @module
  */
@@ -17,24 +17,24 @@ import process from "node:process";
 import { adaptBun, adaptNode } from "../../turbo/adapter.ts";
 import { append, html, memory, Turbo, type Upgrade } from "../../turbo/mod.ts";
 
-/** How the app is. */
+/** A report about the app. */
 export interface AdaptedReport {
   /** Open connections. */
   size: number;
-  /** Connections given up whose end has not been reported. */
+  /** Closed connections whose end has not been reported. */
   zombies: number;
-  /** Bytes that wait to be taken by the system. */
+  /** Bytes that wait to be sent. */
   buffered: number;
   /** Bytes of memory of the process. */
   rss: number;
 }
 
-/** Bun, as far as it is used here. */
+/** The part of Bun that is used here. */
 declare const Bun: {
   serve(options: object): { readonly port: number; stop(): Promise<void> };
 };
 
-/** Where an app listens, and how it stops to. */
+/** The port of a server, and how to stop it. */
 interface Listening {
   readonly port: number;
   stop(): void;
