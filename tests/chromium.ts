@@ -1,28 +1,28 @@
 /**
- * Unpacks the Chromium of an npm package and prints where it is, as JSON: a program of its own, because the
- * package goes by the environment and changes it, and test files that run at the same time share theirs.
+ * Unpacks the Chromium of an npm package and prints its paths as JSON. It is a separate program, because the
+ * package reads and changes the environment, which test files that run at the same time share.
  *
  * @module
  */
 import { within } from "./kit.ts";
 
-/** The Chromium that was unpacked. */
+/** The paths of the unpacked Chromium. */
 export interface UnpackedChromium {
-  /** The program. */
+  /** The path of the program. */
   readonly executablePath: string;
-  /** Where its libraries are, on a machine that has not got them. */
+  /** The directory of its libraries, on a machine that lacks them. */
   readonly libraries: string | null;
 }
 
 const CACHE = new URL("../.cache/chromium/", import.meta.url).pathname;
 
-/** Unpacks it where that has not been done; the folder is kept between runs. */
+/** Unpacks it if necessary. The directory is kept between runs. */
 export async function unpackedChromium(): Promise<UnpackedChromium> {
   const command = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", "--lock=tests/deno.lock", import.meta.url],
     cwd: new URL("../", import.meta.url).pathname,
-    // It unpacks into the directory for temporary files, and brings libraries of its own if it believes
-    // that it runs on Lambda.
+    // The package unpacks into the directory for temporary files, and adds libraries when it believes that it
+    // runs on Lambda.
     env: { TMPDIR: CACHE, AWS_EXECUTION_ENV: "AWS_Lambda_nodejs22.x" },
     stdin: "null",
     stderr: "inherit",

@@ -242,7 +242,7 @@ scenario("h. Hidden and visible in turns during a burst", async ({ page, app }) 
   }
   await setHidden(page, true);
   changes(app);
-  // A hidden page goes on by a timer.
+  // A hidden page renders by a timer.
   await isCurrent({ page, app });
   await setHidden(page, false);
 });
@@ -480,9 +480,9 @@ scenario("o. Another origin and back by the browser's own history", async (stage
   await page.goBack();
 });
 
-// The headless browser has its back/forward cache switched off for good, so the two events of a
-// page that goes into it and comes out are made here; between them its tasks stand still. The real one
-// is in bfcache_test.ts, where there is a browser that has it.
+// In the headless browser the back/forward cache is always off. So this test dispatches the two events of a
+// page that enters the cache and leaves it, and suspends the page's tasks in between. bfcache_test.ts uses a
+// browser with a real cache.
 scenario(
   "o. A page that the back/forward cache keeps closes its connection, and is current afterwards",
   async (stage) => {

@@ -60,7 +60,7 @@ async function mark(page: Page): Promise<() => Promise<boolean>> {
 
 const HTML = { "Content-Type": "text/html" };
 
-/** What may stand in front of an app and answer for it, or what an app may answer. */
+/** Answers of a proxy in front of an app, or of the app itself. */
 const FOREIGN: readonly [string, (app: PageApp) => Response][] = [
   ["429 with Retry-After", () =>
     new Response("<h1>Slow down</h1>", {
@@ -454,7 +454,7 @@ Deno.test(
     const own = app.turbo;
     let connections = 0;
     const { connect } = own;
-    // Of the connections that follow, the first two come to the other process.
+    // The next two connections reach the other process.
     own.connect = (
       request,
     ) => (connections++ < 2 ? another.turbo.connect(request) : connect.call(own, request));

@@ -33,7 +33,7 @@
  * const server = serve({ fetch: app.fetch, port: 8000, ...options });
  *
  * process.once("SIGTERM", async () => {
- *   await turbo.close({ code: 1012 }); // pages come back to the next process
+ *   await turbo.close({ code: 1012 }); // pages reconnect to the next process
  *   server.close();
  * });
  * ```
@@ -52,7 +52,7 @@
  * const server = Bun.serve({ fetch: app.fetch, port: 8000, ...options });
  *
  * process.once("SIGTERM", async () => {
- *   await turbo.close({ code: 1012 }); // pages come back to the next process
+ *   await turbo.close({ code: 1012 }); // pages reconnect to the next process
  *   await server.stop();
  * });
  * ```

@@ -1,5 +1,5 @@
 /**
- * What is used of parse5 and css-select, of which testing_dom.min.js is made: see tests/bundle_dom.ts.
+ * The parts of parse5 and css-select that are used. tests/bundle_dom.ts makes testing_dom.min.js from them.
  *
  * @module
  */
@@ -23,11 +23,11 @@ export interface DomElement extends DomParent {
   tagName: string;
   attrs: { name: string; value: string }[];
   namespaceURI: string;
-  /** What is in a `<template>`; its `childNodes` are empty. */
+  /** The content of a `<template>`, whose `childNodes` are empty. */
   content?: DomParent;
 }
 
-/** Where the reader of selectors finds what it asks. */
+/** Gives css-select access to the tree. */
 export interface Adapter {
   isTag(node: DomNode): node is DomElement;
   getAttributeValue(element: DomElement, name: string): string | undefined;
@@ -40,26 +40,26 @@ export interface Adapter {
   removeSubsets(nodes: DomNode[]): DomNode[];
 }
 
-/** Options of the reader of selectors. */
+/** Options of css-select. */
 export interface SelectOptions {
   adapter: Adapter;
-  /** Whether it may remember; not where the tree changes. */
+  /** Whether it caches results; wrong where the tree changes. */
   cacheResults: boolean;
 }
 
 /** Parses a document. */
 export function parse(html: string, options?: { scriptingEnabled?: boolean }): DomParent;
-/** Parses what stands in a `<template>`. */
+/** Parses the content of a `<template>`. */
 export function parseFragment(html: string, options?: { scriptingEnabled?: boolean }): DomParent;
-/** The HTML in a node. */
+/** The HTML inside a node. */
 export function serialize(node: DomParent): string;
 /** The HTML of a node. */
 export function serializeOuter(node: DomNode): string;
-/** All elements that a CSS selector finds, in their order. @throws where it is none */
+/** All elements that match a CSS selector, in document order. @throws when the selector is not valid */
 export function selectAll(
   selector: string,
   node: DomNode,
   options: SelectOptions,
 ): DomElement[];
-/** Whether a CSS selector finds an element. */
+/** Whether an element matches a CSS selector. */
 export function is(element: DomElement, selector: string, options: SelectOptions): boolean;
