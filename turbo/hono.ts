@@ -277,7 +277,8 @@ function pathOf(
   const { pathname } = new URL(c.req.url);
   const segments = pathname.split("/");
   // The option getPath of Hono may have put the host in front, or have taken something off.
-  const depth = Math.max(1, depthOf(routed) - depthOf(c.req.path) + depthOf(pathname));
+  const added = c.req.path === pathname ? 0 : depthOf(c.req.path) - depthOf(pathname);
+  const depth = Math.max(1, depthOf(routed) - added);
   const own = segments.slice(0, depth).join("/").replace(/^\/+/, "/").replace(/\/$/, "");
   const path = `/${segments.slice(depth).join("/")}`;
   const isWhole = own === outer || own.startsWith(`${outer}/`);
