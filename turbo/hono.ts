@@ -187,7 +187,7 @@ export function middlewareOf<C extends HonoContext>(
     if (isStreams && !/\baccept\b(?!-)/i.test(c.res.headers.get("Vary") ?? "")) {
       c.header("Vary", "Accept", { append: true }); // what the context has took its place
     }
-    if (alone !== undefined && !isStreams) tellAlone(alone);
+    if (alone !== undefined) tellAlone(alone);
     const isLate = as.length === 0 && readerOf !== undefined && await isNamedLate(given);
     if (!c.res.headers.has("Cache-Control")) {
       const isPersonal = as.length > 0 || isLate || c.res.headers.has("Set-Cookie");

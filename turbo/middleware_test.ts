@@ -335,6 +335,7 @@ Deno.test("Turbo.middleware() of a sub-app names its readers where one in front 
   app.get("/", pageOf(turbo));
   const sub = new Hono<Users>();
   sub.use(async (c, next) => {
+    turbo.push(append("a", "in between"));
     c.set("user", c.req.header("X-User") ?? null);
     await next();
   });
@@ -342,10 +343,11 @@ Deno.test("Turbo.middleware() of a sub-app names its readers where one in front 
   sub.get("/", pageOf(turbo));
   app.route("/members", sub);
   const headers = { "X-User": "ann", ...EVENTS.headers };
+  const { cursor: before } = turbo;
   const page = await app.request("/members", { headers });
   assert.equal(page.headers.get("Cache-Control"), "private, no-store");
-  const { stream, scripts } = await readPage(page);
-  assert.equal(stream, "/members/turbo-stream");
+  const { stream, scripts, cursor } = await readPage(page);
+  assert.deepEqual([stream, cursor], ["/members/turbo-stream", before]);
   for (const path of scripts) assert.equal((await app.request(path)).status, 200, path);
   const events = await app.request(stream, { headers });
   assert.equal(turbo.listeners("ann"), 1);
@@ -611,9 +613,12 @@ Deno.test("Turbo.middleware() says once that it is registered for one path alone
   const turbo = new Turbo({ onNotice: (notice) => notices.push(notice) });
   const app = new Hono();
   app.use("/", turbo.middleware()); // not what it means in Express
+  app.get("/inline", turbo.middleware(), pageOf(turbo));
   app.get("/", pageOf(turbo));
   await app.request("/");
   await app.request("/");
+  assert.equal((await readPage(await app.request("/inline"))).stream, "/turbo-stream");
+  assert.match(notices.pop()!, /registered for "\/inline" alone/);
   assert.deepEqual(notices, [
     'turbo.middleware() is registered for "/" alone, and not for the paths of the stream and the ' +
     "scripts: register it by app.use(turbo.middleware())",
