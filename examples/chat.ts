@@ -19,7 +19,7 @@ export interface Line {
   id: number;
   /** Who said it. */
   name: string;
-  /** What was said. */
+  /** The messages, oldest first. */
   text: string;
   /** When, in milliseconds since 1970. */
   at: number;
@@ -236,7 +236,7 @@ export function chatPage(
         )}
       </nav>
       ${presence(here)}
-      <div class="scroll" tabindex="0" role="log" aria-label="What was said">
+      <div class="scroll" tabindex="0" role="log" aria-label="Messages">
         ${lineList(room.lines)}
       </div>
       ${sayForm(room, draft)}
@@ -251,7 +251,7 @@ export function presence(here: number): Markup {
   `;
 }
 
-/** What was said. */
+/** The messages, oldest first. */
 export function lineList(lines: readonly Line[]): Markup {
   return html`<ol id="${LINES_ID}">${lines.map(lineItem)}</ol>`;
 }

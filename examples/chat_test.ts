@@ -345,6 +345,8 @@ Deno.test(
     await third.page.close();
     for (const { page } of [first, second]) await untilText(page, "#presence", "2 here");
 
+    await second.page.reload(); // its first page did not know its reader yet
+    await second.page.waitForSelector(OPEN_PAGE);
     const sockets: string[] = [];
     second.page.on("websocket", (socket) => sockets.push(socket.url()));
     await second.page.click("nav a:text('Garden')");

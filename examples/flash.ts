@@ -117,7 +117,7 @@ export function flashPage(
     html`
       <div id="${NOTICE_ID}" role="status">${notice === undefined ? "" : noticeBox(notice)}</div>
       ${greetForm(draft)} ${countBox(count)}
-      <form method="post" action="/greetings/clear"><button class="plain">Count anew</button></form>
+      <form method="post" action="/greetings/clear"><button class="plain">Start over</button></form>
     `,
   );
 }

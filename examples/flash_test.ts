@@ -86,7 +86,7 @@ Deno.test("flash shows the notice to who acted, and the count to all", WITH_BROW
   await untilText(second.page, "#greet-error", "Say who is to be greeted");
   assert.equal(await second.page.inputValue("#name"), "  ");
 
-  await second.page.click("button:text('Count anew')");
+  await second.page.click("button:text('Start over')");
   await untilText(second.page, "#notice", "Counting from the start");
   for (const { page } of [first, second]) await untilText(page, "#count", "0 greeted so far");
   await untilText(first.page, "#notice", "Hello, <b>Ann</b>!");

@@ -176,6 +176,7 @@ nav [aria-current] { color: inherit; font-weight: 600; text-decoration: none; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 form.fields { display: grid; gap: 0.35rem; margin: 0 0 1.25rem; }
 label { font-weight: 600; }
+input + label { margin-top: 0.5rem; }
 label.choice { font-weight: 400; }
 input:not([type]), input[type="password"], select, button { font: inherit; min-height: 2.75rem; border-radius: 0.4rem; border: 1px solid var(--edge); padding: 0.4rem 0.75rem; }
 input:not([type]), input[type="password"], select { width: 100%; background: var(--box); color: inherit; }
@@ -192,6 +193,7 @@ li { overflow-wrap: anywhere; }
 .todos .done span { text-decoration: line-through; color: var(--faint); }
 .scroll { display: flex; flex-direction: column-reverse; max-height: 50vh; overflow-y: auto; margin-bottom: 1rem; padding: 0.5rem 0.75rem; background: var(--box); border: 1px solid var(--edge); border-radius: 0.5rem; }
 .scroll ol { margin: 0; }
+.scroll ol:empty::before { content: "Nobody has written yet"; color: var(--faint); }
 .scroll time { color: var(--faint); font-size: 0.85rem; }
 .box { background: var(--box); border: 1px solid var(--edge); border-radius: 0.5rem; padding: 0.75rem 1rem; margin-bottom: 1.25rem; overflow-wrap: anywhere; }
 .box > :last-child { margin-bottom: 0; }

@@ -2,9 +2,9 @@
  * Members with a session: who is here, notes for one of them, and what becomes of open pages when their
  * reader logs out or the session ends. Its pages are in JSX.
  *
- * A connection is its reader's from its opening on. So the form that logs in is sent without Turbo, by a
- * load of the whole page, which opens a connection with the new session; and a session that ends has its
- * pages fetch themselves, which brings them to the log-in page, before it ends their connections.
+ * Where a session ends, its pages fetch themselves, which brings them to the log-in page, and then its
+ * connections are ended. A page that was away meanwhile comes back with a topic that was signed for its
+ * reader: it is not given to anyone else, and so that page fetches itself, too.
  *
  * @module
  */

@@ -63,7 +63,7 @@ export const MAX_NAME = 40;
 /** Characters of a note. */
 export const MAX_TEXT = 300;
 
-/** The page to log in. Its form is sent without Turbo: see `login.ts`. */
+/** The page to log in. */
 export function loginPage(
   head: Markup,
   { name, error, notice }: LoginDraft & { notice?: string | undefined },
@@ -73,7 +73,7 @@ export function loginPage(
     html`${(
       <>
         {notice && <p class="notice" role="status">{notice}</p>}
-        <form class="fields" method="post" action="/login" data-turbo="false">
+        <form class="fields" method="post" action="/login">
           <label for="name">Name</label>
           <input
             id="name"

@@ -234,7 +234,7 @@ Deno.test("a page that was away while its session ended is led to the log-in pag
   await page.until(() => page.path === "/login?ended");
 });
 
-Deno.test("login begins a session anew for each log-in, and takes no session that it has not made", async () => {
+Deno.test("login starts a new session for each log-in, and accepts none that it has not made", async () => {
   await using app = start();
   const first = await cookieFor(app, "ann");
   const second = await cookieFor(app, "ann", first);

@@ -20,7 +20,7 @@ const OPTIONS = {
 } as const;
 
 /**
- * Serves an example on the port that the command line names, until it is told to stop. It ends the
+ * Serves an example on the port that the command line names, until a signal stops it. It ends the
  * process: with code 2 where the command line is wrong, and with 1 where it cannot listen.
  */
 export async function run<E extends Env>(

@@ -12,6 +12,7 @@ import semibold from "npm:@expo-google-fonts/inter@0.4.2/600SemiBold/Inter_600Se
   type: "bytes",
 };
 import type { Browser, BrowserContext, LaunchOptions, Page } from "npm:playwright-core@1.65.1";
+import { type UnpackedChromium, unpackedChromium } from "./chromium.ts";
 import { assertNotQuick, DEADLINE } from "./kit.ts";
 
 export type { Page };
@@ -41,7 +42,7 @@ export async function startBrowser(options: LaunchOptions = {}): Promise<TestBro
   assertNotQuick("WITH_BROWSER");
   const { chromium } = await import("npm:playwright-core@1.65.1");
   const browser = await chromium.launch({
-    executablePath: await executable(),
+    ...await installed(),
     args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
     timeout: DEADLINE,
     ...options,
@@ -74,19 +75,37 @@ export function watch(page: Page): { errors: string[]; requests: string[] } {
 
 const CACHE = new URL("../.cache/chromium/", import.meta.url).pathname;
 
-// The package unpacks into the directory for temporary files; here it is kept between runs. On a
-// machine without the libraries that it needs, it uses its own if it believes that it runs on Lambda.
-// The lock is for test files that run side by side: the package takes a file that is still being
-// unpacked for a complete one.
-async function executable(): Promise<string> {
+/** The environment of the browser, and its program. */
+async function installed(): Promise<{ executablePath: string; env: Record<string, string> }> {
   await Deno.mkdir(`${CACHE}type`, { recursive: true });
+  // For test files that run at the same time.
   using lock = await Deno.open(`${CACHE}lock`, { create: true, write: true });
   await lock.lock(true);
-  Deno.env.set("TMPDIR", CACHE);
-  Deno.env.set("AWS_EXECUTION_ENV", "AWS_Lambda_nodejs22.x");
-  Deno.env.set("FONTCONFIG_FILE", await fontconfig());
-  const { default: packaged } = await import("npm:@sparticuz/chromium@153.0.0");
-  return await packaged.executablePath();
+  const { executablePath, libraries } = await unpacked();
+  const FONTCONFIG_FILE = await fontconfig();
+  return {
+    executablePath,
+    env: {
+      ...Deno.env.toObject(),
+      FONTCONFIG_FILE,
+      ...(libraries !== null && { LD_LIBRARY_PATH: libraries }),
+    },
+  };
+}
+
+/** What was found out when it was unpacked, in this run or an earlier one. */
+async function unpacked(): Promise<UnpackedChromium> {
+  const path = `${CACHE}unpacked.json`;
+  try {
+    const found: UnpackedChromium = JSON.parse(await Deno.readTextFile(path));
+    await Deno.stat(found.executablePath);
+    return found;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const found = await unpackedChromium();
+  await replaceFile(path, new TextEncoder().encode(JSON.stringify(found)));
+  return found;
 }
 
 // A bare machine has no fonts, and would show pages without text.
@@ -100,8 +119,8 @@ async function fontconfig(): Promise<string> {
   return file;
 }
 
-// A browser that another test file has started has the fonts mapped into memory, and its pages crash when
-// such a file is shortened to be written again. What has its name is another file.
+// A browser that another test file has started maps the fonts into memory, and its pages crash if such a
+// file is truncated and written again. A renamed file leaves the mapped one as it is.
 async function replaceFile(path: string, content: Uint8Array): Promise<void> {
   const made = `${CACHE}replacement`;
   await Deno.writeFile(made, content);

@@ -1,5 +1,5 @@
 /**
- * What `docs/compared.md` says of this project's own size is true. The others' figures have a date.
+ * The size that `docs/compared.md` and README.md give for this project is true. The others' figures have a date.
  *
  * @module
  */
@@ -7,9 +7,14 @@ import assert from "node:assert/strict";
 import { brotliCompressSync } from "node:zlib";
 import { Turbo } from "../turbo/mod.ts";
 
-const PAGE = new URL("../docs/compared.md", import.meta.url);
+const ROOT = new URL("../", import.meta.url);
+/** The texts that name the size, and how. */
+const SAID: readonly [file: string, said: RegExp][] = [
+  ["docs/compared.md", /^\| turbo-deno .*?\| (\d+) KB /m],
+  ["README.md", /^The browser loads (\d+) KB\./m],
+];
 
-Deno.test("docs/compared.md has the size of what a page loads", async () => {
+Deno.test("docs/compared.md and README.md have the size of what a page loads", async () => {
   const turbo = new Turbo();
   const head = String(turbo.head({ cursor: turbo.cursor }));
   const paths = [...head.matchAll(/(?:src|href)="(.+?\.js)"/g)].map(([, path]) => path!);
@@ -19,11 +24,9 @@ Deno.test("docs/compared.md has the size of what a page loads", async () => {
     const response = turbo.asset(new Request(`http://localhost${path}`))!;
     bytes += brotliCompressSync(await response.arrayBuffer()).length;
   }
-  const [, kilobytes] = /^\| turbo-deno .*?\| (\d+) KB /m.exec(await Deno.readTextFile(PAGE))!;
   const size = Math.round(bytes / 1000);
-  assert.equal(
-    Number(kilobytes),
-    size,
-    `docs/compared.md says ${kilobytes} KB, a page loads ${size}`,
-  );
+  for (const [file, said] of SAID) {
+    const [, kilobytes] = said.exec(await Deno.readTextFile(new URL(file, ROOT))) ?? [];
+    assert.equal(Number(kilobytes), size, `${file} says ${kilobytes} KB, a page loads ${size}`);
+  }
 });

@@ -101,3 +101,13 @@ Deno.test("Every file that names the sub-protocol, in any language, names that o
     assert.deepEqual([...new Set(names)], [PROTOCOL], path);
   }
 });
+
+Deno.test("Every command that names a version of Deno names that of README.md", () => {
+  const readme = Deno.readTextFileSync(`${ROOT}README.md`);
+  const [version] = readme.match(/deno@\d+\.\d+\.\d+/)!;
+  for (const path of [...filesOf(/\.md$/), ".github/CONTRIBUTING.md"]) {
+    const named = new Set(Deno.readTextFileSync(ROOT + path).match(/deno@\d+\.\d+\.\d+/g));
+    named.delete(version);
+    assert.deepEqual([...named], [], path);
+  }
+});

@@ -8,8 +8,8 @@
  * A test that needs a browser or a second process has the options {@linkcode WITH_BROWSER} or
  * {@linkcode WITH_PROCESS}; `deno task test:quick` runs all others.
  *
- * Two files run at a time, as threads of one process: they share its id, its environment and the machine.
- * What listens on the same port a second time takes it from {@linkcode freePort}.
+ * Two test files run at the same time, as threads of one process: they share its id and its environment.
+ * A server that starts again on the same port gets it from {@linkcode freePort}.
  *
  * @module
  */
@@ -96,19 +96,19 @@ async function beforeDeadline<T>(
 }
 
 /**
- * Does the same with each of many, a few at a time, so that what they wait for overlaps. Every one is done,
- * and then the errors are thrown together.
+ * Runs a function for each item, a few at a time, so that their waits overlap. All are run; then their
+ * errors are thrown together.
  */
 export async function sideBySide<T>(
-  all: readonly T[],
-  run: (one: T) => Promise<unknown>,
+  items: readonly T[],
+  run: (item: T) => Promise<unknown>,
   atOnce = 4,
 ): Promise<void> {
-  const rest = [...all];
+  const rest = [...items];
   const errors: unknown[] = [];
   const lane = async () => {
-    for (let one; (one = rest.shift()) !== undefined;) {
-      await run(one).catch((error) => errors.push(error));
+    for (let item; (item = rest.shift()) !== undefined;) {
+      await run(item).catch((error) => errors.push(error));
     }
   };
   await Promise.all(Array.from({ length: atOnce }, lane));
@@ -153,12 +153,12 @@ export function serve(
 }
 
 /**
- * A port at which nobody listens, for what listens at it later or a second time. The system gives ports
- * from 32,768 on where any will do, so a test that runs beside this one does not take it meanwhile.
+ * A port on which nothing listens, for a server that starts later or starts twice. It is outside the range
+ * from which Linux assigns ports (from 32,768), so no test that runs at the same time gets it meanwhile.
  */
 export function freePort(): number {
   while (true) {
-    const port = 11_000 + Math.floor(Math.random() * 20_000); // browsers refuse some below
+    const port = 11_000 + Math.floor(Math.random() * 20_000); // browsers refuse some lower ones
     try {
       Deno.listen({ hostname: "127.0.0.1", port }).close();
       return port;

@@ -117,7 +117,7 @@ const DEFAULTS: Record<string, string> = {
   "a name": `${count(valueIn("turbo/audience.ts", "MAX_LENGTH"))} characters`,
   "life of a page's signed topics": option("tokenLifetime") === 24 * 3_600_000 ? "a day" : "",
   "time for which a reader who has left still counts": seconds(option("presenceGrace")),
-  "what a node tells others of who comes and goes": `at once, then every ${
+  "what a node sends others about its readers": `at once, then every ${
     valueIn("turbo/presence.ts", "INTERVAL")
   } ms at most`,
 

@@ -7,7 +7,9 @@
 import { type Context, Hono } from "hono";
 import { setCookie } from "hono/cookie";
 import assert from "node:assert/strict";
-import { append, html, replace, streamResponse, Turbo } from "../turbo/mod.ts";
+import { acceptsStream, connectionId, isAllowedHost, isOwnOrigin } from "../turbo/mod.ts";
+import { append, html, isSecure, replace, requestedFrame } from "../turbo/mod.ts";
+import { streamResponse, Turbo } from "../turbo/mod.ts";
 import { WITH_PROCESS } from "./kit.ts";
 
 const box = html`<p id="box"></p>`;
@@ -53,6 +55,19 @@ const MISTAKES: [what: string, act: () => unknown, message: RegExp][] = [
     "an await forgotten in a push",
     () => new Turbo().push(late().then(() => replace("box", box)) as never),
     /Cannot push a promise: await it first/,
+  ],
+  [
+    "a partial that is not called",
+    () => html`<p>${late}</p>`,
+    /Cannot make markup of the function "late": call it/,
+  ],
+  [
+    "a middleware that is not called",
+    () => {
+      const { middleware } = new Turbo();
+      middleware();
+    },
+    /Cannot use turbo\.middleware without a call: write app\.use\(turbo\.middleware\(\)\)/,
   ],
   [
     "an attribute without quotes",
@@ -102,6 +117,26 @@ Deno.test("the middleware behind the routes has a message that names the remedy"
 Deno.test("a handler whose promise is forgotten in the page has a message that names the remedy", async () => {
   const message = await errorOf((c) => c.html(html`<p>${late()}</p>`));
   assert.match(message, /await it before it goes into html/);
+});
+
+Deno.test("a context in place of its request has a message that names the remedy", async () => {
+  const reads: [name: string, read: (request: never) => unknown][] = [
+    ["acceptsStream", acceptsStream],
+    ["requestedFrame", requestedFrame],
+    ["connectionId", connectionId],
+    ["isSecure", isSecure],
+    ["isOwnOrigin", (request) => isOwnOrigin(request, "http://localhost")],
+    ["isAllowedHost", (request) => isAllowedHost(request, ["localhost"])],
+  ];
+  for (const [name, read] of reads) {
+    for (const given of [(c: Context) => c, (c: Context) => c.req]) {
+      const message = await errorOf((c) => c.text(String(read(given(c) as never))));
+      assert.equal(
+        message,
+        `Cannot read the request that ${name}() was given: a Request, such as c.req.raw, is needed`,
+      );
+    }
+  }
 });
 
 Deno.test("a cookie set before streams are answered reaches the reader", async () => {

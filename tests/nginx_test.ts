@@ -1,5 +1,7 @@
+import { Hono } from "hono";
 import assert from "node:assert/strict";
 import { createApp as createTodos } from "../examples/todos.ts";
+import { html, Turbo } from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser, type TestPage } from "./browser.ts";
 import { freePort, pause, serve, until, WITH_BROWSER, within } from "./kit.ts";
@@ -367,6 +369,33 @@ Deno.test("The name of the site occurs once in the two files", async () => {
   const { main, site } = await filesOfDeploy();
   assert.equal((main + site).match(/^[^#\n]*example\.org/gm)?.length, 1);
 });
+
+Deno.test(
+  "docs/running.md has a location that strips a prefix and passes a page's connection on",
+  WITH_NGINX,
+  async () => {
+    const turbo = new Turbo({ base: "/live" });
+    const hono = new Hono();
+    hono.use(turbo.middleware());
+    hono.get("/", (c) => c.html(html`<head>${turbo.head(c)}</head>`));
+    await using app = serve(hono.fetch);
+    const docs = await Deno.readTextFile(new URL("../docs/running.md", import.meta.url));
+    const [, block = ""] = /^```nginx\n# in http .*\n([^]*?)^```$/m.exec(docs) ?? [];
+    const [map, location] = block.replace("127.0.0.1:8000", new URL(app.url).host)
+      .split(/^# in server .*$/m);
+    await using nginx = await startNginx(app, {
+      "upstream turbo_deno {": `${map}\nupstream turbo_deno {`,
+      "    location / {": `${location}\n    location / {`,
+    });
+    const page = await nginx.ask(get("GET /live/ HTTP/1.1"));
+    assert.match(page, / src="\/live\/assets\/.* data-stream="\/live\/turbo-stream"/s);
+    const { host, origin } = new URL(nginx.url);
+    const handshake = { ...HANDSHAKE, Host: host, Origin: origin };
+    const status = await nginx.status(request("GET /live/turbo-stream HTTP/1.1", handshake));
+    await turbo.close({ window: 0 });
+    assert.equal(status, 101);
+  },
+);
 
 Deno.test(
   "A form behind nginx is accepted from its own page and rejected from another",

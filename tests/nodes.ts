@@ -181,7 +181,7 @@ export class NodePage {
     if (isLate) {
       read();
       await pause(Math.random() * readTime);
-      await turbo.flush(); // on a busy machine, the cursor may be older than what was read
+      await turbo.flush(); // on a busy machine the cursor may still be older than the data
       cursor = turbo.cursor;
     } else {
       await pause(Math.random() * readTime);

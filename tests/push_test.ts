@@ -6,7 +6,7 @@ import { DEADLINE, until, WITH_PROCESS, within } from "./kit.ts";
 import { startProxy } from "./proxy.ts";
 import { startRedis, type TestRedis, WITH_REDIS } from "./redis_server.ts";
 
-/** Milliseconds in which a server is found, or found to be gone, however busy this machine is. */
+/** Milliseconds in which a server is reached, or found to be away, on a busy machine too. */
 const ENOUGH = Math.round(DEADLINE / 30);
 
 /** A node, and what one of its readers has received. */

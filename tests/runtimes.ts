@@ -25,6 +25,9 @@ export async function pathOf(runtime: Runtime): Promise<string> {
   const { spec, program } = PACKAGES[runtime];
   const prefix = `${CACHE}${spec.replaceAll("/", "+")}`;
   const path = `${prefix}/node_modules/${program}`;
+  await Deno.mkdir(CACHE, { recursive: true });
+  using lock = await Deno.open(`${CACHE}lock`, { create: true, write: true });
+  await lock.lock(true); // another test file may be installing it
   if (await isThere(path)) return path;
   await Deno.mkdir(prefix, { recursive: true });
   const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefix", prefix];

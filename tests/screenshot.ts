@@ -1,5 +1,5 @@
 /**
- * Makes the picture in the README: the page after a minute of real load. Check it before you commit it.
+ * Makes the picture in docs/running.md: the page after a minute of real load. Check it before you commit it.
  *
  * @module
  */

@@ -15,7 +15,7 @@ import * as turbo from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser } from "./browser.ts";
 import { connect, directory, parseFrame, PROTOCOL, type TestClient, until } from "./kit.ts";
-import { WITH_BROWSER, WITH_PROCESS, within } from "./kit.ts";
+import { freePort, WITH_BROWSER, WITH_PROCESS, within } from "./kit.ts";
 import { startProcess, type TestProcess } from "./processes.ts";
 
 const TUTORIAL = new URL("../docs/tutorial.md", import.meta.url);
@@ -114,7 +114,7 @@ interface App extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   readonly process: TestProcess;
-  /** Ends it as nobody would wish, and starts it again on the same port. */
+  /** Kills it, and starts it again on the same port. */
   killAndStart(): Promise<void>;
 }
 
@@ -137,8 +137,13 @@ async function startApp(number: number, command = commandAt(number)): Promise<Ap
     const process = startProcess(`${folder.path}/main.ts`, [], { flags, env, cwd: folder.path });
     let hasEnded = false;
     void process.ended.then(() => hasEnded = true);
-    await until(() => hasEnded || process.errors.includes("Listening on"), "the app listens");
-    assert(!hasEnded, process.errors);
+    try {
+      await until(() => hasEnded || process.errors.includes("Listening on"), "the app listens");
+      assert(!hasEnded, process.errors);
+    } catch (error) {
+      await process[Symbol.asyncDispose]();
+      throw error;
+    }
     return process;
   };
   let process = await start();
@@ -159,11 +164,6 @@ async function startApp(number: number, command = commandAt(number)): Promise<Ap
   };
 }
 
-function freePort(): number {
-  using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  return listener.addr.port;
-}
-
 async function text(url: string, init?: RequestInit): Promise<string> {
   const response = await fetch(url, init);
   assert.equal(response.status, 200, `${url}: ${await response.clone().text()}`);
@@ -174,7 +174,7 @@ async function text(url: string, init?: RequestInit): Promise<string> {
 async function push(client: TestClient, part: string | RegExp): Promise<string> {
   for (;;) {
     const html = parseFrame(await client.next()).map(({ html }) => html).join("");
-    if (html.match(part)) return html;
+    if (typeof part === "string" ? html.includes(part) : part.test(html)) return html;
   }
 }
 
@@ -198,16 +198,22 @@ async function runUntil(line: string, expected: RegExp): Promise<void> {
     }
   })();
   try {
+    // Where that takes too long, what was printed says more than the deadline.
     await within(reading, `${line} to print what is expected`).catch(() => {});
     assert.match(printed, expected);
   } finally {
-    try {
-      child.kill();
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // it has ended already
-    }
-    await within(child.status, `${line} to end`);
+    await end(child);
   }
+}
+
+/** Ends a process, where it has not ended. */
+async function end(child: Deno.ChildProcess): Promise<void> {
+  try {
+    child.kill();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // it has ended already
+  }
+  await within(child.status, "the command to end");
 }
 
 /** What an output of the tutorial says, whatever the cursors and times are; `…` is anything. */
@@ -227,7 +233,7 @@ Deno.test("docs/tutorial.md: the steps are those that are tested here", () => {
   assert.deepEqual(commands, [
     ["mkdir load", "cd load", "deno add", "deno run"],
     ["deno run"],
-    ...[[], [], [], [], [], []],
+    ...[[], [], ["deno check"], [], [], []],
     ["curl -H"],
     ["curl -N"],
     ["deno compile", "./load"],
@@ -303,7 +309,8 @@ Deno.test(
         /^<turbo-stream action="replace" target="load"><template><table id="load"/,
       );
       app.process.child.kill("SIGTERM");
-      assert.equal((await within(client.closed, "the close")).code, 1001);
+      const { code, reason } = await within(client.closed, "the close");
+      assert.deepEqual([code, reason], [1001, "The server is going away"]);
       assert.equal(await within(app.process.ended, "the end"), 0, app.process.errors);
     }
     await using app = await startApp(5);
@@ -475,8 +482,9 @@ Deno.test(
     await page.waitForSelector("h1 >> text=Page 2");
     assert.equal(await page.textContent("#tabs"), "Tabs that you have open: 1");
     await page.click("text=Main page");
+    await page.waitForSelector("html:not([data-turbo-preview]) #text"); // not Turbo's preview
     await page.fill("#text", "backup started");
-    await page.click("text=Add");
+    await page.click("button");
     await page.waitForSelector("#notes >> text=backup started");
     await page.waitForFunction(() => document.querySelector("input")!.value === "");
     assert.deepEqual(errors, []);
@@ -489,10 +497,10 @@ Deno.test(
     assert.equal(await page.inputValue("#text"), "half a no");
 
     const plain = await browser.open(app.url, { javaScriptEnabled: false });
-    await plain.page.click("text=Add");
+    await plain.page.click("button");
     await plain.page.waitForSelector("text=Write something first");
     await plain.page.fill("#text", "by hand");
-    await plain.page.click("text=Add");
+    await plain.page.click("button");
     await plain.page.waitForSelector("#notes >> text=by hand");
     await page.waitForSelector("#notes >> text=by hand");
   },

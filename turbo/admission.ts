@@ -211,7 +211,7 @@ export class Admission {
       opened: () => {
         const waiting = this.#opening.get(visitor)?.close ?? this.#closing;
         this.#forget(visitor);
-        release ??= this.#places.take(address); // where it opened late, and has lost its place
+        release ??= this.#places.take(address); // it opened late and has lost its place
         return waiting ?? (release ? undefined : CLOSE.noPlace);
       },
       release: () => {

@@ -112,7 +112,7 @@ export const callback: Rule = {
 /** An object with these methods. */
 export function withMethods(...names: readonly string[]): Rule {
   return {
-    allowed: `an object with the methods ${names.join(", ")}`,
+    allowed: `an object with the method${names.length > 1 ? "s" : ""} ${names.join(", ")}`,
     problem(value) {
       const methods = value as Record<string, unknown> | null;
       const isObject = typeof methods === "object" && methods !== null;

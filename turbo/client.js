@@ -141,6 +141,8 @@ class Connection {
   #isAway = false;
   /** @type {string | undefined} The id of the page that the server has disconnected for good. */
   #sentAway;
+  /** The reader of the page that it was opened for. */
+  #reader = "";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -157,6 +159,7 @@ class Connection {
     const { shown } = follower;
     if (this.#source || !shown || this.#isAway) return;
     clearTimeout(this.#retry);
+    this.#reader = shown.reader;
     this.#watch ??= setInterval(() => this.check(), 5_000);
     this.#heardAt = moment();
     this.#openedAt = undefined;
@@ -180,6 +183,16 @@ class Connection {
       this.#tryLater();
     }
     this.tell();
+  }
+
+  /**
+   * Another page is about to be shown. The server keeps the reader of a connection, so a log-in or a
+   * log-out needs a new one.
+   *
+   * @param {Shown<Element> | undefined} shown
+   */
+  pageChanges(shown) {
+    if (shown && shown.reader !== this.#reader) this.#end();
   }
 
   /** Another page is shown. */
@@ -797,7 +810,7 @@ function wasLeft() {
     sessionStorage.setItem(LEFT, JSON.stringify([pathname + search, Date.now()]));
     return page === pathname + search && Math.abs(Date.now() - time) < LEFT_FOR;
   } catch {
-    return true; // without storage, loading again could go on for ever
+    return true; // without storage, loading again could repeat without end
   }
 }
 
@@ -953,10 +966,12 @@ function wake() {
 function attach() {
   const { body } = document;
   const meta = metaIn(document.head);
-  const { path, token } = { path: meta?.dataset["stream"], token: meta?.dataset["token"] ?? "" };
+  const { stream: path, token = "", reader = "" } = meta?.dataset ?? {};
   // A body from Turbo's cache keeps its page; any other body is a new page, described by its head.
   const shown = (incoming && pages.get(incoming.body)) ??
-    (meta && path ? new Shown({ id: newId(), cursor: meta.content, path, token }) : undefined);
+    (meta && path
+      ? new Shown({ id: newId(), cursor: meta.content, path, token, reader })
+      : undefined);
   const before = follower.shown;
   if (shown) {
     // Turbo has kept the permanent elements as they were, so they keep their cursors. After a gap they do
@@ -971,6 +986,7 @@ function attach() {
   isPosted = false;
   incoming = undefined;
   refetching.stop();
+  connection.pageChanges(shown);
   follower.show(shown);
   connection.pageChanged();
   refetching.rendered();

@@ -90,8 +90,8 @@ export class Shown {
   /** Whether part of its content has an unknown cursor, so that the page must be fetched. */
   isLost = false;
 
-  /** @param {{ id: string, cursor: Cursor, path: string, token: string }} page */
-  constructor({ id, cursor, path, token }) {
+  /** @param {{ id: string, cursor: Cursor, path: string, token: string, reader?: string }} page */
+  constructor({ id, cursor, path, token, reader = "" }) {
     this.id = id;
     this.cursor = cursor;
     this.historyStart = cursor;
@@ -99,6 +99,8 @@ export class Shown {
     this.path = path;
     /** Its signed topics. */
     this.token = token;
+    /** A mark of the reader that it was rendered for. */
+    this.reader = reader;
   }
 
   /** The cursor from which the server must continue: that of the oldest part. */

@@ -38,7 +38,7 @@ const PANEL = "details,dialog";
 const FIELD = `input,textarea,select,[contenteditable],${PANEL}`;
 /** The start of the ids that fields without an id are given while a morph runs. */
 const ID = "turbo-stream-keep";
-/** Fields that hide properties which Idiomorph reads from forms: with ids in those it may loop for ever. */
+/** Fields that hide properties which Idiomorph reads from forms: with ids in those it may never end. */
 const HIDING = "#parentElement,#tagName,[name=parentElement],[name=tagName]";
 /** The carried state of an open modal dialog. */
 const MODAL = 2;
@@ -111,7 +111,7 @@ export function hasEdits() {
 export function carryEdits() {
   try {
     store();
-    // The page can be used until the next one is there, and for ever if none comes.
+    // The page can be used until the next one is there, or for good if none comes.
     addEventListener("pagehide", store, { once: true });
   } catch (error) {
     console.warn("Cannot carry what was typed over a reload:", error);

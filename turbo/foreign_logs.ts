@@ -47,7 +47,7 @@ export class ForeignLogs {
   asked(cursor: string, page: string | undefined): void {
     if (this.#isTold) return;
     if (this.#isOfThisProcess(cursor)) {
-      return this.#tell(
+      return this.#report(
         `A page of another Turbo of this process asks this one (cursor ${quote(cursor)}): make ` +
           "one Turbo, and use it for head(), push() and connect() alike",
       );
@@ -55,7 +55,7 @@ export class ForeignLogs {
     const epoch = parseCursor(cursor)?.epoch;
     if (epoch === undefined || page === undefined) return;
     if (this.#count(page, epoch) < TOO_OFTEN) return;
-    this.#tell(
+    this.#report(
       `A page of another log keeps asking this one (cursor ${
         quote(cursor)
       }): two Turbo instances ` +
@@ -77,7 +77,7 @@ export class ForeignLogs {
     return count;
   }
 
-  #tell(message: string): void {
+  #report(message: string): void {
     this.#isTold = true;
     this.#pages.clear();
     this.#notice(message);

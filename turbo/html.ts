@@ -4,6 +4,7 @@
  * @module
  */
 import { html as template, raw as trusted } from "hono/html";
+import { quote } from "./checks.ts";
 import { unquotedAttribute } from "./quotes.ts";
 
 /** Escaped markup: what `html` and `raw` make, and what a page, a stream and `c.html()` take. */
@@ -15,7 +16,7 @@ export type Markup = string & { readonly isEscaped: true };
  * and a stream.
  *
  * @throws {TypeError} when a hole holds a promise: await it first, so that what is read and the
- * cursor of the page stay together
+ * cursor of the page stay together; or a function, which was not called
  * @throws {SyntaxError} when a hole is an attribute's value without quotes: a space in it would begin
  * another attribute
  *
@@ -29,6 +30,11 @@ export type Markup = string & { readonly isEscaped: true };
  */
 export function html(strings: TemplateStringsArray, ...holes: unknown[]): Markup {
   checkQuotes(strings);
+  for (const hole of holes) {
+    if (typeof hole === "function") {
+      throw new TypeError(`Cannot make markup of the function ${quote(hole.name)}: call it`);
+    }
+  }
   const markup = template(strings, ...holes);
   if (markup instanceof Promise) {
     markup.catch(() => {}); // the caller gets the TypeError below instead

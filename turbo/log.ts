@@ -246,7 +246,7 @@ export class Log {
   skip(position: number): void {
     if (!Number.isSafeInteger(position) || position <= this.#position) {
       throw new RangeError(
-        `Cannot go on at position ${position}: a whole number above ${this.#position} is needed`,
+        `Cannot continue at position ${position}: a whole number above ${this.#position} is needed`,
       );
     }
     this.#position = position;

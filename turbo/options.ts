@@ -185,10 +185,12 @@ const path = text(
   (path) => pathOf(path) === path,
   'a path from the root such as "/turbo-stream"',
 );
-const folder = text(
-  (path) => !path.endsWith("/") && pathOf(path) === path,
-  'a path from the root such as "/assets", without / at its end,',
-);
+const folder = (example: string) =>
+  text(
+    (path) => !path.endsWith("/") && pathOf(path) === path,
+    `a path from the root such as "${example}", without / at its end,`,
+  );
+const base = folder("/live");
 const address = text(
   (url) =>
     url !== "" && URL.canParse(url, "http://a") && /^https?:/.test(new URL(url, "http://a").href),
@@ -211,8 +213,8 @@ const RATE_RULES = {
 
 const RULES = {
   path: orNull(path),
-  assetsPath: folder,
-  base: { ...folder, problem: (value) => value === "" ? undefined : folder.problem(value) },
+  assetsPath: folder("/assets"),
+  base: { ...base, problem: (value) => value === "" ? undefined : base.problem(value) },
   turboUrl: address,
   secret: SECRET_RULE,
   tokenLifetime: milliseconds(1_000, 366 * DAY),

@@ -18,7 +18,7 @@ import {
 } from "./stream_entry.ts";
 import type { StreamEntry, Tag } from "./stream_entry.ts";
 import { Silence } from "./silence.ts";
-import { isTrueBirth, newestRun, verdict } from "./stream_life.ts";
+import { isTrueBirth, newestRun, verdict } from "./stream_epoch.ts";
 
 /** An input of the state machine. */
 export type Event =

@@ -225,7 +225,7 @@ const CONTROLS: [what: string, mutants: Mutant[]][] = [
   ],
   [
     "does not notice that a push was read back before an earlier one that was refused",
-    mutant("nobody notices what was overtaken"),
+    mutant("an overtaken push is not noticed"),
   ],
   ["sends after an outage what was pushed alone", RETURN],
   ["continues to deliver alone until it has loaded", [{

@@ -67,7 +67,7 @@ export const CURSOR_HEADER = "Turbo-Cursor";
  * ```
  */
 export function acceptsStream(request: Request): boolean {
-  const accept = request.headers.get("Accept")?.toLowerCase();
+  const accept = headersOf("acceptsStream()", request).get("Accept")?.toLowerCase();
   if (!accept?.includes(STREAM_TYPE)) return false; // at once: most requests are for pages
   const weights = weightsOf(accept);
   const weight = weights.get(STREAM_TYPE) ?? 0;
@@ -76,12 +76,12 @@ export function acceptsStream(request: Request): boolean {
 
 /** The id of the `<turbo-frame>` that a request is for (Turbo handbook, "Frames"). */
 export function requestedFrame(request: Request): string | undefined {
-  return request.headers.get("Turbo-Frame") || undefined;
+  return headersOf("requestedFrame()", request).get("Turbo-Frame") || undefined;
 }
 
 /** The id of the page that sent a form with Turbo, to be given to `push` as `except`. */
 export function connectionId(request: Request): string | undefined {
-  const id = request.headers.get(CONNECTION_HEADER);
+  const id = headersOf("connectionId()", request).get(CONNECTION_HEADER);
   return id !== null && isPageId(id) ? id : undefined;
 }
 
@@ -133,6 +133,14 @@ export function streamResponse(
     c.header(name, value, { append: /^(set-cookie|vary)$/.test(name) });
   }
   return c.newResponse(body, rest as { status?: ContentfulStatusCode });
+}
+
+/** The headers of a request. Hono's context, or its `c.req`, is easily given in place of that. */
+function headersOf(what: string, request: Request): Headers {
+  if (typeof request?.headers?.get === "function") return request.headers;
+  throw new TypeError(
+    `Cannot read the request that ${what} was given: a Request, such as c.req.raw, is needed`,
+  );
 }
 
 type WithContext = [c: HonoContext, streams: Streams, init?: StreamResponseInit | undefined];
@@ -190,7 +198,8 @@ let lastValidHost: string | undefined;
  */
 export function isAllowedHost(request: Request, hosts: readonly string[]): boolean {
   if (hosts.length === 0) return true;
-  const host = (request.headers.get("Host") ?? new URL(request.url).host).toLowerCase();
+  const headers = headersOf("isAllowedHost()", request);
+  const host = (headers.get("Host") ?? new URL(request.url).host).toLowerCase();
   return hosts.some((allowed) => {
     const one = allowed.toLowerCase();
     return host === one || host.replace(/:\d+$/, "") === one;
@@ -202,7 +211,8 @@ export function isAllowedHost(request: Request, hosts: readonly string[]): boole
  * `X-Forwarded-Proto` harms only whoever sends it.
  */
 export function isSecure(request: Request): boolean {
-  const forwarded = request.headers.get("X-Forwarded-Proto")?.split(",")[0]?.trim().toLowerCase();
+  const headers = headersOf("isSecure()", request);
+  const forwarded = headers.get("X-Forwarded-Proto")?.split(",")[0]?.trim().toLowerCase();
   return forwarded === undefined ? request.url.startsWith("https:") : forwarded === "https";
 }
 
@@ -222,12 +232,13 @@ export function isSecure(request: Request): boolean {
  * ```
  */
 export function isOwnOrigin(request: Request, origin: string): boolean {
+  const headers = headersOf("isOwnOrigin()", request);
   const url = parseOrigin(origin);
   if (!url) return false;
   const { protocol, host } = url;
   if (protocol === "http:" && isSecure(request)) return false;
   // Behind a proxy that does not say so the app sees http, so the scheme is the origin's.
-  const own = `${protocol}//${request.headers.get("Host") ?? new URL(request.url).host}`;
+  const own = `${protocol}//${headers.get("Host") ?? new URL(request.url).host}`;
   return URL.canParse(own) && new URL(own).host === host;
 }
 

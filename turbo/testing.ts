@@ -299,7 +299,9 @@ async function untilConnected(
     if (performance.now() > end) {
       const words = whom === undefined ? "" : ` listening to ${JSON.stringify(whom)}`;
       throw new Error(
-        `Waited ${deadline} ms in vain for ${count} connections${words}: there are ${now()}`,
+        `Waited ${deadline} ms in vain for ${count} connection${
+          count === 1 ? "" : "s"
+        }${words}: there are ${now()}`,
       );
     }
     await new Promise((resolve) => setTimeout(resolve, 5));

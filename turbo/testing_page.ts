@@ -87,7 +87,7 @@ export interface TestPage extends AsyncDisposable {
   shows(expected: string | RegExp, options?: ShowsOptions): Promise<void>;
 
   /**
-   * Waits until the page does not show a text.
+   * Waits until the page does not show a text; it may never have shown it.
    *
    * @throws {Error} that says what it shows, when it still does at the deadline
    */
@@ -265,13 +265,14 @@ class Page implements TestPage {
   async shows(expected: string | RegExp, options: ShowsOptions = {}): Promise<void> {
     checkValue("page.shows()", "expected", expected, EXPECTED);
     const given = checkOptions("page.shows()", options, SHOWS_RULES);
-    await this.#wait(() => matches(this.#textIn(given.in), expected), given, wordsOf(expected));
+    const words = wordsOf(expected, given.in);
+    await this.#wait(() => matches(this.#textIn(given.in), expected), given, words);
   }
 
   async lacks(unexpected: string | RegExp, options: ShowsOptions = {}): Promise<void> {
     checkValue("page.lacks()", "unexpected", unexpected, EXPECTED);
     const given = checkOptions("page.lacks()", options, SHOWS_RULES);
-    const words = `the end of ${wordsOf(unexpected)}`;
+    const words = `the end of ${wordsOf(unexpected, given.in)}`;
     await this.#wait(() => !matches(this.#textIn(given.in), unexpected), given, words);
   }
 
@@ -417,8 +418,9 @@ function matches(shown: string, expected: string | RegExp): boolean {
   return typeof expected === "string" ? shown.includes(expected) : shown.search(expected) >= 0;
 }
 
-function wordsOf(expected: string | RegExp): string {
-  return typeof expected === "string" ? quote(expected) : String(expected);
+function wordsOf(expected: string | RegExp, selector: string | undefined): string {
+  const words = typeof expected === "string" ? quote(expected) : String(expected);
+  return selector === undefined ? words : `${words} in ${quote(selector)}`;
 }
 
 function pause(milliseconds: number): Promise<void> {

@@ -492,6 +492,10 @@ Deno.test("page.shows() and page.lacks() say at the deadline what there is", asy
     /^Error: Waited 1 ms in vain for "milk": \/ \(200, open\), which shows "Lines bread"; no element has the id "lst", the target of a stream "update"$/,
   );
   await assert.rejects(page.lacks(/br.ad/, { deadline: 1 }), /for the end of \/br\.ad\/: /);
+  await assert.rejects(
+    page.shows("bread", { in: "#other", deadline: 1 }),
+    /in vain for "bread" in "#other": /,
+  );
   await assert.rejects(page.until(() => 1 > 2, { deadline: 1 }), /in vain for \(\) ?=> ?1 > 2: /);
 });
 
@@ -573,7 +577,7 @@ Deno.test("openPage() checks what it is given", async () => {
   const cases: [Promise<unknown>, RegExp][] = [
     [
       openPage({} as never),
-      /Cannot take \{\} as "app" of openPage\(\): an object with the methods fetch/,
+      /Cannot take \{\} as "app" of openPage\(\): an object with the method fetch/,
     ],
     [openPage(app, ""), /Cannot take "" as "path"/],
     [

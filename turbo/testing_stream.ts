@@ -13,7 +13,7 @@ import { type Requests, typeOf } from "./testing_requests.ts";
 export interface StreamOptions {
   /** What asks the app. */
   readonly requests: Requests;
-  /** What is told of all that comes. */
+  /** What receives all that comes. */
   readonly follower: Follower<DomElement>;
   /** The address of the page. */
   address(): URL;
@@ -118,7 +118,7 @@ export class TestStream {
     if (!source) return;
     this.#source = undefined;
     this.#options.follower.disconnected();
-    source.reader?.cancel().catch(() => {}); // one that has failed is told of already
+    source.reader?.cancel().catch(() => {}); // a failure is reported already
   }
 }
 

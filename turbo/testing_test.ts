@@ -65,7 +65,7 @@ Deno.test("connected() gives up at its deadline and says what there is", async (
   const turbo = new Turbo();
   await assert.rejects(
     connected(turbo, { name: "ann", deadline: 20 }),
-    /20 ms in vain for 1 connections listening to "ann": there are 0/,
+    /20 ms in vain for 1 connection listening to "ann": there are 0/,
   );
 });
 

@@ -29,6 +29,7 @@ import { Presence } from "./presence.ts";
 import { CLOSE } from "./protocol.ts";
 import { Readers } from "./readers.ts";
 import { isThenable, reasonOf, reporting } from "./report.ts";
+import { readerMark } from "./reader_mark.ts";
 import { hasValidHost, type HonoContext, isAllowedHost } from "./request.ts";
 import type { Attendance, Present } from "./roster.ts";
 import { scriptsUnder } from "./scripts.ts";
@@ -379,6 +380,11 @@ export class Turbo {
    */
   // deno-lint-ignore no-explicit-any -- as of Hono's own middleware: an app with any variables may use it
   middleware<C extends HonoContext = any>(options: MiddlewareOptions<C> = {}): Middleware<C> {
+    if (this === undefined) { // by `app.use(turbo.middleware)`
+      throw new TypeError(
+        "Cannot use turbo.middleware without a call: write app.use(turbo.middleware())",
+      );
+    }
     const { path, base, allowedHosts } = this.#options;
     const cursor = () => this.cursor;
     return middlewareOf({
@@ -436,6 +442,7 @@ export class Turbo {
       base: visit.base,
       topics,
       reader: reader ?? visit.as[0],
+      names: visit.as,
       ...(typeof nonce === "string" && { nonce }),
     });
   }
@@ -447,11 +454,12 @@ export class Turbo {
     return { topics, reader };
   }
 
-  #head({ cursor, base, topics, reader, nonce }: {
+  #head({ cursor, base, topics, reader, names = reader === undefined ? [] : [reader], nonce }: {
     cursor: string;
     base: string;
     topics: readonly string[];
     reader: string | undefined;
+    names?: readonly string[];
     nonce?: string;
   }): Markup {
     const { path, turboUrl } = this.#options;
@@ -467,7 +475,8 @@ export class Turbo {
       : this.#signer.sign({ path: stream, topics, reader, from: cursor });
     return html`
       <link rel="modulepreload" href="${base + keep.path}">${first}${script(base + client.path)}
-      <meta name="turbo-cursor" content="${cursor}" data-stream="${stream}" data-token="${token}">
+      <meta name="turbo-cursor" content="${cursor}" data-stream="${stream}" data-token="${token}"
+        data-reader="${readerMark(names)}">
     `;
   }
 

@@ -8,11 +8,11 @@
 import { createApp } from "../../examples/chat.ts";
 import { redis, type RedisOptions } from "../../turbo/redis.ts";
 
-/** What the app is started with. */
+/** Options of the app. */
 export interface ChatAppOptions {
   /** Options of the engine. */
   engine: RedisOptions;
-  /** Milliseconds for which who has left is still there. */
+  /** Milliseconds for which a reader who has left stays present. */
   presenceGrace: number;
 }
 

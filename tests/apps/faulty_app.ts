@@ -17,7 +17,7 @@ const [hostname = "127.0.0.1", idleTimeout = "30000", acceptTimeout = "30000"] =
 const armed = new Set<string>();
 const files: Deno.FsFile[] = [];
 
-// Takes all file descriptors that are left: Deno panics when it formats an Error then.
+// Uses up all file descriptors, because Deno panics when it then formats an Error.
 function fill(): void {
   try {
     for (;;) files.push(Deno.openSync("/dev/null"));
@@ -73,7 +73,7 @@ const app = createApp({
     },
   },
 });
-// What the app itself is told of, for each open, close and change of names.
+// The app's own callback, called for each open, close and change of names.
 const { canPush } = app.turbo;
 app.turbo.canPush = (...args) => {
   fault("change");
@@ -84,7 +84,7 @@ app.hono.get("/fault", (c) => {
   return c.text("armed");
 });
 app.hono.get("/fill", (c) => {
-  setTimeout(fill, 100); // when this is answered
+  setTimeout(fill, 100); // after this request is answered
   return c.text("soon");
 });
 app.hono.get("/push", (c) => {
@@ -99,7 +99,7 @@ app.hono.get("/push-no-stream", (c) => {
   return c.text("not reached");
 });
 
-// With what is the default of Turbo itself.
+// Otherwise the default of Turbo itself is used.
 const bare = new Turbo({
   path: "/bare",
   async onChange() {

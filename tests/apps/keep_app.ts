@@ -1,12 +1,12 @@
 /**
- * One page, whose markup a test sets, and a form's answer, which it sets too.
+ * One page and the answer to its form. A test sets the markup of both.
  *
  * @module
  */
 import { html, type Markup, raw, refresh, replace, Turbo, update } from "../../turbo/mod.ts";
 import { serve } from "../kit.ts";
 
-/** The ways by which a page comes to be morphed. */
+/** The ways in which a page is morphed. */
 export const WAYS = ["refetch", "refresh", "replace", "update"] as const;
 
 /** One of them. */
@@ -14,19 +14,19 @@ export type Way = typeof WAYS[number];
 
 /** The app and its server. */
 export interface KeepApp extends AsyncDisposable {
-  /** Where it is. */
+  /** The URL of the app. */
   readonly url: string;
-  /** The stream, which is another after a restart. */
+  /** The stream, which is a new one after a restart. */
   readonly turbo: Turbo;
-  /** What stands in the page's `#box`. */
+  /** The content of the page's `#box`. */
   markup: string;
-  /** What stands in its head besides. */
+  /** Additional markup in its head. */
   head: string;
-  /** What answers a form, and every path but the page's. */
+  /** Answers a form, and every path but the page's. */
   answer: (request: Request) => Response | Promise<Response>;
-  /** How often the page's markup has changed; it stands in `#version`. */
+  /** How often the page's markup has changed, as shown in `#version`. */
   readonly version: number;
-  /** Has the open pages show other markup. */
+  /** Makes the open pages show other markup. */
   show(markup: string, way?: Way): Promise<void>;
   /** The box, as a page shows it. */
   box(): Markup;

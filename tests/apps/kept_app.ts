@@ -1,7 +1,7 @@
 /**
- * A page with a list that grows ten times a second, whose length and log outlive the process.
+ * A page with a list that grows ten times a second. Its length and its log survive the process.
  *
- * Usage: kept_app.ts DIRECTORY [PORT]. `GET /rest` stops the growth and answers how long the list is.
+ * Usage: kept_app.ts DIRECTORY [PORT]. `GET /rest` stops the growth and answers the length of the list.
  *
  * @module
  */
@@ -58,7 +58,7 @@ hono.get("/rest", (c) => {
 const server = serve(hono.fetch, {
   port: Number(port),
   hostname: "127.0.0.1",
-  deadline: 600_000, // of a machine as busy as can be
+  deadline: 600_000, // enough for a very busy machine
   async drain(milliseconds) {
     clearInterval(timer);
     await turbo.close({ code: 1012, window: 500, deadline: milliseconds });

@@ -1,8 +1,8 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /**
- * A page with a counter, a list and two frames, whose whole state the server knows. There is also what
- * is no state: a field to type into and a link to a download.
+ * A page with a counter, a list and two frames, whose whole state the server knows. The page also has a
+ * field to type into and a link to a download, which are not part of that state.
  *
  * @module
  */
@@ -20,27 +20,27 @@ import {
 } from "../../turbo/mod.ts";
 import { pause, serve, until } from "../kit.ts";
 
-/** The app, its server and what to do to it. */
+/** The app, its server, and actions on it. */
 export interface ModelApp extends AsyncDisposable {
-  /** Where it is. */
+  /** The URL of the app. */
   readonly url: string;
   /** Its port. */
   readonly port: number;
   /** The stream. */
   readonly turbo: Turbo;
-  /** What the pages should show. */
+  /** The state that the pages should show. */
   readonly state: { count: number; items: number[]; inner: number; innerItems: number[] };
   /** Changes the counter and pushes it. */
   count(): void;
-  /** Adds to the list and pushes what was added. */
+  /** Adds an item to the list and pushes it. */
   add(): void;
   /** Changes the counter in the frame. */
   countInner(): void;
-  /** Adds to the list in the frame. */
+  /** Adds an item to the list in the frame. */
   addInner(): void;
   /** One of the four, by number. */
   change(n: number): void;
-  /** Ends all lines with a close code. */
+  /** Closes all connections with a close code. */
   closeLines(code: number): void;
   /** How many WebSockets have been opened. */
   readonly upgrades: number;
@@ -48,11 +48,11 @@ export interface ModelApp extends AsyncDisposable {
   readonly downloads: number;
   /** Milliseconds between rendering a page and sending it. */
   slow: number;
-  /** The file by which its log goes on when it has ended. */
+  /** The file that keeps its log after it has ended. */
   readonly file: string | undefined;
 }
 
-/** Starts the app; a state given goes on where another life of it was. */
+/** Starts the app. With a state, it continues where an earlier instance stopped. */
 export function startModelApp(
   options: TurboOptions & { port?: number; state?: ModelApp["state"]; file?: string } = {},
 ): ModelApp {
@@ -121,7 +121,7 @@ export function startModelApp(
   hono.get("/b", () => late(page("B")));
   hono.get("/slow", () => late(page("Slow")));
   hono.get("/frame", () => late(answer(frame(), turbo.cursor)));
-  // The answer shows all that was there when it was rendered, which is before it arrives.
+  // The answer shows the state when it was rendered, which is before it arrives.
   hono.post(
     "/form",
     () =>
@@ -205,7 +205,7 @@ export function startModelApp(
   return app;
 }
 
-/** What a page of the app shows of its state. Runs in the page. */
+/** Reads the state that a page of the app shows. Runs in the page. */
 export function shown(): ModelApp["state"] {
   const number = (id: string) => Number(document.getElementById(id)?.textContent);
   const numbers = (id: string) =>
@@ -218,7 +218,7 @@ export function shown(): ModelApp["state"] {
   };
 }
 
-/** Waits until a page shows the state of its app; `look` says what it shows, if it can be asked. */
+/** Waits until a page shows the state of its app. `look` reads what it shows, when that is possible. */
 export async function untilCurrent(
   { state }: ModelApp,
   look: () => Promise<ModelApp["state"] | undefined>,

@@ -1,8 +1,8 @@
 /**
- * One node of an application, in a process of its own, on the Redis that it is given.
+ * One node of an application, in a process of its own, with the Redis server that it is given.
  *
  * It takes {@linkcode NodeAppOptions} as JSON and answers `/` with its cursor. It reads commands, one a
- * line: `push NAME COUNT RATE` pushes so many numbered entries at so many a second and then writes
+ * line: `push NAME COUNT RATE` pushes COUNT numbered entries at RATE a second and then writes
  * `pushed NAME`; `report` writes a {@linkcode NodeReport}; `close` closes the stream and ends.
  *
  * @module
@@ -12,7 +12,7 @@ import { append, html, Turbo } from "../../turbo/mod.ts";
 import { redis, type RedisOptions } from "../../turbo/redis.ts";
 import { pause } from "../kit.ts";
 
-/** What the app is started with. */
+/** Options of the app. */
 export interface NodeAppOptions {
   /** Options of the engine. */
   engine: RedisOptions;
@@ -20,7 +20,7 @@ export interface NodeAppOptions {
   maxEntries?: number;
 }
 
-/** How the node is. */
+/** The state of the node. */
 export interface NodeReport {
   /** Its cursor. */
   cursor: string;
@@ -30,7 +30,7 @@ export interface NodeReport {
   rss: number;
   /** Microseconds of processor time so far. */
   cpu: number;
-  /** Why it is on its own, if it is. */
+  /** Why it is alone, if it is. */
   away: string | undefined;
 }
 
@@ -54,7 +54,7 @@ if (import.meta.main) {
   for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
     for (const line of text.trim().split("\n")) void carryOut(turbo, line.split(" "));
   }
-  Deno.exit(); // whoever started it has gone
+  Deno.exit(); // the process that started it has ended
 }
 
 async function carryOut(turbo: Turbo, [command, ...args]: string[]): Promise<void> {

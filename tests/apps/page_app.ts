@@ -1,5 +1,5 @@
 /**
- * One page whose markup and answers a test chooses, on a server that outlives its log.
+ * One page whose markup and answers a test chooses, on a server that can start another log.
  *
  * @module
  */
@@ -15,35 +15,35 @@ import {
 } from "../../turbo/mod.ts";
 import { serve } from "../kit.ts";
 
-/** The app, its server and what to do to it. */
+/** The app, its server, and actions on it. */
 export interface PageApp extends AsyncDisposable {
-  /** Where it is. */
+  /** The URL of the app. */
   readonly url: string;
   /** Its port. */
   readonly port: number;
-  /** The log of this life. */
+  /** The current stream, with its log. */
   turbo: Turbo;
   /** Further routes, by method and path. */
   readonly routes: Record<string, (request: Request) => Response | Promise<Response>>;
   /** A number that each page shows in `#n`. */
   n: number;
-  /** What stands in the page. */
+  /** The markup of the page. */
   body: () => Markup;
-  /** What stands in its head beside what the stream needs. */
+  /** Additional markup in its head. */
   head: () => Markup;
-  /** What is done to what the stream needs in a head. */
+  /** Changes the markup that the stream needs in a head. */
   patch: (head: string) => string;
-  /** Answers a request for the page in place of the app, where it returns something. */
+  /** Answers a request for the page instead of the app, if it returns something. */
   answer: (request: Request) => Response | Promise<Response> | undefined;
-  /** How often the page was asked for. */
+  /** How often the page was requested. */
   asked: number;
   /** The page as it is now. */
   page(title?: string): Response;
   /** Changes the number and pushes it. */
   count(): void;
-  /** An answer of streams as of now. */
+  /** An answer of streams, with the current cursor. */
   streams(streams: Streams, init?: ResponseInit): Response;
-  /** Ends this life of the log, with all its connections, and begins another. */
+  /** Ends the log and all its connections, and starts another log. */
   restart(): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The app in a process of its own, which pushes what a test tells it to and says how it is.
+ * The app in a process of its own. It pushes on a test's command and reports its state.
  *
  * It reads commands, one a line: `push BYTES PER_SECOND` (until `push 0 0`), and writes `done COMMAND`.
  * Every 50 ms it writes one line of JSON: {@linkcode Report}.
@@ -11,25 +11,25 @@
 import { createApp } from "../../main.ts";
 import { html, raw, replace } from "../../turbo/mod.ts";
 
-/** How the app is. */
+/** The state of the app. */
 export interface Report {
-  /** When, in milliseconds since the start. */
+  /** The time in milliseconds since the start. */
   at: number;
-  /** Where it listens. */
+  /** The port on which it listens. */
   url: string;
   /** Bytes of memory. */
   rss: number;
   /** Bytes of it that JavaScript uses. */
   heap: number;
-  /** Timers that are set. */
+  /** How many timers are pending. */
   timers: number;
   /** Open connections. */
   size: number;
-  /** Connections given up whose end has not been reported. */
+  /** Connections that were closed and whose end is not reported yet. */
   zombies: number;
   /** How often it has pushed. */
   pushed: number;
-  /** Bytes that wait to be taken by the system. */
+  /** Bytes that the system has not taken yet. */
   buffered: number;
 }
 
@@ -71,7 +71,7 @@ if (import.meta.main) {
   }
 }
 
-/** Keeps account of the timers, which nothing in Deno tells. */
+/** Counts the timers, because Deno has no function for that. */
 function countTimers(): Set<unknown> {
   const timers = new Set<unknown>();
   const { setTimeout, setInterval, clearTimeout } = globalThis;

@@ -1,5 +1,5 @@
 /**
- * An app that follows a Redis, says how that went, and ends.
+ * An app that connects to a Redis server, reports the result, and ends.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * A stream alone in a process of its own, or, as its control, the least that a Deno server can do with
- * the same clients: what the control keeps of them, Deno keeps.
+ * Only a stream, in a process of its own; or, as a control, a minimal Deno server for the same clients.
+ * Whatever memory the control keeps of them is kept by Deno.
  *
  * It takes {@linkcode StreamAppOptions} as JSON and pushes numbered entries. It reads commands, one a
  * line: `report` writes a {@linkcode StreamReport}; `close` closes the stream and then writes `closed`.
@@ -9,17 +9,17 @@
  */
 import { append, raw, type ServerSocket, Turbo, type TurboOptions } from "../../turbo/mod.ts";
 
-/** What the app is started with. */
+/** Options of the app. */
 export interface StreamAppOptions {
-  /** Options of the stream, those alone that JSON can say. */
+  /** Options of the stream, as far as JSON can express them. */
   turbo?: Pick<TurboOptions, "maxConnections" | "idleTimeout"> & Record<string, unknown>;
-  /** What is in the log from the start. */
+  /** The entries in the log at the start. */
   log?: LogContent;
-  /** Pushes a second. Default 10. */
+  /** How many pushes to make in a second. Default 10. */
   rate?: number;
   /** Whether it is the control. */
   isControl?: boolean;
-  /** Where it listens. Default `127.0.0.1`. */
+  /** The address on which it listens. Default `127.0.0.1`. */
   hostname?: string;
 }
 
@@ -27,23 +27,23 @@ export interface StreamAppOptions {
 export interface LogContent {
   /** How many. */
   entries: number;
-  /** How many names each is for, which nobody has. Default: it is for everyone. */
+  /** For how many names, which nobody has, each entry is. Default: for everyone. */
   names?: number;
-  /** Bytes of each. Default: few. */
+  /** Bytes of each entry. Default: few. */
   bytes?: number;
 }
 
-/** How the app is. */
+/** The state of the app. */
 export interface StreamReport {
-  /** Bytes of memory, after garbage collection where the process allows it. */
+  /** Bytes of memory, after garbage collection if the process exposes it. */
   rss: number;
   /** Bytes of it that JavaScript uses. */
   heap: number;
   /** Open connections. */
   size: number;
-  /** Connections given up whose end has not been reported. */
+  /** Connections that were closed and whose end is not reported yet. */
   zombies: number;
-  /** Bytes that wait to be taken by the system. */
+  /** Bytes that the system has not taken yet. */
   buffered: number;
   /** WebSockets that were answered 101. */
   upgraded: number;
@@ -51,11 +51,11 @@ export interface StreamReport {
   opened: number;
   /** How often it has pushed. */
   pushed: number;
-  /** The cursor at the start, before what is in the log from then on. */
+  /** The cursor before the entries that were in the log at the start. */
   cursor: string;
 }
 
-/** What serves, whether the stream or its control. */
+/** The server: of the stream or of the control. */
 interface Subject {
   connect(request: Request): Response;
   push(html: string): void;
@@ -95,10 +95,10 @@ if (import.meta.main) {
     await subject.close();
     console.log("closed");
   }
-  Deno.exit(); // whoever started it has gone
+  Deno.exit(); // the process that started it has ended
 }
 
-/** The stream. A client can say by `X-From` which address it is from; without it none is limited. */
+/** The stream. A client can set its address by `X-From`; without that it is not limited. */
 function stream(
   { turbo: options, log }: StreamAppOptions,
   upgrade: TurboOptions["upgrade"] & object,
@@ -126,7 +126,7 @@ function fill(turbo: Turbo, { entries, names, bytes = 0 }: LogContent): void {
   for (let i = 0; i < entries; i++) turbo.push(append("list", content), to);
 }
 
-/** Deno's own server: it keeps who is open and sends to them, and nothing else. */
+/** Deno's own server. It only keeps a set of open sockets and sends to them. */
 function control(upgrade: TurboOptions["upgrade"] & object): Subject {
   const sockets = new Set<ServerSocket>();
   const streams = new Set<ReadableStreamDefaultController<Uint8Array>>();
@@ -141,7 +141,7 @@ function control(upgrade: TurboOptions["upgrade"] & object): Subject {
     socket.onopen = () => sockets.add(socket);
     socket.onmessage = () => {
       sockets.delete(socket);
-      socket.close(1003); // all that the hostile clients say is wrong
+      socket.close(1003); // whatever the hostile clients send is invalid
     };
     socket.onclose = socket.onerror = () => sockets.delete(socket);
     return response;
@@ -169,7 +169,7 @@ function control(upgrade: TurboOptions["upgrade"] & object): Subject {
   };
 }
 
-/** There with `--v8-flags=--expose-gc`. */
+/** Exists with `--v8-flags=--expose-gc`. */
 function collectGarbage(): void {
   const { gc } = globalThis as { gc?: () => void };
   for (let i = 0; i < 3; i++) gc?.();

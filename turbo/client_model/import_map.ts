@@ -9,6 +9,6 @@ export async function importsOfProject(): Promise<Record<string, string>> {
   const config = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
   const { imports } = JSON.parse(config);
   // Unlike the imports of deno.json, an import map needs an entry for the paths within a package.
-  imports["hono/html"] = `${imports.hono}/html`;
+  imports["hono/"] = `${imports.hono.replace("npm:", "npm:/")}/`;
   return imports;
 }
