@@ -289,7 +289,9 @@ function pathOf(
   };
 }
 
-/** How many segments a path has, without a slash at its end. */
+/** How many segments a path has, without slashes at its end. */
 function depthOf(path: string): number {
-  return path.replace(/\/+$/, "").split("/").length;
+  let end = path.length; // /\/+$/ would take long for many slashes that are not at the end
+  while (path[end - 1] === "/") end--;
+  return path.slice(0, end).split("/").length;
 }

@@ -672,6 +672,16 @@ Deno.test("Turbo.head(c) names no other host where the base is of any segments",
   }
 });
 
+Deno.test("Turbo.middleware() reads a path of many slashes once", async () => {
+  const turbo = new Turbo();
+  const app = new Hono();
+  app.use(turbo.middleware());
+  app.get("*", pageOf(turbo));
+  // One that begins anew at each slash would take half an hour: this test would never end.
+  const { stream } = await readPage(await app.request(`/%C3%BC${"/".repeat(1_000_000)}x`));
+  assert.equal(stream, "/turbo-stream");
+});
+
 // ---- Hono's own middleware
 
 const others: [name: string, middleware: () => MiddlewareHandler][] = [
