@@ -114,6 +114,21 @@ Deno.test("the middleware behind the routes has a message that names the remedy"
   );
 });
 
+Deno.test("a head without its context has a message that names the remedy, once", () => {
+  const notices: string[] = [];
+  const turbo = new Turbo({ onNotice: (notice) => notices.push(notice) });
+  turbo.head();
+  turbo.middleware();
+  turbo.head({ cursor: turbo.cursor });
+  assert.deepEqual(notices, [], "without Hono, and with a cursor");
+  turbo.head();
+  turbo.head();
+  assert.deepEqual(notices, [
+    "turbo.head() was called without the context, so the page has the newest cursor and not that of " +
+    "its request: write turbo.head(c)",
+  ]);
+});
+
 Deno.test("a handler whose promise is forgotten in the page has a message that names the remedy", async () => {
   const message = await errorOf((c) => c.html(html`<p>${late()}</p>`));
   assert.match(message, /await it before it goes into html/);

@@ -652,6 +652,7 @@ async function runSequence(browser: TestBrowser, seed: number): Promise<void> {
   await using stage = await scene(browser, { ...KEPT, file: `${place.path}/log` });
   const step = async ([name, run]: Step) => {
     names.push(name);
+    await leaveErrorPage(stage.page);
     await run(stage, random);
   };
   try {
@@ -667,11 +668,17 @@ async function runSequence(browser: TestBrowser, seed: number): Promise<void> {
   }
 }
 
+/** Loads a page again whose visit met a server that was gone: the browser shows its own page then. */
+async function leaveErrorPage(page: Page): Promise<void> {
+  if (page.url().startsWith("chrome-error:")) await page.reload();
+}
+
 /** As `isCurrent`, for a page that a visit or a gap may still be about to change. */
 async function isSettled(stage: Scene): Promise<void> {
   await stage.page.waitForLoadState();
   await until(async () => {
     // A connection that was cut twice in a row is back within eight seconds; or at once, when told.
+    await leaveErrorPage(stage.page);
     await online(stage.page);
     await pause(50);
     return await stage.page.locator(OPEN_PAGE).count() === 1;

@@ -1,6 +1,5 @@
 // What is published to JSR and packed for npm.
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import config from "../deno.json" with { type: "json" };
 import { serveJsrRegistry } from "./jsr_registry.ts";
 import { directory, WITH_PROCESS } from "./kit.ts";
@@ -12,9 +11,7 @@ const ROOT = new URL("../", import.meta.url).pathname;
 const DENO = Deno.execPath();
 
 /** What is published beside modules. */
-const TEXTS = config.publish.include.filter((path) =>
-  !path.startsWith("turbo/") && existsSync(ROOT + path)
-);
+const TEXTS = config.publish.include.filter((path) => !path.startsWith("turbo/"));
 
 Deno.test(
   "deno publish would publish the modules of the entries, and no more, without a complaint",

@@ -96,6 +96,8 @@ export class Turbo {
   // Called from callbacks and timers, where a throw would end the process. One for all connections.
   readonly #report: (message: string, error: unknown) => void;
   #closed: Promise<void> | undefined;
+  #hasMiddleware = false;
+  #hasToldContext = false;
 
   /**
    * An application with no pages yet.
@@ -385,6 +387,7 @@ export class Turbo {
         "Cannot use turbo.middleware without a call: write app.use(turbo.middleware())",
       );
     }
+    this.#hasMiddleware = true;
     const { path, base, allowedHosts } = this.#options;
     const cursor = () => this.cursor;
     return middlewareOf({
@@ -416,6 +419,7 @@ export class Turbo {
   head(first: HonoContext | HeadOptions = {}, options: PageOptions = {}): Markup {
     if (!isContext(first)) {
       const { cursor = this.cursor, ...given } = checkHeadOptions(first);
+      if (!("cursor" in first)) this.#tellContext();
       return this.#head({ cursor, base: this.#options.base, ...this.#topicsOf(given) });
     }
     const visit = this.#visits.get(first);
@@ -489,6 +493,16 @@ export class Turbo {
     const { base } = this.#options;
     const isBelow = base !== "" && pathname.startsWith(`${base}/`);
     return this.#assetAt(isBelow ? pathname.slice(base.length) : pathname)?.respond(request);
+  }
+
+  /** Without its context a page would miss what is pushed while its route reads the data. */
+  #tellContext(): void {
+    if (!this.#hasMiddleware || this.#hasToldContext) return;
+    this.#hasToldContext = true;
+    this.#notice(
+      "turbo.head() was called without the context, so the page has the newest cursor and not that of " +
+        "its request: write turbo.head(c)",
+    );
   }
 
   #assetAt(path: string): Asset | undefined {
