@@ -198,7 +198,7 @@ export function middlewareOf<C extends HonoContext>(
     if (isStreams && !/\baccept\b(?!-)/i.test(c.res.headers.get("Vary") ?? "")) {
       c.header("Vary", "Accept", { append: true }); // a Vary that was set on the context replaced it
     }
-    if (alone !== undefined && !isStreams) reportAlone(alone);
+    if (alone !== undefined) reportAlone(alone);
     const isLate = as.length === 0 && readerOf !== undefined && await isNamedLate(given);
     if (!c.res.headers.has("Cache-Control")) {
       const isPersonal = as.length > 0 || isLate || c.res.headers.has("Set-Cookie");
@@ -290,7 +290,8 @@ function pathOf(
   const { pathname } = new URL(c.req.url);
   const segments = pathname.split("/");
   // Hono's option getPath may have added the host before the path, or have removed a part of it.
-  const depth = Math.max(1, depthOf(routed) - depthOf(c.req.path) + depthOf(pathname));
+  const added = c.req.path === pathname ? 0 : depthOf(c.req.path) - depthOf(pathname);
+  const depth = Math.max(1, depthOf(routed) - added);
   const own = segments.slice(0, depth).join("/").replace(/^\/+/, "/").replace(/\/$/, "");
   const path = `/${segments.slice(depth).join("/")}`;
   const isWhole = own === outer || own.startsWith(`${outer}/`);
@@ -301,7 +302,9 @@ function pathOf(
   };
 }
 
-/** How many segments a path has, without a slash at its end. */
+/** How many segments a path has, without slashes at its end. */
 function depthOf(path: string): number {
-  return path.replace(/\/+$/, "").split("/").length;
+  let end = path.length; // /\/+$/ would take long for many slashes that are not at the end
+  while (path[end - 1] === "/") end--;
+  return path.slice(0, end).split("/").length;
 }

@@ -335,6 +335,7 @@ Deno.test("Turbo.middleware() of a sub-app names its readers when an earlier one
   app.get("/", pageOf(turbo));
   const sub = new Hono<Users>();
   sub.use(async (c, next) => {
+    turbo.push(append("a", "in between"));
     c.set("user", c.req.header("X-User") ?? null);
     await next();
   });
@@ -342,10 +343,11 @@ Deno.test("Turbo.middleware() of a sub-app names its readers when an earlier one
   sub.get("/", pageOf(turbo));
   app.route("/members", sub);
   const headers = { "X-User": "ann", ...EVENTS.headers };
+  const { cursor: before } = turbo;
   const page = await app.request("/members", { headers });
   assert.equal(page.headers.get("Cache-Control"), "private, no-store");
-  const { stream, scripts } = await readPage(page);
-  assert.equal(stream, "/members/turbo-stream");
+  const { stream, scripts, cursor } = await readPage(page);
+  assert.deepEqual([stream, cursor], ["/members/turbo-stream", before]);
   for (const path of scripts) assert.equal((await app.request(path)).status, 200, path);
   const events = await app.request(stream, { headers });
   assert.equal(turbo.listeners("ann"), 1);
@@ -611,9 +613,12 @@ Deno.test("Turbo.middleware() reports once that it is registered for a single pa
   const turbo = new Turbo({ onNotice: (notice) => notices.push(notice) });
   const app = new Hono();
   app.use("/", turbo.middleware()); // in Express this would include all paths below
+  app.get("/inline", turbo.middleware(), pageOf(turbo));
   app.get("/", pageOf(turbo));
   await app.request("/");
   await app.request("/");
+  assert.equal((await readPage(await app.request("/inline"))).stream, "/turbo-stream");
+  assert.match(notices.pop()!, /registered for "\/inline" alone/);
   assert.deepEqual(notices, [
     'turbo.middleware() is registered for "/" alone, and not for the paths of the stream and the ' +
     "scripts: register it by app.use(turbo.middleware())",
@@ -665,6 +670,16 @@ Deno.test("Turbo.head(c) names no other host when the base has any number of seg
       assert.equal(new URL(found, "http://own.example/x").origin, "http://own.example", found);
     }
   }
+});
+
+Deno.test("Turbo.middleware() reads a path of many slashes once", async () => {
+  const turbo = new Turbo();
+  const app = new Hono();
+  app.use(turbo.middleware());
+  app.get("*", pageOf(turbo));
+  // One that begins anew at each slash would take half an hour: this test would never end.
+  const { stream } = await readPage(await app.request(`/%C3%BC${"/".repeat(1_000_000)}x`));
+  assert.equal(stream, "/turbo-stream");
 });
 
 // ---- Hono's own middleware

@@ -67,7 +67,9 @@ export const CURSOR_HEADER = "Turbo-Cursor";
  * ```
  */
 export function acceptsStream(request: Request): boolean {
-  const weights = weightsOf(headersOf("acceptsStream()", request).get("Accept"));
+  const accept = headersOf("acceptsStream()", request).get("Accept")?.toLowerCase();
+  if (!accept?.includes(STREAM_TYPE)) return false; // at once: most requests are for pages
+  const weights = weightsOf(accept);
   const weight = weights.get(STREAM_TYPE) ?? 0;
   return weight > 0 && weight >= (weights.get("text/html") ?? 0);
 }
