@@ -109,7 +109,7 @@ export const OPTIONS = {
     parse: path,
     default: undefined,
     help: "File that lets open pages continue after a restart: written at a clean stop, read and " +
-      "removed at the next start; it must be in state/ or /var/lib/turbo-deno",
+      "removed at the next start; permitted in state/ and /var/lib/turbo-deno",
   },
   redis: {
     flag: "--redis",
