@@ -5,7 +5,6 @@
  */
 import type { Context } from "hono";
 import { acceptsStream, type HonoContext, requestedFrame } from "./request.ts";
-import { STREAM_TYPE } from "./streams.ts";
 
 /** A middleware of Hono, for the context of an app. */
 export type Middleware<C extends HonoContext> = (
@@ -41,7 +40,7 @@ export function turboForms(): Middleware<HonoContext> {
   };
 }
 
-/** Gives the answer to one of Turbo's forms the status that Turbo asks for or that the context has. */
+/** Gives the answer to one of Turbo's forms the status that Turbo asks for. */
 export function finishForm(c: Context): void {
   const request = c.req.raw;
   if (/^(GET|HEAD|OPTIONS)$/.test(request.method) || !acceptsStream(request)) return;
@@ -54,12 +53,12 @@ function statusFor(c: Context, framed: boolean): number {
   if (status === 301 || status === 302) return 303;
   const type = headers.get("Content-Type") ?? "";
   if (status !== 200) return status;
-  // A response that was made without the context lacks the status that was set on the context.
-  if (isOfType(type, STREAM_TYPE)) return c.body(null).status;
   return isOfType(type, "text/html") && !framed ? 422 : status;
 }
 
 /** Whether a `Content-Type` is of a media type, whatever its parameters. */
 export function isOfType(header: string, type: string): boolean {
-  return header.split(";", 1)[0]!.trim().toLowerCase() === type;
+  const end = header.indexOf(";");
+  const own = end === -1 ? header : header.slice(0, end);
+  return own === type || own.trim().toLowerCase() === type;
 }

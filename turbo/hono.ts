@@ -10,7 +10,7 @@ import { refuse } from "./handshake.ts";
 import { pathOf } from "./base_path.ts";
 import { finishForm, isOfType, type Middleware } from "./form_status.ts";
 import {
-  acceptsStream,
+  adoptContext,
   CURSOR_HEADER,
   hasValidHost,
   type HonoContext,
@@ -158,14 +158,12 @@ export function middlewareOf<C extends HonoContext>(
     if (outer?.base === base) report("second", c.req.path);
     else visits.set(c, { cursor, base, as, namesReaders: readerOf !== undefined });
 
-    // Hono merges what is set on the context into a response made without it, but only where the context
-    // has a response already. Reading `c.res` makes one.
-    if (acceptsStream(request)) void c.res;
     await next();
 
-    finishForm(c);
     const type = c.res.headers.get("Content-Type") ?? "";
     const isStreams = isOfType(type, STREAM_TYPE);
+    if (isStreams) adoptContext(c);
+    else finishForm(c);
     if (!isStreams && !isOfType(type, "text/html")) return;
     if (!c.res.headers.has(CURSOR_HEADER)) setHeader(c, CURSOR_HEADER, cursor);
     if (isStreams && !/\baccept\b(?!-)/i.test(c.res.headers.get("Vary") ?? "")) {

@@ -445,10 +445,36 @@ for (const [what, answer] of streamAnswers) {
     assert.equal(response.headers.get("Content-Type"), "text/vnd.turbo-stream.html; charset=utf-8");
     assert.equal(response.headers.get("X-Own"), "kept");
     assert.deepEqual(response.headers.getSetCookie(), ["a=1; Path=/", "b=2; Path=/"]);
-    assert.match(response.headers.get("Vary")!, /Cookie, Accept$/);
+    assert.deepEqual(response.headers.get("Vary")!.split(", ").sort(), ["Accept", "Cookie"]);
     assert.match(await response.text(), /^<turbo-stream .*<\/turbo-stream>$/);
   });
 }
+
+Deno.test("streamResponse(…) keeps its own status and cookies beside those of the context", async () => {
+  for (const form of ["with the context", "without it"]) {
+    for (const [status, expected] of [[undefined, 422], [200, 200], [409, 409]] as const) {
+      const turbo = new Turbo();
+      const app = new Hono();
+      app.use(turbo.middleware());
+      app.post("/", (c) => {
+        setAll(c);
+        const headers = [["Set-Cookie", "c=3"], ["X-Mine", "1"]] as [string, string][];
+        const init = { headers, ...(status !== undefined && { status }) };
+        const stream = append("a", "b");
+        return form === "without it"
+          ? streamResponse(stream, init)
+          : streamResponse(c, stream, init);
+      });
+      const response = await app.request("/", { method: "POST", headers: { Accept: TURBO } });
+      const { headers } = response;
+      assert.equal(response.status, expected, form);
+      const cookies = ["a=1; Path=/", "b=2; Path=/", "c=3"];
+      assert.deepEqual(headers.getSetCookie().sort(), cookies, form);
+      assert.deepEqual([headers.get("X-Own"), headers.get("X-Mine")], ["kept", "1"], form);
+      assert.match(await response.text(), /^<turbo-stream .*<\/turbo-stream>$/);
+    }
+  }
+});
 
 Deno.test("streamResponse(c, …) works without the middleware, and its own init takes precedence", async () => {
   const app = new Hono();

@@ -29,13 +29,16 @@ export interface StreamResponseInit extends ResponseInit {
   cursor?: string;
 }
 
+/** The statuses of answers without a body (RFC 9110), which the platform makes of no other. */
+const NO_BODY = [204, 205, 304];
+
 const INIT_RULES = {
   cursor: CURSOR_RULE,
   status: {
     allowed: "the status of an answer with a body, 200 to 599 without 204, 205 and 304,",
     problem(value) {
       if (typeof value !== "number") return "type";
-      const hasBody = value >= 200 && value <= 599 && ![204, 205, 304].includes(value);
+      const hasBody = value >= 200 && value <= 599 && !NO_BODY.includes(value);
       return hasBody && Number.isInteger(value) ? undefined : "range";
     },
   },
@@ -126,13 +129,51 @@ export function streamResponse(
   headers.set("Content-Type", `${STREAM_TYPE}; charset=utf-8`);
   headers.append("Vary", "Accept");
   if (cursor !== undefined) headers.set(CURSOR_HEADER, cursor);
-  if (!context) return new Response(body, { ...rest, headers });
+  if (!context) return made(new Response(body, { ...rest, headers }), rest.status !== undefined);
   const c = context as unknown as Context;
   for (const [name, value] of headers) {
     // On the context, because a header that is set there replaces that of the answer.
     c.header(name, value, { append: /^(set-cookie|vary)$/.test(name) });
   }
-  return c.newResponse(body, rest as { status?: ContentfulStatusCode });
+  return made(c.newResponse(body, rest as { status?: ContentfulStatusCode }), undefined);
+}
+
+/**
+ * The answers of streams as they were made: without the context, with a status of their own or without
+ * one; or with the context (`undefined`).
+ */
+const answers = new WeakMap<Response, boolean | undefined>();
+
+function made(answer: Response, hasStatus: boolean | undefined): Response {
+  answers.set(answer, hasStatus);
+  return answer;
+}
+
+/**
+ * Gives the answer of a context, which consists of streams, what was set on the context: Hono leaves that
+ * out of an answer that was made without the context. Of a copy, as Hono's `compress` makes one, nobody
+ * knows how it was made, so it is given only what it lacks.
+ */
+export function adoptContext(c: Context): void {
+  const answer = c.res;
+  const isCopy = !answers.has(answer);
+  const hasStatus = isCopy ? answer.status !== 200 : answers.get(answer);
+  if (hasStatus === undefined) return;
+  c.res = undefined; // then Hono makes a response of what was set on the context alone
+  const { status: set, headers: own } = c.newResponse(null);
+  const headers = new Headers(answer.headers);
+  const cookies = headers.getSetCookie();
+  for (const [name, value] of own) {
+    if (name === "set-cookie") {
+      if (!cookies.includes(value)) headers.append(name, value);
+    } else if (name === "vary") {
+      if (!isCopy || !headers.get(name)?.includes(value)) headers.append(name, value);
+    } else if (name !== "content-type" && !(isCopy && headers.has(name))) {
+      headers.set(name, value);
+    }
+  }
+  const status = hasStatus || NO_BODY.includes(set) ? answer.status : set;
+  c.res = new Response(answer.body, { status, headers });
 }
 
 /** The headers of a request. Hono's context, or its `c.req`, is easily given in place of that. */
