@@ -450,6 +450,41 @@ for (const [what, answer] of streamAnswers) {
   });
 }
 
+Deno.test("streamResponse(…) stays an answer of streams with a body, whatever the context has", async () => {
+  const turbo = new Turbo();
+  const app = new Hono();
+  app.use(turbo.middleware());
+  app.post("/", (c) => {
+    c.status(204);
+    c.header("Content-Type", "text/plain");
+    return streamResponse(append("a", "b"));
+  });
+  const { status, headers } = await app.request("/", { method: "POST" });
+  assert.equal(status, 200);
+  assert.match(headers.get("Content-Type")!, /^text\/vnd\.turbo-stream\.html/);
+});
+
+Deno.test("streamResponse(…) is given once what was set on the context, also where it is copied", async () => {
+  for (const form of ["with the context", "without it"]) {
+    const turbo = new Turbo();
+    const app = new Hono();
+    app.use(turbo.middleware());
+    app.use(async (c, next) => {
+      await next();
+      c.header("X-Own", "of the copy"); // Hono copies the answer
+    });
+    app.post("/", (c) => {
+      setAll(c);
+      const stream = append("a", "b");
+      return form === "without it" ? streamResponse(stream) : streamResponse(c, stream);
+    });
+    const { status, headers } = await app.request("/", { method: "POST" });
+    assert.deepEqual([status, headers.getSetCookie()], [422, ["a=1; Path=/", "b=2; Path=/"]], form);
+    assert.deepEqual(headers.get("Vary")!.split(", ").sort(), ["Accept", "Cookie"], form);
+    assert.equal(headers.get("X-Own"), "of the copy", form);
+  }
+});
+
 Deno.test("streamResponse(…) keeps its own status and cookies beside those of the context", async () => {
   for (const form of ["with the context", "without it"]) {
     for (const [status, expected] of [[undefined, 422], [200, 200], [409, 409]] as const) {
@@ -676,6 +711,15 @@ Deno.test("Turbo.middleware() knows the base when Hono's getPath changes the pat
       assert.deepEqual([visited.stream, visited.streamStatus], [`${base}/turbo-stream`, 426], page);
       assert.deepEqual(visited.statuses, ALL_FOUND);
     }
+  }
+  for (const page of ["/outer", "/outer/", "/outer/page"]) {
+    const turbo = new Turbo();
+    const app = new Hono({ getPath: (request) => inFront(request) || "/" });
+    app.use(turbo.middleware());
+    app.get("/", pageOf(turbo));
+    app.get("/page", pageOf(turbo));
+    const visited = await visit((path, init) => app.request(path, init), page);
+    assert.deepEqual([visited.stream, visited.streamStatus], ["/outer/turbo-stream", 426], page);
   }
   const turbo = new Turbo();
   const app = new Hono({ getPath: withHost });
