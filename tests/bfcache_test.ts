@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { startModelApp } from "./apps/model_app.ts";
+import { lockInterfaces } from "./interfaces.ts";
 import { QUICK, until, within } from "./kit.ts";
 
 // The headless shell from npm has no back/forward cache; Debian's Chromium has.
@@ -37,6 +38,7 @@ Deno.test({
 /** A tab over the DevTools protocol, because Playwright would keep the page out of the cache. */
 async function openTab() {
   await using made = new AsyncDisposableStack();
+  made.use(await lockInterfaces({ toChange: false }));
   const profile = await Deno.makeTempDir({ prefix: "turbo-deno-chromium-" });
   // The browser's helper processes end a moment later, and write there until then.
   made.defer(() =>

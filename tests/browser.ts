@@ -13,6 +13,7 @@ import semibold from "npm:@expo-google-fonts/inter@0.4.2/600SemiBold/Inter_600Se
 };
 import type { Browser, BrowserContext, LaunchOptions, Page } from "npm:playwright-core@1.65.1";
 import { type UnpackedChromium, unpackedChromium } from "./chromium.ts";
+import { lockInterfaces } from "./interfaces.ts";
 import { assertNotQuick, DEADLINE } from "./kit.ts";
 
 export type { Page };
@@ -41,12 +42,16 @@ export interface TestPage {
 export async function startBrowser(options: LaunchOptions = {}): Promise<TestBrowser> {
   assertNotQuick("WITH_BROWSER");
   const { chromium } = await import("npm:playwright-core@1.65.1");
+  await using parts = new AsyncDisposableStack();
+  parts.use(await lockInterfaces({ toChange: false }));
   const browser = await chromium.launch({
     ...await installed(),
     args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
     timeout: DEADLINE,
     ...options,
   });
+  parts.defer(() => browser.close());
+  const started = parts.move();
   return {
     browser,
     async open(url, options) {
@@ -57,7 +62,7 @@ export async function startBrowser(options: LaunchOptions = {}): Promise<TestBro
       if (url) await page.goto(url);
       return { page, context, ...watched };
     },
-    [Symbol.asyncDispose]: () => browser.close(),
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { lockInterfaces } from "./interfaces.ts";
 import { QUICK } from "./kit.ts";
 import { succeeds } from "./processes.ts";
 
@@ -28,11 +29,12 @@ if (!CAN_MAKE_NETWORKS && !QUICK) {
 }
 
 /**
- * A network namespace that is connected to this one by a cable, with unique names and addresses: the
- * kernel removes a cable only some time after its namespace was deleted.
+ * A network namespace that is connected to this one by a cable, with a name and addresses of its own. No
+ * browser of the tests runs meanwhile.
  */
 export async function makeNetwork(): Promise<Network> {
   await using parts = new AsyncDisposableStack();
+  parts.use(await lockInterfaces({ toChange: true }));
   const id = crypto.randomUUID().slice(0, 8);
   const name = `turbo${id}`;
   const link = `tda${id}`;
@@ -41,8 +43,9 @@ export async function makeNetwork(): Promise<Network> {
   const [high, low] = [number >> 6 & 255, number << 2 & 252];
   const [address, other] = [1, 2].map((end) => `10.203.${high}.${low + end}`);
   await run("ip", "netns", "add", name);
-  parts.defer(() => run("ip", "netns", "del", name)); // which deletes the cable too
+  parts.defer(() => run("ip", "netns", "del", name));
   await run("ip", "link", "add", link, "type", "veth", "peer", "name", peer, "netns", name);
+  parts.defer(() => run("ip", "link", "del", link)); // the namespace's end would delete it later
   await run("ip", "addr", "add", `${address}/30`, "dev", link);
   await run("ip", "link", "set", link, "up");
   await run("ip", "-n", name, "addr", "add", `${other}/30`, "dev", peer);
