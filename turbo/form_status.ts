@@ -4,7 +4,7 @@
  * @module
  */
 import type { Context } from "hono";
-import { acceptsStream, type HonoContext, requestedFrame } from "./request.ts";
+import { acceptsStream, type HonoContext, mediaTypeOf, requestedFrame } from "./request.ts";
 
 /** A middleware of Hono, for the context of an app. */
 export type Middleware<C extends HonoContext> = (
@@ -49,16 +49,7 @@ export function finishForm(c: Context): void {
 }
 
 function statusFor(c: Context, framed: boolean): number {
-  const { status, headers } = c.res;
+  const { status } = c.res;
   if (status === 301 || status === 302) return 303;
-  const type = headers.get("Content-Type") ?? "";
-  if (status !== 200) return status;
-  return isOfType(type, "text/html") && !framed ? 422 : status;
-}
-
-/** Whether a `Content-Type` is of a media type, whatever its parameters. */
-export function isOfType(header: string, type: string): boolean {
-  const end = header.indexOf(";");
-  const own = end === -1 ? header : header.slice(0, end);
-  return own === type || own.trim().toLowerCase() === type;
+  return status === 200 && mediaTypeOf(c.res) === "text/html" && !framed ? 422 : status;
 }

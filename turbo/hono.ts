@@ -5,16 +5,17 @@
  */
 import type { Context } from "hono";
 import { checkReaders } from "./audience.ts";
-import { callback, checkOptions, type Rule } from "./checks.ts";
-import { refuse } from "./handshake.ts";
 import { pathOf } from "./base_path.ts";
-import { finishForm, isOfType, type Middleware } from "./form_status.ts";
+import { callback, checkOptions, type Rule } from "./checks.ts";
+import { finishForm, type Middleware } from "./form_status.ts";
+import { refuse } from "./handshake.ts";
 import {
   adoptContext,
   CURSOR_HEADER,
   hasValidHost,
   type HonoContext,
   isAllowedHost,
+  mediaTypeOf,
 } from "./request.ts";
 import { STREAM_TYPE } from "./streams.ts";
 import type { StreamContext } from "./websocket.ts";
@@ -160,11 +161,11 @@ export function middlewareOf<C extends HonoContext>(
 
     await next();
 
-    const type = c.res.headers.get("Content-Type") ?? "";
-    const isStreams = isOfType(type, STREAM_TYPE);
+    const type = mediaTypeOf(c.res);
+    const isStreams = type === STREAM_TYPE;
     if (isStreams) adoptContext(c);
     else finishForm(c);
-    if (!isStreams && !isOfType(type, "text/html")) return;
+    if (!isStreams && type !== "text/html") return;
     if (!c.res.headers.has(CURSOR_HEADER)) setHeader(c, CURSOR_HEADER, cursor);
     if (isStreams && !/\baccept\b(?!-)/i.test(c.res.headers.get("Vary") ?? "")) {
       c.header("Vary", "Accept", { append: true }); // a Vary that was set on the context replaced it

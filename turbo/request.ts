@@ -187,8 +187,17 @@ function headersOf(what: string, request: Request): Headers {
 type WithContext = [c: HonoContext, streams: Streams, init?: StreamResponseInit | undefined];
 
 function isWithContext(given: readonly unknown[]): given is WithContext {
-  const [first] = given;
-  return typeof first === "object" && first !== null && "req" in first;
+  return isContext(given[0]);
+}
+
+/** Whether a value is Hono's context. */
+export function isContext(value: unknown): value is Pick<HonoContext, "req"> {
+  return typeof value === "object" && value !== null && "req" in value;
+}
+
+/** The media type of an answer, in lower case and without parameters; empty where it states none. */
+export function mediaTypeOf({ headers }: Response): string {
+  return (headers.get("Content-Type") ?? "").split(";", 1)[0]!.trim().toLowerCase();
 }
 
 /**

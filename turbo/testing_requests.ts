@@ -100,11 +100,6 @@ export class Requests {
   }
 }
 
-/** The content type of an answer, without parameters. */
-export function typeOf({ headers }: Response): string {
-  return (headers.get("Content-Type") ?? "").split(";")[0]!.trim().toLowerCase();
-}
-
 /** Path and query of a URL. */
 export function pathOf({ pathname, search }: URL): string {
   return pathname + search;

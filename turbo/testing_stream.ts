@@ -5,9 +5,10 @@
  */
 import { quote } from "./checks.ts";
 import type { Follower, Shown } from "./client_core.js";
+import { mediaTypeOf } from "./request.ts";
 import type { DomElement } from "./testing_document.ts";
 import { eventsIn } from "./testing_events.ts";
-import { type Requests, typeOf } from "./testing_requests.ts";
+import type { Requests } from "./testing_requests.ts";
 
 /** Options of a {@linkcode TestStream}. */
 export interface StreamOptions {
@@ -82,7 +83,7 @@ export class TestStream {
     const isGone = () => source !== this.#source;
     try {
       const { response } = await requests.ask(url, { headers: { Accept: "text/event-stream" } });
-      const isStream = response.ok && typeOf(response) === "text/event-stream";
+      const isStream = response.ok && mediaTypeOf(response) === "text/event-stream";
       if (isGone() || !isStream || !response.body) {
         const words = await wordsIn(response);
         if (!isGone()) this.#lost(`its stream ${path} answered ${words}`);
@@ -127,5 +128,5 @@ async function wordsIn(response: Response): Promise<string> {
   const { status } = response;
   if (!response.ok) return `${status} ${quote(await response.text())}`;
   await response.body?.cancel(); // the body may be endless
-  return `${status} ${typeOf(response)}`;
+  return `${status} ${mediaTypeOf(response)}`;
 }

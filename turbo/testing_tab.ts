@@ -6,7 +6,7 @@
  */
 import { quote } from "./checks.ts";
 import { type Batch, Follower, isAfter, Refetch, Shown, type Step } from "./client_core.js";
-import { CONNECTION_HEADER, CURSOR_HEADER } from "./request.ts";
+import { CONNECTION_HEADER, CURSOR_HEADER, mediaTypeOf } from "./request.ts";
 import { STREAM_TYPE } from "./streams.ts";
 import {
   embeddedIn,
@@ -27,7 +27,7 @@ import {
   setAttribute,
 } from "./testing_document.ts";
 import { type Fields, submissionOf } from "./testing_form.ts";
-import { type Answer, type Asking, pathOf, type Requests, typeOf } from "./testing_requests.ts";
+import { type Answer, type Asking, pathOf, type Requests } from "./testing_requests.ts";
 import { TestStream } from "./testing_stream.ts";
 
 /**
@@ -215,7 +215,7 @@ export class TestTab {
     try {
       const answer = await this.#ask(url, { ...asking, headers });
       const { response, isRedirected } = answer;
-      if (typeOf(response) === STREAM_TYPE) return await this.#takeStreams(response);
+      if (mediaTypeOf(response) === STREAM_TYPE) return await this.#takeStreams(response);
       if (frame) {
         await this.#fillFrame(frame, answer);
         return await this.#loadFrames();
@@ -491,7 +491,7 @@ function metaIn(document: PageDocument) {
 }
 
 function isPage(response: Response): boolean {
-  return /^(text\/html|application\/xhtml\+xml)$/.test(typeOf(response));
+  return /^(text\/html|application\/xhtml\+xml)$/.test(mediaTypeOf(response));
 }
 
 function escaped(text: string): string {

@@ -32,7 +32,7 @@ import { CLOSE } from "./protocol.ts";
 import { Readers } from "./readers.ts";
 import { isThenable, reasonOf, reporting } from "./report.ts";
 import { readerMark } from "./reader_mark.ts";
-import { hasValidHost, type HonoContext, isAllowedHost } from "./request.ts";
+import { hasValidHost, type HonoContext, isAllowedHost, isContext } from "./request.ts";
 import type { Attendance, Present } from "./roster.ts";
 import { scriptsUnder } from "./scripts.ts";
 import { joinStreams, type Streams } from "./streams.ts";
@@ -320,9 +320,7 @@ export class Turbo {
    * Answers a request for the stream by a WebSocket, by server-sent events, or by the error that says what
    * is wrong with the request (400, 403, 404, 421, 426, 429, 503). `turbo.middleware()` calls it for you.
    *
-   * Register your own route for it in front of middleware that sets headers, because the headers of a
-   * WebSocket answer cannot be changed. Give it the request, or Hono's context; the adapters for Node and
-   * Bun need the context.
+   * Give it the request, or Hono's context; the adapters for Node and Bun need the context.
    *
    * @throws {TypeError | RangeError} when an option is wrong or unknown
    */
@@ -331,8 +329,8 @@ export class Turbo {
   }
 
   #connect(given: Request | StreamContext, options: ConnectOptions, base: string): Response {
-    const context = "req" in given ? given : undefined;
-    const request = "req" in given ? given.req.raw : given;
+    const context = isContext(given) ? given : undefined;
+    const request = isContext(given) ? given.req.raw : given;
     const visitor = this.#admission.admit(request, options, base + this.#options.path);
     if (visitor instanceof Response) return visitor;
     const readers = this.#readers;
@@ -605,11 +603,6 @@ export class Turbo {
       notice: this.#notice,
     };
   }
-}
-
-/** Whether the first argument of `head` is Hono's context and not options. */
-function isContext(value: HonoContext | HeadOptions): value is HonoContext {
-  return typeof value === "object" && value !== null && "req" in value;
 }
 
 /** Parses a statement; `undefined` where the text is none, such as one of a later version. */
