@@ -1,5 +1,5 @@
 /**
- * Measures what only Deno can fix, for the figures in the README: how a page is served beside a client
+ * Measures what only Deno can fix, for the figures in docs/limits.md: how a page is served beside a client
  * that sends pongs at full speed, and what remains of handshakes that are reset before the answer.
  *
  * Usage: deno task limits
