@@ -10,7 +10,8 @@ import config from "./deno.json" with { type: "json" };
 import licenses from "./deploy/licenses.txt" with { type: "text" };
 import { type FleetReport, type LoadReport, LoadSampler, MAX_NAME } from "./loadavg.ts";
 import { nextRow, reportOf, type Row, rowOf } from "./loadavg.ts";
-import { Fleet, machineName } from "./server/fleet.ts";
+import { Fleet } from "./server/fleet.ts";
+import { machineName } from "./server/machine.ts";
 import { reasonOf, serve } from "./server/serve.ts";
 import {
   type Asked,
