@@ -10,13 +10,16 @@ import config from "./deno.json" with { type: "json" };
 import licenses from "./deploy/licenses.txt" with { type: "text" };
 import { type FleetReport, type LoadReport, LoadSampler, MAX_NAME } from "./loadavg.ts";
 import { nextRow, reportOf, type Row, rowOf } from "./loadavg.ts";
-import { Fleet, machineName } from "./server/fleet.ts";
+import { Fleet } from "./server/fleet.ts";
+import { machineName } from "./server/machine.ts";
 import { reasonOf, serve } from "./server/serve.ts";
 import {
   type Asked,
+  basePath,
   hostname,
   hosts,
   integer,
+  number,
   type Options,
   origins,
   parseSettings as parseSettingsOf,
@@ -94,6 +97,15 @@ export const OPTIONS = {
     help: "Memory above which the process closes all connections and exits with code 3, to be " +
       "restarted; 0 for no limit",
   },
+  base: {
+    flag: "--base",
+    placeholder: "PATH",
+    variable: "BASE_PATH",
+    parse: basePath,
+    default: undefined,
+    help: "Path below which a proxy offers the app, such as /load, whether the proxy removes it " +
+      "from the requests or not",
+  },
   drain: {
     flag: "--drain",
     placeholder: "SECONDS",
@@ -136,6 +148,14 @@ export const OPTIONS = {
     parse: shortName(MAX_NAME),
     default: undefined,
     help: "Name of this machine in the pages; by default its host name",
+  },
+  warn: {
+    flag: "--warn",
+    placeholder: "LOAD",
+    variable: "WARN",
+    parse: number(0.01, 1_000),
+    default: undefined,
+    help: "Load for each CPU, such as 1.0, above which the pages and the log warn",
   },
 } satisfies Options;
 

@@ -59,8 +59,6 @@ export interface FleetOptions<Row> {
  * receives the values of the others one by one, and pages need not show each step.
  */
 const SETTLING = 100;
-/** The name of a machine whose host name cannot be read. */
-const UNNAMED = "unnamed";
 
 /**
  * This process's side of the fleet.
@@ -190,15 +188,5 @@ export class Fleet<Row extends FleetRow> {
   #push(): void {
     const hasOthers = [...this.#sharing.shared.values()].some(({ isOwn }) => !isOwn);
     if (hasOthers || this.#sharing.canPush()) this.#options.push(); // else nobody sees it
-  }
-}
-
-/** The host name of this machine, or `unnamed` where it may not be read (`--allow-sys=hostname`). */
-export function machineName(hostname: () => string = Deno.hostname): string {
-  try {
-    return hostname() || UNNAMED;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) return UNNAMED;
-    throw error;
   }
 }

@@ -207,8 +207,17 @@ export function integer(least: number, most: number): Parser<number> {
 export function seconds(least: number, most: number): Parser<number> {
   return (name, value) => {
     const number = Number(value);
-    if (/^(\d+\.?\d*|\.\d+)$/.test(value) && number >= least && number <= most) return number;
+    if (DECIMAL.test(value) && number >= least && number <= most) return number;
     throw unfit(name, value, `seconds from ${least} to ${most} are needed`);
+  };
+}
+
+/** A parser for a number within limits, which are allowed too. Fractions are allowed. */
+export function number(least: number, most: number): Parser<number> {
+  return (name, value) => {
+    const number = Number(value);
+    if (DECIMAL.test(value) && number >= least && number <= most) return number;
+    throw unfit(name, value, `a number from ${least} to ${most} is needed`);
   };
 }
 
@@ -254,6 +263,16 @@ export function path(name: string, value: string): string {
 }
 
 /**
+ * Parses the path below which an app is reached, such as `/load`. It is returned without a slash at its end;
+ * `/` alone is `undefined`. Only characters that no proxy and no browser encodes are allowed.
+ */
+export function basePath(name: string, value: string): string | undefined {
+  const isPath = /^(?:\/[\w.~-]+)*\/?$/.test(value) && value !== "";
+  if (isPath && !/\/\.{1,2}(?:\/|$)/.test(value)) return value.replace(/\/$/, "") || undefined;
+  throw unfit(name, value, "a path such as /load is needed");
+}
+
+/**
  * Parses the URL of a Redis server, such as `redis://:PASSWORD@host:6379/0`, or `rediss://` for TLS. An
  * error does not show the URL, which may contain a password.
  */
@@ -279,6 +298,8 @@ export function shortName(most: number): Parser<string> {
   };
 }
 
+/** A number in decimal digits, without a sign. */
+const DECIMAL = /^(?:\d+\.?\d*|\.\d+)$/;
 /** The line width of the text of `--help`. */
 const LINE_WIDTH = 100;
 
