@@ -4,11 +4,12 @@
  * @module
  */
 import { type FleetReport, isFleet, type LoadReport } from "./loadavg.ts";
-import type { Moment, Series, Span, Summary } from "./server/history.ts";
+import { figure } from "./server/figure.ts";
+import type { Span, Summary } from "./server/history.ts";
+import { type LoadIcon, loadIcon } from "./server/load_icon.ts";
 import { isLate, type LoadAverages, type LoadRow } from "./server/load_row.ts";
 import { clock, clockWithSeconds, date, day, duration } from "./server/local_time.ts";
 import { hoursAndMinutes, isSameDay, zone } from "./server/local_time.ts";
-import { type Mark, type Plot, plot } from "./server/plot.ts";
 import { html, type Markup } from "./turbo/mod.ts";
 
 /** A report of this machine or of its fleet. */
@@ -48,23 +49,43 @@ export const DAY_ID = "day";
 
 /** The first page: the last hour. */
 export function hourPage(context: PageContext): Markup {
-  return layout("/", context, explanation(context.base));
+  return layout("/", context, { below: explanation(context.base) });
 }
 
 /** The second page: the last day. */
 export function dayPage(context: PageContext): Markup {
-  return layout("/page2", context, dayBox(context.report));
+  return layout("/page2", context);
 }
 
 /** The page for an address that does not exist. */
 export function notFoundPage(context: PageContext): Markup {
   const { base } = context;
-  return layout(undefined, context, undefined, html`
+  const above = html`
     <p class="missing">
       <b>Nothing at this address.</b> There are two pages: <a href="${base}/">the last hour</a> and
       <a href="${base}/page2">the last day</a>.
     </p>
-  `);
+  `;
+  return layout(undefined, context, { above });
+}
+
+/** The manifest of the page as an app on a home screen (W3C Web Application Manifest). */
+export function manifest(
+  { base, icon, report }: Pick<PageContext, "base" | "icon" | "report">,
+): Record<string, unknown> {
+  return {
+    name: `Load of ${nameOf(report)}`,
+    short_name: nameOf(report),
+    start_url: `${base}/`,
+    scope: `${base}/`,
+    display: "minimal-ui",
+    background_color: "#101316",
+    theme_color: "#101316",
+    icons: [
+      { src: icon, type: "image/png", sizes: "512x512", purpose: "any" },
+      { src: icon, type: "image/png", sizes: "512x512", purpose: "maskable" },
+    ],
+  };
 }
 
 /** The box with the load, for one machine or several. */
@@ -89,13 +110,11 @@ function machineBox(report: LoadReport, base: string): Markup {
       </table>
       ${verdict(report)}
       <figure class="plot">
-        ${
-    figure(hour, {
-      limit: machine.cpus,
-      name: `1-minute load of the last ${lengthText(hour.length)}`,
-      isSimulated: latest?.simulated ?? false,
-    })
-  }
+        ${figure(hour, {
+          limit: machine.cpus,
+          name: `1-minute load of the last ${lengthText(hour.length)}`,
+          isSimulated: latest?.simulated ?? false,
+        })}
         <figcaption>
           ${rangeText(hour)}${readText(report)};
           also as <a href="${base}/load.json" data-turbo="false">JSON</a>.
@@ -147,12 +166,14 @@ function rangeText({ length, summary }: Span): string {
 function readText({ latest, failure, at, interval }: LoadReport): Markup {
   const every = `every ${duration(interval)}`;
   if (!latest) return html`No reading yet, tried ${every}`;
-  const read = html`${timeElement(latest.at)}${isSameDay(latest.at, at) ? "" : ` on ${date(latest.at)}`}`;
+  const read = html`${timeElement(latest.at)}${
+    isSameDay(latest.at, at) ? "" : ` on ${date(latest.at)}`
+  }`;
   if (failure !== undefined) return html`Last read at ${read}, tried ${every}`;
   return html`Read at ${read}, ${every}`;
 }
 
-/** The last day, for one machine or several. */
+/** The last day, for one machine or several. Each page has it; the stylesheet shows it on the second one. */
 export function dayBox(report: Report): Markup {
   return html`<div id="${DAY_ID}">${isFleet(report) ? fleetDay(report) : machineDay(report)}</div>`;
 }
@@ -161,15 +182,15 @@ function machineDay({ day: span, at, latest, machine }: LoadReport): Markup {
   const from = at - span.length;
   return html`
     <figure class="plot wide">
-      ${
-    figure(span, {
-      limit: machine.cpus,
-      name: `1-minute load of the last ${lengthText(span.length)}`,
-      isSimulated: latest?.simulated ?? false,
-    })
-  }
+      ${figure(span, {
+        limit: machine.cpus,
+        name: `1-minute load of the last ${lengthText(span.length)}`,
+        isSimulated: latest?.simulated ?? false,
+      })}
       <figcaption>
-        Highest load of each 5 minutes, ${day(from)} ${clock(from)} to ${day(at)} ${clock(at)} ${zone(at)}.
+        Highest load of each 5 minutes, ${day(from)} ${clock(from)} to ${day(at)} ${clock(
+          at,
+        )} ${zone(at)}.
       </figcaption>
     </figure>
     ${span.summary && sums(span.summary, machine.cpus)}
@@ -195,14 +216,23 @@ function sums({ highest, mean, aboveLimit, holes }: Summary, cpus: number | unde
 }
 
 function sum(name: string, value: string, remark: string): Markup {
-  return html`<div><dt>${name}</dt><dd>${value}</dd><dd>${remark}</dd></div>`;
+  return html`
+    <div>
+      <dt>${name}</dt>
+      <dd>${value}</dd>
+      <dd>${remark}</dd>
+    </div>
+  `;
 }
 
 // ---- Many machines
 
 const MINUTE = 60_000;
 
-function fleetBox({ rows, hasMore, renderer, at, interval, isAlone }: FleetReport, base: string): Markup {
+function fleetBox(
+  { rows, hasMore, renderer, at, interval, isAlone }: FleetReport,
+  base: string,
+): Markup {
   return html`
     <div id="${LOAD_ID}" class="load">
       <table class="fleet">
@@ -220,7 +250,9 @@ function fleetBox({ rows, hasMore, renderer, at, interval, isAlone }: FleetRepor
         <tbody>${rows.map(fleetRow)}</tbody>
       </table>
       <p class="${isAlone ? "note bad" : "note"}">
-        ${isAlone ? html`<b>${renderer} hears nothing of the others</b>` : `As ${renderer} sees it`}, at
+        ${isAlone
+          ? html`<b>${renderer} hears nothing of the others</b>`
+          : `As ${renderer} sees it`}, at
         ${timeElement(at)}, read every ${duration(interval)}${hasMore
           ? `; there are more machines than these ${rows.length}`
           : ""}; also as <a href="${base}/load.json" data-turbo="false">JSON</a>.
@@ -231,8 +263,7 @@ function fleetBox({ rows, hasMore, renderer, at, interval, isAlone }: FleetRepor
 
 function fleetRow(row: LoadRow): Markup {
   const [one, five, fifteen] = row.averages ?? [];
-  const isOld = isLate(row) || row.failure !== undefined;
-  const classes = [isOver(row) ? "over" : "", isOld ? "old" : ""];
+  const classes = [isHigh(row) ? "over" : "", isOld(row) ? "old" : ""];
   const age = row.averages && duration(row.age);
   return html`
     <tr${classAttribute(classes)}>
@@ -241,8 +272,8 @@ function fleetRow(row: LoadRow): Markup {
       <td class="five">${loadText(five)}</td>
       <td class="fifteen">${loadText(fifteen)}</td>
       <td class="trend">${trend(row, row.hour, MINUTE, "hour")}</td>
-      <td class="late">${age === undefined ? "–" : isOld ? `${age} old` : age}</td>
-    </tr>
+      <td class="late">${age === undefined ? "–" : isOld(row) ? `${age} old` : age}</td>
+      </tr>
   `;
 }
 
@@ -269,18 +300,22 @@ function fleetDay({ rows, at }: FleetReport): Markup {
           </tr>
         </thead>
         <tbody>
-          ${rows.map((row) => html`
-            <tr class="${highestOf(row.day) > (row.cpus ?? Infinity) ? "over" : ""}">
-              <th scope="row">${row.name} <small>${remark(row)}</small></th>
-              <td class="one">${loadText(highestOf(row.day))}</td>
-              <td class="trend">${trend(row, row.day, 15 * MINUTE, "day")}</td>
-            </tr>
-          `)}
+          ${rows.map((row) =>
+            html`
+              <tr class="${highestOf(row.day) > (row.cpus ?? Infinity) ? "over" : ""}">
+                <th scope="row">${row.name} <small>${remark(row)}</small></th>
+                <td class="one">${loadText(highestOf(row.day))}</td>
+                <td class="trend">${trend(row, row.day, 15 * MINUTE, "day")}</td>
+              </tr>
+            `
+          )}
         </tbody>
       </table>
     </div>
     <p class="note">
-      Highest load of each 15 minutes, ${day(from)} ${clock(from)} to ${day(at)} ${clock(at)} ${zone(at)}.
+      Highest load of each 15 minutes, ${day(from)} ${clock(from)} to ${day(at)} ${clock(
+        at,
+      )} ${zone(at)}.
     </p>
   `;
 }
@@ -299,38 +334,229 @@ function trend(row: LoadRow, values: LoadRow["hour"], step: number, span: string
   return html`<div class="plot">${figure({ series, length, summary: undefined }, options)}</div>`;
 }
 
-function isOver({ highSince }: LoadRow): boolean {
+function isHigh({ highSince }: LoadRow): boolean {
   return highSince !== undefined;
 }
 
-// ---- The plot
-
-/** Options of {@linkcode figure}. */
-interface FigureOptions {
-  /** The number of CPUs, which the dashed line shows. */
-  limit: number | undefined;
-  /** What is plotted. */
-  name: string;
-  /** Whether the numbers are random. */
-  isSimulated: boolean;
-  /** Whether there is room for the curve alone. Default `false`. */
-  isSmall?: boolean;
+/** Whether the numbers of a row are not those of now. */
+function isOld(row: LoadRow): boolean {
+  return isLate(row) || row.failure !== undefined;
 }
 
-/** A plot as SVG: places in per cent, sizes in pixels, so its text is as large on a phone as on a desk. */
-function figure(span: Span, options: FigureOptions): Markup {
-  const { limit, isSimulated, isSmall = false } = options;
-  const drawn = plot(span.series, { limit, length: span.length });
-  const { limitAt } = drawn;
+function loadPerCpu({ averages, cpus = 1 }: LoadRow): number {
+  return (averages?.[0] ?? 0) / cpus;
+}
+
+// ---- The frame of each page
+
+/** The heading of each page: which machine. */
+export function heading(report: Report): Markup {
+  return html`<h1 id="machine">${nameOf(report)}</h1>`;
+}
+
+function nameOf(report: Report): string {
+  if (!isFleet(report)) return report.machine.name;
+  return report.rows.length === 1 ? "1 machine" : `${report.rows.length} machines`;
+}
+
+/** What there is to know about the machine or the machines, and the date. */
+export function facts(report: Report): Markup {
+  const items = [...(isFleet(report) ? factsOfFleet(report) : factsOfMachine(report))];
+  items.push(`${date(report.at)}, ${zone(report.at)}`);
+  return html`<ul id="facts" class="facts">${items.map((item) => html`<li>${item}</li>`)}</ul>`;
+}
+
+function* factsOfMachine({ machine, at }: LoadReport): Iterable<string> {
+  const { system, cpus, memory, bootedAt } = machine;
+  yield system;
+  if (cpus !== undefined) yield cpusOf(cpus);
+  if (memory !== undefined) yield `${memoryText(memory)} memory`;
+  if (bootedAt !== undefined) yield `up ${duration(Math.max(0, at - bootedAt))}`;
+}
+
+function* factsOfFleet({ rows }: FleetReport): Iterable<string> {
+  const over = rows.filter(isHigh).length;
+  const late = rows.filter(isLate).length;
+  const [highest] = rows.toSorted((one, other) => loadPerCpu(other) - loadPerCpu(one));
+  yield over === 0 ? "none above its CPUs" : `${over} above all CPUs busy`;
+  yield cpusOf(rows.reduce((sum, { cpus = 0 }) => sum + cpus, 0));
+  if (highest && rows.length > 1) {
+    yield `highest: ${highest.name}, ${loadText(loadPerCpu(highest))} per CPU`;
+  }
+  if (late > 0) yield `${late} late`;
+}
+
+/** Bytes in the unit by which memory is sold: chips have powers of two, and the kernel keeps some of it. */
+function memoryText(bytes: number): string {
+  const gibibytes = bytes / 1024 ** 3;
+  return gibibytes < 10 ? `${gibibytes.toFixed(1)} GiB` : `${Math.round(gibibytes)} GiB`;
+}
+
+/** The title: the load and the machine, to be read from the edge of a tab. */
+export function title(report: Report): Markup {
+  return html`<title id="title">${titleText(report)}</title>`;
+}
+
+function titleText(report: Report): string {
+  const name = nameOf(report);
+  if (isFleet(report)) {
+    const over = report.rows.filter(isHigh).length;
+    return over === 0 ? name : `▲ ${over} of ${name}`;
+  }
+  const { latest, failure, highSince } = report;
+  if (failure !== undefined) return `No reading · ${name}`;
+  if (!latest) return name;
+  const load = loadText(latest.averages[0]);
+  if (latest.simulated) return `Simulated ${load} · ${name}`;
+  return `${highSince === undefined ? "" : "▲ "}${load} · ${name}`;
+}
+
+/** The icon: a bar as high as the load. */
+export function icon(report: Report): Markup {
+  return iconLink(isFleet(report) ? iconOfFleet(report) : iconOfMachine(report), "icon");
+}
+
+function iconOfMachine({ latest, machine, highSince, failure }: LoadReport): LoadIcon {
+  const share = (latest?.averages[0] ?? 0) / (machine.cpus ?? 1);
+  return { share, isHigh: highSince !== undefined, isOld: failure !== undefined };
+}
+
+function iconOfFleet({ rows }: FleetReport): LoadIcon {
+  return {
+    share: Math.max(0, ...rows.map(loadPerCpu)),
+    isHigh: rows.some(isHigh),
+    isOld: rows.length > 0 && rows.every(isOld),
+  };
+}
+
+function iconLink(shown: LoadIcon, id?: string): Markup {
+  const url = loadIcon(shown);
+  return id === undefined
+    ? html`<link rel="icon" type="image/svg+xml" href="${url}">`
+    : html`<link id="${id}" rel="icon" type="image/svg+xml" href="${url}">`;
+}
+
+function layout(
+  path: "/" | "/page2" | undefined,
+  context: PageContext,
+  { above, below }: { above?: Markup; below?: Markup } = {},
+): Markup {
+  const { base, head, stylesheet, report } = context;
   return html`
-    <svg role="img" aria-label="${labelOf(span, options)}">
-      <line x1="0" x2="100%" y1="100%" y2="100%" />
-      <svg viewBox="0 0 ${drawn.width} 300" preserveAspectRatio="none">${curves(drawn, isSimulated)}</svg>
-      ${limitAt === undefined ? "" : html`
-        <line class="busy" x1="0" x2="100%" y1="${limitAt}%" y2="${limitAt}%" />
-      `}
-      ${isSmall ? "" : [ticks(drawn, span.series.end), limitText(drawn, limit), highestText(drawn)]}
-      ${newestMark(drawn, isSmall)}
-    </svg>
+    <!DOCTYPE html>
+    <html lang="en">
+      <head>
+            <meta charset="utf-8">
+            ${title(report)}
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <meta name="description" content="Load averages of ${nameOf(report)}, live">
+            <meta name="color-scheme" content="light dark">
+            <meta name="theme-color" content="#fcfcfb" media="(prefers-color-scheme: light)">
+            <meta name="theme-color" content="#101316" media="(prefers-color-scheme: dark)">
+            <link rel="stylesheet" href="${stylesheet}" data-turbo-track="reload">
+            ${icon(report)}
+            <link rel="apple-touch-icon" href="${context.icon}">
+            <link rel="manifest" href="${base}/manifest.webmanifest">
+            ${whileLost("closed", `Offline · ${nameOf(report)}`)}
+            ${whileLost("away", `Ended · ${nameOf(report)}`)}
+            ${head}
+          </head>
+      <body${classAttribute([path === "/page2" ? "day" : ""])}>
+        <header>
+          ${heading(report)}
+          <nav aria-label="Pages">
+            ${navLink(`${base}/`, "Last hour", path === "/")}
+            ${navLink(`${base}/page2`, "Last day", path === "/page2")}
+          </nav>
+          ${facts(report)} ${connectionState()}
+        </header>
+        <main>
+              ${above ?? ""} ${loadBox(report, base)} ${path === "/page2"
+                ? dayBox(report)
+                : html`<div id="${DAY_ID}"></div>`} ${below ?? ""}
+            </main>
+        </body>
+        </html>
   `;
+}
+
+function navLink(url: string, text: string, isCurrent: boolean): Markup {
+  return isCurrent
+    ? html`<a href="${url}" aria-current="page">${text}</a>`
+    : html`<a href="${url}">${text}</a>`;
+}
+
+/** What stands in the head while the connection is lost: see docs/page.md. */
+function whileLost(state: "closed" | "away", text: string): Markup {
+  return html`
+    <template id="turbo-stream-${state}">
+      <title>${text}</title>
+      ${iconLink({ share: 0, isHigh: false, isOld: true })}
+    </template>
+  `;
+}
+
+// All states are in the page, and the stylesheet shows the one that <html data-turbo-stream> names. So the
+// state survives visits by Turbo, and without JavaScript the first one is shown.
+function connectionState(): Markup {
+  return html`
+    <p class="line">
+      <span role="status">
+        <span class="static">As of this page’s loading</span>
+        <span class="open">Live</span>
+        <span class="stuck">Connected, but nothing new is read</span>
+        <span class="connecting">Connecting…</span>
+        <span class="lost">Offline</span>
+        <span class="away">Ended by the server. <a href="" data-turbo="false">Load again</a></span>
+      </span>
+      <span class="age" aria-hidden="true"></span>
+    </p>
+  `;
+}
+
+// The same for one machine and for many, because the page may come to show more or fewer while it is open.
+function explanation(base: string): Markup {
+  return html`
+    <section class="read" aria-label="How to read this">
+      <p>
+        <b>Load</b> is how many tasks were running or waiting, averaged over 1, 5 and 15 minutes. On
+        Linux, tasks that wait for a disk count too. A load as high as the number of CPUs keeps all of
+        them busy, which the dashed line shows; above it, work queues. A first number below the second
+        means that the load is falling.
+      </p>
+      <p>
+        <b>This page</b> is HTML that the server pushes while it is open. After sleep, a lost network
+        or a restart of the server it catches up by itself. See also
+        <a href="${base}/page2">the last day</a>.
+      </p>
+    </section>
+  `;
+}
+
+function classAttribute(classes: readonly string[]): Markup {
+  const names = classes.filter((name) => name !== "").join(" ");
+  return names === "" ? html`` : html`
+    class="${names}"
+  `;
+}
+
+function loadText(load: number | undefined): string {
+  return load?.toFixed(2) ?? "–";
+}
+
+function lengthText(milliseconds: number): string {
+  if (milliseconds === 60 * MINUTE) return "hour";
+  if (milliseconds === 24 * 60 * MINUTE) return "day";
+  return milliseconds < 60 * MINUTE
+    ? `${milliseconds / MINUTE} minutes`
+    : `${milliseconds / 60 / MINUTE} hours`;
+}
+
+function cpusOf(count: number): string {
+  return `${count} ${count === 1 ? "CPU" : "CPUs"}`;
+}
+
+function timeElement(at: number): Markup {
+  const text = `${clockWithSeconds(at)} ${zone(at)}`;
+  return html`<time datetime="${new Date(at).toISOString()}">${text}</time>`;
 }

@@ -70,8 +70,19 @@ const MAX_TIME = 8.64e15;
  */
 export function rowOf(value: unknown): LoadRow | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { name, averages, simulated, at, age, failure, highSince, hour, day, interval, ...machine } =
-    value as Record<string, unknown>;
+  const {
+    name,
+    averages,
+    simulated,
+    at,
+    age,
+    failure,
+    highSince,
+    hour,
+    day,
+    interval,
+    ...machine
+  } = value as Record<string, unknown>;
   const { cpus, system } = machine;
   const shown = typeof name === "string" ? cut(name, MAX_NAME).trim() : "";
   if (shown === "" || /\p{Cc}/u.test(shown)) return undefined;
