@@ -168,6 +168,8 @@ export function rowOfReport(report: LoadReport): LoadRow {
     interval,
     cpus: machine.cpus,
     system: machine.system,
+    memory: machine.memory,
+    bootedAt: machine.bootedAt,
   };
 }
 
@@ -196,18 +198,7 @@ export function reportOf(
 export function jsonOf(report: LoadReport | FleetReport): Record<string, unknown> {
   return {
     at: iso(report.at),
-    machines: isFleet(report) ? report.rows.map(jsonOfRow) : [jsonOfMachine(report)],
-  };
-}
-
-function jsonOfMachine(report: LoadReport): Record<string, unknown> {
-  const { machine, hour, day } = report;
-  return {
-    ...jsonOfRow(rowOfReport(report)),
-    memoryBytes: machine.memory ?? null,
-    bootedAt: machine.bootedAt === undefined ? null : iso(machine.bootedAt),
-    hour: jsonOfSeries(hour.series),
-    day: jsonOfSeries(day.series),
+    machines: (isFleet(report) ? report.rows : [rowOfReport(report)]).map(jsonOfRow),
   };
 }
 
@@ -217,6 +208,8 @@ function jsonOfRow(row: LoadRow): Record<string, unknown> {
     name: row.name,
     system: row.system ?? null,
     cpus: row.cpus ?? null,
+    memoryBytes: row.memory ?? null,
+    bootedAt: row.bootedAt === undefined ? null : iso(row.bootedAt),
     load: row.averages ? { oneMinute, fiveMinutes, fifteenMinutes } : null,
     loadPerCpu: row.averages && row.cpus ? oneMinute! / row.cpus : null,
     isSimulated: row.simulated,

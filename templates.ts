@@ -89,7 +89,7 @@ export function manifest(
 }
 
 /** The box with the load, for one machine or several. */
-export function loadBox(report: Report, base: string): Markup {
+export function loadBox(report: Report, base = ""): Markup {
   return isFleet(report) ? fleetBox(report, base) : machineBox(report, base);
 }
 
@@ -164,7 +164,7 @@ function rangeText({ length, summary }: Span): string {
 }
 
 function readText({ latest, failure, at, interval }: LoadReport): Markup {
-  const every = `every ${duration(interval)}`;
+  const every = `every ${intervalText(interval)}`;
   if (!latest) return html`No reading yet, tried ${every}`;
   const read = html`${timeElement(latest.at)}${
     isSameDay(latest.at, at) ? "" : ` on ${date(latest.at)}`
@@ -253,7 +253,7 @@ function fleetBox(
         ${isAlone
           ? html`<b>${renderer} hears nothing of the others</b>`
           : `As ${renderer} sees it`}, at
-        ${timeElement(at)}, read every ${duration(interval)}${hasMore
+        ${timeElement(at)}, read every ${intervalText(interval)}${hasMore
           ? `; there are more machines than these ${rows.length}`
           : ""}; also as <a href="${base}/load.json" data-turbo="false">JSON</a>.
       </p>
@@ -550,6 +550,10 @@ function lengthText(milliseconds: number): string {
   return milliseconds < 60 * MINUTE
     ? `${milliseconds / MINUTE} minutes`
     : `${milliseconds / 60 / MINUTE} hours`;
+}
+
+function intervalText(milliseconds: number): string {
+  return milliseconds < 2 * MINUTE ? `${milliseconds / 1000} s` : duration(milliseconds);
 }
 
 function cpusOf(count: number): string {

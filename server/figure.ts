@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { html as svg } from "hono/html";
+import { html as tag } from "hono/html"; // not named html, because deno fmt would add white space
 import type { HtmlEscapedString } from "hono/utils/html";
 import type { Span } from "./history.ts";
 import { clock } from "./local_time.ts";
@@ -33,96 +33,77 @@ export function figure(span: Span, options: FigureOptions): HtmlEscapedString {
   const { limit, isSimulated, isSmall = false } = options;
   const { latest, holes } = span.summary ?? {};
   const drawn = plot(span.series, { length: span.length, limit, latest, holes });
-  const { width, limitAt } = drawn;
+  const { width, limitAt, highest, newest } = drawn;
   const parts = [
-    svg`
-      <line x1="0" x2="100%" y1="100%" y2="100%" />
-    `,
-    svg`<svg viewBox="0 0 ${width} ${HEIGHT}" preserveAspectRatio="none">${
+    tag`<line x1="0" x2="100%" y1="100%" y2="100%"/>`,
+    tag`<svg viewBox="0 0 ${width} ${HEIGHT}" preserveAspectRatio="none">${
       curves(drawn, isSimulated)
     }</svg>`,
-    limitAt === undefined ? "" : svg`
-      <line class="busy" x1="0" x2="100%" y1="${limitAt}%" y2="${limitAt}%" />
-    `,
-    ...isSmall ? [] : [ticks(drawn, span.series.end), limitText(drawn, limit)],
-    isSmall || !drawn.highest ? "" : highestText(drawn.highest),
-    drawn.newest ? newestMark(drawn.newest, isSmall) : "",
+    limitAt === undefined
+      ? ""
+      : tag`<line class="busy" x1="0" x2="100%" y1="${limitAt}%" y2="${limitAt}%"/>`,
+    ...isSmall ? [] : [...ticks(drawn, span.series.end), ...limitText(drawn, limit)],
+    isSmall || !highest ? "" : highestText(highest),
+    ...newest ? newestMark(newest, isSmall) : [],
   ];
-  return svg`<svg role="img" aria-label="${
-    labelOf(span, options)
-  }">${parts}</svg>` as HtmlEscapedString;
+  const label = labelOf(span, options);
+  return tag`<svg role="img" aria-label="${label}">${parts}</svg>` as HtmlEscapedString;
 }
 
 function curves({ runs, above }: Plot, isSimulated: boolean): Markup[] {
   const kind = isSimulated ? "curve random" : "curve";
   return [
-    ...runs.map(({ area, curve }) =>
-      svg`
-        <path class="area" d="${area}" />
-        <path class="${kind}" d="${curve}" />
-      `
-    ),
-    ...above.map(({ area, curve }) =>
-      svg`
-        <path class="above" d="${area}" />
-        <path class="${kind} hot" d="${curve}" />
-      `
-    ),
+    ...runs.flatMap(({ area, curve }) => [
+      tag`<path class="area" d="${area}"/>`,
+      tag`<path class="${kind}" d="${curve}"/>`,
+    ]),
+    ...above.flatMap(({ area, curve }) => [
+      tag`<path class="above" d="${area}"/>`,
+      tag`<path class="${kind} hot" d="${curve}"/>`,
+    ]),
   ];
 }
 
 function ticks({ ticks, holes }: Plot, end: number): Markup[] {
+  const text = (kind: string, x: number, up: string, words: string) =>
+    tag`<text class="mid${kind}" x="${x}%" y="100%" dy="${up}">${words}</text>`;
+  const kind = (isMinor: boolean) => isMinor ? " minor" : "";
   return [
-    ...ticks.map(({ x, at, isMinor }) => {
-      const kind = isMinor ? "minor" : "major";
-      return svg`
-        <line class="${kind}" x1="${x}%" x2="${x}%" y1="100%" y2="100%"
-          transform="translate(0 4)" />
-        <text class="mid ${kind}" x="${x}%" y="100%" dy="1.6em">${clock(at)}</text>
-      `;
-    }),
-    svg`<text class="mid" x="100%" y="100%" dy="1.6em">${clock(end)}</text>`,
-    ...holes.map(({ x, isMinor }) =>
-      svg`<text class="mid ${
-        isMinor ? "minor" : "major"
-      }" x="${x}%" y="100%" dy="-.6em">no reading</text>`
-    ),
+    ...ticks.map(({ x, at, isMinor }) => text(kind(isMinor), x, "1.6em", clock(at))),
+    text("", 100, "1.6em", clock(end)),
+    ...holes.map(({ x, isMinor }) => text(kind(isMinor), x, "-.6em", "no reading")),
   ];
 }
 
 function limitText(drawn: Plot, limit: number | undefined): Markup[] {
   const { limitAt, isLimitNamedLeft, hasLimitNumber, hasZero } = drawn;
-  const inMargin = (y: number, text: number) =>
-    svg`<text x="100%" y="${y}%" dx=".6em" dy=".35em">${text}</text>`;
+  const inMargin = (y: number, number: number) =>
+    tag`<text x="100%" y="${y}%" dx=".6em" dy=".35em">${number}</text>`;
   const zero = hasZero ? [inMargin(100, 0)] : [];
   if (limitAt === undefined || limit === undefined) return zero;
   const [x, anchor] = isLimitNamedLeft ? [0, "start"] : [100, "end"];
   const name = limit === 1 ? "the CPU is busy" : `all ${limit} CPUs busy`;
   return [
-    svg`<text class="${anchor}" x="${x}%" y="${limitAt}%" dy="-.5em">${name}</text>`,
+    tag`<text class="${anchor}" x="${x}%" y="${limitAt}%" dy="-.5em">${name}</text>`,
     ...hasLimitNumber ? [inMargin(limitAt, limit)] : [],
     ...zero,
   ];
 }
 
 function highestText({ x, y, value, isAbove }: Mark): Markup {
-  return svg`<text class="mid${isAbove ? " hot" : ""}" x="${x}%" y="${y}%" dy="-.6em">${
-    value.toFixed(2)
-  }</text>`;
+  const kind = isAbove ? "mid hot" : "mid";
+  return tag`<text class="${kind}" x="${x}%" y="${y}%" dy="-.6em">${value.toFixed(2)}</text>`;
 }
 
 function newestMark({ x, y, value, isAbove }: Mark, isSmall: boolean): Markup[] {
-  const [dot, number] = isAbove ? ["dot hot", "now hot"] : ["dot", "now"];
+  const [dot, now] = isAbove ? ["dot hot", "now hot"] : ["dot", "now"];
+  const circle = tag`<circle class="${dot}" cx="${x}%" cy="${y}%" r="${isSmall ? 3.5 : 5}"/>`;
   const isCurrent = x > 99; // otherwise its number would stand in the plot
+  if (isSmall || !isCurrent) return [circle];
+  const number = value.toFixed(2);
   return [
-    svg`
-      <circle class="${kind}" cx="${x}%" cy="${y}%" r="${isSmall ? 3.5 : 5}" />
-    `,
-    ...isSmall || !isCurrent ? [] : [
-      svg`<text class="${number}" x="100%" y="${y}%" dx=".75em" dy=".35em">${
-        value.toFixed(2)
-      }</text>`,
-    ],
+    circle,
+    tag`<text class="${now}" x="100%" y="${y}%" dx=".75em" dy=".35em">${number}</text>`,
   ];
 }
 

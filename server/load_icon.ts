@@ -22,10 +22,10 @@ export function loadIcon({ share, isHigh, isOld }: LoadIcon): string {
   const steps = isHigh ? STEPS : Math.round(Math.min(share, 1) * STEPS);
   const height = Math.max(1, 2 * steps); // never empty
   const colour = isOld ? "#8a9199" : isHigh ? "#ff9f61" : "#7ca6ff";
-  const svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>" +
-    "<rect width='16' height='16' rx='3' fill='#14171a'/>" +
-    "<rect x='4' y='2' width='8' height='12' fill='#3a4149'/>" +
-    `<rect x='4' y='${14 - height}' width='8' height='${height}' fill='${colour}'/>` +
-    (isOld ? "<path d='M3 13 13 3' stroke='#fcfcfb' stroke-width='2'/>" : "") + "</svg>";
-  return `data:image/svg+xml,${svg.replace(/[<>#]/g, encodeURIComponent)}`;
+  const svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">' +
+    '<rect width="16" height="16" rx="3" fill="#14171a"/>' +
+    '<rect x="4" y="2" width="8" height="12" fill="#3a4149"/>' +
+    `<rect x="4" y="${14 - height}" width="8" height="${height}" fill="${colour}"/>` +
+    (isOld ? '<path d="M3 13 13 3" stroke="#fcfcfb" stroke-width="2"/>' : "") + "</svg>";
+  return `data:image/svg+xml,${svg.replace(/[<>#"]/g, encodeURIComponent)}`;
 }

@@ -33,6 +33,10 @@ export interface LoadRow {
   readonly cpus: number | undefined;
   /** Its operating system, where that is known. */
   readonly system: string | undefined;
+  /** Bytes of its memory, where that is known. */
+  readonly memory: number | undefined;
+  /** When it was started, in milliseconds since 1970, where that is known. */
+  readonly bootedAt: number | undefined;
 }
 
 /** The most characters of a machine's name. */
@@ -83,7 +87,7 @@ export function rowOf(value: unknown): LoadRow | undefined {
     interval,
     ...machine
   } = value as Record<string, unknown>;
-  const { cpus, system } = machine;
+  const { cpus, system, memory, bootedAt } = machine;
   const shown = typeof name === "string" ? cut(name, MAX_NAME).trim() : "";
   if (shown === "" || /\p{Cc}/u.test(shown)) return undefined;
   if (averages !== undefined && averages !== null && !isAverages(averages)) return undefined;
@@ -100,6 +104,8 @@ export function rowOf(value: unknown): LoadRow | undefined {
     interval: isIn(interval, 1, MAX_INTERVAL) ? interval : 5_000,
     cpus: isIn(cpus, 1, MAX_CPUS) && Number.isInteger(cpus) ? cpus : undefined,
     system: textOf(system),
+    memory: isIn(memory, 0, Number.MAX_SAFE_INTEGER) ? memory : undefined,
+    bootedAt: isIn(bootedAt, 0, MAX_TIME) ? bootedAt : undefined,
   };
 }
 
