@@ -29,6 +29,7 @@ import {
   type SettingsOf,
   settingsOrExit,
   shortName,
+  sourcesOf,
 } from "./server/settings.ts";
 import { LOAD_ID, loadBox, mainPage, notFoundPage, type PageContext } from "./templates.ts";
 import { secondPage, STYLES } from "./templates.ts";
@@ -363,7 +364,7 @@ async function main(): Promise<void> {
     console.log(`Stopping: closing ${app.turbo.size} connections`);
     return app.close(milliseconds);
   };
-  const options = { port, hostname, maxMemory, deadline, drain };
+  const options = { port, hostname, sources: sourcesOf(OPTIONS), maxMemory, deadline, drain };
   // When it cannot listen, closing the app writes the state again, which createApp() has read and removed.
   const server = await orExit(1, () => serve(app.hono.fetch, options), () => app.close(0));
   Deno.exit(await server.finished);

@@ -98,13 +98,46 @@ export function parseSettings<O extends Options>(
   if (given.version) return "version";
   if (given.licenses) return "licenses";
   const settings = Object.entries(options).map(([name, option]) => {
-    const { flag, variable, parse } = option;
-    const value = given[flag.slice(2)];
-    if (value !== undefined) return [name, parse(flag, String(value))];
-    const set = variable === undefined ? undefined : env(variable);
-    return [name, set ? parse(variable!, set) : option.default];
+    const source = sourceOf(option, given, env);
+    return [name, source ? option.parse(...source) : option.default];
   });
   return Object.fromEntries(settings) as SettingsOf<O>; // each value comes from its row's parser
+}
+
+/**
+ * The flag or variable that each setting comes from; `undefined` where it is the default. For errors that
+ * show only later, such as an address that cannot be listened on.
+ *
+ * @throws {UsageError} where the command line cannot be parsed
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { hostname, sourcesOf } from "./settings.ts";
+ *
+ * const OPTIONS = {
+ *   hostname: {
+ *     flag: "--hostname",
+ *     placeholder: "H",
+ *     variable: "HOST",
+ *     parse: hostname,
+ *     default: "localhost",
+ *     help: "Address to listen on",
+ *   },
+ * } as const;
+ *
+ * assert.equal(sourcesOf(OPTIONS, { args: [], env: () => "::1" }).hostname, "HOST");
+ * ```
+ */
+export function sourcesOf<O extends Options>(
+  options: O,
+  { args = Deno.args, env = readEnv }: Pick<Program, "args" | "env"> = {},
+): Record<keyof O, string | undefined> {
+  const given = parseFlags(options, args, true);
+  const sources = Object.entries(options).map(([name, option]) => {
+    return [name, sourceOf(option, given, env)?.[0]];
+  });
+  return Object.fromEntries(sources);
 }
 
 /** What {@linkcode settingsOrExit} prints, and what it uses of the process. */
@@ -326,6 +359,18 @@ function parseFlags(
     if (!(error instanceof TypeError)) throw error;
     throw new UsageError(withoutPasswords(error.message.split(/\n|\. /)[0]!));
   }
+}
+
+/** The flag or variable of an option that is set, and its value. An empty variable is not set. */
+function sourceOf(
+  { flag, variable }: Option<unknown>,
+  given: Record<string, unknown>,
+  env: (name: string) => string | undefined,
+): [name: string, value: string] | undefined {
+  const value = given[flag.slice(2)];
+  if (value !== undefined) return [flag, String(value)];
+  const set = variable === undefined ? undefined : env(variable);
+  return set ? [variable!, set] : undefined;
 }
 
 /** Turns `--port -1` into `--port=-1`. Otherwise `-1` is parsed as a flag, with an unclear message. */

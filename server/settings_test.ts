@@ -14,6 +14,7 @@ import {
   seconds,
   settingsOrExit,
   shortName,
+  sourcesOf,
   UsageError,
 } from "./settings.ts";
 
@@ -71,6 +72,15 @@ Deno.test("parseSettings() prefers a flag to its variable, even where that is wr
     port: 3,
     allowOrigin: [],
     state: "f",
+  });
+});
+
+Deno.test("sourcesOf() names the flag or the variable of each setting, and none of a default", () => {
+  const env: Record<string, string> = { PORT: "1", ALLOW_ORIGIN: "", STATE_FILE: "s" };
+  assert.deepEqual(sourcesOf(OPTIONS, { args: ["--port", "2"], env: (name) => env[name] }), {
+    port: "--port",
+    allowOrigin: undefined,
+    state: "STATE_FILE",
   });
 });
 
