@@ -256,7 +256,7 @@ export function number(least: number, most: number): Parser<number> {
 
 /** Parses a host name or an IP address. Only listening on it shows whether it exists. */
 export function hostname(name: string, value: string): string {
-  if (/^[A-Za-z0-9._:%-]+$/.test(value)) return value;
+  if (/^[A-Za-z0-9._:%][A-Za-z0-9._:%-]*$/.test(value)) return value;
   throw unfit(name, value, "a host name or an IP address is needed");
 }
 
@@ -346,7 +346,7 @@ function parseFlags(
   );
   try {
     const { values } = parseArgs({
-      args: joinNegatives(args, Object.values(options)),
+      args: joinValues(args, Object.values(options)),
       options: {
         ...Object.fromEntries(flags),
         help: { type: "boolean", short: "h" },
@@ -373,13 +373,24 @@ function sourceOf(
   return set ? [variable!, set] : undefined;
 }
 
-/** Turns `--port -1` into `--port=-1`. Otherwise `-1` is parsed as a flag, with an unclear message. */
-function joinNegatives(args: readonly string[], options: readonly Option<unknown>[]): string[] {
+/**
+ * Turns `--port -1` into `--port=-1`, so that the parser of the option rejects it. Otherwise it is parsed as
+ * two flags, with an unclear message.
+ */
+function joinValues(args: readonly string[], options: readonly Option<unknown>[]): string[] {
   const joined: string[] = [];
-  for (const arg of args) {
-    const flag = options.find(({ flag }) => flag === joined.at(-1));
-    if (flag && /^-\.?\d/.test(arg)) joined.push(`${joined.pop()}=${arg}`);
-    else joined.push(arg);
+  for (let index = 0; index < args.length; index++) {
+    const arg = args[index]!;
+    if (arg === "--") return [...joined, ...args.slice(index)];
+    const option = options.find(({ flag }) => flag === arg);
+    const next = args[index + 1];
+    if (!option) joined.push(arg);
+    else if (next === undefined || /^(?:--.*|-[hV])$/s.test(next)) {
+      throw new UsageError(`${arg} has no value: ${arg} ${option.placeholder} is needed`);
+    } else {
+      joined.push(`${arg}=${next}`);
+      index++;
+    }
   }
   return joined;
 }
