@@ -34,6 +34,7 @@ import {
   type SettingsOf,
   settingsOrExit,
   shortName,
+  sourcesOf,
 } from "./server/settings.ts";
 import { DAY_ID, dayBox, dayPage, hourPage, manifest, notFoundPage } from "./templates.ts";
 import { type PageContext, PARTS, type Report } from "./templates.ts";
@@ -442,7 +443,9 @@ async function main(): Promise<void> {
     console.log(`Stopping: closing ${app.turbo.size} connections`);
     return app.close(milliseconds);
   };
-  const options = { port, hostname, path: `${base ?? ""}/`, maxMemory, deadline, drain };
+  const path = `${base ?? ""}/`;
+  const sources = sourcesOf(OPTIONS);
+  const options = { port, hostname, path, sources, maxMemory, deadline, drain };
   // When it cannot listen, closing the app writes the state again, which createApp() has read and removed.
   const server = await orExit(1, () => serve(app.hono.fetch, options), () => app.close(0));
   Deno.exit(await server.finished);

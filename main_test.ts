@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import config from "./deno.json" with { type: "json" };
 import { type App, createApp, OPTIONS, parseSettings } from "./main.ts";
 import type { LoadReport } from "./loadavg.ts";
+import { networkAddresses } from "./server/addresses.ts";
 import { showDefault } from "./server/settings.ts";
 import { startBrowser } from "./tests/browser.ts";
 import { connect, connected, directory, pause, serve, until, WITH_BROWSER } from "./tests/kit.ts";
@@ -332,11 +333,13 @@ Deno.test("parseSettings() has the documented defaults", () => {
     allowOrigin: [],
     allowHost: [],
     maxMemory: 1024,
+    base: undefined,
     drain: 10,
     state: undefined,
     redis: undefined,
     redisKey: "turbo",
     node: undefined,
+    warn: undefined,
   });
 });
 
@@ -534,18 +537,24 @@ Deno.test(
     assert.equal(code, 1);
     assert.match(
       stderr,
-      /^turbo-deno: Cannot listen on 127\.0\.0\.1:\d+: the port is taken[^\n]*\n$/,
+      /^turbo-deno: --port is "(\d+)": cannot listen on 127\.0\.0\.1:\1: the port is taken[^\n]*\n$/,
     );
   },
 );
 
 Deno.test(
-  "main.ts prints the URL to open, and on all addresses also that the network can reach it",
+  "main.ts prints the URL to open, and on all addresses also those by which the network reaches it",
   WITH_PROCESS,
   async () => {
     await using app = await startApp(["--port=0"]);
     assert.match(app.url, /^http:\/\/localhost:[1-9]\d*$/);
-    assert.match(app.lines[0]!, /^Listening on http:\S+\/ \(.*the network can reach it\)$/);
+    const [line = ""] = app.lines;
+    const hosts = networkAddresses("0.0.0.0");
+    const urls = hosts.map((host) => `http://${host}:${app.port}/`).join(" and ");
+    const reach = urls
+      ? `, and in the network on ${urls}`
+      : " (on all addresses: the network can reach it)";
+    assert.equal(line, `Listening on http://localhost:${app.port}/${reach}`);
     assert.equal(await (await fetch(`${app.url}/healthz`)).text(), "ok");
   },
 );

@@ -112,7 +112,7 @@ export function machineName(hostname: () => string = Deno.hostname): string {
 
 /**
  * Creates a clock in milliseconds that never goes back and includes the time for which the machine was
- * suspended, to within two seconds. `performance.now()` stands still meanwhile on Linux and macOS. Where the
+ * suspended, to within three seconds. `performance.now()` stands still meanwhile on Linux and macOS. Where the
  * uptime may not be read (`--allow-sys=osUptime`), the clock stands still too.
  *
  * @example
