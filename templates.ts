@@ -10,7 +10,7 @@ import { type LoadIcon, loadIcon } from "./server/load_icon.ts";
 import { isLate, type LoadAverages, type LoadRow } from "./server/load_row.ts";
 import { clock, clockWithSeconds, date, day, duration } from "./server/local_time.ts";
 import { hoursAndMinutes, isSameDay, zone } from "./server/local_time.ts";
-import { html, type Markup } from "./turbo/mod.ts";
+import { html, type Markup, raw } from "./turbo/mod.ts";
 
 /** A report of this machine or of its fleet. */
 export type Report = LoadReport | FleetReport;
@@ -533,11 +533,10 @@ function explanation(base: string): Markup {
   `;
 }
 
+/** The attribute `class` with its leading space, or nothing. */
 function classAttribute(classes: readonly string[]): Markup {
   const names = classes.filter((name) => name !== "").join(" ");
-  return names === "" ? html`` : html`
-    class="${names}"
-  `;
+  return raw(names === "" ? "" : ` class="${names}"`); // all names stand in this file
 }
 
 function loadText(load: number | undefined): string {
