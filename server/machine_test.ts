@@ -58,6 +58,18 @@ Deno.test("readMachine() has only the kind of the system where everything is ref
   });
 });
 
+Deno.test({
+  name: "readMachine() reads what this process may read",
+  permissions: { sys: ["hostname", "systemMemoryInfo"] },
+  fn() {
+    const { name, memory, ...others } = readMachine();
+    assert.equal(name, Deno.hostname());
+    assert.equal(memory, Deno.systemMemoryInfo().total);
+    const { system } = readMachine({ readTextFile: () => "", osRelease: refused });
+    assert.deepEqual(others, { system, cpus: undefined, bootedAt: undefined });
+  },
+});
+
 Deno.test("readMachine() leaves out a fact that the system does not have, and rethrows a mistake", () => {
   const { PermissionDenied, NotFound, NotSupported } = Deno.errors;
   for (const error of [new PermissionDenied(), new NotFound(), new NotSupported(), new Error()]) {
