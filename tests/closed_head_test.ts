@@ -228,8 +228,20 @@ scenario(
     await hasTitle(page, "Offline · One");
     assert.deepEqual(await look(page), offline(2));
     site.count();
+    await page.evaluate(() => {
+      const added = new Set<Node>();
+      Object.assign(globalThis, { added });
+      new MutationObserver((records) => {
+        for (const { addedNodes } of records) for (const node of addedNodes) added.add(node);
+      }).observe(document.head, { childList: true });
+    });
     await comesBack(page, site);
     await hasTitle(page, "3 · One");
+    // Browsers do not notice otherwise that the other icon is gone.
+    assert(
+      await page.evaluate("added.has(document.getElementById('icon'))"),
+      "it is inserted again",
+    );
     assert.deepEqual(await look(page), own(3));
     site.count();
     await hasTitle(page, "4 · One");

@@ -42,8 +42,8 @@ const GAP_WITHIN = 50;
 const HIDDEN_GRACE = 30_000;
 /** Milliseconds for which a page may be without an open connection before its head says so. */
 const LOST_AFTER = 2_000;
-/** Marks the copies of a template's content in the head. */
-const COPY = "data-turbo-stream-copy";
+/** The start of the ids of what is in the head only while the connection is lost. */
+const COPY = "turbo-stream-copy";
 const ICON = /** @type {"link"} */ ("link[rel~=icon]");
 /** Milliseconds for which a refresh waits for another one, and for a whole series. */
 const REFRESH_AFTER = 150;
@@ -498,8 +498,8 @@ class Stage {
     const focused = document.activeElement;
     follower.painted(batch);
     refocus(focused);
-    const targets = [...new Set(this.#targets)].filter((target) => target !== "");
     if (this.#targets.length === 0) return;
+    const targets = [...new Set(this.#targets)].filter(Boolean);
     announce("turbo-stream:rendered", { cursor: follower.shown?.cursor, targets });
   }
 }
@@ -966,13 +966,12 @@ addEventListener("pagehide", () => {
 
 keepEdits();
 onSnapshot((body, copy) => {
-  const inBoth = (
-    /** @type {Element} */ of,
-  ) => [...of.querySelectorAll(":not(noscript, noscript *)")];
   const shown = pages.get(body);
   if (!shown) return;
-  const elements = shown.parts.size > 0 ? inBoth(body) : [];
-  const copies = shown.parts.size > 0 ? inBoth(copy) : [];
+  const inBoth = (/** @type {Element} */ of) =>
+    shown.parts.size > 0 ? [...of.querySelectorAll(":not(noscript, noscript *)")] : [];
+  const elements = inBoth(body);
+  const copies = inBoth(copy);
   pages.set(copy, shown.copy((part) => copies[elements.indexOf(part)]));
 });
 if (/^(.*\.)?localhost$|^127\.|^\[::1\]$/.test(location.hostname)) {
@@ -1063,14 +1062,15 @@ function showInHead(state = inHead) {
   for (const copy of copies) copy.remove();
   for (const icon of icons) icon.rel = "icon";
   // One that was pushed meanwhile is noticed only when it is inserted again.
-  if (icons[0]) { for (const icon of document.head.querySelectorAll(ICON)) icon.before(icon); }
+  if (icons[0]) {
+    for (const icon of document.head.querySelectorAll(ICON)) icon.before(icon);
+  }
   /** @type {HTMLTemplateElement | null} */
   const template = document.querySelector(`template#turbo-stream-${state}`);
   const content = template?.content;
-  copies = Array.from(content?.children ?? [], (element) => {
+  copies = Array.from(content?.children ?? [], (element, index) => {
     const copy = /** @type {Element} */ (element.cloneNode(true));
-    copy.removeAttribute("id");
-    copy.setAttribute(COPY, "");
+    copy.id = COPY + index;
     copy.append("\t"); // is not shown, and makes it differ from a title with the same text
     return copy;
   });
