@@ -6,7 +6,14 @@
  */
 import { History, type Series, type Span } from "./server/history.ts";
 import { loadHistory, saveHistory } from "./server/history_file.ts";
-import { inOrder, type LoadAverages, type LoadRow, MAX_NAME, MAX_ROWS } from "./server/load_row.ts";
+import {
+  inOrder,
+  isLate,
+  type LoadAverages,
+  type LoadRow,
+  MAX_NAME,
+  MAX_ROWS,
+} from "./server/load_row.ts";
 import { bootClock, type Machine, readMachine } from "./server/machine.ts";
 
 /** One reading. */
@@ -336,6 +343,10 @@ export class LoadSampler {
 
   #add(sample: LoadSample): void {
     const { averages: [one], simulated, at, monotonicAt } = sample;
+    // Nobody knows what the load was in a hole.
+    if (this.#latest && isLate({ age: at - this.#latest.at, interval: this.#interval })) {
+      this.#highSince = undefined;
+    }
     this.#latest = sample;
     this.#history.add(one, at);
     const { cpus } = this.#machine;

@@ -302,7 +302,7 @@ function fleetDay({ rows, at }: FleetReport): Markup {
   const from = at - 24 * 60 * MINUTE;
   return html`
     <div class="load">
-      <table class="fleet">
+      <table class="fleet days">
         <caption>Last day</caption>
         <thead>
           <tr>
