@@ -18,6 +18,8 @@ import { MACHINE, NOW } from "./reports.ts";
 interface Taker {
   /** Takes a reading. */
   add(load: number, at: number): unknown;
+  /** Makes what a report has of them until a moment. */
+  report(end: number): unknown;
   /** Writes the file. */
   save(): void;
 }
@@ -33,6 +35,7 @@ const CASES: Record<string, { interval: number; start: (file: string) => Taker }
   },
 };
 const HOUR = 3_600_000;
+const REPORTS = 200;
 
 const [asked] = Deno.args;
 if (asked !== undefined) await measure(asked);
@@ -51,7 +54,7 @@ async function measure(name: string): Promise<void> {
   const { interval, start } = CASES[name]!;
   collect();
   const empty = bytesInUse();
-  const { add, save } = start(file);
+  const { add, report, save } = start(file);
   let time = 0;
   for (const hours of [1, 2, 24, 48]) {
     for (; time < hours * HOUR; time += interval) await add(loadAt(time), NOW + time);
@@ -66,12 +69,22 @@ async function measure(name: string): Promise<void> {
         `in the file ${mib(Deno.statSync(file).size)} MiB`,
     );
   }
+  const begin = performance.now();
+  for (let n = 0; n < REPORTS; n++) await report(NOW + time);
+  const milliseconds = (performance.now() - begin) / REPORTS;
+  console.log(`${name}: ${milliseconds.toFixed(2)} ms for a report`);
 }
 
 function startHistory(interval: number, file: string): Taker {
   const history = new History({ interval, limit: 8 });
   return {
     add: (load, at) => history.add(load, at),
+    report: (end) => [
+      history.hour(end),
+      history.day(end),
+      history.trend(end),
+      history.dayTrend(end),
+    ],
     save: () => saveHistory(file, history),
   };
 }
@@ -90,6 +103,7 @@ function startSampler(interval: number, file: string): Taker {
       text = `${load.toFixed(2)} 0.50 0.50 1/2 3\n`;
       await sampler.report();
     },
+    report: () => sampler.report(),
     save: () => sampler.save(),
   };
 }
