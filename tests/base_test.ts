@@ -308,6 +308,7 @@ for (const treatment of TREATMENTS) {
       await page.waitForSelector(OPEN_PAGE);
       readings.take(1);
       await shows(page, 1);
+      assert.equal(await page.getAttribute("#load a", "href"), "/load/load.json", "in a push");
 
       const fetched = Promise.withResolvers<void>();
       const released = Promise.withResolvers<void>();
