@@ -324,10 +324,12 @@ export class History {
     const { latest, steps, readings, holes } = Object(json) as Record<string, unknown>;
     const [base, value] = rowsOf([latest], 2)[0] ?? [];
     if (base === undefined || !Number.isSafeInteger(base)) return;
-    const isIn = (at: number) => Number.isSafeInteger(at) && at <= now && at >= now - KEPT;
-    for (const [from = 0, to = 0] of rowsOf(holes, 2).slice(-MAX_HOLES)) {
-      const isInOrder = from > to && base - from >= (this.#holes.at(-1)?.[1] ?? -Infinity);
-      if (isInOrder && isIn(base - to)) this.#holes.push([base - from, base - to]);
+    const isIn = (at: number) =>
+      Number.isSafeInteger(at) && at <= Math.min(now, base) && at >= now - KEPT;
+    for (const ages of rowsOf(holes, 2).slice(-MAX_HOLES)) {
+      const [from, to] = [base - ages[0]!, base - ages[1]!];
+      const isInOrder = from < to && from >= (this.#holes.at(-1)?.[1] ?? -Infinity);
+      if (isInOrder && Number.isSafeInteger(from) && isIn(to)) this.#holes.push([from, to]);
     }
     for (const row of rowsOf(steps, 8)) this.#restoreStep(row, { base, isIn });
     const ends = new Set(this.#holes.map(([, to]) => to));
