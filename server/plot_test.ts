@@ -112,6 +112,11 @@ Deno.test("plot() draws zeros as a line on the ground, and nothing where there i
   assert.deepEqual(plotOf([]).runs, []);
 });
 
+Deno.test("plot() draws what is below 0 on the ground", () => {
+  const { runs, newest } = plotOf(values(-3), { limit: 8 });
+  assert.deepEqual([runs[0]!.curve, newest!.y], ["M0 300l240 0", 100]);
+});
+
 Deno.test("plot() draws a lone reading as a dot at its own time", () => {
   const { runs, newest } = plotOf(values(null, { 120: 4 }), {
     limit: 8,
@@ -153,7 +158,8 @@ Deno.test("plot() cuts the parts above the limit where the curve crosses it", ()
 });
 
 Deno.test("plot() has nothing above a limit that is only reached, and none without one", () => {
-  assert.deepEqual(plotOf(values(8), { limit: 8 }).above, []);
+  const reached = plotOf(values(8), { limit: 8 });
+  assert.deepEqual([reached.above, reached.newest!.isAbove], [[], false]);
   for (const limit of [0, -1, NaN, undefined]) {
     const { above, limitAt, top } = plotOf(values(5), { limit });
     assert.deepEqual([above, limitAt, top], [[], undefined, 5]);
@@ -192,10 +198,12 @@ Deno.test("plot() has the limit's number and a 0 where the newest value and the 
     return [hasLimitNumber, hasZero];
   };
   assert.deepEqual(rooms(5, 8), [true, true]);
-  assert.deepEqual(rooms(6.8, 8), [false, true]);
-  assert.deepEqual(rooms(9.2, 8), [false, true]);
-  assert.deepEqual(rooms(9.4, 8), [true, true]);
-  assert.deepEqual(rooms(1.2, 8), [true, false]);
+  assert.deepEqual(rooms(6.7, 8), [true, true]);
+  assert.deepEqual(rooms(6.71, 8), [false, true]);
+  assert.deepEqual(rooms(9.29, 8), [false, true]);
+  assert.deepEqual(rooms(9.3, 8), [true, true]);
+  assert.deepEqual(rooms(1.3, 8), [true, true]);
+  assert.deepEqual(rooms(1.29, 8), [true, false]);
   assert.deepEqual(rooms(5, 1.2), [true, false]);
 });
 
