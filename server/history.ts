@@ -323,7 +323,7 @@ export class History {
   #restore(json: unknown, now: number): void {
     const { latest, steps, readings, holes } = Object(json) as Record<string, unknown>;
     const [base, value] = rowsOf([latest], 2)[0] ?? [];
-    if (base === undefined || !Number.isSafeInteger(base)) return;
+    if (base === undefined || value === undefined) return;
     const isIn = (at: number) =>
       Number.isSafeInteger(at) && at <= Math.min(now, base) && at >= now - KEPT;
     for (const ages of rowsOf(holes, 2).slice(-MAX_HOLES)) {
@@ -344,7 +344,7 @@ export class History {
     }
     const step = this.#steps.at(-1);
     if (step && !this.#latest) this.#latest = { value: step.highest, at: step.highestAt };
-    if (isIn(base)) this.#latest = { value: value!, at: base };
+    if (isIn(base)) this.#latest = { value, at: base };
   }
 
   #restoreStep(
@@ -358,8 +358,7 @@ export class History {
     if (number <= numberOf(this.#steps.at(-1)?.at ?? -Infinity, DAY_STEP)) return;
     if (![at, lowestAt, highestAt].every(isIn) || lowest > highest) return;
     if (!(time > 0 && time < 3 * DAY && above >= 0 && above <= time)) return;
-    const within = [area, lowest * time, highest * time].sort((a, b) => a - b)[1]!;
-    this.#steps.push({ at, lowest, lowestAt, highest, highestAt, time, area: within, above });
+    this.#steps.push({ at, lowest, lowestAt, highest, highestAt, time, area, above });
   }
 }
 
@@ -405,7 +404,7 @@ function summaryOf(
     lowest: { value: lowest, at: lowestAt },
     highest: { value: highest, at: highestAt },
     latest,
-    mean: area / time,
+    mean: Math.min(Math.max(area / time, lowest), highest), // because sums are rounded
     aboveLimit: above,
     holes,
   };

@@ -259,9 +259,9 @@ Deno.test("History keeps few steps when the clock is set again and again", () =>
   const history = new History({ interval: 1_000 });
   for (let count = 0; count < 5_000; count++) {
     history.shift(5 * MINUTE - 1_000);
-    history.add(1, NOON + count * 5 * MINUTE);
+    history.add(1, count * 5 * MINUTE);
   }
-  assert.deepEqual(history.day(NOON + 5_000 * 5 * MINUTE).summary!.holes, []);
+  assert.deepEqual(history.day(5_000 * 5 * MINUTE).summary!.holes, []);
   assert(history.byteLength < 240_000, `${history.byteLength} bytes`);
 });
 
@@ -345,6 +345,7 @@ Deno.test("History.from() leaves out each step, reading and hole that is wrong",
   for (const [index, value] of [...wrong, [7, -1], [7, 5_001], [8, 0]] as [number, number][]) {
     const row = Object.assign([...step], { [index]: value });
     assert.equal(summary([row]), undefined, `${row}`);
+    assert.equal(restored({ steps: [row] }).byteLength, restored({}).byteLength, `${row}`);
   }
   const early = restored({ steps: [step.with(0, HOUR).with(2, HOUR).with(4, HOUR)] }, [
     NOON + 1,
@@ -354,7 +355,8 @@ Deno.test("History.from() leaves out each step, reading and hole that is wrong",
 
   const since = (readings: unknown[]) => restored({ readings }).since(() => true);
   assert.equal(since([[10_000, 1], [5_000, 1]]), NOON - 10_000);
-  assert.equal(since([[10_000, 1], [20_000, 1], [5_000, 1]]), NOON - 10_000);
+  const { highest } = restored({ readings: [[10_000, 1], [20_000, 9]] }).hour(NOON).summary!;
+  assert.deepEqual(highest, { value: 1, at: NOON - 10_000 });
   for (const row of [[2 * HOUR, 1], [-1, 1], [0.5, 1], [0, null]]) {
     assert.equal(since([row]), undefined, `${row}`);
   }

@@ -223,7 +223,7 @@ function holeBetween(
 ): Hole | undefined {
   return holes.find((hole) => {
     const [from, to] = hole.map((at) => Math.floor(at / step)) as [number, number];
-    return from < to && from < number && to > before && to <= number;
+    return from < number && to > before;
   });
 }
 

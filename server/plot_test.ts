@@ -142,6 +142,12 @@ Deno.test("plot() has the newest reading at its own time, left of the end where 
   });
 });
 
+Deno.test("plot() leaves out values before its span, and a latest reading that is not of its last value", () => {
+  const expected = plotOf(values(1));
+  assert.deepEqual(plotOf([9, ...values(1)]), expected);
+  assert.deepEqual(plotOf(values(1), { latest: { value: 5, at: END - MINUTE } }), expected);
+});
+
 Deno.test("plot() cuts the parts above the limit where the curve crosses it", () => {
   const { above, limitAt, newest } = plotOf(values(4, { 100: 12, 101: 12, 240: 16 }), {
     limit: 8,
@@ -261,24 +267,28 @@ Deno.test("plot() writes into holes of more than a tenth of the width", () => {
   const addFor = (from: number, to: number) => {
     for (let at = END - from * MINUTE; at <= END - to * MINUTE; at += 5_000) history.add(1, at);
   };
-  addFor(60, 48);
+  addFor(60, 47.5);
   addFor(30, 25);
   addFor(19, 18.5);
   addFor(12.25, 0);
   const [hour] = plotsOf(history, END);
-  assert.deepEqual(hour!.holes, [{ x: 35, isMinor: false }, { x: 74.38, isMinor: true }]);
+  assert.deepEqual(hour!.holes, [{ x: 35.42, isMinor: true }, { x: 74.38, isMinor: true }]);
   assert.deepEqual(hour!.runs.length, 4);
 });
 
 Deno.test("plot() breaks the curve at the readings beside a hole, however short it is beside a step", () => {
   const history = new History({ interval: 5_000 });
-  const hole = [Date.UTC(2026, 10, 25, 2, 33, 45), Date.UTC(2026, 10, 25, 2, 36, 15)] as const;
+  const timeOf = (hours: number, minutes: number, seconds: number) =>
+    Date.UTC(2026, 10, 25, hours, minutes, seconds);
+  const early = [timeOf(2, 33, 45), timeOf(2, 36, 15)] as const;
+  const late = [timeOf(4, 31, 15), timeOf(4, 38, 45)] as const;
+  const isIn = (at: number, [from, to]: readonly [number, number]) => at > from && at < to;
   for (let at = END - 24 * HOUR; at <= END; at += 5_000) {
-    if (at <= hole[0] || at >= hole[1]) history.add(1, at);
+    if (!isIn(at, early) && !isIn(at, late)) history.add(1, at);
   }
   const curves = curvesOf(plotsOf(history, END)[1]!);
   const ends = curves.map((curve) => [curve[0]![0], curve.at(-1)![0]]);
-  assert.deepEqual(ends, [[0, 144.5], [145, 288]]);
+  assert.deepEqual(ends, [[0, 144.5], [145, 168], [169.5, 288]]);
 });
 
 Deno.test("plot() draws a hole to the edge that began before the span", () => {
@@ -353,8 +363,10 @@ Deno.test("plot() gives points that are within rounding of the values, in order,
       for (const [x, y] of curves.flat()) {
         assert(x >= 0 && x <= shown.width && y >= 0 && y <= HEIGHT);
       }
-      const xs = curves.flat().map(([x]) => x);
-      assert.deepEqual(xs, xs.toSorted((a, b) => a - b));
+      for (const parts of [curves, shown.above.map(({ curve }) => pointsOf(curve))]) {
+        const xs = parts.flat().map(([x]) => x);
+        assert.deepEqual(xs, xs.toSorted((a, b) => a - b));
+      }
       const { x, y } = shown.newest!;
       const [lastX, lastY] = curves.at(-1)!.at(-1)!;
       assert(Math.abs(x - (1 - (end - summary!.latest.at) / length) * 100) <= 0.02);
@@ -380,7 +392,7 @@ Deno.test("plot() has one run more than there are holes between its steps", () =
   }));
 });
 
-Deno.test("plot() has paths of some 12 KB at most", () => {
+Deno.test("plot() has paths of bounded length", () => {
   const longest = Array.from({ length: 289 }, (_, index) => index % 2 ? 9 : 1e6);
   const size = (strokes: readonly Stroke[]) =>
     strokes.reduce((sum, { area, curve }) => sum + area.length + curve.length, 0);
