@@ -163,6 +163,13 @@ Deno.test("plot() cuts the parts above the limit where the curve crosses it", ()
   assert.deepEqual(newest, { x: 100, y: 25, value: 12, isAbove: true });
 });
 
+Deno.test("plot() never cuts the curve right of the newest reading", () => {
+  const shown = values(0, Object.fromEntries([...Array(37)].map((_, n) => [204 + n, null])));
+  const latest = { value: 10, at: END - (240 - 203.65) * 15_000 };
+  const [above] = plotOf(shown, { limit: 9.9, latest }).above;
+  assert.equal(above!.curve, "M203.65 3l0-3");
+});
+
 Deno.test("plot() has nothing above a limit that is only reached, and none without one", () => {
   const reached = plotOf(values(8), { limit: 8 });
   assert.deepEqual([reached.above, reached.newest!.isAbove], [[], false]);
