@@ -1,12 +1,20 @@
 /**
- * Reads the load averages of this machine, keeps the recent ones for a plot, and turns them into rows, by
- * which several machines show theirs on one page.
+ * Reads the load averages of this machine, keeps them for the plots, and says what a page shows of them: of
+ * this machine, or of all machines that share their rows.
  *
  * @module
  */
-
-/** How many processes were running or waiting to run, averaged over the last 1, 5 and 15 minutes. */
-export type LoadAverages = readonly [one: number, five: number, fifteen: number];
+import { History, type Series, type Span } from "./server/history.ts";
+import { loadHistory, saveHistory } from "./server/history_file.ts";
+import {
+  inOrder,
+  isLate,
+  type LoadAverages,
+  type LoadRow,
+  MAX_NAME,
+  MAX_ROWS,
+} from "./server/load_row.ts";
+import { bootClock, type Machine, readMachine } from "./server/machine.ts";
 
 /** One reading. */
 export interface LoadSample {
@@ -22,58 +30,44 @@ export interface LoadSample {
 
 /** What a page shows of this machine. */
 export interface LoadReport {
+  /** The machine. */
+  readonly machine: Machine;
   /** The last good sample; `undefined` where there was none yet. */
   readonly latest: LoadSample | undefined;
-  /** The recent samples, oldest first, the latest included. */
-  readonly history: readonly LoadSample[];
   /** The error of the last reading; `undefined` where it succeeded. */
   readonly failure: string | undefined;
   /** The age of the latest sample in milliseconds; `Infinity` where there is none. */
   readonly age: number;
-}
-
-/** The load of a machine, as it shares it with the others. */
-export interface Row {
-  /** The name of the machine. */
-  readonly name: string;
-  /** The last good reading; `undefined` where there was none yet. */
-  readonly averages: LoadAverages | undefined;
-  /** Whether its numbers are random. */
-  readonly simulated: boolean;
-  /** The time of the reading, in milliseconds since 1970 by that machine's clock. */
+  /** The time of the report, in milliseconds since 1970. */
   readonly at: number;
-  /** The age of the reading in milliseconds. */
-  readonly age: number;
-  /** The error of the last reading; `undefined` where it succeeded. */
-  readonly failure: string | undefined;
-  /** The latest 1-minute loads, oldest first, one interval apart; `null` where a reading failed. */
-  readonly history: readonly (number | null)[];
   /** Milliseconds between two readings. */
   readonly interval: number;
-  /** How many CPUs the machine has, where that is known. */
-  readonly cpus: number | undefined;
+  /** The load per CPU above which the load counts as high, where it is an option; otherwise that is 1. */
+  readonly warn: number | undefined;
+  /** Since when the load is high, in milliseconds since 1970; `undefined` where it is not. */
+  readonly highSince: number | undefined;
+  /** The 1-minute loads of the last hour. */
+  readonly hour: Span;
+  /** The highest 1-minute loads of the last day. */
+  readonly day: Span;
+  /** The same of the hour and of the day in coarser steps, for a row. */
+  readonly trends: { readonly hour: Series; readonly day: Series };
 }
 
 /** What a page shows of a fleet. */
 export interface FleetReport {
   /** The machines, in the order of their names. */
-  readonly rows: readonly Row[];
+  readonly rows: readonly LoadRow[];
   /** Whether there are more machines than are shown. */
   readonly hasMore: boolean;
   /** The machine that has rendered the page. */
   readonly renderer: string;
   /** When it was rendered, in milliseconds since 1970 by that machine's clock. */
   readonly at: number;
-  /** Whether that machine cannot reach the others now. */
-  readonly isAlone: boolean;
-}
-
-/** The settings of a machine that its row contains. */
-export interface Machine {
-  /** The name of the machine. */
-  readonly name: string;
   /** Milliseconds between two of its readings. */
   readonly interval: number;
+  /** Whether that machine cannot reach the others now. */
+  readonly isAlone: boolean;
 }
 
 /** The source of the numbers; the defaults are those of the system. */
@@ -86,28 +80,31 @@ export interface LoadSource {
   os?: typeof Deno.build.os;
   /** The wall clock, for display. Default `Date.now`. */
   now?: () => number;
-  /** The monotonic clock. Default `performance.now`. */
+  /** A clock that is never set, in milliseconds. Default: that of `bootClock()`. */
   monotonicNow?: () => number;
   /** Milliseconds for which a report waits for a reading that hangs. Default 1,000. */
   patience?: number;
 }
 
-/** Most samples that are kept for a plot, of this machine or of a row. */
-export const MAX_HISTORY = 60;
-/** The most characters of a machine's name. */
-export const MAX_NAME = 80;
-/** Most rows on a page. Any program that reaches the engine could share any number of them. */
-export const MAX_ROWS = 200;
-/** The most characters of an error. */
-const MAX_FAILURE = 200;
-/** The highest load that is accepted; no machine has it, and its number would not fit. */
-const MAX_LOAD = 1_000_000;
-/** The longest interval that the app accepts, in milliseconds. */
-const MAX_INTERVAL = 86_400_000;
-/** The most CPUs that are accepted. */
-const MAX_CPUS = 100_000;
-/** The last moment that a `Date` can represent. */
-const MAX_TIME = 8.64e15;
+/** Options of {@linkcode LoadSampler}. */
+export interface SamplerOptions {
+  /** Milliseconds between two readings. Default 5,000. */
+  interval?: number;
+  /** The machine. Default: this one. */
+  machine?: Machine;
+  /** The 1-minute load per CPU above which the load is high, and the log says so. Default 1, not in the log. */
+  warn?: number | undefined;
+  /** The file that keeps the readings over a restart. Default: none. */
+  file?: string | undefined;
+}
+
+const MINUTE = 60_000;
+/** Milliseconds by which two clocks must differ more than before to count as one that was set. */
+const CLOCK_SET = 1_000;
+/** Milliseconds after which a report is made anew, without another reading. */
+const REPORT_AGE = 60_000;
+/** Milliseconds for which the load must not be high before the log says so. */
+const CALM = 60_000;
 
 /**
  * Reads the load averages: from `/proc/loadavg`; where that is missing or not permitted, by the system call;
@@ -164,124 +161,174 @@ export function parseLoadAvg(text: string): LoadAverages {
   return [Number(match[1]), Number(match[2]), Number(match[3])];
 }
 
-/** The row of this machine after a reading; `before` is its previous row. */
-export function nextRow(
-  { latest, failure, age }: LoadReport,
-  { name, interval, before }: Machine & { before: Row | undefined },
-): Row {
-  const load = failure === undefined && latest ? round(latest.averages[0]) : null;
+/** The row by which this machine shows a report to the others. */
+export function rowOfReport(report: LoadReport): LoadRow {
+  const { machine, latest, failure, age, interval, highSince, trends } = report;
   return {
-    name: cut(name, MAX_NAME),
+    name: machine.name.slice(0, MAX_NAME).toWellFormed(),
     averages: latest?.averages,
     simulated: latest?.simulated ?? false,
     at: latest?.at ?? 0,
     age: Number.isFinite(age) ? age : 0,
     failure,
-    history: [...before?.history ?? [], load].slice(-MAX_HISTORY),
+    highSince,
+    hour: trends.hour.values.map(rounded),
+    day: trends.day.values.map(rounded),
     interval,
-    cpus: navigator.hardwareConcurrency,
+    cpus: machine.cpus,
+    system: machine.system,
+    memory: machine.memory,
+    bootedAt: machine.bootedAt,
   };
 }
 
 /**
- * Reads a row from a value that another machine has shared, possibly another version of this program or a
- * different program. `undefined` where the name or the averages are wrong; any other part that is missing or
- * wrong gets a default.
- *
- * @example
- * ```ts
- * import { rowOf } from "./loadavg.ts";
- * import assert from "node:assert/strict";
- *
- * assert.equal(rowOf({ name: "web1", averages: [0.5, 1, 2] })?.name, "web1");
- * assert.equal(rowOf({ name: "web1", averages: "high" }), undefined);
- * ```
- */
-export function rowOf(value: unknown): Row | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  const { name, averages, simulated, at, age, failure, history, interval, cpus } = value as Record<
-    string,
-    unknown
-  >;
-  const shown = typeof name === "string" ? cut(name, MAX_NAME).trim() : "";
-  if (shown === "" || /\p{Cc}/u.test(shown)) return undefined;
-  if (averages !== undefined && averages !== null && !isAverages(averages)) return undefined;
-  return {
-    name: shown,
-    averages: averages ?? undefined,
-    simulated: simulated === true,
-    at: isIn(at, 0, MAX_TIME) ? at : 0,
-    age: isIn(age, 0, Number.MAX_VALUE) ? age : 0,
-    failure: typeof failure === "string" ? cut(failure, MAX_FAILURE) : undefined,
-    history: isHistory(history) ? history.slice(-MAX_HISTORY) : [],
-    interval: isIn(interval, 1, MAX_INTERVAL) ? interval : 5_000,
-    cpus: isIn(cpus, 1, MAX_CPUS) && Number.isInteger(cpus) ? cpus : undefined,
-  };
-}
-
-/**
- * What a page shows of rows, whose keys are arbitrary names. Where there are too many rows, it shows the
- * first ones. A single machine is shown as it would be without a fleet, unless `isAlone` says that there may
- * be others.
+ * What a page of this machine shows: its own report where its row is the only one, unless `isAlone` says that
+ * there may be others, and otherwise a fleet. Where there are too many rows, it shows the first ones.
  */
 export function reportOf(
-  rows: Iterable<readonly [node: string, row: Row]>,
-  { renderer, isAlone }: Pick<FleetReport, "renderer" | "isAlone">,
+  own: LoadReport,
+  rows: Iterable<readonly [node: string, row: LoadRow, isOwn: boolean]>,
+  { isAlone }: Pick<FleetReport, "isAlone">,
 ): LoadReport | FleetReport {
   const first = [...Iterator.from(rows).take(MAX_ROWS + 1)];
-  if (first.length === 1 && !isAlone) return reportOfOne(first[0]![1]);
-  const hasMore = first.length > MAX_ROWS;
-  return { rows: inOrder(first.slice(0, MAX_ROWS)), hasMore, renderer, at: Date.now(), isAlone };
+  if (first.length === 1 && first[0]![2] && !isAlone) return own;
+  return {
+    rows: inOrder(first.slice(0, MAX_ROWS).map(([node, row]) => [node, row])),
+    hasMore: first.length > MAX_ROWS,
+    renderer: own.machine.name,
+    at: Date.now(),
+    interval: own.interval,
+    isAlone,
+  };
 }
 
-/** Whether the latest reading of a machine is older than two of its intervals. */
-export function isLate({ age, interval }: Row): boolean {
-  return age > 2 * interval + 500; // because a reading takes some time
+/** A report as JSON for programs: times in ISO 8601 (RFC 3339), other units in the names. */
+export function jsonOf(report: LoadReport | FleetReport): Record<string, unknown> {
+  return {
+    at: iso(report.at),
+    machines: (isFleet(report) ? report.rows : [rowOfReport(report)]).map(jsonOfRow),
+  };
 }
 
-/** Reads on demand, one reading at a time, and remembers the last good samples. */
+function jsonOfRow(row: LoadRow): Record<string, unknown> {
+  const [oneMinute, fiveMinutes, fifteenMinutes] = row.averages ?? [];
+  return {
+    name: row.name,
+    system: row.system ?? null,
+    cpus: row.cpus ?? null,
+    memoryBytes: row.memory ?? null,
+    bootedAt: row.bootedAt === undefined ? null : iso(row.bootedAt),
+    load: row.averages ? { oneMinute, fiveMinutes, fifteenMinutes } : null,
+    loadPerCpu: row.averages && row.cpus ? oneMinute! / row.cpus : null,
+    isSimulated: row.simulated,
+    readAt: row.averages ? iso(row.at) : null,
+    ageSeconds: row.averages ? row.age / 1_000 : null,
+    intervalSeconds: row.interval / 1_000,
+    failure: row.failure ?? null,
+    highSince: row.highSince === undefined ? null : iso(row.highSince),
+    hour: jsonOfSeries({ end: row.at, step: MINUTE, values: row.hour }),
+    day: jsonOfSeries({ end: row.at, step: 15 * MINUTE, values: row.day }),
+  };
+}
+
+function jsonOfSeries({ end, step, values }: Pick<Series, "end" | "step" | "values">) {
+  return { endsAt: iso(end), stepSeconds: step / 1_000, highest: values };
+}
+
+function iso(at: number): string {
+  return new Date(at).toISOString();
+}
+
+/** Whether a report is of a fleet. */
+export function isFleet(report: LoadReport | FleetReport): report is FleetReport {
+  return "rows" in report;
+}
+
+/** Reads on demand, one reading at a time, and remembers the readings of a day. */
 export class LoadSampler {
   readonly #read: () => Promise<LoadSample>;
+  readonly #now: () => number;
   readonly #monotonicNow: () => number;
   readonly #patience: number;
-  readonly #history: LoadSample[] = [];
+  readonly #interval: number;
+  #machine: Machine;
+  readonly #warn: number | undefined;
+  readonly #file: string | undefined;
+  readonly #history: History;
+  /** The wall clock minus the monotonic one. It changes only when the wall clock is set. */
+  #offset: number;
+  #latest: LoadSample | undefined;
+  /** The report of the latest reading. Pages that are rendered until the next one share it. */
+  #report: LoadReport | undefined;
   #reading: Promise<void> | undefined;
   #failure: string | undefined;
+  #highSince: number | undefined;
+  /** By the monotonic clock, when the load was last high, where the log has not said that it is back. */
+  #lastHigh: number | undefined;
 
-  /** Starts without a reading. */
-  constructor(source: LoadSource = {}) {
-    this.#read = () => readLoadAvg(source);
-    this.#monotonicNow = source.monotonicNow ?? (() => performance.now());
+  /**
+   * Starts without a reading, or with those of the file.
+   *
+   * @throws {Error} when the file cannot be read or written
+   */
+  constructor(source: LoadSource = {}, options: SamplerOptions = {}) {
+    const { interval = 5_000, machine = readMachine(), warn, file } = options;
+    this.#monotonicNow = source.monotonicNow ?? bootClock();
+    this.#now = source.now ?? Date.now;
+    this.#read = () => readLoadAvg({ ...source, monotonicNow: this.#monotonicNow });
     this.#patience = source.patience ?? 1_000;
+    this.#interval = interval;
+    this.#machine = machine;
+    this.#warn = warn;
+    this.#file = file;
+    this.#offset = this.#now() - this.#monotonicNow();
+    const limit = machine.cpus;
+    const settings = limit === undefined ? { interval } : { interval, limit };
+    this.#history = file === undefined
+      ? new History(settings)
+      : loadHistory(file, { ...settings, now: this.#now() });
   }
 
-  /** Takes a sample, unless the latest is younger than `maxAge` milliseconds, and returns a report. */
+  /**
+   * Takes a sample, unless the latest is younger than `maxAge` milliseconds, and returns the report of the
+   * latest one or of the error.
+   */
   async report(maxAge = 0): Promise<LoadReport> {
-    if (this.#failure !== undefined || this.#age >= maxAge) {
-      // Never more than one reading, because a file read that hangs cannot be ended, and a few of them would
-      // block all file reads of the process.
-      this.#reading ??= this.#sample();
-      const inTime = await settlesWithin(this.#reading, this.#patience);
-      if (!inTime) this.#fail(new Error("The reading takes too long"));
+    if (this.#report && this.#failure === undefined && this.#age < maxAge) {
+      // Its date and the uptime must not be hours old where readings are.
+      if (this.#wallNow() - this.#report.at >= REPORT_AGE) this.#report = this.#newReport();
+      return this.#report;
     }
-    return {
-      latest: this.#history.at(-1),
-      history: [...this.#history],
-      failure: this.#failure,
-      age: this.#age,
-    };
+    // Never more than one reading, because a file read that hangs cannot be ended, and a few of them would
+    // block all file reads of the process.
+    this.#reading ??= this.#sample();
+    const inTime = await settlesWithin(this.#reading, this.#patience);
+    if (!inTime) this.#fail(new Error("The reading takes too long"));
+    return this.#report!;
+  }
+
+  /**
+   * Writes the readings into the file, where there is one, for the next process.
+   *
+   * @throws {Error} when the file cannot be written
+   */
+  save(): void {
+    const isReal = this.#latest?.simulated !== true;
+    if (this.#file !== undefined && isReal) saveHistory(this.#file, this.#history);
   }
 
   get #age(): number {
-    const latest = this.#history.at(-1);
-    return latest ? this.#monotonicNow() - latest.monotonicAt : Infinity;
+    return this.#latest ? this.#monotonicNow() - this.#latest.monotonicAt : Infinity;
   }
 
   async #sample(): Promise<void> {
     try {
-      this.#history.push(await this.#read());
-      if (this.#history.length > MAX_HISTORY) this.#history.shift();
+      const sample = await this.#read();
+      this.#followClock(sample);
       this.#failure = undefined;
+      this.#add({ ...sample, at: sample.monotonicAt + this.#offset });
+      this.#report = this.#newReport();
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -289,73 +336,76 @@ export class LoadSampler {
     }
   }
 
+  /** Moves all times where the wall clock was set, so that the readings keep their distances. */
+  #followClock({ at, monotonicAt }: LoadSample): void {
+    const by = at - monotonicAt - this.#offset;
+    if (Math.abs(by) < CLOCK_SET) return;
+    this.#offset += by;
+    this.#history.shift(by);
+    if (this.#highSince !== undefined) this.#highSince += by;
+    const { bootedAt } = this.#machine;
+    if (bootedAt !== undefined) this.#machine = { ...this.#machine, bootedAt: bootedAt + by };
+  }
+
+  #add(sample: LoadSample): void {
+    const { averages: [one], simulated, at, monotonicAt } = sample;
+    // Nobody knows what the load was in a hole.
+    if (this.#latest && isLate({ age: at - this.#latest.at, interval: this.#interval })) {
+      this.#highSince = undefined;
+    }
+    this.#latest = sample;
+    this.#history.add(one, at);
+    const { cpus } = this.#machine;
+    const limit = cpus === undefined ? Infinity : cpus * (this.#warn ?? 1);
+    if (simulated || one <= limit) this.#highSince = undefined;
+    else this.#highSince ??= this.#history.since((load) => load > limit) ?? at;
+    if (this.#warn !== undefined) this.#say(one, monotonicAt);
+  }
+
+  /** Logs when the load becomes high, and when it has been back for some time. */
+  #say(load: number, monotonicAt: number): void {
+    const { cpus } = this.#machine;
+    const of = `${load.toFixed(2)} on ${cpus} ${cpus === 1 ? "CPU" : "CPUs"}`;
+    if (this.#highSince !== undefined) {
+      if (this.#lastHigh === undefined) console.warn(`Load above ${this.#warn} per CPU: ${of}`);
+      this.#lastHigh = monotonicAt;
+    } else if (this.#lastHigh !== undefined && monotonicAt - this.#lastHigh >= CALM) {
+      console.warn(`Load back at or below ${this.#warn} per CPU: ${of}`);
+      this.#lastHigh = undefined;
+    }
+  }
+
   #fail(error: unknown): void {
     const failure = error instanceof Error ? error.message : String(error);
     if (failure !== this.#failure) console.error(`Cannot read the load averages: ${failure}`);
     this.#failure = failure;
+    this.#report = this.#newReport();
+  }
+
+  #wallNow(): number {
+    return this.#monotonicNow() + this.#offset;
+  }
+
+  #newReport(): LoadReport {
+    const at = this.#wallNow();
+    return {
+      machine: this.#machine,
+      latest: this.#latest,
+      failure: this.#failure,
+      age: this.#age,
+      at,
+      interval: this.#interval,
+      warn: this.#warn,
+      highSince: this.#highSince,
+      hour: this.#history.hour(at),
+      day: this.#history.day(at),
+      trends: { hour: this.#history.trend(at), day: this.#history.dayTrend(at) },
+    };
   }
 }
 
-/**
- * Rows in the order of their names, which is the same on every machine. Digits in names compare as numbers.
- * Where machines have the same name, all but the first get a number.
- */
-function inOrder(rows: Iterable<readonly [node: string, row: Row]>): Row[] {
-  // Made here, because it takes 3 MB, which a single machine does not need.
-  const collator = new Intl.Collator("en", { numeric: true });
-  const sorted = [...rows].sort(([a, { name: one }], [b, { name: two }]) =>
-    collator.compare(one, two) || compare(one, two) || compare(a, b)
-  );
-  let same = 1;
-  return sorted.map(([, row], index) => {
-    same = row.name === sorted[index - 1]?.[1].name ? same + 1 : 1;
-    return same === 1 ? row : { ...row, name: `${row.name} (${same})` };
-  });
-}
-
-function reportOfOne(
-  { averages, simulated, at, age, failure, history, interval }: Row,
-): LoadReport {
-  const sampleOf = (averages: LoadAverages, monotonicAt: number) => {
-    return { averages, simulated, at, monotonicAt };
-  };
-  const samples = history.map((one, index) =>
-    one === null ? undefined : sampleOf([one, 0, 0], index * interval)
-  );
-  return {
-    latest: averages && sampleOf(averages, history.length * interval),
-    history: samples.filter((sample) => sample !== undefined),
-    failure,
-    age,
-  };
-}
-
-function isAverages(value: unknown): value is LoadAverages {
-  return Array.isArray(value) && value.length === 3 && value.every(isLoad);
-}
-
-function isHistory(value: unknown): value is (number | null)[] {
-  return Array.isArray(value) && value.every((load) => load === null || isLoad(load));
-}
-
-function isLoad(value: unknown): value is number {
-  return isIn(value, 0, MAX_LOAD);
-}
-
-function isIn(value: unknown, least: number, most: number): value is number {
-  return typeof value === "number" && value >= least && value <= most;
-}
-
-function cut(text: string, length: number): string {
-  return text.slice(0, length).toWellFormed();
-}
-
-function compare(one: string, two: string): number {
-  return one < two ? -1 : one > two ? 1 : 0;
-}
-
-function round(load: number): number {
-  return Math.round(load * 100) / 100;
+function rounded(load: number | null): number | null {
+  return load === null ? null : Math.round(load * 100) / 100;
 }
 
 function isUnavailable(error: unknown): boolean {

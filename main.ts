@@ -4,31 +4,40 @@
  * @module
  */
 import { type Context, Hono } from "hono";
+import { accepts } from "hono/accepts";
 import { getConnInfo } from "hono/deno";
 import { secureHeaders } from "hono/secure-headers";
+import { getPath } from "hono/utils/url";
 import config from "./deno.json" with { type: "json" };
 import licenses from "./deploy/licenses.txt" with { type: "text" };
-import { type FleetReport, type LoadReport, LoadSampler, MAX_NAME } from "./loadavg.ts";
-import { nextRow, reportOf, type Row, rowOf } from "./loadavg.ts";
-import { Fleet, machineName } from "./server/fleet.ts";
+import { jsonOf, type LoadReport, LoadSampler, reportOf, rowOfReport } from "./loadavg.ts";
+import { Fleet } from "./server/fleet.ts";
+import homeIconBytes from "./server/icon.png" with { type: "bytes" };
+import styles from "./server/load.css" with { type: "text" };
+import { type LoadRow, MAX_NAME, rowOf } from "./server/load_row.ts";
+import { readMachine } from "./server/machine.ts";
 import { reasonOf, serve } from "./server/serve.ts";
 import {
   type Asked,
+  basePath,
   hostname,
   hosts,
   integer,
+  number,
   type Options,
   origins,
   parseSettings as parseSettingsOf,
   path,
+  readEnv,
   redisUrl,
   seconds,
   type SettingsOf,
   settingsOrExit,
   shortName,
+  sourcesOf,
 } from "./server/settings.ts";
-import { LOAD_ID, loadBox, mainPage, notFoundPage, type PageContext } from "./templates.ts";
-import { secondPage, STYLES } from "./templates.ts";
+import { DAY_ID, dayBox, dayPage, hourPage, manifest, notFoundPage } from "./templates.ts";
+import { type PageContext, PARTS, type Report } from "./templates.ts";
 import { asset, type Engine, type Markup, memory, pagePolicy } from "./turbo/mod.ts";
 import { replace, type SharedChange, Turbo, type TurboOptions } from "./turbo/mod.ts";
 
@@ -94,6 +103,15 @@ export const OPTIONS = {
     help: "Memory above which the process closes all connections and exits with code 3, to be " +
       "restarted; 0 for no limit",
   },
+  base: {
+    flag: "--base",
+    placeholder: "PATH",
+    variable: "BASE_PATH",
+    parse: basePath,
+    default: undefined,
+    help: "Path below which a proxy offers the app, such as /load, whether the proxy removes it " +
+      "from the requests or not",
+  },
   drain: {
     flag: "--drain",
     placeholder: "SECONDS",
@@ -137,6 +155,14 @@ export const OPTIONS = {
     default: undefined,
     help: "Name of this machine in the pages; by default its host name",
   },
+  warn: {
+    flag: "--warn",
+    placeholder: "LOAD",
+    variable: "WARN",
+    parse: number(0.01, 1_000),
+    default: undefined,
+    help: "Load for each CPU, such as 1.0, above which the pages and the log warn",
+  },
 } satisfies Options;
 
 const PROGRAM = {
@@ -151,19 +177,38 @@ export type Settings = SettingsOf<typeof OPTIONS>;
 
 /** The share of `maxConnections` that zombies may hold; beyond it `/readyz` answers 503. */
 const MAX_ZOMBIES = 0.5;
+/** Milliseconds between two pushes of the last day. */
+const DAY_INTERVAL = 5 * 60_000;
+/** The paths that answer only GET and HEAD, besides those of the stream and the scripts. */
+const PATHS = [
+  "/",
+  "/page2",
+  "/load.json",
+  "/manifest.webmanifest",
+  "/assets/*",
+  "/healthz",
+  "/readyz",
+];
 
 /** Options of {@linkcode createApp}. */
 export interface AppOptions {
   /** Seconds between two readings. Default 5. */
   interval?: number;
-  /** Reads the load averages. Default: those of this system. */
-  sampler?: Pick<LoadSampler, "report">;
-  /** The file that lets open pages continue after a restart; see `memory()`. Default: none. */
-  state?: string | undefined;
-  /** Gives the pushes of several processes one order; `state` is not used then. Default: one process. */
-  engine?: Engine | undefined;
-  /** The name of this machine among those of an engine. Default: its host name. */
+  /** The load per CPU above which the load counts as high. Default 1, and then the log is silent about it. */
+  warn?: number | undefined;
+  /** The name of this machine. Default: its host name. */
   node?: string | undefined;
+  /** Reads the load averages. Default: those of this system. */
+  sampler?: Pick<LoadSampler, "report"> & Partial<Pick<LoadSampler, "save">>;
+  /**
+   * The file that lets open pages continue after a restart; see `memory()`. The readings of the last day are
+   * kept in another file beside it. Default: none.
+   */
+  state?: string | undefined;
+  /** Gives the pushes of several processes one order; only the readings are kept then. Default: one process. */
+  engine?: Engine | undefined;
+  /** The path below which the app is seen from outside, such as `/load`. Default: none. */
+  base?: string | undefined;
   /** Options of the `Turbo`. */
   turbo?: TurboOptions;
 }
@@ -175,45 +220,48 @@ export interface App {
   /** The open pages. */
   readonly turbo: Turbo;
   /**
-   * Joins the other processes, where there is an engine. Resolves when the engine is connected, or known to
-   * be unreachable for now.
+   * Takes a reading in each interval from now on, and joins the other processes, where there is an engine.
+   * Resolves when the engine is connected, or known to be unreachable for now.
    *
    * @throws {Error} that says why the engine can never work
    */
-  join(): Promise<void>;
+  start(): Promise<void>;
   /** Closes all connections and ends the timer, in at most `deadline` milliseconds. */
   close(deadline: number): Promise<void>;
 }
 
+/** The part of `state` that the file with the readings has in its name. */
+const READINGS = ".readings";
+
 /**
- * Creates the app, without its timer. The timer runs while a page is open or, with an engine, from `join()`
- * on, because the pages of the other processes show the readings of this one.
+ * Creates the app. Until `start()` is called, its timer runs only while a page is open.
  *
- * @throws {Error} when the file of the state cannot be read or written
+ * @throws {Error} when a file of the state cannot be read or written
  */
 export function createApp(options: AppOptions = {}): App {
-  const { interval = 5, sampler = new LoadSampler(), state } = options;
+  const { interval: seconds = 5, state, base = "" } = options;
+  const interval = seconds * 1000;
   const { engine = memory(state === undefined ? {} : { file: state }) } = options;
+  const { sampler = samplerOf(options) } = options;
   const onShared = (change: SharedChange) => fleet?.changed(change);
-  const turbo = new Turbo({ engine, ...options.turbo, onChange: startOrStopTimer, onShared });
-  const { node: name = options.engine ? machineName() : "" } = options;
-  const fleet: Fleet<Row> | undefined = options.engine && new Fleet<Row>(turbo, {
-    interval: interval * 1000,
-    rowOf,
-    // A function, because other processes change the data that it shows: see Turbo.push().
-    push: () => turbo.push(() => replace(LOAD_ID, loadBox(reportOfAll()))),
-  });
+  const turbo = new Turbo({ engine, base, ...options.turbo, onChange: startOrStopTimer, onShared });
+  const fleet: Fleet<LoadRow> | undefined = options.engine &&
+    new Fleet<LoadRow>(turbo, { interval, rowOf, push });
   const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
-  const stylesheet = asset("/assets/app.css", STYLES, "text/css");
-  const hono = new Hono();
+  const stylesheet = asset("/assets/load.css", styles, "text/css");
+  const homeIcon = asset("/assets/icon.png", homeIconBytes, "image/png");
+  const paths = { base, stylesheet: base + stylesheet.path, icon: base + homeIcon.path };
+  const hono = new Hono({ getPath: (request) => withoutBase(getPath(request), base) });
   let timer: ReturnType<typeof setInterval> | undefined;
-  let hasJoined = false;
+  let own: LoadReport | undefined;
+  let pushedDay: number | undefined;
+  let hasStarted = false;
   let isReading = false;
   let draining = false;
 
   function startOrStopTimer(): void {
-    if (hasJoined || turbo.canPush()) {
-      timer ??= setInterval(() => tick().catch(reportTick), interval * 1000);
+    if (hasStarted || turbo.canPush()) {
+      timer ??= setInterval(() => tick().catch(reportTick), interval);
     } else {
       clearInterval(timer);
       timer = undefined;
@@ -229,30 +277,51 @@ export function createApp(options: AppOptions = {}): App {
     if (isReading) return;
     isReading = true;
     try {
-      show(await sampler.report());
+      own = await sampler.report();
+      if (fleet) fleet.share(rowOfReport(own));
+      else if (turbo.canPush()) push();
     } finally {
       isReading = false;
     }
   }
 
-  function show(load: LoadReport): void {
-    if (fleet) fleet.share(nextRow(load, { name, interval: interval * 1000, before: fleet.own }));
-    else if (turbo.canPush()) turbo.push(replace(LOAD_ID, loadBox(load)));
+  /** What the pages show, with a reading that is not older than an interval. */
+  async function current(): Promise<Report> {
+    if (!fleet) return own = await sampler.report(interval);
+    if (!fleet.own) {
+      own = await sampler.report(interval);
+      if (!fleet.own) fleet.share(rowOfReport(own)); // otherwise a tick has shared a row meanwhile
+    }
+    return shown();
   }
 
-  async function showFirst(): Promise<void> {
-    const load = await sampler.report(interval * 1000);
-    if (!fleet?.own) show(load); // otherwise a tick has shared a row meanwhile
+  function shown(): Report {
+    if (!fleet) return own!;
+    return reportOf(own!, fleet.rows(), { isAlone: turbo.away !== undefined });
   }
 
-  function reportOfAll(): LoadReport | FleetReport {
-    return reportOf(fleet!.rows(), { renderer: name, isAlone: turbo.away !== undefined });
+  /** Pushes what the pages show. Each part is a push of its own, so that it supersedes its earlier ones. */
+  function push(): void {
+    if (!own) return; // another process has left before the first reading
+    const parts = Object.entries(PARTS);
+    const day = Math.floor(own.at / DAY_INTERVAL);
+    if (day !== pushedDay) parts.push([DAY_ID, dayBox]);
+    pushedDay = day;
+    for (const [id, part] of parts) {
+      const stream = () => replace(id, part(shown(), base), { morph: true });
+      // A function, because other processes change the data that it shows: see Turbo.push().
+      turbo.push(fleet ? stream : stream());
+    }
   }
 
   async function render(c: Context, page: (context: PageContext) => Markup): Promise<Response> {
-    if (fleet && !fleet.own) await showFirst();
-    const load = fleet ? reportOfAll() : await sampler.report(interval * 1000);
-    return c.html(page({ head: turbo.head(c), stylesheet: stylesheet.path, load }));
+    const report = await current();
+    return c.html(page({ ...paths, head: turbo.head(c), report }));
+  }
+
+  async function renderJson(c: Context): Promise<Response> {
+    const report = jsonOf(await current());
+    return c.json(report, 200, { "Cache-Control": "no-store" });
   }
 
   // Behind a proxy all readers share the proxy's address, so addresses count only where an option asks for
@@ -260,7 +329,7 @@ export function createApp(options: AppOptions = {}): App {
   const countsAddresses = maxConnectionsPerAddress !== undefined || handshakeRate !== undefined;
 
   hono.use(secureHeaders({
-    ...pagePolicy(),
+    ...pagePolicy({ manifestSrc: ["'self'"] }),
     strictTransportSecurity: false, // left to the proxy that terminates TLS: see deploy/nginx-site.conf
     xFrameOptions: "DENY",
   }));
@@ -283,12 +352,21 @@ export function createApp(options: AppOptions = {}): App {
   hono.use(turbo.middleware({
     address: (c) => countsAddresses && c.env ? getConnInfo(c).remote.address : undefined,
   }));
-  hono.get("/", (c) => render(c, mainPage));
-  hono.get("/page2", (c) => render(c, secondPage));
-  hono.get("/assets/*", (c) => {
-    return c.req.path === stylesheet.path ? stylesheet.respond(c.req.raw) : c.notFound();
+  hono.get("/", (c) => {
+    c.header("Vary", "Accept");
+    return wantsJson(c) ? renderJson(c) : render(c, hourPage);
   });
-  for (const path of ["/", "/page2", "/assets/*", "/healthz", "/readyz"]) {
+  hono.get("/page2", (c) => render(c, dayPage));
+  hono.get("/load.json", renderJson);
+  hono.get("/manifest.webmanifest", async (c) => {
+    c.header("Content-Type", "application/manifest+json");
+    return c.body(JSON.stringify(manifest({ ...paths, report: await current() })));
+  });
+  hono.get("/assets/*", (c) => {
+    const found = [stylesheet, homeIcon].find(({ path }) => path === c.req.path);
+    return found?.respond(c.req.raw) ?? c.notFound();
+  });
+  for (const path of PATHS) {
     hono.all(path, (c) => c.text("Method not allowed\n", 405, { Allow: "GET, HEAD" }));
   }
   hono.notFound((c) => {
@@ -303,21 +381,43 @@ export function createApp(options: AppOptions = {}): App {
   return {
     hono,
     turbo,
-    async join() {
+    async start() {
       await turbo.ready;
-      if (!fleet || draining) return;
-      hasJoined = true;
+      if (draining) return;
+      hasStarted = true;
       startOrStopTimer();
       await tick().catch(reportTick);
     },
     async close(deadline) {
       draining = true;
-      hasJoined = false;
+      hasStarted = false;
       const close = () => turbo.close({ code: 1012, window: deadline / 2, deadline });
       await (fleet ? fleet.leave(close) : close());
       clearInterval(timer);
+      sampler.save?.();
     },
   };
+}
+
+function samplerOf({ interval = 5, warn, node, state }: AppOptions): LoadSampler {
+  const machine = readMachine();
+  return new LoadSampler({}, {
+    interval: interval * 1000,
+    machine: { ...machine, name: node ?? machine.name },
+    warn,
+    file: state === undefined ? undefined : state + READINGS,
+  });
+}
+
+function wantsJson(c: Context): boolean {
+  const supports = ["text/html", "application/json"];
+  return accepts(c, { header: "Accept", supports, default: "text/html" }) === "application/json";
+}
+
+/** A path without the base, which a proxy may have stripped or not. */
+function withoutBase(path: string, base: string): string {
+  if (base === "" || path === base) return path === base ? "/" : path;
+  return path.startsWith(`${base}/`) ? path.slice(base.length) : path;
 }
 
 /** Reads the settings from the command line and the environment; see `server/settings.ts`. */
@@ -333,29 +433,40 @@ async function main(): Promise<void> {
   const early: string[] = [];
   let notice = (message: string): void => void early.push(message);
   const app = await orExit(2, () => appOf(settings, (message) => notice(message)));
-  // Notices are held back until the app has joined: when it fails, its one error line says enough.
-  await orExit(1, () => app.join());
+  // Notices are held back until the app has started: when it fails, its one error line says enough.
+  if (!sleepsUnread(settings)) await orExit(1, () => app.start());
   notice = (message) => console.warn(message);
   early.forEach((message) => notice(message));
-  const { port, hostname, maxMemory } = settings;
+  const { port, hostname, base, maxMemory } = settings;
   const deadline = settings.drain * 1000;
   const drain = (milliseconds: number) => {
     console.log(`Stopping: closing ${app.turbo.size} connections`);
     return app.close(milliseconds);
   };
-  const options = { port, hostname, maxMemory, deadline, drain };
+  const path = `${base ?? ""}/`;
+  const sources = sourcesOf(OPTIONS);
+  const options = { port, hostname, path, sources, maxMemory, deadline, drain };
   // When it cannot listen, closing the app writes the state again, which createApp() has read and removed.
   const server = await orExit(1, () => serve(app.hono.fetch, options), () => app.close(0));
   Deno.exit(await server.finished);
+}
+
+/**
+ * Whether the process takes no readings while no page is open: a Deno host stops a process that nobody uses,
+ * and a timer would keep it, and its costs, alive. With an engine, pages of other processes show its row.
+ */
+function sleepsUnread({ redis }: Settings): boolean {
+  return readEnv("DENO_DEPLOYMENT_ID") !== undefined && redis === undefined;
 }
 
 async function appOf(
   settings: Settings,
   onNotice: (message: string) => void,
 ): Promise<App> {
-  const { interval, state, maxConnections, allowOrigin, allowHost, node } = settings;
+  const { interval, warn, node, state, base, maxConnections, allowOrigin, allowHost } = settings;
   const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost, onNotice };
-  return createApp({ interval, state, node, engine: await engineOf(settings), turbo });
+  const engine = await engineOf(settings);
+  return createApp({ interval, warn, node, state, base, engine, turbo });
 }
 
 /** Bounds of the heartbeat interval among the processes, in milliseconds; otherwise that of the readings. */
@@ -366,7 +477,9 @@ async function engineOf(
 ): Promise<Engine | undefined> {
   if (url === undefined) return undefined;
   if (state !== undefined) {
-    console.warn("--state is not used with --redis: open pages continue from the log in Redis");
+    console.warn(
+      "--state keeps only the readings with --redis: open pages continue from the log in Redis",
+    );
   }
   const silence = Math.max(SILENCE.least, Math.min(SILENCE.most, interval * 1000));
   const { redis } = await import("./turbo/redis.ts"); // loads a client, which no other app needs

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import config from "./deno.json" with { type: "json" };
 import { type App, createApp, OPTIONS, parseSettings } from "./main.ts";
 import type { LoadReport } from "./loadavg.ts";
+import { networkAddresses } from "./server/addresses.ts";
 import { showDefault } from "./server/settings.ts";
 import { startBrowser } from "./tests/browser.ts";
 import { connect, connected, directory, pause, serve, until, WITH_BROWSER } from "./tests/kit.ts";
@@ -332,11 +333,13 @@ Deno.test("parseSettings() has the documented defaults", () => {
     allowOrigin: [],
     allowHost: [],
     maxMemory: 1024,
+    base: undefined,
     drain: 10,
     state: undefined,
     redis: undefined,
     redisKey: "turbo",
     node: undefined,
+    warn: undefined,
   });
 });
 
@@ -349,11 +352,13 @@ Deno.test("parseSettings() reads each documented variable", () => {
     ALLOW_ORIGIN: "https://a.example, http://b.example:81/",
     ALLOW_HOST: "Load.example, localhost:8000",
     MAX_MEMORY: "300",
+    BASE_PATH: "/load/",
     DRAIN: "2.5",
     STATE_FILE: "state/log",
     REDIS_URL: "rediss://:p%40ss@redis.example:6380/1",
     REDIS_KEY: "load:pages",
     NODE_NAME: "web 1",
+    WARN: "1.5",
   };
   assert.deepEqual(parseSettings([], (name) => env[name]), {
     port: 1,
@@ -363,11 +368,13 @@ Deno.test("parseSettings() reads each documented variable", () => {
     allowOrigin: ["https://a.example", "http://b.example:81"],
     allowHost: ["load.example", "localhost:8000"],
     maxMemory: 300,
+    base: "/load",
     drain: 2.5,
     state: "state/log",
     redis: "rediss://:p%40ss@redis.example:6380/1",
     redisKey: "load:pages",
     node: "web 1",
+    warn: 1.5,
   });
 });
 
@@ -380,11 +387,13 @@ Deno.test("parseSettings() rejects a value that cannot be used, and says what is
     ["--hostname=a b", /--hostname is "a b": a host name or an IP address/],
     ["--allow-origin=null", /--allow-origin is "null": an origin such as/],
     ["--allow-host=https://a.example", /--allow-host is "https:\/\/a.example": a host such as/],
+    ["--base=load", /--base is "load": a path such as \/load is needed/],
     ["--drain=3601", /--drain is "3601": seconds from 0 to 3600/],
     ["--state=", /--state is "": the path of a file/],
     ["--redis=http://a.example", /--redis is wrong: a URL such as redis:/],
     ["--redis-key=", /--redis-key is "": a name of 1 to 200 characters/],
     ["--node= ", /--node is " ": a name of 1 to 80 characters/],
+    ["--warn=0", /--warn is "0": a number from 0.01 to 1000 is needed/],
   ];
   for (const [arg, message] of cases) assert.throws(() => parseSettings([arg], none), message);
   for (const arg of ["--port=0", "--interval=.05", "--max-memory=0", "--drain=0"]) {
@@ -399,12 +408,8 @@ for (const task of ["start", "dev", "compile"] as const) {
     const flags = (command: string) => command.match(/--(no-prompt|allow-[^ "]+)/g)!;
     const { command } = config.tasks[task];
     const [env] = flags(command).filter((flag) => flag.startsWith("--allow-env="));
-    assert.equal(env, `--allow-env=${VARIABLES.join(",")}`);
-    // When the app is compiled, the host of --redis is not known.
-    const expected = flags(config.tasks.start.command).map((flag) =>
-      task === "compile" && flag.startsWith("--allow-net=") ? "--allow-net" : flag
-    );
-    assert.deepEqual(flags(command), expected);
+    assert.equal(env, `--allow-env=${VARIABLES.join(",")},DENO_DEPLOYMENT_ID`);
+    assert.deepEqual(flags(command), flags(config.tasks.start.command));
   });
 }
 
@@ -532,18 +537,24 @@ Deno.test(
     assert.equal(code, 1);
     assert.match(
       stderr,
-      /^turbo-deno: Cannot listen on 127\.0\.0\.1:\d+: the port is taken[^\n]*\n$/,
+      /^turbo-deno: --port is "(\d+)": cannot listen on 127\.0\.0\.1:\1: the port is taken[^\n]*\n$/,
     );
   },
 );
 
 Deno.test(
-  "main.ts prints the URL to open, and on all addresses also that the network can reach it",
+  "main.ts prints the URL to open, and on all addresses also those by which the network reaches it",
   WITH_PROCESS,
   async () => {
     await using app = await startApp(["--port=0"]);
     assert.match(app.url, /^http:\/\/localhost:[1-9]\d*$/);
-    assert.match(app.lines[0]!, /^Listening on http:\S+\/ \(.*the network can reach it\)$/);
+    const [line = ""] = app.lines;
+    const hosts = networkAddresses("0.0.0.0");
+    const urls = hosts.map((host) => `http://${host}:${app.port}/`).join(" and ");
+    const reach = urls
+      ? `, and in the network on ${urls}`
+      : " (on all addresses: the network can reach it)";
+    assert.equal(line, `Listening on http://localhost:${app.port}/${reach}`);
     assert.equal(await (await fetch(`${app.url}/healthz`)).text(), "ok");
   },
 );
@@ -590,7 +601,9 @@ Deno.test(
   WITH_PROCESS,
   async () => {
     assert(START_FLAGS.includes("--no-prompt"));
-    assert(!START_FLAGS.some((flag) => /^(-A|--allow-all|--allow-(net|env|sys|read))$/.test(flag)));
+    assert(
+      !START_FLAGS.some((flag) => /^(-A|--allow-all|--allow-(env|sys|read|write))$/.test(flag)),
+    );
     const about = async () => (await Deno.readTextFile("/proc/loadavg")).split(" ").slice(0, 3);
     await using app = await startApp();
     const before = await about();

@@ -3,212 +3,508 @@
  *
  * @module
  */
-import { type FleetReport, isLate, type LoadReport, type LoadSample, type Row } from "./loadavg.ts";
-import { html, type Markup } from "./turbo/mod.ts";
+import { type FleetReport, isFleet, type LoadReport } from "./loadavg.ts";
+import { figure } from "./server/figure.ts";
+import type { Span, Summary } from "./server/history.ts";
+import { type LoadIcon, loadIcon } from "./server/load_icon.ts";
+import { isLate, type LoadAverages, type LoadRow } from "./server/load_row.ts";
+import { clock, clockWithSeconds, date, day, duration } from "./server/local_time.ts";
+import { hoursAndMinutes, isSameDay, zone } from "./server/local_time.ts";
+import { html, type Markup, raw } from "./turbo/mod.ts";
 
-/** The id of the box, which is the target of each push. */
-export const LOAD_ID = "load";
+/** A report of this machine or of its fleet. */
+export type Report = LoadReport | FleetReport;
+
+/** Renders a part of a page for an app below a path; by default at the root. */
+export type Part = (report: Report, base?: string) => Markup;
 
 /** What each page needs besides its content. */
 export interface PageContext {
   /** What `turbo.head(c)` returned. */
   head: Markup;
+  /** The path below which the app is, such as `/load`; empty where it is at the root. */
+  base: string;
   /** Path of the stylesheet. */
   stylesheet: string;
-  /** The load that the box shows: of this machine, or of its fleet. */
-  load: LoadReport | FleetReport;
+  /** Path of the icon for a home screen. */
+  icon: string;
+  /** The load that the page shows. */
+  report: Report;
 }
 
-/** The first page. */
-export function mainPage(context: PageContext): Markup {
-  return layout(
-    "Main Page",
-    context,
-    html`
-      ${isFleet(context.load) ? ofFleet() : ofMachine()}
-      <p>
-        A load average is the number of processes that were running or waiting to run, averaged over
-        the last 1, 5 and 15 minutes. ${cpus(
-          context.load,
-        )} Where the first number stays above that, work is
-        queueing up; where it is below the other two, the rush is over.
-      </p>
-      <p>
-        Open <a href="/page2">Page 2</a>, come back, close the lid of your laptop, stop the server
-        and start it again: an open page catches up by itself.
-      </p>
-    `,
-  );
+/** The id of the box with the load, which every page has. */
+export const LOAD_ID = "load";
+
+/**
+ * The parts of each page that change with the load, each by the id of its element: the target when it is
+ * pushed.
+ */
+export const PARTS: Readonly<Record<string, Part>> = {
+  [LOAD_ID]: loadBox,
+  title,
+  icon,
+  machine: heading,
+  facts,
+};
+
+/** The id of the part with the last day, which changes more slowly. */
+export const DAY_ID = "day";
+
+/** The first page: the last hour. */
+export function hourPage(context: PageContext): Markup {
+  return layout("/", context, { below: explanation(context.base) });
 }
 
-/** The second page, with the same box. */
-export function secondPage(context: PageContext): Markup {
-  return layout(
-    "Page 2",
-    context,
-    html`
-      <p>
-        This is another page with the same box. Turbo fetched it and put it in place of the first,
-        and the connection to the server stayed open meanwhile: the browser has one connection,
-        however many pages you visit.
-      </p>
-      <p>
-        What was pushed while the page was being fetched is not lost. Each page says at which position
-        of the stream it was rendered, and the server sends what came after.
-      </p>
-      <p>Back to the <a href="/">Main Page</a>.</p>
-    `,
-  );
+/** The second page: the last day. */
+export function dayPage(context: PageContext): Markup {
+  return layout("/page2", context);
 }
 
 /** The page for an address that does not exist. */
 export function notFoundPage(context: PageContext): Markup {
-  return layout(
-    "Page not found",
-    context,
-    html`
-      <p>There is nothing at this address. Go to the <a href="/">Main Page</a>.</p>
-    `,
+  const { base } = context;
+  const above = html`
+    <p class="missing">
+      <b>Nothing at this address.</b> There are two pages: <a href="${base}/">the last hour</a> and
+      <a href="${base}/page2">the last day</a>.
+    </p>
+  `;
+  return layout(undefined, context, { above });
+}
+
+/** The manifest of the page as an app on a home screen (W3C Web Application Manifest). */
+export function manifest(
+  { base, icon, report }: Pick<PageContext, "base" | "icon" | "report">,
+): Record<string, unknown> {
+  return {
+    name: `Load of ${nameOf(report)}`,
+    short_name: nameOf(report),
+    start_url: `${base}/`,
+    scope: `${base}/`,
+    display: "minimal-ui",
+    background_color: "#101316",
+    theme_color: "#101316",
+    icons: [
+      { src: icon, type: "image/png", sizes: "512x512", purpose: "any" },
+      { src: icon, type: "image/png", sizes: "512x512", purpose: "maskable" },
+    ],
+  };
+}
+
+/** The box with the load, for one machine or several, below a path. */
+export function loadBox(report: Report, base = ""): Markup {
+  return once(
+    report,
+    `${LOAD_ID} ${base}`,
+    () => isFleet(report) ? fleetBox(report, base) : machineBox(report, base),
   );
 }
 
-/** The box, for one machine or several. Each page has it, and it is pushed after each reading. */
-export function loadBox(load: LoadReport | FleetReport): Markup {
-  return isFleet(load) ? fleetBox(load) : machineBox(load);
-}
-
-function isFleet(load: LoadReport | FleetReport): load is FleetReport {
-  return "rows" in load;
-}
-
-function machineBox({ latest, history, failure, age }: LoadReport): Markup {
+function machineBox(report: LoadReport, base: string): Markup {
+  const { latest, failure, highSince, hour, machine } = report;
   const cells = latest?.averages ?? [undefined, undefined, undefined];
+  const classes = [
+    highSince === undefined ? "" : "over",
+    cells.some((load = 0) => load >= 99.995) ? "long" : "",
+    failure === undefined ? "" : "old",
+  ];
   return html`
     <div id="${LOAD_ID}" class="load">
-      <table>
-        <thead>
-          <tr><td></td><th scope="col">1 min</th><th scope="col">5 min</th><th scope="col">15 min</th></tr>
-        </thead>
-        <tbody>
-          <tr>
-            <th scope="row">Load averages:</th>
-            ${cells.map((average) => html`<td>${average?.toFixed(2) ?? "–"}</td>`)}
-          </tr>
-        </tbody>
+      <table${classAttribute(classes)}>
+        <caption>Load averages</caption>
+        <thead><tr><th scope="col">1 min</th><th scope="col">5 min</th><th scope="col">15 min</th></tr></thead>
+        <tbody><tr>${cells.map((load) => html`<td>${loadText(load)}</td>`)}</tr></tbody>
       </table>
-      ${plot(history)}
-      <p class="${failure === undefined ? "note" : "note failed"}">${note(latest, failure, age)}</p>
+      ${verdict(report)}
+      <figure class="plot">
+        ${figure(hour, {
+          limit: machine.cpus,
+          name: `1-minute load of the last ${lengthText(hour.length)}`,
+          isSimulated: latest?.simulated ?? false,
+        })}
+        <figcaption>
+          ${rangeText(hour)}${readText(report)};
+          also as <a href="${base}/load.json" data-turbo="false">JSON</a>.
+        </figcaption>
+      </figure>
     </div>
   `;
 }
 
-function fleetBox({ rows, hasMore, renderer, at, isAlone }: FleetReport): Markup {
+/** What the numbers mean, in a line. */
+function verdict({ latest, failure, age, highSince, at, warn, machine }: LoadReport): Markup {
+  if (failure !== undefined) {
+    const since = latest ? `No reading for ${duration(age)}` : "No reading yet";
+    return html`<p class="says bad"><b>${since}</b>: ${failure}</p>`;
+  }
+  if (!latest) return html`<p class="says">No reading yet</p>`;
+  if (latest.simulated) {
+    return html`
+      <p class="says bad"><b>Simulated</b>: random numbers, because no load average can be read here</p>
+    `;
+  }
+  const { averages } = latest;
+  const { cpus } = machine;
+  const load = cpus === undefined
+    ? `${loadText(averages[0])} in all`
+    : `${loadText(averages[0] / cpus)} per CPU`;
+  if (highSince === undefined) {
+    return html`<p class="says"><b>${load}</b>, ${trendText(averages)}</p>`;
+  }
+  const limit = warn === undefined ? "all CPUs busy" : loadText(warn);
+  const since = `${isSameDay(highSince, at) ? "" : `${day(highSince)}, `}${clock(highSince)}`;
+  return html`
+    <p class="says over"><b>${load}</b>, ${trendText(averages)}: above ${limit} since ${since}</p>
+  `;
+}
+
+function trendText([one, five]: LoadAverages): string {
+  if (Math.abs(one - five) <= Math.max(0.05, five * 0.1)) return "steady";
+  return one < five ? "falling" : "rising";
+}
+
+function rangeText({ length, summary }: Span): string {
+  if (!summary) return "";
+  const { lowest, highest } = summary;
+  return `Last ${lengthText(length)}: ${loadText(lowest.value)} to ${loadText(highest.value)}, ` +
+    `highest at ${clock(highest.at)}. `;
+}
+
+function readText({ latest, failure, at, interval }: LoadReport): Markup {
+  const every = `every ${intervalText(interval)}`;
+  if (!latest) return html`No reading yet, tried ${every}`;
+  const read = html`${timeElement(latest.at)}${
+    isSameDay(latest.at, at) ? "" : ` on ${date(latest.at)}`
+  }`;
+  if (failure !== undefined) return html`Last read at ${read}, tried ${every}`;
+  return html`Read at ${read}, ${every}`;
+}
+
+/** The last day, for one machine or several. Each page has it; the stylesheet shows it on the second one. */
+export function dayBox(report: Report): Markup {
+  return once(report, DAY_ID, () => {
+    const content = isFleet(report) ? fleetDay(report) : machineDay(report);
+    return html`<div id="${DAY_ID}">${content}</div>`;
+  });
+}
+
+function machineDay({ day: span, at, latest, machine }: LoadReport): Markup {
+  const from = at - span.length;
+  return html`
+    <figure class="plot wide">
+      ${figure(span, {
+        limit: machine.cpus,
+        name: `1-minute load of the last ${lengthText(span.length)}`,
+        isSimulated: latest?.simulated ?? false,
+      })}
+      <figcaption>
+        Highest load of each 5 minutes, ${day(from)} ${clock(from)} to ${day(at)} ${clock(
+          at,
+        )} ${zone(at)}.
+      </figcaption>
+    </figure>
+    ${span.summary && sums(span.summary, machine.cpus)}
+  `;
+}
+
+function sums({ highest, mean, aboveLimit, holes }: Summary, cpus: number | undefined): Markup {
+  const missing = holes.reduce((sum, [from, to]) => sum + to - from, 0);
+  const [first] = holes;
+  const where = first === undefined
+    ? ""
+    : holes.length > 1
+    ? `in ${holes.length} holes`
+    : `${clock(first[0])} to ${clock(first[1])}`;
+  return html`
+    <dl class="sums">
+      ${sum("Highest", loadText(highest.value), `at ${clock(highest.at)}`)}
+      ${sum("Mean", loadText(mean), cpus === undefined ? "" : `${loadText(mean / cpus)} per CPU`)}
+      ${cpus === undefined
+        ? ""
+        : sum("All CPUs busy", hoursAndMinutes(aboveLimit), `above ${loadText(cpus)}`)}
+      ${missing === 0 ? "" : sum("No reading", hoursAndMinutes(missing), where)}
+    </dl>
+  `;
+}
+
+function sum(name: string, value: string, remark: string): Markup {
+  return html`
+    <div>
+      <dt>${name}</dt>
+      <dd>${value}</dd>
+      <dd>${remark}</dd>
+    </div>
+  `;
+}
+
+// ---- Many machines
+
+const MINUTE = 60_000;
+
+function fleetBox(
+  { rows, hasMore, renderer, at, interval, isAlone }: FleetReport,
+  base: string,
+): Markup {
   return html`
     <div id="${LOAD_ID}" class="load">
       <table class="fleet">
+        <caption>Load averages</caption>
         <thead>
           <tr>
             <th scope="col">Machine</th>
-            <th scope="col">1 min</th>
-            <th scope="col">5 min</th>
-            <th scope="col">15 min</th>
-            <th scope="col" class="trend">1 min, lately</th>
-            <th scope="col" class="age">Age</th>
+            <th scope="col" class="one">1 min</th>
+            <th scope="col" class="five">5 min</th>
+            <th scope="col" class="fifteen">15 min</th>
+            <th scope="col" class="trend">Last hour</th>
+            <th scope="col" class="late">Age</th>
           </tr>
         </thead>
         <tbody>${rows.map(fleetRow)}</tbody>
       </table>
-      <p class="${isAlone ? "note failed" : "note"}">
+      <p class="${isAlone ? "note bad" : "note"}">
         ${isAlone
-          ? `${renderer} hears nothing of the others`
-          : `As ${renderer} sees it`}, at ${time(at)}${hasMore
+          ? html`<b>${renderer} hears nothing of the others</b>`
+          : `As ${renderer} sees it`}, at
+        ${timeElement(at)}, read every ${intervalText(interval)}${hasMore
           ? `; there are more machines than these ${rows.length}`
-          : ""}
+          : ""}; also as <a href="${base}/load.json" data-turbo="false">JSON</a>.
       </p>
     </div>
   `;
 }
 
-function fleetRow(row: Row): Markup {
-  const cells = row.averages ?? [undefined, undefined, undefined];
+function fleetRow(row: LoadRow): Markup {
+  const [one, five, fifteen] = row.averages ?? [];
+  const classes = [isHigh(row) ? "over" : "", isOld(row) ? "old" : ""];
   const age = row.averages && duration(row.age);
   return html`
-    <tr class="${isLate(row) ? "late" : ""}">
+    <tr${classAttribute(classes)}>
       <th scope="row">${row.name} <small>${remark(row)}</small></th>
-      ${cells.map((average) => html`<td>${average?.toFixed(2) ?? "–"}</td>`)}
-      <td class="trend">${trend(row)}</td>
-      <td class="age">${age === undefined ? "–" : isLate(row) ? `${age} old` : age}</td>
-    </tr>
+      <td class="one">${loadText(one)}</td>
+      <td class="five">${loadText(five)}</td>
+      <td class="fifteen">${loadText(fifteen)}</td>
+      <td class="trend">${trend(row, row.hour, MINUTE, "hour")}</td>
+      <td class="late">${age === undefined ? "–" : isOld(row) ? `${age} old` : age}</td>
+      </tr>
   `;
 }
 
-function remark({ cpus, simulated, failure }: Row): Markup {
+function remark({ cpus, simulated, failure }: LoadRow): Markup {
   const parts = [
     cpus === undefined ? "" : cpusOf(cpus),
-    simulated ? html`<strong>simulated</strong>` : "",
-    failure === undefined ? "" : html`<span class="failed">${failure}</span>`,
+    simulated ? html`<b class="bad">simulated</b>` : "",
+    failure === undefined ? "" : html`<span class="bad">${failure}</span>`,
   ].filter((part) => part !== "");
   return html`${parts.map((part, index) => html`${index === 0 ? "" : ", "}${part}`)}`;
 }
 
-const TREND = 100;
-
-/**
- * A curve of the latest 1-minute loads. It reaches from 0 to the highest of them, and at least to the load
- * that keeps all CPUs busy, which is a dashed line.
- */
-function trend({ name, history, interval, cpus = 0 }: Row): Markup {
-  const loads = history.filter((load) => load !== null);
-  const top = Math.max(...loads, cpus, 0.01);
-  const y = (load: number) => Math.round(TREND * (1 - load / top));
-  let path = "";
-  for (const [x, load] of history.entries()) {
-    if (load === null) continue; // a gap in the curve
-    const previous = history[x - 1] ?? null;
-    // The short line makes a point where the next reading is missing.
-    path += previous === null ? `M${x} ${y(load)}h.01` : `l1 ${y(load) - y(previous)}`;
-  }
-  const label = loads.length === 0
-    ? `No samples of the 1-minute load of ${name} yet`
-    : `1-minute load of ${name} over the last ${duration((history.length - 1) * interval)}: from ` +
-      `${Math.min(...loads).toFixed(2)} to ${Math.max(...loads).toFixed(2)}` +
-      (cpus === 0 ? "" : `; all CPUs are busy at ${cpus.toFixed(2)}`);
-  const [width, busy] = [Math.max(history.length - 1, 1), y(cpus)];
+function fleetDay({ rows, at }: FleetReport): Markup {
+  const from = at - 24 * 60 * MINUTE;
   return html`
-    <svg viewBox="0 0 ${width} ${TREND}" role="img" aria-label="${label}"
-      preserveAspectRatio="none">
-      ${cpus === 0 ? "" : html`<path class="busy" d="M0 ${busy}H${width}" />`}
-      <path class="curve" d="${path}" />
-    </svg>
+    <div class="load">
+      <table class="fleet days">
+        <caption>Last day</caption>
+        <thead>
+          <tr>
+            <th scope="col">Machine</th>
+            <th scope="col" class="one">Highest</th>
+            <th scope="col" class="trend">Last day</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${rows.map((row) =>
+            html`
+              <tr class="${highestOf(row.day) > (row.cpus ?? Infinity) ? "over" : ""}">
+                <th scope="row">${row.name} <small>${remark(row)}</small></th>
+                <td class="one">${loadText(highestOf(row.day))}</td>
+                <td class="trend">${trend(row, row.day, 15 * MINUTE, "day")}</td>
+              </tr>
+            `
+          )}
+        </tbody>
+      </table>
+    </div>
+    <p class="note">
+      Highest load of each 15 minutes, ${day(from)} ${clock(from)} to ${day(at)} ${clock(
+        at,
+      )} ${zone(at)}.
+    </p>
   `;
 }
 
-function layout(title: string, context: PageContext, content: Markup): Markup {
+function highestOf(loads: readonly (number | null)[]): number {
+  return loads.reduce<number>((highest, load) => Math.max(highest, load ?? 0), 0);
+}
+
+/** A curve without words. Each machine has its own scale, which the dashed line shows. */
+function trend(row: LoadRow, values: LoadRow["hour"], step: number, span: string): Markup {
+  const { name, at, interval, cpus, simulated } = row;
+  const series = { end: at, step, interval, values };
+  const length = (span === "hour" ? 60 : 24 * 60) * MINUTE;
+  const label = `1-minute load of the last ${span} of ${name}`;
+  const options = { limit: cpus, name: label, isSimulated: simulated, isSmall: true };
+  return html`<div class="plot">${figure({ series, length, summary: undefined }, options)}</div>`;
+}
+
+function isHigh({ highSince }: LoadRow): boolean {
+  return highSince !== undefined;
+}
+
+/** Whether the numbers of a row are not those of now. */
+function isOld(row: LoadRow): boolean {
+  return isLate(row) || row.failure !== undefined;
+}
+
+function loadPerCpu({ averages, cpus = 1 }: LoadRow): number {
+  return (averages?.[0] ?? 0) / cpus;
+}
+
+// ---- The frame of each page
+
+/** The heading of each page: which machine. */
+export function heading(report: Report): Markup {
+  return html`<h1 id="machine">${nameOf(report)}</h1>`;
+}
+
+function nameOf(report: Report): string {
+  if (!isFleet(report)) return report.machine.name;
+  return report.rows.length === 1 ? "1 machine" : `${report.rows.length} machines`;
+}
+
+/** What there is to know about the machine or the machines, and the date. */
+export function facts(report: Report): Markup {
+  const items = [...(isFleet(report) ? factsOfFleet(report) : factsOfMachine(report))];
+  items.push(`${date(report.at)}, ${zone(report.at)}`);
+  return html`<ul id="facts" class="facts">${items.map((item) => html`<li>${item}</li>`)}</ul>`;
+}
+
+function* factsOfMachine({ machine, at }: LoadReport): Iterable<string> {
+  const { system, cpus, memory, bootedAt } = machine;
+  yield system;
+  if (cpus !== undefined) yield cpusOf(cpus);
+  if (memory !== undefined) yield `${memoryText(memory)} memory`;
+  if (bootedAt !== undefined) yield `up ${duration(Math.max(0, at - bootedAt))}`;
+}
+
+function* factsOfFleet({ rows }: FleetReport): Iterable<string> {
+  const over = rows.filter(isHigh).length;
+  const late = rows.filter(isLate).length;
+  const [highest] = rows.toSorted((one, other) => loadPerCpu(other) - loadPerCpu(one));
+  yield `${over === 0 ? "none" : over} with high load`;
+  yield cpusOf(rows.reduce((sum, { cpus = 0 }) => sum + cpus, 0));
+  if (highest && rows.length > 1) {
+    yield `highest: ${highest.name}, ${loadText(loadPerCpu(highest))} per CPU`;
+  }
+  if (late > 0) yield `${late} late`;
+}
+
+/** Bytes in the unit by which memory is sold: chips have powers of two, and the kernel keeps some of it. */
+function memoryText(bytes: number): string {
+  const gibibytes = bytes / 1024 ** 3;
+  return gibibytes < 10 ? `${gibibytes.toFixed(1)} GiB` : `${Math.round(gibibytes)} GiB`;
+}
+
+/** The title: the load and the machine, to be read from the edge of a tab. */
+export function title(report: Report): Markup {
+  return html`<title id="title">${titleText(report)}</title>`;
+}
+
+function titleText(report: Report): string {
+  const name = nameOf(report);
+  if (isFleet(report)) {
+    const over = report.rows.filter(isHigh).length;
+    return over === 0 ? name : `▲ ${over} of ${name}`;
+  }
+  const { latest, failure, highSince } = report;
+  if (failure !== undefined) return `No reading · ${name}`;
+  if (!latest) return name;
+  const load = loadText(latest.averages[0]);
+  if (latest.simulated) return `Simulated ${load} · ${name}`;
+  return `${highSince === undefined ? "" : "▲ "}${load} · ${name}`;
+}
+
+/** The icon: a bar as high as the load. */
+export function icon(report: Report): Markup {
+  return iconLink(isFleet(report) ? iconOfFleet(report) : iconOfMachine(report), "icon");
+}
+
+function iconOfMachine({ latest, machine, highSince, failure }: LoadReport): LoadIcon {
+  const share = (latest?.averages[0] ?? 0) / (machine.cpus ?? 1);
+  return { share, isHigh: highSince !== undefined, isOld: failure !== undefined };
+}
+
+function iconOfFleet({ rows }: FleetReport): LoadIcon {
+  return {
+    share: Math.max(0, ...rows.map(loadPerCpu)),
+    isHigh: rows.some(isHigh),
+    isOld: rows.length > 0 && rows.every(isOld),
+  };
+}
+
+function iconLink(shown: LoadIcon, id?: string): Markup {
+  const url = loadIcon(shown);
+  return id === undefined
+    ? html`<link rel="icon" type="image/svg+xml" href="${url}">`
+    : html`<link id="${id}" rel="icon" type="image/svg+xml" href="${url}">`;
+}
+
+function layout(
+  path: "/" | "/page2" | undefined,
+  context: PageContext,
+  { above, below }: { above?: Markup; below?: Markup } = {},
+): Markup {
+  const { base, head, stylesheet, report } = context;
   return html`
     <!DOCTYPE html>
     <html lang="en">
       <head>
             <meta charset="utf-8">
-            <title>${title} – Load averages</title>
+            ${title(report)}
             <meta name="viewport" content="width=device-width, initial-scale=1">
+            <meta name="description" content="Load averages of ${nameOf(report)}, live">
             <meta name="color-scheme" content="light dark">
-            <link rel="stylesheet" href="${context.stylesheet}" data-turbo-track="reload">
-            <link rel="icon" href="data:,">
-            ${context.head}
+            <meta name="theme-color" content="#fcfcfb" media="(prefers-color-scheme: light)">
+            <meta name="theme-color" content="#101316" media="(prefers-color-scheme: dark)">
+            <link rel="stylesheet" href="${stylesheet}" data-turbo-track="reload">
+            ${icon(report)}
+            <link rel="apple-touch-icon" href="${context.icon}">
+            <link rel="manifest" href="${base}/manifest.webmanifest">
+            ${whileLost("closed", `Offline · ${nameOf(report)}`)}
+            ${whileLost("away", `Ended · ${nameOf(report)}`)}
+            ${head}
           </head>
-      <body>
+      <body${classAttribute([path === "/page2" ? "day" : ""])}>
         <header>
-          <nav aria-label="Pages"><a href="/">Main Page</a> <a href="/page2">Page 2</a></nav>
+          ${heading(report)}
+          <nav aria-label="Pages">
+            ${navLink(`${base}/`, "Last hour", path === "/")}
+            ${navLink(`${base}/page2`, "Last day", path === "/page2")}
+          </nav>
+          ${facts(report)} ${connectionState()}
         </header>
         <main>
-              <h1>${title}</h1>
-              <aside aria-label="Load averages">
-                ${loadBox(context.load)} ${connectionState()}
-              </aside>
-              ${content}
+              ${above ?? ""} ${loadBox(report, base)} ${path === "/page2"
+                ? dayBox(report)
+                : html`<div id="${DAY_ID}"></div>`} ${below ?? ""}
             </main>
-      </body>
-    </html>
+        </body>
+        </html>
+  `;
+}
+
+function navLink(url: string, text: string, isCurrent: boolean): Markup {
+  return isCurrent
+    ? html`<a href="${url}" aria-current="page">${text}</a>`
+    : html`<a href="${url}">${text}</a>`;
+}
+
+/** What stands in the head while the connection is lost: see docs/page.md. */
+function whileLost(state: "closed" | "away", text: string): Markup {
+  return html`
+    <template id="turbo-stream-${state}">
+      <title>${text}</title>
+      ${iconLink({ share: 0, isHigh: false, isOld: true })}
+    </template>
   `;
 }
 
@@ -216,173 +512,77 @@ function layout(title: string, context: PageContext, content: Markup): Markup {
 // state survives visits by Turbo, and without JavaScript the first one is shown.
 function connectionState(): Markup {
   return html`
-    <p class="line" role="status">
-      <span class="static">As of this page’s loading</span>
-      <span class="open">Live</span>
-      <span class="connecting">Connecting…</span>
-      <span class="closed">Offline, trying again</span>
-      <span class="away">No longer live. <a href="" data-turbo="false">Reload</a></span>
+    <p class="line">
+      <span role="status">
+        <span class="static">As of this page’s loading</span>
+        <span class="open">Live</span>
+        <span class="stuck">Connected, but nothing new is read</span>
+        <span class="connecting">Connecting…</span>
+        <span class="lost">Offline</span>
+        <span class="away">Ended by the server. <a href="" data-turbo="false">Load again</a></span>
+      </span>
+      <span class="age" aria-hidden="true"></span>
     </p>
   `;
 }
 
-function ofMachine(): Markup {
+// The same for one machine and for many, because the page may come to show more or fewer while it is open.
+function explanation(base: string): Markup {
   return html`
-    <p>
-      The box shows how busy this machine is. The server reads the load averages, renders the box as
-      HTML and pushes it over one WebSocket into every page that is open. No client code was written
-      for it.
-    </p>
+    <section class="read" aria-label="How to read this">
+      <p>
+        <b>Load</b> is how many tasks were running or waiting, averaged over 1, 5 and 15 minutes. On
+        Linux, tasks that wait for a disk count too. A load as high as the number of CPUs keeps all of
+        them busy, which the dashed line shows; above it, work queues. A first number below the second
+        means that the load is falling.
+      </p>
+      <p>
+        <b>This page</b> is HTML that the server pushes while it is open. After sleep, a lost network
+        or a restart of the server it catches up by itself. See also
+        <a href="${base}/page2">the last day</a>.
+      </p>
+    </section>
   `;
 }
 
-function ofFleet(): Markup {
-  return html`
-    <p>
-      The box shows how busy these machines are. Each of them reads its load averages and tells the
-      others; one renders the box as HTML, and all push it into the pages that they have open, over one
-      WebSocket each. No client code was written for it.
-    </p>
-  `;
+const rendered = new WeakMap<Report, Map<string, Markup>>();
+
+/** Renders a part of a report once, because a push and all pages until the next reading show the same. */
+function once(report: Report, part: string, render: () => Markup): Markup {
+  const parts = rendered.get(report) ?? new Map<string, Markup>();
+  rendered.set(report, parts);
+  const markup = parts.get(part) ?? render();
+  parts.set(part, markup);
+  return markup;
 }
 
-function cpus(load: LoadReport | FleetReport): string {
-  if (isFleet(load)) return "A load as large as a machine has CPUs keeps them all busy.";
-  const count = navigator.hardwareConcurrency;
-  return `This machine has ${cpusOf(count)}, so a load of ${count.toFixed(2)} keeps ${
-    count === 1 ? "it" : "them all"
-  } busy.`;
+/** The attribute `class` with its leading space, or nothing. */
+function classAttribute(classes: readonly string[]): Markup {
+  const names = classes.filter((name) => name !== "").join(" ");
+  return raw(names === "" ? "" : ` class="${names}"`); // all names stand in this file
+}
+
+function loadText(load: number | undefined): string {
+  return load?.toFixed(2) ?? "–";
+}
+
+function lengthText(milliseconds: number): string {
+  if (milliseconds === 60 * MINUTE) return "hour";
+  if (milliseconds === 24 * 60 * MINUTE) return "day";
+  return milliseconds < 60 * MINUTE
+    ? `${milliseconds / MINUTE} minutes`
+    : `${milliseconds / 60 / MINUTE} hours`;
+}
+
+function intervalText(milliseconds: number): string {
+  return milliseconds < 2 * MINUTE ? `${milliseconds / 1000} s` : duration(milliseconds);
 }
 
 function cpusOf(count: number): string {
   return `${count} ${count === 1 ? "CPU" : "CPUs"}`;
 }
 
-function note(latest: LoadSample | undefined, failure: string | undefined, age: number): Markup {
-  if (!latest) return html`No reading yet${failure === undefined ? "" : `: ${failure}`}`;
-  const read = time(latest.at);
-  if (failure !== undefined) {
-    return html`Last reading ${Math.round(age / 1000)} s ago, at ${read}: ${failure}`;
-  }
-  return latest.simulated
-    ? html`<strong>Simulated</strong> at ${read}: this system reports no load`
-    : html`Read at ${read}`;
+function timeElement(at: number): Markup {
+  const text = `${clockWithSeconds(at)} ${zone(at)}`;
+  return html`<time datetime="${new Date(at).toISOString()}">${text}</time>`;
 }
-
-function time(at: number): Markup {
-  const text = new Date(at).toISOString();
-  return html`<time datetime="${text}">${text.slice(11, 19)} UTC</time>`;
-}
-
-const WIDTH = 240;
-const HEIGHT = 48;
-
-function plot(history: readonly LoadSample[]): Markup {
-  const loads = history.map(({ averages: [one] }) => one);
-  const [first, last] = [history[0]?.monotonicAt ?? 0, history.at(-1)?.monotonicAt ?? 0];
-  const top = Math.max(...loads, 0.01);
-  const points = history.map(({ averages: [one], monotonicAt }) => {
-    const x = last === first ? WIDTH : WIDTH * (monotonicAt - first) / (last - first);
-    return `${x.toFixed(1)},${(HEIGHT - 2 - (HEIGHT - 4) * one / top).toFixed(1)}`;
-  });
-  const label = loads.length === 0
-    ? "No samples of the 1-minute load yet"
-    : `1-minute load over the last ${duration(last - first)}: from ` +
-      `${Math.min(...loads).toFixed(2)} to ${Math.max(...loads).toFixed(2)}, now ` +
-      `${loads.at(-1)!.toFixed(2)}`;
-  return html`
-    <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${label}"
-      preserveAspectRatio="none">
-      <title>${label}</title>
-      <polyline points="${points.join(" ")}" />
-    </svg>
-  `;
-}
-
-function duration(milliseconds: number): string {
-  const seconds = Math.round(milliseconds / 1000);
-  return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
-}
-
-/** The stylesheet of all pages. */
-export const STYLES = `
-:root {
-  color-scheme: light dark;
-  --text: #1d2530; --faint: #5b6672; --page: #fbfbf9; --box: #fff; --edge: #d9dde2; --accent: #0b63c5;
-  --live: #1a7f37; --wait: #8a5a00; --off: #b42318;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --text: #e4e8ec; --faint: #9aa5b1; --page: #14181d; --box: #1c2229; --edge: #353d47; --accent: #6cb0ff;
-    --live: #57d27a; --wait: #e2b340; --off: #ff8a7a;
-  }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--text); font: 1.0625rem/1.6 system-ui, sans-serif; }
-header, main { max-width: 60rem; margin: 0 auto; padding: 0 1.25rem; }
-header { padding-top: 1rem; }
-nav { display: flex; gap: 1.25rem; }
-h1 { font-size: 1.75rem; line-height: 1.2; margin: 1.25rem 0 1rem; }
-p { max-width: 32.5rem; margin: 0 0 1rem; }
-a { color: var(--accent); text-underline-offset: 0.15em; }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; border-radius: 2px; }
-aside { margin: 0 0 1.5rem; }
-.load { background: var(--box); border: 1px solid var(--edge); border-radius: 0.5rem; padding: 0.75rem 1rem; }
-.load table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.load th { font-weight: 600; text-align: left; font-size: 0.9rem; }
-.load thead th, .load td { text-align: right; padding-left: 0.75rem; }
-.load thead th { color: var(--faint); font-weight: 400; white-space: nowrap; }
-.load tbody td { font-size: 1.2rem; font-weight: 600; min-width: 3.5em; }
-.load svg { display: block; width: 100%; height: 3rem; margin: 0.5rem 0; border-bottom: 1px solid var(--edge); }
-.load polyline { fill: none; stroke: var(--accent); stroke-width: 2; stroke-linejoin: round; vector-effect: non-scaling-stroke; }
-.load .note { margin: 0; color: var(--faint); font-size: 0.85rem; min-height: 1.4rem; line-height: 1.4rem; overflow-wrap: anywhere; }
-.load .failed { color: var(--off); }
-.load .fleet { table-layout: fixed; }
-.load .fleet tr { border-bottom: 1px solid var(--edge); }
-.load .fleet :is(th, td) { padding: 0.5rem 0 0.5rem 0.75rem; overflow-wrap: anywhere; }
-.load .fleet thead th { width: 5.5rem; overflow-wrap: normal; }
-.load .fleet :is(thead, tbody) th:first-child { width: auto; padding-left: 0; text-align: left; }
-.load .fleet td { min-width: 0; font-size: 1.1rem; font-weight: 400; }
-.load .fleet td:nth-child(2) { font-weight: 600; }
-.load .fleet thead .trend { width: 30%; }
-.load .fleet tr .trend { padding-left: 1.5rem; text-align: left; }
-.load .fleet td.age { font-size: 0.85rem; color: var(--faint); }
-.load .fleet svg { height: 2.25rem; margin: 0; overflow: visible; }
-.load path { fill: none; vector-effect: non-scaling-stroke; }
-.load .curve { stroke: var(--accent); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
-.load .busy { stroke: var(--faint); stroke-dasharray: 4 3; }
-.load small { display: block; font-size: 0.8rem; font-weight: 400; color: var(--faint); }
-.load .late :is(th, td) { color: var(--faint); }
-.load .late svg { filter: grayscale(1); opacity: 0.6; }
-.load .late td.age { color: var(--off); font-weight: 600; }
-.load table + .note { margin-top: 0.5rem; }
-.line { margin: 0.5rem 0 0; font-size: 0.85rem; color: var(--faint); }
-.line span::before { content: ""; display: inline-block; width: 0.6em; height: 0.6em; margin-right: 0.45em; border-radius: 50%; background: currentColor; }
-.line .open { color: var(--live); }
-.line .connecting { color: var(--wait); }
-.line .closed, .line .away { color: var(--off); }
-.line .open, .line .connecting, .line .closed, .line .away, [data-turbo-stream] .line .static { display: none; }
-[data-turbo-stream="open"] .line .open,
-[data-turbo-stream="connecting"] .line .connecting,
-[data-turbo-stream="closed"] .line .closed,
-[data-turbo-stream="away"] .line .away { display: inline; }
-@media (min-width: 48rem) {
-  aside { float: right; width: 23rem; margin: 0 0 1.5rem 2rem; }
-  aside:has(.fleet) { float: none; width: auto; margin: 0 0 1.5rem; }
-}
-@media (max-width: 47.99rem) {
-  .load:has(.fleet) { padding: 0.5rem 0.75rem 0.75rem; }
-  .load .fleet, .fleet :is(thead, tbody) { display: block; }
-  .load .fleet tr { display: grid; grid-template-columns: 3.75rem 3.5rem 3.5rem 1fr; column-gap: 0.375rem; align-items: center; padding: 0.4rem 0; }
-  .load .fleet tr :is(th, td), .load .fleet tr .trend { width: auto; padding: 0; text-align: left; }
-  .load .fleet td { font-size: 1rem; }
-  .load .fleet thead :is(th:first-child, .trend, .age) { display: none; }
-  .load .fleet tbody th { grid-column: 1 / 4; }
-  .load .fleet tbody .age { grid-area: 1 / 4; text-align: right; }
-  .load .fleet small { display: inline; padding-left: 0.25em; }
-}
-@media print {
-  :root { --text: #000; --faint: #333; --page: #fff; --box: #fff; --accent: #000; }
-  header, .line { display: none; }
-}
-`;

@@ -6,7 +6,7 @@
 import type { Env } from "hono";
 import config from "../deno.json" with { type: "json" };
 import { serve, type Server } from "../server/serve.ts";
-import { integer, settingsOrExit } from "../server/settings.ts";
+import { integer, settingsOrExit, sourcesOf } from "../server/settings.ts";
 import type { Example } from "./layout.ts";
 
 const OPTIONS = {
@@ -34,7 +34,7 @@ export async function run<E extends Env>(
   let server: Server;
   try {
     const drain = (deadline: number) => turbo.close({ deadline, window: 0 });
-    server = serve(hono.fetch, { port, drain });
+    server = serve(hono.fetch, { port, sources: sourcesOf(OPTIONS), drain });
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     console.error(`${name}: ${error.message}`);

@@ -59,8 +59,6 @@ export interface FleetOptions<Row> {
  * receives the values of the others one by one, and pages need not show each step.
  */
 const SETTLING = 100;
-/** The name of a machine whose host name cannot be read. */
-const UNNAMED = "unnamed";
 
 /**
  * This process's side of the fleet.
@@ -105,13 +103,13 @@ export class Fleet<Row extends FleetRow> {
   }
 
   /**
-   * The current rows with their processes: first its own, then those of the others, in the same order on
+   * The current rows with their processes, and whether it is this one: first its own, then those of the others, in the same order on
    * all processes. Rows are read one by one, so a caller that stops early does not pay for the rest.
    */
-  *rows(): Generator<readonly [node: string, row: Row]> {
+  *rows(): Generator<readonly [node: string, row: Row, isOwn: boolean]> {
     const { rowOf } = this.#options;
     // Its own row is taken from here, because the value shared last may not have been received yet.
-    const own = this.#own && [this.#key, { ...this.#own }] as const;
+    const own = this.#own && [this.#key, { ...this.#own }, true] as const;
     if (own && !this.#isLeaving) yield own;
     let isAlone = true;
     const byNode = [...this.#sharing.shared].sort(([one], [two]) => one < two ? -1 : 1);
@@ -119,7 +117,7 @@ export class Fleet<Row extends FleetRow> {
       const row = isOwn ? undefined : rowOf(value);
       if (!row) continue;
       isAlone = false;
-      yield [node, { ...row, age: row.age + age }];
+      yield [node, { ...row, age: row.age + age }, false];
     }
     if (own && this.#isLeaving && isAlone) yield own;
   }
@@ -152,7 +150,8 @@ export class Fleet<Row extends FleetRow> {
   /** Handles a change in what the processes share: call it from `onShared`. */
   changed({ node, isOwn, kind }: SharedChange): void {
     if (kind === "left") {
-      if (isOwn && node !== this.#key) this.#push(); // only the process that reported the loss pushes
+      // Of many processes, the one that reported the loss pushes; what a single one shows, only it knows.
+      if (node !== this.#key && (isOwn || !this.#hasOthers)) this.#push();
       return;
     }
     if (isOwn) {
@@ -188,17 +187,10 @@ export class Fleet<Row extends FleetRow> {
   }
 
   #push(): void {
-    const hasOthers = [...this.#sharing.shared.values()].some(({ isOwn }) => !isOwn);
-    if (hasOthers || this.#sharing.canPush()) this.#options.push(); // else nobody sees it
+    if (this.#hasOthers || this.#sharing.canPush()) this.#options.push(); // else nobody sees it
   }
-}
 
-/** The host name of this machine, or `unnamed` where it may not be read (`--allow-sys=hostname`). */
-export function machineName(hostname: () => string = Deno.hostname): string {
-  try {
-    return hostname() || UNNAMED;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) return UNNAMED;
-    throw error;
+  get #hasOthers(): boolean {
+    return [...this.#sharing.shared.values()].some(({ isOwn }) => !isOwn);
   }
 }

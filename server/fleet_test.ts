@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Hub } from "../tests/hub.ts";
 import { pause, until } from "../tests/kit.ts";
 import { html, replace, Turbo } from "../turbo/mod.ts";
-import { Fleet, machineName } from "./fleet.ts";
+import { Fleet } from "./fleet.ts";
 
 const INTERVAL = 10_000;
 
@@ -268,17 +268,4 @@ Deno.test("A node without others pushes nothing to nobody, and shows itself even
   await one.fleet.leave(() => Promise.resolve());
   assert.equal(rowIn(one, "web1").load, 3);
   assert.deepEqual(all.boxes(), []);
-});
-
-Deno.test("machineName() is the host name, or unnamed where it may not be read", () => {
-  assert.equal(machineName(() => "web1"), "web1");
-  assert.equal(machineName(() => ""), "unnamed");
-  const refused = () => {
-    throw new Deno.errors.NotCapable("Requires sys access");
-  };
-  assert.equal(machineName(refused), "unnamed");
-  const broken = () => {
-    throw new TypeError("broken");
-  };
-  assert.throws(() => machineName(broken), /^TypeError: broken$/);
 });

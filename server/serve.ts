@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { type AddressSources, bracketed, listenFailure, networkAddresses } from "./addresses.ts";
+import type { InterfaceAddress } from "./addresses.ts";
 
 /** Options of {@linkcode serve}. */
 export interface ServeOptions {
@@ -11,6 +13,10 @@ export interface ServeOptions {
   port?: number;
   /** Address to listen on. Default `0.0.0.0`: all IPv4 addresses. */
   hostname?: string;
+  /** Path of the page to open, which the log shows. Default `/`. */
+  path?: string;
+  /** The flags or variables that set `port` and `hostname`. An error then names the one to blame. */
+  sources?: AddressSources;
   /**
    * Closes what the app has open, such as its WebSockets, and resolves when that is done. Called once,
    * with the milliseconds that it may take. Requests are still answered meanwhile.
@@ -38,6 +44,8 @@ export interface ServeOptions {
   ) => Deno.HttpServer<Deno.NetAddr>;
   /** Where signals come from. Default `Deno`. */
   signals?: Pick<typeof Deno, "addSignalListener" | "removeSignalListener">;
+  /** Lists the addresses of this machine. Default `Deno.networkInterfaces`; the log shows some of them. */
+  networkInterfaces?: () => readonly InterfaceAddress[];
   /**
    * Reads how many bytes of memory the process uses. An error that it throws is reported once. Default:
    * the resident set size.
@@ -57,7 +65,7 @@ export interface StopOptions {
 export interface Server extends AsyncDisposable {
   /** The port that it listens on. */
   readonly port: number;
-  /** The URL to open, such as `http://localhost:8000/`. */
+  /** The URL to open on this machine, such as `http://localhost:8000/`. */
   readonly url: string;
   /** Resolves to the exit code for the process, when the server has stopped. Never rejects. */
   readonly finished: Promise<number>;
@@ -118,6 +126,8 @@ export function serve(
   const {
     port = 8000,
     hostname = "0.0.0.0",
+    path = "/",
+    sources,
     drain = () => Promise.resolve(),
     deadline = 10_000,
     maxMemory = 0,
@@ -125,6 +135,7 @@ export function serve(
     log = console,
     listen = Deno.serve,
     signals = Deno,
+    networkInterfaces,
     memory = () => Deno.memoryUsage().rss,
   } = options;
   checkRange("deadline", deadline);
@@ -133,7 +144,7 @@ export function serve(
   let atWork = 0;
   const listener = new Listener((port) => {
     return listen({ port, hostname, tcpBacklog: BACKLOG, onListen() {}, onError }, counted);
-  }, { port, hostname, log, acceptTimeout, onDeaf });
+  }, { port, hostname, sources, log, acceptTimeout, onDeaf });
   const { promise: finished, resolve } = Promise.withResolvers<number>();
   let stopping: { code: number } | undefined;
   let signalTimer: ReturnType<typeof setTimeout> | undefined;
@@ -242,13 +253,20 @@ export function serve(
     return { promise, [Symbol.dispose]: () => clearInterval(timer) };
   }
 
+  /** What the log says after the URL to open: how the network reaches it, if it does. */
+  function reach(): string {
+    if (!listener.wildcard) return "";
+    const urls = networkAddresses(listener.wildcard, networkInterfaces).map(urlAt);
+    if (urls.length === 0) return " (on all addresses: the network can reach it)";
+    return `, and in the network on ${urls.join(" and ")}`;
+  }
+
   for (const signal of SIGNALS) signals.addSignalListener(signal, onSignal);
   // The memory is watched because a client can make Deno buffer a fragmented message of any length.
   const memoryTimer = maxMemory > 0 ? setInterval(checkMemory, MEMORY_CHECK_INTERVAL) : undefined;
-  const { onAllAddresses } = listener;
-  const url = `http://${onAllAddresses ? "localhost" : bracketed(hostname)}:${listener.port}/`;
-  const reach = onAllAddresses ? " (on all addresses: the network can reach it)" : "";
-  log.log(`Listening on ${url}${reach}`);
+  const urlAt = (host: string) => `http://${bracketed(host)}:${listener.port}${path}`;
+  const url = urlAt(listener.wildcard ? "localhost" : hostname);
+  log.log(`Listening on ${url}${reach()}`);
   return {
     port: listener.port,
     url,
@@ -263,6 +281,7 @@ export function serve(
 interface ListenerOptions {
   port: number;
   hostname: string;
+  sources: AddressSources | undefined;
   log: Pick<Console, "error">;
   /** Milliseconds without accepting after which `onDeaf` is called. */
   acceptTimeout: number;
@@ -273,8 +292,8 @@ interface ListenerOptions {
 /** Accepts connections, and listens again when accepting has failed. */
 class Listener {
   readonly port: number;
-  /** Whether it listens on all addresses. */
-  readonly onAllAddresses: boolean;
+  /** The address that stands for all addresses, where it listens on them. */
+  readonly wildcard: "0.0.0.0" | "::" | undefined;
   readonly #listen: (port: number) => Deno.HttpServer<Deno.NetAddr>;
   readonly #options: ListenerOptions;
   readonly #accepting: Promise<void>;
@@ -287,16 +306,17 @@ class Listener {
     listen: (port: number) => Deno.HttpServer<Deno.NetAddr>,
     options: ListenerOptions,
   ) {
-    const { port, hostname } = options;
+    const { port, hostname, sources } = options;
     try {
       this.#server = listen(port);
     } catch (error) {
-      const message = `Cannot listen on ${bracketed(hostname)}:${port}: ${reasonOf(error)}`;
-      throw new Error(message, { cause: error });
+      throw new Error(listenFailure(error, { hostname, port }, sources), { cause: error });
     }
     const { addr } = this.#server;
     this.port = addr.port;
-    this.onAllAddresses = addr.hostname === "0.0.0.0" || addr.hostname === "::";
+    this.wildcard = addr.hostname === "0.0.0.0" || addr.hostname === "::"
+      ? addr.hostname
+      : undefined;
     this.#listen = listen;
     this.#options = options;
     this.#accepting = this.#accept();
@@ -359,10 +379,6 @@ async function atMost(milliseconds: number, promise: Promise<void>): Promise<voi
   const late = new Promise<void>((resolve) => timer = setTimeout(resolve, milliseconds));
   await Promise.race([promise, late]);
   clearTimeout(timer);
-}
-
-function bracketed(hostname: string): string {
-  return hostname.includes(":") ? `[${hostname}]` : hostname;
 }
 
 /** The message of an error, in one line. To format an `Error` Deno would need a file descriptor. */

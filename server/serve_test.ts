@@ -66,24 +66,59 @@ Deno.test("serve() answers 500 when a handler throws, and logs only its message"
   ]);
 });
 
+const INTERFACES = [
+  { name: "lo", family: "IPv4", address: "127.0.0.1" },
+  { name: "eth0", family: "IPv4", address: "192.0.2.7" },
+  { name: "eth0", family: "IPv6", address: "2001:db8::7" },
+] as const;
+
 for (
-  const [hostname, address, url, reach] of [
-    ["0.0.0.0", "0.0.0.0", "http://localhost:8000/", true],
-    ["::", "::", "http://localhost:8000/", true],
-    ["::1", "::1", "http://[::1]:8000/", false],
-    ["localhost", "127.0.0.1", "http://localhost:8000/", false],
+  const [hostname, address, more] of [
+    ["0.0.0.0", "0.0.0.0", ", and in the network on http://192.0.2.7:8000/"],
+    [
+      "::",
+      "::",
+      ", and in the network on http://192.0.2.7:8000/ and http://[2001:db8::7]:8000/",
+    ],
+    ["::1", "::1", ""],
+    ["localhost", "127.0.0.1", ""],
+    ["192.0.2.7", "192.0.2.7", ""],
   ] as const
 ) {
-  const says = reach ? "says that the network can reach it" : "says no more";
-  Deno.test(`serve() on ${hostname} gives ${url} to open, and ${says}`, async () => {
+  const says = more === "" ? "no more" : "how the network reaches it";
+  const host = more ? "localhost" : hostname.includes(":") ? `[${hostname}]` : hostname;
+  Deno.test(`serve() on ${hostname} says to open ${host}, and ${says}`, async () => {
     const { options, said } = observed();
     const listen = () => fakeServer({ hostname: address }).server;
-    await using server = serve(hello, { ...options, hostname, listen });
-    assert.equal(server.url, url);
-    const more = reach ? " (on all addresses: the network can reach it)" : "";
-    assert.deepEqual(said, [`Listening on ${url}${more}`]);
+    const networkInterfaces = () => INTERFACES;
+    await using server = serve(hello, { ...options, hostname, listen, networkInterfaces });
+    assert.equal(server.url, `http://${host}:8000/`);
+    assert.deepEqual(said, [`Listening on ${server.url}${more}`]);
   });
 }
+
+Deno.test("serve() says that the network can reach it, where it cannot know the addresses", async () => {
+  const { options, said } = observed();
+  const listen = () => fakeServer({ hostname: "0.0.0.0" }).server;
+  const networkInterfaces = () => {
+    throw new Deno.errors.NotCapable("Requires sys access");
+  };
+  await using _server = serve(hello, { ...options, listen, networkInterfaces });
+  assert.deepEqual(said, [
+    "Listening on http://localhost:8000/ (on all addresses: the network can reach it)",
+  ]);
+});
+
+Deno.test("serve() shows the path of the page in each URL", async () => {
+  const { options, said } = observed();
+  const listen = () => fakeServer({ hostname: "0.0.0.0" }).server;
+  const networkInterfaces = () => INTERFACES;
+  await using server = serve(hello, { ...options, path: "/load/", listen, networkInterfaces });
+  assert.equal(server.url, "http://localhost:8000/load/");
+  assert.deepEqual(said, [
+    `Listening on ${server.url}, and in the network on http://192.0.2.7:8000/load/`,
+  ]);
+});
 
 Deno.test("serve() sets a backlog of 4,096 connections", async () => {
   let given: Deno.ServeTcpOptions = {};
@@ -98,8 +133,11 @@ Deno.test("serve() sets a backlog of 4,096 connections", async () => {
 Deno.test("serve() throws an error of one line when the port is taken, and starts nothing", async () => {
   await using first = serve(hello, observed().options);
   const { options, said, listeners } = observed();
-  assert.throws(() => serve(hello, { ...options, port: first.port, maxMemory: 1 }), {
-    message: `Cannot listen on 127.0.0.1:${first.port}: the port is taken; choose another`,
+  const taken = { ...options, port: first.port, maxMemory: 1 };
+  const cannot = `annot listen on 127.0.0.1:${first.port}: the port is taken; choose another`;
+  assert.throws(() => serve(hello, taken), { message: `C${cannot}` });
+  assert.throws(() => serve(hello, { ...taken, sources: { port: "PORT" } }), {
+    message: `PORT is "${first.port}": c${cannot}`,
   });
   assert.deepEqual(said, []);
   assert.equal(listeners.size, 0);

@@ -98,13 +98,46 @@ export function parseSettings<O extends Options>(
   if (given.version) return "version";
   if (given.licenses) return "licenses";
   const settings = Object.entries(options).map(([name, option]) => {
-    const { flag, variable, parse } = option;
-    const value = given[flag.slice(2)];
-    if (value !== undefined) return [name, parse(flag, String(value))];
-    const set = variable === undefined ? undefined : env(variable);
-    return [name, set ? parse(variable!, set) : option.default];
+    const source = sourceOf(option, given, env);
+    return [name, source ? option.parse(...source) : option.default];
   });
   return Object.fromEntries(settings) as SettingsOf<O>; // each value comes from its row's parser
+}
+
+/**
+ * The flag or variable that each setting comes from; `undefined` where it is the default. For errors that
+ * show only later, such as an address that cannot be listened on.
+ *
+ * @throws {UsageError} where the command line cannot be parsed
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { hostname, sourcesOf } from "./settings.ts";
+ *
+ * const OPTIONS = {
+ *   hostname: {
+ *     flag: "--hostname",
+ *     placeholder: "H",
+ *     variable: "HOST",
+ *     parse: hostname,
+ *     default: "localhost",
+ *     help: "Address to listen on",
+ *   },
+ * } as const;
+ *
+ * assert.equal(sourcesOf(OPTIONS, { args: [], env: () => "::1" }).hostname, "HOST");
+ * ```
+ */
+export function sourcesOf<O extends Options>(
+  options: O,
+  { args = Deno.args, env = readEnv }: Pick<Program, "args" | "env"> = {},
+): Record<keyof O, string | undefined> {
+  const given = parseFlags(options, args, true);
+  const sources = Object.entries(options).map(([name, option]) => {
+    return [name, sourceOf(option, given, env)?.[0]];
+  });
+  return Object.fromEntries(sources);
 }
 
 /** What {@linkcode settingsOrExit} prints, and what it uses of the process. */
@@ -207,14 +240,23 @@ export function integer(least: number, most: number): Parser<number> {
 export function seconds(least: number, most: number): Parser<number> {
   return (name, value) => {
     const number = Number(value);
-    if (/^(\d+\.?\d*|\.\d+)$/.test(value) && number >= least && number <= most) return number;
+    if (DECIMAL.test(value) && number >= least && number <= most) return number;
     throw unfit(name, value, `seconds from ${least} to ${most} are needed`);
+  };
+}
+
+/** A parser for a number within limits, which are allowed too. Fractions are allowed. */
+export function number(least: number, most: number): Parser<number> {
+  return (name, value) => {
+    const number = Number(value);
+    if (DECIMAL.test(value) && number >= least && number <= most) return number;
+    throw unfit(name, value, `a number from ${least} to ${most} is needed`);
   };
 }
 
 /** Parses a host name or an IP address. Only listening on it shows whether it exists. */
 export function hostname(name: string, value: string): string {
-  if (/^[A-Za-z0-9._:%-]+$/.test(value)) return value;
+  if (/^[A-Za-z0-9._:%][A-Za-z0-9._:%-]*$/.test(value)) return value;
   throw unfit(name, value, "a host name or an IP address is needed");
 }
 
@@ -254,6 +296,16 @@ export function path(name: string, value: string): string {
 }
 
 /**
+ * Parses the path below which an app is reached, such as `/load`. It is returned without a slash at its end;
+ * `/` alone is `undefined`. Only characters that no proxy and no browser encodes are allowed.
+ */
+export function basePath(name: string, value: string): string | undefined {
+  const isPath = /^(?:\/[\w.~-]+)*\/?$/.test(value) && value !== "";
+  if (isPath && !/\/\.{1,2}(?:\/|$)/.test(value)) return value.replace(/\/$/, "") || undefined;
+  throw unfit(name, value, "a path such as /load is needed");
+}
+
+/**
  * Parses the URL of a Redis server, such as `redis://:PASSWORD@host:6379/0`, or `rediss://` for TLS. An
  * error does not show the URL, which may contain a password.
  */
@@ -279,6 +331,8 @@ export function shortName(most: number): Parser<string> {
   };
 }
 
+/** A number in decimal digits, without a sign. */
+const DECIMAL = /^(?:\d+\.?\d*|\.\d+)$/;
 /** The line width of the text of `--help`. */
 const LINE_WIDTH = 100;
 
@@ -292,7 +346,7 @@ function parseFlags(
   );
   try {
     const { values } = parseArgs({
-      args: joinNegatives(args, Object.values(options)),
+      args: joinValues(args, Object.values(options)),
       options: {
         ...Object.fromEntries(flags),
         help: { type: "boolean", short: "h" },
@@ -307,13 +361,36 @@ function parseFlags(
   }
 }
 
-/** Turns `--port -1` into `--port=-1`. Otherwise `-1` is parsed as a flag, with an unclear message. */
-function joinNegatives(args: readonly string[], options: readonly Option<unknown>[]): string[] {
+/** The flag or variable of an option that is set, and its value. An empty variable is not set. */
+function sourceOf(
+  { flag, variable }: Option<unknown>,
+  given: Record<string, unknown>,
+  env: (name: string) => string | undefined,
+): [name: string, value: string] | undefined {
+  const value = given[flag.slice(2)];
+  if (value !== undefined) return [flag, String(value)];
+  const set = variable === undefined ? undefined : env(variable);
+  return set ? [variable!, set] : undefined;
+}
+
+/**
+ * Turns `--port -1` into `--port=-1`, so that the parser of the option rejects it. Otherwise it is parsed as
+ * two flags, with an unclear message.
+ */
+function joinValues(args: readonly string[], options: readonly Option<unknown>[]): string[] {
   const joined: string[] = [];
-  for (const arg of args) {
-    const flag = options.find(({ flag }) => flag === joined.at(-1));
-    if (flag && /^-\.?\d/.test(arg)) joined.push(`${joined.pop()}=${arg}`);
-    else joined.push(arg);
+  for (let index = 0; index < args.length; index++) {
+    const arg = args[index]!;
+    if (arg === "--") return [...joined, ...args.slice(index)];
+    const option = options.find(({ flag }) => flag === arg);
+    const next = args[index + 1];
+    if (!option) joined.push(arg);
+    else if (next === undefined || /^(?:--.*|-[hV])$/s.test(next)) {
+      throw new UsageError(`${arg} has no value: ${arg} ${option.placeholder} is needed`);
+    } else {
+      joined.push(`${arg}=${next}`);
+      index++;
+    }
   }
   return joined;
 }

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import {
+  basePath,
   helpText,
   hostname,
   hosts,
   integer,
+  number,
   type Options,
   origins,
   parseSettings,
@@ -12,6 +14,7 @@ import {
   seconds,
   settingsOrExit,
   shortName,
+  sourcesOf,
   UsageError,
 } from "./settings.ts";
 
@@ -72,6 +75,15 @@ Deno.test("parseSettings() prefers a flag to its variable, even where that is wr
   });
 });
 
+Deno.test("sourcesOf() names the flag or the variable of each setting, and none of a default", () => {
+  const env: Record<string, string> = { PORT: "1", ALLOW_ORIGIN: "", STATE_FILE: "s" };
+  assert.deepEqual(sourcesOf(OPTIONS, { args: ["--port", "2"], env: (name) => env[name] }), {
+    port: "--port",
+    allowOrigin: undefined,
+    state: "STATE_FILE",
+  });
+});
+
 Deno.test("parseSettings() treats an empty variable as not set, and an empty flag as a value", () => {
   assert.deepEqual(parse([], { PORT: "", STATE_FILE: "" }), parse([]));
   assert.throws(() => parse(["--port="]), /^UsageError: --port is ""/);
@@ -104,7 +116,16 @@ Deno.test("parseSettings() names the flag or the variable, the value and what is
       { ALLOW_ORIGIN: "https://a, b" },
       'ALLOW_ORIGIN is "b": an origin such as https://example.com is needed',
     ],
-    [["--port"], {}, "Option '--port <value>' argument missing"],
+    [["--port", "-x"], {}, '--port is "-x": a whole number from 0 to 65535 is needed'],
+    [["--port", "-.5"], {}, '--port is "-.5": a whole number from 0 to 65535 is needed'],
+    [["--port", "-"], {}, '--port is "-": a whole number from 0 to 65535 is needed'],
+    [["--port"], {}, "--port has no value: --port N is needed"],
+    [["--port", "--state", "s"], {}, "--port has no value: --port N is needed"],
+    [["--state", "--port=1"], {}, "--state has no value: --state FILE is needed"],
+    [["--state", "-h"], {}, "--state has no value: --state FILE is needed"],
+    [["--port", "--", "1"], {}, "--port has no value: --port N is needed"],
+    [["--", "--port", "1"], {}, "Unexpected argument '--port'"],
+    [["-p", "80"], {}, "Unknown option '-p'"],
     [["--nonsense"], {}, "Unknown option '--nonsense'"],
     [["stray"], {}, "Unexpected argument 'stray'"],
   ];
@@ -144,7 +165,45 @@ const PARSERS: [string, (name: string, value: string) => unknown, [string, unkno
       "5s",
       "",
     ]],
-    ["hostname", hostname, [["::1", "::1"], ["a-b.example", "a-b.example"]], ["a b", "a/b", ""]],
+    ["number(0.01, 10)", number(0.01, 10), [["0.01", 0.01], [".5", 0.5], ["1.", 1], ["10", 10]], [
+      "0",
+      "0.009",
+      "10.1",
+      "-1",
+      "1e0",
+      "1,5",
+      "",
+    ]],
+    [
+      "basePath",
+      basePath,
+      [["/load", "/load"], ["/a/b-c_d.e~1/", "/a/b-c_d.e~1"], ["/...", "/..."], ["/", undefined]],
+      [
+        "",
+        "load",
+        "//",
+        "//host/a",
+        "/a//b",
+        "/a//",
+        "/a/../b",
+        "/..",
+        "/./a",
+        "/a?b",
+        "/a#b",
+        "/a b",
+        "/%2e%2e",
+        "/\\host",
+        "/é",
+        "/a\n",
+        "https://a.example/load",
+      ],
+    ],
+    ["hostname", hostname, [["::1", "::1"], ["a-b.example", "a-b.example"]], [
+      "a b",
+      "a/b",
+      "-5",
+      "",
+    ]],
     ["origins", origins, [["https://a.example/", ["https://a.example"]], [" , ", []]], [
       "example.com",
       "https://a/b",

@@ -114,7 +114,7 @@ const ATTRIBUTE = String.raw`\s+(?!id=)[^\s"'<>/=]+(?:="[^"<>]*")?`;
 /** Bounded, because the regular expression can fail with an error on thousands of attributes. */
 const ATTRIBUTES = `(?:${ATTRIBUTE}){0,100}`;
 const ROOT = new RegExp(
-  `^<([a-z][a-z0-9-]*)${ATTRIBUTES}\\s+id="([^"<>&\\s]+)"${ATTRIBUTES}\\s*>`,
+  `^<([a-z][a-z0-9-]*)${ATTRIBUTES}\\s+id="([^"<>&\\s]+)"${ATTRIBUTES}\\s*(/?)>`,
   "i",
 );
 /** Markup that a parser does not read as plain tags. */
@@ -122,22 +122,26 @@ const IN_DOUBT = /<(?:[!?]|script|style)/i;
 /** Elements that may contain an element of the same name; in others, the start tag of one closes it. */
 const NESTS =
   /^(?:div|span|section|article|aside|main|ul|ol|dl|details|blockquote|fieldset|svg|g|.*-.*)$/i;
+/** Elements without content and end tag (WHATWG HTML, "void elements"). */
+const VOID = /^(?:area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr)$/i;
 /** A start tag that closes a `p`. */
 const BLOCK =
   /<(?!\/|(?:a|abbr|b|br|cite|code|em|i|img|kbd|mark|p|q|s|small|span|strong|sub|sup|time|u)[\s/>])[a-z]/i;
 
 /** The id of the only element in some markup; `undefined` where there may be more than one. */
 export function soleElementId(markup: string): string | undefined {
-  const [, root = "", id] = ROOT.exec(markup) ?? [];
+  const [tag = "", root = "", id, slash] = ROOT.exec(markup) ?? [];
   if (id === undefined || IN_DOUBT.test(markup)) return undefined;
+  if (VOID.test(root)) return tag === markup ? id : undefined;
+  if (slash !== "") return undefined;
   if (/^p$/i.test(root) && BLOCK.test(markup)) return undefined;
   const mayNest = NESTS.test(root);
   let depth = 0;
-  for (const tag of markup.matchAll(new RegExp(`<(/?)${root}(?=[\\s/>])[^>]*(?:>|$)`, "gi"))) {
-    if (!tag[0].endsWith(">")) return undefined;
-    depth += tag[1] ? -1 : 1;
+  for (const found of markup.matchAll(new RegExp(`<(/?)${root}(?=[\\s/>])[^>]*(?:>|$)`, "gi"))) {
+    if (!found[0].endsWith(">")) return undefined;
+    depth += found[1] ? -1 : 1;
     if (depth > 1 && !mayNest) return undefined;
-    if (depth === 0) return tag.index + tag[0].length === markup.length ? id : undefined;
+    if (depth === 0) return found.index + found[0].length === markup.length ? id : undefined;
   }
   return undefined;
 }
