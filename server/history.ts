@@ -208,9 +208,9 @@ export class History {
    * and one more, because the first and the last one are partly outside.
    */
   hour(end: number): Span {
-    const all = () => this.#totals();
-    const length = lengthOf(HOUR_LENGTHS, all(), end);
-    return this.#span(all(), { end, length, step: length / HOUR_STEPS });
+    const length = lengthOf(HOUR_LENGTHS, this.#readings, end);
+    const step = length / HOUR_STEPS;
+    return this.#span(this.#totals(step), { end, length, step });
   }
 
   /** The last day, on an axis of 3, 12 or 24 hours, in steps of 5 minutes, and one more. */
@@ -221,7 +221,8 @@ export class History {
 
   /** The last hour in 60 steps of a minute, and one more. */
   trend(end: number): Series {
-    return this.#span(this.#totals(), { end, length: HOUR, step: TREND_STEP }).series;
+    const rows = this.#totals(TREND_STEP);
+    return this.#span(rows, { end, length: HOUR, step: TREND_STEP }).series;
   }
 
   /** The last day in 96 steps of 15 minutes, and one more. */
@@ -290,8 +291,23 @@ export class History {
     while (this.#holes.length > 0 && this.#holes[0]![1] < now - KEPT) this.#holes.shift();
   }
 
-  *#totals(): Generator<Totals> {
-    for (const reading of this.#readings) yield totalsOf(reading, this.#limit);
+  /** The totals of the readings in each step. There can be 72,000 readings, so none becomes an object. */
+  #totals(step: number): Totals[] {
+    const all: Totals[] = [];
+    const row = totalsOf({ value: 0, at: 0, time: 0 }, this.#limit);
+    let [number, last] = [NaN, row];
+    this.#readings.forEach((value, at, time) => {
+      row.at = row.lowestAt = row.highestAt = at;
+      row.lowest = row.highest = value;
+      row.time = time;
+      row.area = value * time;
+      row.above = value > this.#limit ? time : 0;
+      if (numberOf(at, step) === number) return include(last, row);
+      number = numberOf(at, step);
+      last = { ...row };
+      all.push(last);
+    });
+    return all;
   }
 
   /** The rows in steps and in words. */
@@ -368,7 +384,11 @@ function numberOf(at: number, step: number): number {
 }
 
 /** The least length that holds all rows which the greatest one holds. */
-function lengthOf(lengths: readonly number[], rows: Iterable<Totals>, end: number): number {
+function lengthOf(
+  lengths: readonly number[],
+  rows: Iterable<Pick<Totals, "at">>,
+  end: number,
+): number {
   const start = end - lengths.at(-1)!;
   const oldest = Iterator.from(rows).find(({ at }) => at >= start)?.at ?? end;
   return lengths.find((length) => end - oldest <= length)!;

@@ -64,6 +64,15 @@ export class Readings {
     for (let index = 0; index < this.#length; index++) yield this.get(index);
   }
 
+  /** Calls a function with each, oldest first. */
+  forEach(visit: (value: number, at: number, time: number) => void): void {
+    const numbers = this.#numbers;
+    for (let index = 0; index < this.#length; index++) {
+      const place = this.#placeOf(index);
+      visit(numbers[place]!, numbers[place + 1]!, numbers[place + 2]!);
+    }
+  }
+
   /**
    * Adds a reading that is not earlier than the latest. Where it is closer to that than `spacing`
    * milliseconds, they become one: with the higher value, at the earlier time.
