@@ -959,10 +959,7 @@ addEventListener("online", () => {
 });
 addEventListener("pageshow", ({ persisted }) => persisted && wake());
 // An open connection would keep the page out of the browser's back/forward cache.
-addEventListener("pagehide", () => {
-  connection.rest();
-  clearTimeout(losing); // it would be overdue as soon as the page is back
-});
+addEventListener("pagehide", () => connection.rest());
 
 keepEdits();
 onSnapshot((body, copy) => {
