@@ -316,7 +316,7 @@ export function createApp(options: AppOptions = {}): App {
 
   async function render(c: Context, page: (context: PageContext) => Markup): Promise<Response> {
     const report = await current();
-    return c.html(page({ ...paths, head: turbo.head(c), report }));
+    return c.html(page({ ...paths, head: turbo.head(c, { background: true }), report }));
   }
 
   async function renderJson(c: Context): Promise<Response> {
