@@ -9,6 +9,7 @@ import { connect, connected, directory, pause, serve, until, WITH_BROWSER } from
 import { freePort, WITH_PROCESS, within } from "./tests/kit.ts";
 import { endApp, START_FLAGS, startApp, succeeds } from "./tests/processes.ts";
 import { frame, RawSocket, request as rawRequest, statusOf } from "./tests/raw.ts";
+import { reportAfter } from "./tests/reports.ts";
 import { html, remove, replace, type TurboOptions } from "./turbo/mod.ts";
 import { OPEN_PAGE } from "./turbo/testing.ts";
 
@@ -19,9 +20,7 @@ function counting(onReport = () => {}): { report(): Promise<LoadReport> } {
     report() {
       onReport();
       count++;
-      const averages = [count, 0.25, 0.125] as const;
-      const latest = { averages, simulated: false, at: Date.now(), monotonicAt: 0 };
-      return Promise.resolve({ latest, history: [latest], failure: undefined, age: 0 });
+      return reportAfter([[count, 0.25, 0.125]]);
     },
   };
 }
