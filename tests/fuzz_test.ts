@@ -180,7 +180,7 @@ Deno.test("createApp() serves nothing outside the asset map, for any path", asyn
   await using running = start();
   const { server } = running;
   const assets = await assetsOf(server);
-  assert.equal(assets.size, 4);
+  assert.equal(assets.size, 5);
   await fc.assert(
     fc.asyncProperty(traversal, async (path) => {
       const answer = await ask(
