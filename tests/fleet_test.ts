@@ -39,6 +39,12 @@ function namesOf(text: string): string[] {
   return names.length > 0 ? names : [`only ${lastOf(text, "machine")}`];
 }
 
+/** The names of the machines in the last day of a text, in order. */
+function namesInDay(text: string): string[] {
+  const day = text.slice(text.lastIndexOf('<div id="day">'));
+  return [...day.matchAll(/<th scope="row">\s*([^<]*?)\s*</g)].map(([, name]) => name!);
+}
+
 /** The text of the last element with an id, in a text. */
 function lastOf(text: string, id: string): string | undefined {
   return [...text.matchAll(RegExp(`id="${id}">([^<]*)<`, "g"))].at(-1)?.[1];
@@ -84,8 +90,10 @@ Deno.test("A page is sent the row of a machine that joins, and is its own again 
     namesOf(pushed()).join() === names && lastOf(pushed(), "machine") === heading &&
     lastOf(pushed(), "title") === title;
   await until(() => shows("one,two", "2 machines", "2 machines"), "both are shown");
+  await until(() => namesInDay(pushed()).join() === "one,two", "their day is shown");
   await two.app.close(0);
   await until(() => shows("only one", "one", "1.00 · one"), "one machine is shown");
+  await until(() => namesInDay(pushed()).length === 0, "its day is shown");
   assert.deepEqual(await namesIn(one.app), ["only one"]);
   await client[Symbol.asyncDispose]();
 });
