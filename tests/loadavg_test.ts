@@ -209,8 +209,6 @@ Deno.test("LoadSampler.report() shows the time of a suspended machine as a hole"
   const fake = new FakeMachine();
   const before = await fake.next([1, 1, 1]);
   fake.pass(40 * MINUTE); // a clock that counts it: see bootClock()
-  const asleep = await fake.sampler.report(HOUR);
-  assert.equal(asleep.age, 40 * MINUTE);
   const { hour, machine } = await fake.next([2, 1, 1]);
   const { holes } = hour.summary!;
   assert.deepEqual(holes, [[before.latest!.at, fake.wall]]);
@@ -268,6 +266,22 @@ Deno.test("LoadReport.highSince is when the load rose above the number of CPUs, 
   assert.equal((await silent(() => fake.next("broken"))).highSince, since);
   assert.equal((await fake.next(of(8))).highSince, undefined);
   assert.equal((await fake.next(of(9))).highSince, fake.wall);
+});
+
+Deno.test("LoadReport.highSince begins again after a hole, because nobody knows what the load was", async () => {
+  const { highSince } = await reportAfter([of(9), of(9), undefined, undefined, of(9), of(9)]);
+  assert.equal(highSince, NOW - 5_000);
+  const { highSince: same } = await reportAfter([of(9), of(9), undefined, of(9)]);
+  assert.equal(same, NOW - 15_000);
+});
+
+Deno.test("LoadSampler.report() is the same until the next reading, so that it is rendered once", async () => {
+  const fake = new FakeMachine();
+  const report = await fake.next();
+  fake.pass(4_999);
+  assert.equal(await fake.sampler.report(5_000), report);
+  fake.pass(1);
+  assert.notEqual(await fake.sampler.report(5_000), report);
 });
 
 Deno.test("LoadReport.highSince follows `warn`, which is per CPU", async () => {
@@ -379,8 +393,9 @@ Deno.test("LoadSampler.save() without a file, or before a reading, does no harm"
 
 Deno.test("new LoadSampler() rejects a file that cannot be written", () => {
   using made = directory();
+  Deno.mkdirSync(`${made.path}/readings`);
   assert.throws(
-    () => new FakeMachine({ file: `${made.path}/none/readings` }),
+    () => new FakeMachine({ file: `${made.path}/readings` }),
     /^Error: Cannot keep the readings in ".+readings": .+/,
   );
 });
