@@ -783,7 +783,9 @@ Deno.test(
   "A push does not shift the page, and the box fits at 320, 360 and 1,280 px",
   WITH_BROWSER,
   async () => {
-    await using server = start({ interval: 0.2 });
+    let count = 0;
+    const report = () => reportAfter([[1 + count++ % 7, 0.25, 0.125]]); // of one length, and none high
+    await using server = start({ interval: 0.2, sampler: { report } });
     await using browser = await startBrowser();
     for (const [width, height] of [[320, 640], [360, 740], [1280, 800]] as const) {
       const { page } = await browser.open(server.url, { viewport: { width, height } });
