@@ -390,7 +390,7 @@ function* factsOfFleet({ rows }: FleetReport): Iterable<string> {
   const over = rows.filter(isHigh).length;
   const late = rows.filter(isLate).length;
   const [highest] = rows.toSorted((one, other) => loadPerCpu(other) - loadPerCpu(one));
-  yield over === 0 ? "none above its CPUs" : `${over} above all CPUs busy`;
+  yield `${over === 0 ? "none" : over} with high load`;
   yield cpusOf(rows.reduce((sum, { cpus = 0 }) => sum + cpus, 0));
   if (highest && rows.length > 1) {
     yield `highest: ${highest.name}, ${loadText(loadPerCpu(highest))} per CPU`;
