@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import config from "./deno.json" with { type: "json" };
 import { type App, createApp, OPTIONS, parseSettings } from "./main.ts";
-import type { LoadReport } from "./loadavg.ts";
+import { jsonOf, type LoadReport } from "./loadavg.ts";
 import { networkAddresses } from "./server/addresses.ts";
 import { showDefault } from "./server/settings.ts";
 import { type Page, startBrowser } from "./tests/browser.ts";
+import { Hub } from "./tests/hub.ts";
 import { connect, connected, directory, pause, serve, until, WITH_BROWSER } from "./tests/kit.ts";
-import { freePort, WITH_PROCESS, within } from "./tests/kit.ts";
+import { freePort, parseFrame, PROTOCOL, WITH_PROCESS, within } from "./tests/kit.ts";
 import { endApp, START_FLAGS, startApp, succeeds } from "./tests/processes.ts";
 import { frame, RawSocket, request as rawRequest, statusOf } from "./tests/raw.ts";
-import { reportAfter } from "./tests/reports.ts";
+import { FakeMachine, reportAfter } from "./tests/reports.ts";
 import { html, remove, replace, type TurboOptions } from "./turbo/mod.ts";
 import { OPEN_PAGE } from "./turbo/testing.ts";
 
@@ -240,6 +241,126 @@ Deno.test("An error in a page is a 500 that does not show the text of the error"
   }
 });
 
+// ---- For programs
+
+/** Headers of a request for `/`, and whether the answer is JSON. */
+const ACCEPTS: readonly [accept: string | undefined, isJson: boolean][] = [
+  [undefined, false],
+  ["*/*", false],
+  ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false],
+  ["text/vnd.turbo-stream.html, text/html, application/xhtml+xml", false],
+  ["text/html, application/json;q=0.5", false],
+  ["application/json;q=0, */*", false],
+  ["image/png", false],
+  ["application/json", true],
+  ["application/json, text/html;q=0.5", true],
+  ["application/json, */*;q=0.1", true],
+];
+
+for (const [accept, isJson] of ACCEPTS) {
+  Deno.test(`GET / with Accept: ${accept ?? "nothing"} is ${isJson ? "JSON" : "a page"}`, async () => {
+    const headers = accept === undefined ? {} : { Accept: accept };
+    const { response, text } = await request("/", { headers }, createApp({ sampler: counting() }));
+    const type = isJson ? "application/json" : "text/html; charset=UTF-8";
+    assert.deepEqual([response.status, response.headers.get("Content-Type")], [200, type]);
+    assert.match(response.headers.get("Vary") ?? "", /\bAccept\b/);
+    if (isJson) assert.equal(JSON.parse(text).machines[0].load.oneMinute, 1);
+    else assert.match(text, /<td>1\.00<\/td>/);
+  });
+}
+
+Deno.test("Only / answers by Accept: the other pages are always HTML", async () => {
+  const app = createApp({ sampler: counting() });
+  for (const path of ["/page2", "/nothing"]) {
+    const { response } = await request(path, { headers: { Accept: "application/json" } }, app);
+    assert.match(response.headers.get("Content-Type")!, /^text\/html/, path);
+  }
+});
+
+Deno.test("GET /load.json has the report, which no cache keeps", async () => {
+  const { response, text } = await request(
+    "/load.json",
+    { headers: { Accept: "text/html" } },
+    createApp({ sampler: counting() }),
+  );
+  assert.equal(response.headers.get("Content-Type"), "application/json");
+  assert.equal(response.headers.get("Cache-Control"), "no-store");
+  assert.deepEqual(JSON.parse(text), JSON.parse(JSON.stringify(jsonOf(await counting().report()))));
+});
+
+Deno.test("HEAD is answered as GET, without a body", async () => {
+  const app = createApp({ sampler: counting() });
+  for (const path of PATHS) {
+    const [head, get] = [
+      await request(path, { method: "HEAD" }, app),
+      await request(path, {}, app),
+    ];
+    assert.deepEqual([head.response.status, head.text], [200, ""], path);
+    for (const name of ["Content-Type", "Vary", "Cache-Control"]) {
+      assert.equal(head.response.headers.get(name), get.response.headers.get(name), path);
+    }
+  }
+});
+
+Deno.test("GET /manifest.webmanifest describes an app whose pages and icons are there", async () => {
+  const app = createApp({ sampler: counting() });
+  const { response, text } = await request("/manifest.webmanifest", {}, app);
+  assert.equal(response.headers.get("Content-Type"), "application/manifest+json");
+  const { name, short_name, start_url, icons } = JSON.parse(text);
+  assert.deepEqual([name, short_name], ["Load of web1", "web1"]);
+  assert.equal((await request(start_url, {}, app)).response.status, 200);
+  for (const { src, type } of icons) {
+    const icon = (await request(src, {}, app)).response;
+    assert.deepEqual([icon.status, icon.headers.get("Content-Type")], [200, type]);
+  }
+  const page = (await request("/", {}, app)).text;
+  assert.match(page, /<link rel="manifest" href="\/manifest\.webmanifest">/);
+});
+
+// ---- Below a path
+
+Deno.test("With a base every route answers, whether a proxy has removed the base or not", async () => {
+  const app = createApp({ sampler: counting(), base: "/load" });
+  const assets = [...(await request("/", {}, app)).text.matchAll(/"(?:\/load)(\/assets\/[^"]+)"/g)]
+    .map(([, path]) => path!);
+  assert.equal(assets.length, 5);
+  const paths: readonly (readonly [path: string, status: number])[] = [
+    ...["/", "/page2", "/load.json", "/manifest.webmanifest", "/healthz", "/readyz", ...assets]
+      .map((path) => [path, 200] as const),
+    ["/turbo-stream", 426],
+    ["/nothing", 404],
+    ["/assets/nothing.js", 404],
+  ];
+  for (const [path, status] of paths) {
+    for (const prefix of ["", "/load"]) {
+      const { response } = await request(prefix + path, {}, app);
+      assert.equal(response.status, status, prefix + path);
+    }
+    const { response } = await request(`/load${path}`, { method: "POST" }, app);
+    if (status === 200) assert.equal(response.status, 405, path);
+  }
+  assert.equal((await request("/load", {}, app)).response.status, 200);
+  for (const path of ["/loader", "/load/load/page2", "/load//page2", "/other/page2"]) {
+    assert.equal((await request(path, {}, app)).response.status, 404, path);
+  }
+});
+
+Deno.test("With a base all addresses in all pages and pushes are below it", async () => {
+  await using server = start({ base: "/load", interval: 0.05 });
+  for (const path of ["/", "/load/page2", "/nothing"]) {
+    const { text } = await request(path, {}, server.app);
+    const addresses = [...text.matchAll(/(?:href|src|content)="(\/[^"]*)"/g)]
+      .map(([, address]) => address!);
+    assert(addresses.length > 8, path);
+    assert.deepEqual(addresses.filter((address) => !address.startsWith("/load/")), [], path);
+  }
+  await using client = await connect(server.url, { path: "/load/turbo-stream" });
+  const addresses = [...(await client.next()).matchAll(/href="(\/[^"]*)"/g)].map(([, href]) =>
+    href
+  );
+  assert.deepEqual(addresses, ["/load/load.json"]);
+});
+
 // ---- The timer
 
 Deno.test("A plain client gets the box, the title, the icon and the facts in one message after each tick", async () => {
@@ -333,6 +454,132 @@ Deno.test("The timer survives an error of the sampler", async () => {
     console.error = error;
   }
 });
+
+Deno.test("App.start() takes a reading, then one in each interval, without a reader, until the app is closed", async () => {
+  let reads = 0;
+  const app = createApp({ interval: 0.05, sampler: counting(() => reads++) });
+  await app.start();
+  assert.equal(reads, 1);
+  await until(() => reads >= 4, "it goes on");
+  await app.close(0);
+  const after = reads;
+  await pause(200); // a timer of the app would fire before this one
+  assert.equal(reads, after);
+});
+
+Deno.test("App.start() goes on when the last reader has left", async () => {
+  let reads = 0;
+  await using server = start({ interval: 0.05, sampler: counting(() => reads++) });
+  await server.app.start();
+  {
+    await using _client = await connect(server.url);
+    await connected(server.app.turbo);
+  }
+  await until(() => server.app.turbo.size === 0, "it is gone");
+  const before = reads;
+  await until(() => reads >= before + 3, "the timer goes on");
+});
+
+Deno.test("App.start() of an app that is closed meanwhile takes no reading", async () => {
+  let reads = 0;
+  const engine = new Hub().engine();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  engine.ready = promise;
+  const app = createApp({ engine, interval: 0.05, sampler: counting(() => reads++) });
+  const started = app.start();
+  await app.close(0);
+  resolve();
+  await started;
+  assert.equal(reads, 0);
+});
+
+Deno.test("App.start() survives a first reading that fails", async () => {
+  let calls = 0;
+  const { report } = counting();
+  const sampler = { report: () => ++calls === 1 ? Promise.reject(new Error("broken")) : report() };
+  const app = createApp({ interval: 0.05, sampler });
+  const { error } = console;
+  const logged: unknown[] = [];
+  console.error = (...parts) => logged.push(parts);
+  try {
+    await app.start();
+    await until(() => calls >= 2, "the next reading");
+  } finally {
+    console.error = error;
+    await app.close(0);
+  }
+  assert.deepEqual(logged, [["Cannot push the load averages:", "broken"]]);
+});
+
+/** The ids of the parts that are replaced by some HTML, in order. */
+const partsIn = (html: string) =>
+  [...html.matchAll(/action="replace" target="(\w+)"/g)].map(([, id]) => id);
+
+Deno.test("Each part supersedes its earlier ones, so a page that was away is sent each once", async () => {
+  let reads = 0;
+  const { report } = counting();
+  const hangs = new Promise<LoadReport>(() => {});
+  const sampler = { report: () => ++reads > 10 ? hangs : report() };
+  await using server = start({ interval: 0.05, sampler });
+  const { turbo } = server.app;
+  const before = turbo.cursor;
+  {
+    await using _reader = await connect(server.url);
+    await until(() => reads > 10, "ten readings are pushed");
+  }
+  await using client = await connect(server.url, {
+    path: `/turbo-stream?since=${before}`,
+    protocol: PROTOCOL,
+  });
+  const html = () => client.messages.flatMap(parseFrame).map(({ html }) => html).join("");
+  await until(() => partsIn(html()).length >= 6, "it is sent what it has missed");
+  assert.deepEqual(partsIn(html()).sort(), ["day", "facts", "icon", "load", "machine", "title"]);
+  assert.match(html(), /<td>10\.00<\/td>[^]*<title id="title">▲ 10\.00 · web1</);
+});
+
+Deno.test("The last day is pushed when five minutes begin, and not with each reading", async () => {
+  const begin = Date.UTC(2026, 10, 25, 14, 30);
+  const seconds = [65, 299, 300, 305, 599, 1_000, 1_001];
+  const rest = seconds.map((second) => begin + second * 1_000);
+  const hangs = new Promise<LoadReport>(() => {});
+  const sampler = {
+    report() {
+      const at = rest.shift();
+      return at === undefined ? hangs : reportAfter([[1, 1, 1]], { at });
+    },
+  };
+  await using server = start({ interval: 0.05, sampler });
+  await using client = await connect(server.url);
+  const pushed: number[] = [];
+  for (const second of seconds) {
+    if (partsIn(await client.next()).includes("day")) pushed.push(second);
+  }
+  assert.deepEqual(pushed, [65, 300, 1_000]);
+});
+
+// ---- The state
+
+for (const hasEngine of [false, true]) {
+  Deno.test(`createApp() with a state${hasEngine ? " and an engine" : ""} keeps the readings over restarts`, async () => {
+    using made = directory();
+    const state = `${made.path}/state`;
+    const before = new FakeMachine({ file: `${state}.readings`, at: Date.now() - 30 * 60_000 });
+    await before.next([321, 1, 1]);
+    before.sampler.save();
+    for (let restart = 0; restart < 3; restart++) {
+      const engine = hasEngine ? new Hub().engine() : undefined;
+      const app = createApp({ state, engine, node: "web9", turbo: { onNotice() {} } });
+      await app.start();
+      const [machine] = JSON.parse((await request("/load.json", {}, app)).text).machines;
+      assert.equal(machine.name, "web9");
+      const loads = machine.hour.highest.filter((load: number | null) => load !== null);
+      assert.deepEqual([loads[0], loads.length > 1], [321, true], `restart ${restart}`);
+      await app.close(0);
+    }
+    const files = hasEngine ? ["state.readings"] : ["state", "state.readings"];
+    assert.deepEqual(made.files(), files);
+  });
+}
 
 // ---- Settings and process
 
@@ -632,6 +879,42 @@ Deno.test(
     assert.doesNotMatch(text, /Simulated/);
   },
 );
+
+/** Whether the app has taken a reading before the first request. */
+async function hasRead({ url }: { readonly url: string }): Promise<boolean> {
+  await pause(100); // so that a reading before and one after it differ in any case
+  const asked = Date.now();
+  const { machines: [machine] } = await (await fetch(`${url}/load.json`)).json();
+  return Date.parse(machine.readAt) < asked - 50;
+}
+
+Deno.test(
+  "main.ts takes readings from the start, except on a Deno host, where it sleeps without a reader",
+  WITH_PROCESS,
+  async () => {
+    const args = ["--port=0", "--hostname=127.0.0.1", "--interval=3600"];
+    await using app = await startApp(args);
+    await using hosted = await startApp(args, { env: { DENO_DEPLOYMENT_ID: "d1" } });
+    assert.equal(await hasRead(app), true);
+    assert.equal(await hasRead(hosted), false);
+  },
+);
+
+Deno.test("main.ts has its pages below --base, and says so", WITH_PROCESS, async () => {
+  await using app = await startApp(["--port=0", "--hostname=127.0.0.1"], {
+    env: { BASE_PATH: "/load" },
+  });
+  assert.equal(app.lines[0], `Listening on http://127.0.0.1:${app.port}/load/`);
+  const page = await (await fetch(`http://127.0.0.1:${app.port}/load/`)).text();
+  assert.match(page, /<link rel="stylesheet" href="\/load\/assets\//);
+});
+
+Deno.test("main.ts warns in the log and in the title with --warn", WITH_PROCESS, async () => {
+  if (Deno.loadavg()[0]! < 0.03 * navigator.hardwareConcurrency) return; // it could fall below it
+  await using app = await startApp(["--port=0", "--hostname=127.0.0.1", "--warn=0.01", "--node=a"]);
+  assert.match(await (await fetch(app.url)).text(), /<title id="title">▲ \d+\.\d\d · a</);
+  assert.match(app.errors, /^Load above 0\.01 per CPU: \d+\.\d\d on \d+ CPUs?\n$/);
+});
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   Deno.test(
