@@ -569,12 +569,15 @@ for (const hasEngine of [false, true]) {
     for (let restart = 0; restart < 3; restart++) {
       const engine = hasEngine ? new Hub().engine() : undefined;
       const app = createApp({ state, engine, node: "web9", turbo: { onNotice() {} } });
+      const startedAt = Date.now();
       await app.start();
       const [machine] = JSON.parse((await request("/load.json", {}, app)).text).machines;
       assert.equal(machine.name, "web9");
       const loads = machine.hour.highest.filter((load: number | null) => load !== null);
       assert.deepEqual([loads[0], loads.length > 1], [321, true], `restart ${restart}`);
       await app.close(0);
+      const { latest: [readAt] } = JSON.parse(Deno.readTextFileSync(`${state}.readings`));
+      assert(readAt >= startedAt - 2, "its own reading is kept, too"); // clocks are read one by one
     }
     const files = hasEngine ? ["state.readings"] : ["state", "state.readings"];
     assert.deepEqual(made.files(), files);

@@ -6,8 +6,10 @@ const svgOf = (icon: Partial<Parameters<typeof loadIcon>[0]>) =>
 
 /** The height and the colour of the bar. */
 function barOf(icon: Parameters<typeof svgOf>[0]): [height: number, colour: string] {
-  const [y, height, colour] = /.* y="(\d+)" width="8" height="(\d+)" fill="(#\w+)"/
-    .exec(svgOf(icon))!.slice(1);
+  const bar = svgOf(icon).match(/<rect [^>]*>/g)!.at(-1)!;
+  const [y, height, colour] = / y="(.*?)" width="8" height="(.*?)" fill="(.*?)"/.exec(bar)!.slice(
+    1,
+  );
   assert.equal(Number(y) + Number(height), 14, "it stands on the ground");
   return [Number(height), colour!];
 }

@@ -9,7 +9,8 @@ import { MACHINE, reportAfter } from "./reports.ts";
 
 /** The sampler of a machine with one load. */
 const steady = (name: string, one = 1) => ({
-  report: () => reportAfter([[one, 0.25, 0.125]], { machine: { ...MACHINE, name } }),
+  report: () =>
+    reportAfter([[one, 0.25, 0.125]], { machine: { ...MACHINE, name }, at: Date.now() }),
 });
 
 /** The boxes that a node, or any, has pushed so far. */
@@ -100,8 +101,10 @@ Deno.test("A page is sent the row of a machine that joins, and is its own again 
 
 Deno.test("A single process with an engine shows the same page as one without", async () => {
   const hub = new Hub();
-  await using with_ = await start(hub, "web");
-  const without = createApp({ sampler: steady("web") });
+  const report = await steady("web").report();
+  const sampler = { report: () => Promise.resolve(report) };
+  await using with_ = await start(hub, "web", { sampler });
+  const without = createApp({ sampler });
   for (const path of ["/", "/page2"]) {
     const bodyOf = async (app: App) =>
       /<body[^]*<\/body>/.exec(await (await app.hono.request(path)).text())![0];

@@ -191,10 +191,14 @@ for (const [way, hours] of [["back", -2], ["forward", 2]] as const) {
 }
 
 Deno.test("LoadSampler.report() moves the time since when the load is high with the clock", async () => {
-  const fake = new FakeMachine();
+  const interval = MINUTE;
+  const fake = new FakeMachine({ interval });
   const { highSince } = await fake.next([9, 9, 9]);
+  for (let n = 0; n < 90; n++) await fake.next(); // longer than readings are kept in full
   fake.wall += HOUR;
   assert.equal((await fake.next()).highSince, highSince! + HOUR);
+  fake.wall -= 3 * HOUR;
+  assert.equal((await fake.next()).highSince, highSince! - 2 * HOUR);
 });
 
 Deno.test("LoadSampler.report() ignores a clock that is adjusted by less than a second", async () => {
@@ -282,6 +286,22 @@ Deno.test("LoadSampler.report() is the same until the next reading, so that it i
   assert.equal(await fake.sampler.report(5_000), report);
   fake.pass(1);
   assert.notEqual(await fake.sampler.report(5_000), report);
+});
+
+Deno.test("LoadSampler.report() reads again at once after a failure", async () => {
+  const fake = new FakeMachine();
+  await fake.next();
+  await silent(() => fake.next("broken"));
+  fake.reading = [1, 1, 1];
+  assert.equal((await fake.sampler.report(HOUR)).failure, undefined);
+});
+
+Deno.test("LoadSampler.report() has the time of now, although the reading is older", async () => {
+  const fake = new FakeMachine({ interval: HOUR });
+  const { at } = await fake.next();
+  fake.pass(MINUTE);
+  const later = await fake.sampler.report(HOUR);
+  assert.deepEqual([later.at, later.age, fake.reads], [at + MINUTE, MINUTE, 1]);
 });
 
 Deno.test("LoadReport.highSince follows `warn`, which is per CPU", async () => {
