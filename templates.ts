@@ -339,11 +339,12 @@ function highestOf(loads: readonly (number | null)[]): number | undefined {
 
 /** A curve without words. Each machine has its own scale, which the dashed line shows. */
 function trend(row: LoadRow, values: LoadRow["hour"], step: number, span: string): Markup {
-  const { name, at, interval, cpus, simulated } = row;
+  const { name, averages, at, interval, cpus, simulated } = row;
   const series = { end: at, step, interval, values };
   const length = (span === "hour" ? 60 : 24 * 60) * MINUTE;
   const label = `1-minute load of the last ${span} of ${name}`;
-  const options = { limit: cpus, name: label, isSimulated: simulated, isSmall: true };
+  const latest = averages && { value: averages[0], at };
+  const options = { limit: cpus, name: label, isSimulated: simulated, latest, isSmall: true };
   return html`<div class="plot">${figure({ series, length, summary: undefined }, options)}</div>`;
 }
 
