@@ -77,14 +77,27 @@ Deno.test("figure() that is small has the curve, the dashed line and the dot, an
   assert.match(svg, /class="curve"[^]*class="busy"[^]*<circle class="dot"/);
 });
 
-Deno.test("figure() names one CPU as one", () => {
-  assert(textsOf(figureOf([0.1], { limit: 1 })).includes("the CPU is busy"));
+Deno.test("figure() names one CPU and two as people do", () => {
+  const names = [1, 2, 3].map((limit) =>
+    textsOf(figureOf([0.1], { limit })).find((text) => text!.endsWith(" busy"))
+  );
+  assert.deepEqual(names, ["the CPU busy", "both CPUs busy", "all 3 CPUs busy"]);
 });
 
 Deno.test("figure() names a wide hole", () => {
   const svg = figureOf([1, ...Array(30).fill(undefined), 2]);
   assert(textsOf(svg).includes("no reading"));
   assert.equal(svg.match(/class="curve"/g)?.length, 2, "and draws nothing there");
+});
+
+Deno.test("figure() without a summary marks the latest reading that is given", () => {
+  const history = new History({ interval: 60_000 });
+  history.add(3, END - 60_000);
+  const span = { series: history.trend(END), length: 60 * 60_000, summary: undefined };
+  const of = (latest?: { value: number; at: number }) =>
+    String(figure(span, { ...OPTIONS, isSmall: true, latest }));
+  assert.match(labelOf(of())!, /, now 3\.00;/);
+  assert.match(labelOf(of({ value: 2, at: END - 60_000 }))!, /from 3\.00 to 3\.00, now 2\.00;/);
 });
 
 Deno.test("figure() shows no value beside the plot that is not of now", () => {

@@ -574,6 +574,15 @@ Deno.test("jsonOf() after a failure has the last numbers, their age and the erro
   );
 });
 
+Deno.test("jsonOf() has two digits of each load, as the pages", async () => {
+  const row = { ...ROW, averages: [1 / 3, 2 / 3, 1] as const, age: 1234.5678 };
+  const [json] = jsonOf(await fleetOf([["a", row, false]])).machines as [Record<string, unknown>];
+  assert.deepEqual(
+    [json.load, json.loadPerCpu, json.ageSeconds],
+    [{ oneMinute: 0.33, fiveMinutes: 0.67, fifteenMinutes: 1 }, 0.04, 1.235],
+  );
+});
+
 Deno.test("jsonOf() of a fleet has all its machines, also what they have not said", async () => {
   const report = await fleetOf([["a", ROW, true], [
     "b",
@@ -585,7 +594,7 @@ Deno.test("jsonOf() of a fleet has all its machines, also what they have not sai
   assert.equal(at, new Date(report.at).toISOString());
   assert.deepEqual(
     machines.map((one: Record<string, unknown>) => [one.name, one.loadPerCpu, one.system]),
-    [["web1", 0.0625, null], ["web2", 0.0625, null]],
+    [["web1", 0.06, null], ["web2", 0.06, null]],
   );
 });
 
