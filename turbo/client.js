@@ -11,6 +11,7 @@ import {
   AskRate,
   Follower,
   isAfter,
+  MAX_SPREAD,
   parseRetryAfter,
   Refetch,
   Shown,
@@ -361,8 +362,7 @@ class Connection {
 
   #tryLater() {
     if (tab.isAway()) return;
-    const spread = Number(metaIn(document.head)?.dataset["spread"]) || undefined;
-    this.#retry = setTimeout(() => this.connect(), this.#transport.delay(Math.random(), spread));
+    this.#retry = setTimeout(() => this.connect(), this.#transport.delay(Math.random(), spread()));
   }
 
   #end(wasCut = false) {
@@ -611,7 +611,7 @@ class Refetching {
   /**
    * Starts fetching, unless that has started. Nothing is rendered into the page until it is done. The first
    * request is delayed at random, because many pages may have missed the same push or received the same
-   * refresh. A refresh in an answer concerns this page only; as in Turbo, it waits for a series to end.
+   * refresh; little, where there are few. A refresh in an answer concerns this page only; as in Turbo, it waits for a series to end.
    *
    * @param {import("./client_core.js").Why} why
    */
@@ -627,7 +627,9 @@ class Refetching {
     if (why === "answer") {
       this.#own = follower.need;
       this.#later(Math.max(0, Math.min(REFRESH_AFTER, REFRESH_WITHIN - timeSince(this.#since))));
-    } else if (isFirst) this.#later(this.#decisions.delay(Math.random()));
+    } else if (isFirst) {
+      this.#later(this.#decisions.delay(Math.random() * spread() / MAX_SPREAD));
+    }
   }
 
   /** Stops: a page was rendered, by this or by a visit, or none is needed. */
@@ -838,7 +840,8 @@ class Tab {
 
   /** Whether it has been hidden for longer than {@linkcode HIDDEN_GRACE}, and nobody watches its title. */
   isAway() {
-    return this.#hiddenAt !== undefined && timeSince(this.#hiddenAt) > HIDDEN_GRACE && !isWatched();
+    return this.#hiddenAt !== undefined && timeSince(this.#hiddenAt) > HIDDEN_GRACE &&
+      !said()["background"];
   }
 
   changed() {
@@ -852,7 +855,7 @@ class Tab {
     this.#hiddenAt = document.hidden ? moment() : undefined;
     if (!document.hidden) return;
     this.#timer = setTimeout(() => {
-      if (isWatched()) return;
+      if (said()["background"]) return;
       refetching.stop();
       connection.rest();
     }, HIDDEN_GRACE);
@@ -1082,9 +1085,14 @@ function metaIn(head) {
   return head.querySelector('meta[name="turbo-cursor"]');
 }
 
-/** Whether people watch the title of the page from other tabs. */
-function isWatched() {
-  return Boolean(metaIn(document.head)?.dataset["background"]);
+/** What the server says in the head about this page. @returns {DOMStringMap} */
+function said() {
+  return metaIn(document.head)?.dataset ?? {};
+}
+
+/** Milliseconds over which the pages of this server reconnect. */
+function spread() {
+  return Number(said()["spread"]) || MAX_SPREAD;
 }
 
 /** The content of a `<meta>` in the head. @param {string} name */

@@ -544,7 +544,7 @@ const YOUNG = 3_000;
 /** Failed WebSockets in a row before server-sent events are tried. One that had opened counts twice. */
 const MAX_FAILURES = 3;
 /** Milliseconds over which the pages of a server reconnect that does not say how many it has. */
-const MAX_SPREAD = 8_000;
+export const MAX_SPREAD = 8_000;
 
 /**
  * Chooses the transport: WebSockets, or server-sent events where a proxy blocks WebSockets. When
