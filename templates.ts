@@ -151,7 +151,8 @@ function verdict({ latest, failure, age, highSince, at, warn, machine }: LoadRep
   if (highSince === undefined) {
     return html`<p class="says"><b>${load}</b>, ${trendText(averages)}</p>`;
   }
-  const limit = warn === undefined ? "all CPUs busy" : loadText(warn);
+  const busy = cpus === 1 ? "the CPU busy" : "all CPUs busy";
+  const limit = warn === undefined ? busy : loadText(warn);
   const since = `${isSameDay(highSince, at) ? "" : `${day(highSince)}, `}${clock(highSince)}`;
   return html`
     <p class="says over"><b>${load}</b>, ${trendText(averages)}: above ${limit} since ${since}</p>

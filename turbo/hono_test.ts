@@ -311,7 +311,21 @@ Deno.test("Turbo.middleware() and head() name a misspelt option", () => {
     message: 'Cannot take "ann" as "as" of middleware(): a function is needed',
   });
   assert.throws(() => turbo.head({ topic: "a" } as never), {
-    message: 'head() has no option "topic": there are cursor, topics, as',
+    message: 'head() has no option "topic": there are cursor, topics, as, background',
+  });
+});
+
+Deno.test("Turbo.head() says whether the page keeps its connection in a hidden tab", () => {
+  const turbo = new Turbo();
+  const isFollowed = (options: { background?: boolean }) =>
+    String(turbo.head(options)).includes(' data-background="true"');
+  assert.deepEqual([{}, { background: false }, { background: true }].map(isFollowed), [
+    false,
+    false,
+    true,
+  ]);
+  assert.throws(() => turbo.head({ background: "yes" } as never), {
+    message: 'Cannot take "yes" as "background" of head(): true or false is needed',
   });
 });
 
