@@ -32,6 +32,12 @@ export function layoutProblems(): string[] {
     if (by > 0.5) found.push(`${nameOf(element)} sticks out by ${by.toFixed(1)} px`);
   }
 
+  // Without its halo, which the bounding rectangle contains in some browsers.
+  const rectOf = (text: SVGTextElement) => {
+    const { x, y, width, height } = text.getBBox();
+    const { e, f } = text.getScreenCTM()!;
+    return new DOMRect(x + e, y + f, width, height);
+  };
   const words: { text: string; block: Element; size: number; rects: DOMRect[] }[] = [];
   const nodes = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node; (node = nodes.nextNode() as Text | null);) {
@@ -43,9 +49,7 @@ export function layoutProblems(): string[] {
       const range = document.createRange();
       range.setStart(node, index);
       range.setEnd(node, index + text.length);
-      const rects = parent.closest("svg") // an engine may return a rectangle for each of its letters
-        ? [parent.getBoundingClientRect()]
-        : [...range.getClientRects()];
+      const rects = parent instanceof SVGTextElement ? [rectOf(parent)] : [...range.getClientRects()];
       words.push({ text, block, size, rects });
     }
   }

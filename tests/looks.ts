@@ -192,7 +192,7 @@ function quiet(ago: number): number | undefined {
   if (ago > 43 && ago < 47 || ago > 505 && ago < 600) return undefined;
   if (ago < 0.05) return 0.42;
   const day = 2.6 * hill(ago, 1_020, 120) + 3.1 * hill(ago, 230, 110) + 10 * hill(ago, 688, 20);
-  return 0.15 + 0.4 * noise(ago) + (ago > 60 ? day : 0) + 4.8 * hill(ago, 25.5, 3);
+  return 0.15 + 0.4 * noise(ago) + (ago > 65 ? day : 0) + 4.8 * hill(ago, 25.5, 3);
 }
 
 /** A machine that comes to have more to do than its 8 CPUs can. */
@@ -220,7 +220,10 @@ function fleet(): LoadReport[] {
     cpus: number,
     loadAt: (ago: number) => number | undefined,
     options: DayOptions = {},
-  ): LoadReport => reportOfDay(loadAt, { machine: { ...MACHINE, name, cpus }, ...options });
+  ): LoadReport => {
+    const report = reportOfDay(loadAt, { machine: { ...MACHINE, name, cpus }, ...options });
+    return { ...report, age: report.age + name.length % 5 * 1_000 };
+  };
   const around = (load: number, seed: number) => (ago: number) =>
     load * (0.7 + 0.6 * noise(ago, seed));
   return [
