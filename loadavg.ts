@@ -6,7 +6,14 @@
  */
 import { History, type Series, type Span } from "./server/history.ts";
 import { loadHistory, saveHistory } from "./server/history_file.ts";
-import { inOrder, type LoadAverages, type LoadRow, MAX_NAME, MAX_ROWS } from "./server/load_row.ts";
+import {
+  inOrder,
+  isLate,
+  type LoadAverages,
+  type LoadRow,
+  MAX_NAME,
+  MAX_ROWS,
+} from "./server/load_row.ts";
 import { bootClock, type Machine, readMachine } from "./server/machine.ts";
 
 /** One reading. */
@@ -250,6 +257,8 @@ export class LoadSampler {
   /** The wall clock minus the monotonic one. It changes only when the wall clock is set. */
   #offset: number;
   #latest: LoadSample | undefined;
+  /** The report of the latest reading. Pages that are rendered until the next one share it. */
+  #report: LoadReport | undefined;
   #reading: Promise<void> | undefined;
   #failure: string | undefined;
   #highSince: number | undefined;
@@ -279,29 +288,18 @@ export class LoadSampler {
       : loadHistory(file, { ...settings, now: this.#now() });
   }
 
-  /** Takes a sample, unless the latest is younger than `maxAge` milliseconds, and returns a report. */
+  /**
+   * Takes a sample, unless the latest is younger than `maxAge` milliseconds, and returns the report of the
+   * latest one or of the error.
+   */
   async report(maxAge = 0): Promise<LoadReport> {
-    if (this.#failure !== undefined || this.#age >= maxAge) {
-      // Never more than one reading, because a file read that hangs cannot be ended, and a few of them would
-      // block all file reads of the process.
-      this.#reading ??= this.#sample();
-      const inTime = await settlesWithin(this.#reading, this.#patience);
-      if (!inTime) this.#fail(new Error("The reading takes too long"));
-    }
-    const at = this.#monotonicNow() + this.#offset;
-    return {
-      machine: this.#machine,
-      latest: this.#latest,
-      failure: this.#failure,
-      age: this.#age,
-      at,
-      interval: this.#interval,
-      warn: this.#warn,
-      highSince: this.#highSince,
-      hour: this.#history.hour(at),
-      day: this.#history.day(at),
-      trends: { hour: this.#history.trend(at), day: this.#history.dayTrend(at) },
-    };
+    if (this.#report && this.#failure === undefined && this.#age < maxAge) return this.#report;
+    // Never more than one reading, because a file read that hangs cannot be ended, and a few of them would
+    // block all file reads of the process.
+    this.#reading ??= this.#sample();
+    const inTime = await settlesWithin(this.#reading, this.#patience);
+    if (!inTime) this.#fail(new Error("The reading takes too long"));
+    return this.#report!;
   }
 
   /**
@@ -322,8 +320,9 @@ export class LoadSampler {
     try {
       const sample = await this.#read();
       this.#followClock(sample);
-      this.#add({ ...sample, at: sample.monotonicAt + this.#offset });
       this.#failure = undefined;
+      this.#add({ ...sample, at: sample.monotonicAt + this.#offset });
+      this.#report = this.#newReport();
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -344,6 +343,10 @@ export class LoadSampler {
 
   #add(sample: LoadSample): void {
     const { averages: [one], simulated, at, monotonicAt } = sample;
+    // Nobody knows what the load was in a hole.
+    if (this.#latest && isLate({ age: at - this.#latest.at, interval: this.#interval })) {
+      this.#highSince = undefined;
+    }
     this.#latest = sample;
     this.#history.add(one, at);
     const { cpus } = this.#machine;
@@ -370,6 +373,24 @@ export class LoadSampler {
     const failure = error instanceof Error ? error.message : String(error);
     if (failure !== this.#failure) console.error(`Cannot read the load averages: ${failure}`);
     this.#failure = failure;
+    this.#report = this.#newReport();
+  }
+
+  #newReport(): LoadReport {
+    const at = this.#monotonicNow() + this.#offset;
+    return {
+      machine: this.#machine,
+      latest: this.#latest,
+      failure: this.#failure,
+      age: this.#age,
+      at,
+      interval: this.#interval,
+      warn: this.#warn,
+      highSince: this.#highSince,
+      hour: this.#history.hour(at),
+      day: this.#history.day(at),
+      trends: { hour: this.#history.trend(at), day: this.#history.dayTrend(at) },
+    };
   }
 }
 

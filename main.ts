@@ -249,7 +249,7 @@ export function createApp(options: AppOptions = {}): App {
     new Fleet<LoadRow>(turbo, { interval, rowOf, push });
   const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
   const stylesheet = asset("/assets/load.css", styles, "text/css");
-  const homeIcon = asset("/assets/icon.png", homeIconBytes as unknown as string, "image/png");
+  const homeIcon = asset("/assets/icon.png", homeIconBytes, "image/png");
   const paths = { base, stylesheet: base + stylesheet.path, icon: base + homeIcon.path };
   const hono = new Hono({ getPath: (request) => withoutBase(getPath(request), base) });
   let timer: ReturnType<typeof setInterval> | undefined;

@@ -15,6 +15,9 @@ import { html, type Markup, raw } from "./turbo/mod.ts";
 /** A report of this machine or of its fleet. */
 export type Report = LoadReport | FleetReport;
 
+/** Renders a part of a page for an app below a path; by default at the root. */
+export type Part = (report: Report, base?: string) => Markup;
+
 /** What each page needs besides its content. */
 export interface PageContext {
   /** What `turbo.head(c)` returned. */
@@ -36,7 +39,7 @@ export const LOAD_ID = "load";
  * The parts of each page that change with the load, each by the id of its element: the target when it is
  * pushed.
  */
-export const PARTS: Readonly<Record<string, (report: Report, base: string) => Markup>> = {
+export const PARTS: Readonly<Record<string, Part>> = {
   [LOAD_ID]: loadBox,
   title,
   icon,
@@ -88,9 +91,13 @@ export function manifest(
   };
 }
 
-/** The box with the load, for one machine or several. */
+/** The box with the load, for one machine or several, below a path. */
 export function loadBox(report: Report, base = ""): Markup {
-  return isFleet(report) ? fleetBox(report, base) : machineBox(report, base);
+  return once(
+    report,
+    `${LOAD_ID} ${base}`,
+    () => isFleet(report) ? fleetBox(report, base) : machineBox(report, base),
+  );
 }
 
 function machineBox(report: LoadReport, base: string): Markup {
@@ -175,7 +182,10 @@ function readText({ latest, failure, at, interval }: LoadReport): Markup {
 
 /** The last day, for one machine or several. Each page has it; the stylesheet shows it on the second one. */
 export function dayBox(report: Report): Markup {
-  return html`<div id="${DAY_ID}">${isFleet(report) ? fleetDay(report) : machineDay(report)}</div>`;
+  return once(report, DAY_ID, () => {
+    const content = isFleet(report) ? fleetDay(report) : machineDay(report);
+    return html`<div id="${DAY_ID}">${content}</div>`;
+  });
 }
 
 function machineDay({ day: span, at, latest, machine }: LoadReport): Markup {
@@ -209,7 +219,9 @@ function sums({ highest, mean, aboveLimit, holes }: Summary, cpus: number | unde
     <dl class="sums">
       ${sum("Highest", loadText(highest.value), `at ${clock(highest.at)}`)}
       ${sum("Mean", loadText(mean), cpus === undefined ? "" : `${loadText(mean / cpus)} per CPU`)}
-      ${cpus === undefined ? "" : sum("All CPUs busy", hoursAndMinutes(aboveLimit), "in all")}
+      ${cpus === undefined
+        ? ""
+        : sum("All CPUs busy", hoursAndMinutes(aboveLimit), `above ${loadText(cpus)}`)}
       ${missing === 0 ? "" : sum("No reading", hoursAndMinutes(missing), where)}
     </dl>
   `;
@@ -290,7 +302,7 @@ function fleetDay({ rows, at }: FleetReport): Markup {
   const from = at - 24 * 60 * MINUTE;
   return html`
     <div class="load">
-      <table class="fleet">
+      <table class="fleet days">
         <caption>Last day</caption>
         <thead>
           <tr>
@@ -531,6 +543,17 @@ function explanation(base: string): Markup {
       </p>
     </section>
   `;
+}
+
+const rendered = new WeakMap<Report, Map<string, Markup>>();
+
+/** Renders a part of a report once, because a push and all pages until the next reading show the same. */
+function once(report: Report, part: string, render: () => Markup): Markup {
+  const parts = rendered.get(report) ?? new Map<string, Markup>();
+  rendered.set(report, parts);
+  const markup = parts.get(part) ?? render();
+  parts.set(part, markup);
+  return markup;
 }
 
 /** The attribute `class` with its leading space, or nothing. */

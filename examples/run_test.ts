@@ -28,7 +28,7 @@ for (const name of EXAMPLES) {
       const lines = ({ errors }: typeof taken) =>
         errors.trim().split("\n").filter((line) => !line.startsWith("No secret"));
       assert.deepEqual(lines(taken), [
-        `${name}: Cannot listen on 0.0.0.0:${port}: the port is taken; choose another`,
+        `${name}: --port is "${port}": cannot listen on 0.0.0.0:${port}: the port is taken; choose another`,
       ]);
       assert.deepEqual(lines(wrong), [
         `${name}: --port is "80O0": a whole number from 0 to 65535 is needed (see --help)`,

@@ -49,11 +49,11 @@ const INTERNAL = /^(?:docker|br-|veth|virbr|podman|cni|flannel|cali|lxc|lxd|vmne
  */
 export function networkAddresses(
   hostname: "0.0.0.0" | "::",
-  networkInterfaces: (() => readonly InterfaceAddress[]) | undefined = Deno.networkInterfaces,
+  networkInterfaces: () => readonly InterfaceAddress[] = ownInterfaces,
 ): string[] {
   let all: readonly InterfaceAddress[];
   try {
-    all = networkInterfaces?.() ?? [];
+    all = networkInterfaces();
   } catch (error) {
     if (error instanceof TypeError) throw error; // a mistake of the program
     return []; // not permitted, by Deno or by the system
@@ -99,6 +99,12 @@ export function listenFailure(
   const act = `listen on ${bracketed(address.hostname)}:${address.port}: ${reason}`;
   const source = blame && sources[blame];
   return source ? `${source} is "${address[blame]}": cannot ${act}` : `Cannot ${act}`;
+}
+
+// Whether it is permitted is asked first, because Deno would ask for the permission in a terminal.
+function ownInterfaces(): readonly InterfaceAddress[] {
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "networkInterfaces" });
+  return state === "granted" ? Deno.networkInterfaces?.() ?? [] : []; // a Deno host may have none
 }
 
 interface Cause {

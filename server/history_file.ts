@@ -28,6 +28,8 @@ export function loadHistory(path: string, options: HistoryOptions & { now: numbe
 export function saveHistory(path: string, history: History): void {
   const beside = `${path}.tmp`;
   try {
+    const folder = path.replace(/[^/\\]*$/, "");
+    if (folder !== "") Deno.mkdirSync(folder, { recursive: true });
     remove(beside); // never reused, because another user may have put it there, readable by all
     Deno.writeTextFileSync(beside, JSON.stringify(history), { createNew: true, mode: 0o600 });
     Deno.renameSync(beside, path);

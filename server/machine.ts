@@ -1,6 +1,6 @@
 /**
  * Facts about the machine that a process runs on, and a clock that counts the time for which the machine was
- * suspended. Each fact needs a permission, and is missing where that is refused.
+ * suspended. Each fact needs a permission, and is missing where that is not given: nobody is asked for it.
  *
  * @module
  */
@@ -50,6 +50,8 @@ export interface BootClockSource {
   monotonicNow?: () => number;
 }
 
+type SysKind = NonNullable<Deno.SysPermissionDescriptor["kind"]>;
+
 /** The name of a machine whose host name cannot be read. */
 const UNNAMED = "unnamed";
 /** The most characters of `/etc/os-release` that are read, and of a fact that are kept. */
@@ -90,9 +92,9 @@ const SYSTEMS: Readonly<Record<string, string>> = {
  */
 export function readMachine(source: MachineSource = {}): Machine {
   const {
-    cpus = countCpus,
-    systemMemoryInfo = Deno.systemMemoryInfo,
-    osUptime = Deno.osUptime,
+    cpus = granted("cpus", countCpus),
+    systemMemoryInfo = granted("systemMemoryInfo", Deno.systemMemoryInfo),
+    osUptime = granted("osUptime", Deno.osUptime),
     now = Date.now,
   } = source;
   const uptime = positive(permitted(osUptime));
@@ -106,7 +108,9 @@ export function readMachine(source: MachineSource = {}): Machine {
 }
 
 /** The host name of this machine, or `unnamed` where it may not be read (`--allow-sys=hostname`). */
-export function machineName(hostname: () => string = Deno.hostname): string {
+export function machineName(
+  hostname: (() => string) | undefined = granted("hostname", Deno.hostname),
+): string {
   return clean(permitted(hostname) ?? "") || UNNAMED;
 }
 
@@ -128,7 +132,8 @@ export function machineName(hostname: () => string = Deno.hostname): string {
  * ```
  */
 export function bootClock(source: BootClockSource = {}): () => number {
-  const { osUptime = Deno.osUptime, monotonicNow = () => performance.now() } = source;
+  const { osUptime = granted("osUptime", Deno.osUptime) } = source;
+  const { monotonicNow = () => performance.now() } = source;
   const uptimeBeyond = (now: number): number | undefined => {
     const uptime = permitted(osUptime);
     return uptime === undefined ? undefined : uptime * 1000 - now;
@@ -146,9 +151,9 @@ export function bootClock(source: BootClockSource = {}): () => number {
 
 /** The system and its version, as far as they may be read. */
 function systemOf(
-  { os = Deno.build.os, readTextFile = Deno.readTextFileSync, osRelease = Deno.osRelease }:
-    MachineSource,
+  { os = Deno.build.os, readTextFile = readGranted, ...source }: MachineSource,
 ): string {
+  const { osRelease = granted("osRelease", Deno.osRelease) } = source;
   if (os === "linux") {
     const text = permitted(() => readTextFile("/etc/os-release"));
     const distribution = text === undefined ? "" : distributionOf(text.slice(0, MAX_FILE));
@@ -200,6 +205,20 @@ function shortVersion(version: string): string {
 // load averages count all CPUs. Loading node:os takes 3 ms, which only a program that asks should wait for.
 function countCpus(): number {
   return process.getBuiltinModule("node:os").cpus().length;
+}
+
+/**
+ * A function of the system; `undefined` where this process has no permission for it. To call it would make
+ * Deno ask for the permission in a terminal.
+ */
+function granted<T>(kind: SysKind, read: () => T): (() => T) | undefined {
+  const { state } = Deno.permissions.querySync({ name: "sys", kind });
+  return state === "granted" ? read : undefined;
+}
+
+function readGranted(path: string): string {
+  const { state } = Deno.permissions.querySync({ name: "read", path });
+  return state === "granted" ? Deno.readTextFileSync(path) : "";
 }
 
 /** What a function returns; `undefined` where it is refused, or missing or broken on this system. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
 import { Turbo } from "../turbo/mod.ts";
 import { WITH_PROCESS, within } from "./kit.ts";
-import { START_FLAGS, startApp } from "./processes.ts";
+import { START_FLAGS, startApp, succeeds } from "./processes.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
@@ -78,6 +78,39 @@ Deno.test("deno task start allows everything that main.ts needs", WITH_PROCESS, 
   app.child.kill("SIGTERM");
   await within(app.ended, "the app to end");
   assert.equal(app.errors, "");
+});
+
+Deno.test("readMachine() and serve() ask for no permission in a terminal", {
+  ignore: WITH_PROCESS.ignore! || !await succeeds("script", "--version"),
+}, async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const importing = (name: string) => `import(${JSON.stringify(`${ROOT}server/${name}.ts`)})`;
+    await Deno.writeTextFile(
+      `${directory}/program.js`,
+      `const { readMachine } = await ${importing("machine")};
+      const { serve } = await ${importing("serve")};
+      const server = serve(() => new Response(), { port: 0 });
+      console.log(readMachine().name);
+      Deno.exit(await server.stop());`,
+    );
+    const command = `${Deno.execPath()} run --no-config --no-check --allow-net program.js`;
+    const { stdout } = await within(
+      new Deno.Command("script", {
+        args: ["-qec", command, "/dev/null"],
+        cwd: directory,
+        env: { NO_COLOR: "1" },
+        stdin: "null",
+      }).output(),
+      "the program",
+    );
+    assert.match(
+      new TextDecoder().decode(stdout),
+      /^Listening on \S+ \(on all addresses: the network can reach it\)\r\nunnamed\r\n$/,
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });
 
 Deno.test(

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { weightsOf } from "./request.ts";
 
-/** One text file: its path, and the answer to requests for it. */
+/** One file: its path, and the answer to requests for it. */
 export interface Asset {
   /** The path, which changes when the content does. */
   readonly path: string;
@@ -16,7 +16,9 @@ export interface Asset {
 }
 
 /**
- * Creates an asset from a text. The text is compressed once for each encoding, on the first request.
+ * Creates an asset from a text, or from the bytes of a picture or a font. A text is compressed once for each
+ * encoding, on the first request, and is sent with `charset=utf-8`. Bytes are sent as they are, because such
+ * files are compressed already.
  *
  * @example
  * ```ts
@@ -26,10 +28,15 @@ export interface Asset {
  * const css = asset("/assets/app.css", "body { margin: 0 }", "text/css");
  * assert.match(css.path, /^\/assets\/app-[0-9a-f]{16}\.css$/);
  * assert.equal(css.respond(new Request("http://localhost" + css.path)).status, 200);
+ *
+ * const icon = asset("/assets/icon.png", Uint8Array.of(137, 80, 78, 71), "image/png");
+ * const { headers } = icon.respond(new Request("http://localhost" + icon.path));
+ * assert.equal(headers.get("Content-Type"), "image/png");
  * ```
  */
-export function asset(path: string, text: string, type: string): Asset {
-  const plain = new TextEncoder().encode(text);
+export function asset(path: string, content: string | Uint8Array, type: string): Asset {
+  const isText = typeof content === "string";
+  const plain = isText ? new TextEncoder().encode(content) : new Uint8Array(content);
   const hash = createHash("sha256").update(plain).digest("hex").slice(0, 16);
   const encoded = new Map<string, Uint8Array<ArrayBuffer>>([["identity", plain]]);
 
@@ -45,19 +52,20 @@ export function asset(path: string, text: string, type: string): Asset {
   return {
     path: path.replace(/(\.\w+)?$/, `-${hash}$1`),
     respond(request) {
-      const encoding = preferredEncoding(request.headers.get("Accept-Encoding"));
+      const accepted = request.headers.get("Accept-Encoding");
+      const encoding = isText ? preferredEncoding(accepted) : "identity";
       const etag = `"${hash}-${encoding}"`;
       const headers = new Headers({
         "Cache-Control": "public, max-age=31536000, immutable",
-        "Vary": "Accept-Encoding",
         "ETag": etag,
+        ...(isText && { "Vary": "Accept-Encoding" }),
       });
       const known = request.headers.get("If-None-Match")?.split(",").map((tag) => tag.trim());
       if (known?.some((tag) => tag === "*" || tag.replace(/^W\//, "") === etag)) {
         return new Response(null, { status: 304, headers });
       }
       const body = bodyAs(encoding);
-      headers.set("Content-Type", `${type}; charset=utf-8`);
+      headers.set("Content-Type", isText ? `${type}; charset=utf-8` : type);
       headers.set("Content-Length", String(body.byteLength));
       if (encoding !== "identity") headers.set("Content-Encoding", encoding);
       return new Response(request.method === "HEAD" ? null : body, { headers });

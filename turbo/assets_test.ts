@@ -69,3 +69,22 @@ Deno.test("Asset.respond() has no body for HEAD", async () => {
   assert.equal(response.headers.get("Content-Length"), String(TEXT.length));
   assert.equal(await response.text(), "");
 });
+
+Deno.test("asset() sends bytes as they are, whatever the browser accepts", async () => {
+  const bytes = new Uint8Array(1_000).map((_, index) => index);
+  const { path, respond } = asset("/assets/icon.png", bytes, "image/png");
+  assert.match(path, /^\/assets\/icon-[0-9a-f]{16}\.png$/);
+  const expected = Uint8Array.from(bytes);
+  bytes.fill(0); // the path holds the hash of what was given
+  const url = `http://localhost${path}`;
+  const response = respond(new Request(url, { headers: { "Accept-Encoding": "br, gzip" } }));
+  assert.deepEqual(
+    ["Content-Type", "Content-Length", "Content-Encoding", "Vary"].map((name) =>
+      response.headers.get(name)
+    ),
+    ["image/png", "1000", null, null],
+  );
+  assert.deepEqual(await bytesOf(response), expected);
+  const etag = response.headers.get("ETag")!;
+  assert.equal(respond(new Request(url, { headers: { "If-None-Match": etag } })).status, 304);
+});
