@@ -49,7 +49,9 @@ export function layoutProblems(): string[] {
       const range = document.createRange();
       range.setStart(node, index);
       range.setEnd(node, index + text.length);
-      const rects = parent instanceof SVGTextElement ? [rectOf(parent)] : [...range.getClientRects()];
+      const rects = parent instanceof SVGTextElement
+        ? [rectOf(parent)]
+        : [...range.getClientRects()];
       words.push({ text, block, size, rects });
     }
   }

@@ -18,6 +18,7 @@ import { type Look, LOOKS } from "./looks.ts";
 const WIDTHS = [320, 360, 390, 640, 704, 768, 1280]; // 640 px are 1280 px at 200 %
 const OUTER_WIDTHS = [320, 1280];
 const HEIGHT = 800;
+const PAPER_WIDTH = 718; // A4 without its margins
 
 let chromium: TestBrowser | undefined;
 let firefox: Firefox | undefined;
@@ -39,26 +40,36 @@ async function open(look: Look): Promise<{ page: Page } & AsyncDisposable> {
 }
 
 for (const look of LOOKS) {
-  Deno.test(`${look.name}: everything fits at each width, and everyone can use it`, WITH_BROWSER, async () => {
-    await using opened = await open(look);
-    const { page } = opened;
-    const problems: string[] = [];
-    const collect = (where: string, found: readonly string[]) =>
-      problems.push(...found.map((problem) => `${where}: ${problem}`));
-    for (const width of WIDTHS) {
-      await page.setViewportSize({ width, height: HEIGHT });
-      collect(`${width} px`, await page.evaluate(layoutProblems));
-    }
-    await page.evaluate(axe);
-    for (const width of OUTER_WIDTHS) {
-      await page.setViewportSize({ width, height: HEIGHT });
-      for (const colorScheme of ["light", "dark"] as const) {
-        await page.emulateMedia({ colorScheme });
-        collect(`${width} px, ${colorScheme}`, await page.evaluate(violations));
+  Deno.test(
+    `${look.name}: everything fits at each width, and everyone can use it`,
+    WITH_BROWSER,
+    async () => {
+      await using opened = await open(look);
+      const { page } = opened;
+      const problems: string[] = [];
+      const collect = (where: string, found: readonly string[]) =>
+        problems.push(...found.map((problem) => `${where}: ${problem}`));
+      for (const width of WIDTHS) {
+        await page.setViewportSize({ width, height: HEIGHT });
+        collect(`${width} px`, await page.evaluate(layoutProblems));
       }
-    }
-    assert.deepEqual(problems, []);
-  });
+      await page.evaluate(axe);
+      for (const width of OUTER_WIDTHS) {
+        await page.setViewportSize({ width, height: HEIGHT });
+        for (const colorScheme of ["light", "dark"] as const) {
+          await page.emulateMedia({ colorScheme });
+          collect(`${width} px, ${colorScheme}`, await page.evaluate(violations));
+        }
+      }
+      await page.emulateMedia({ forcedColors: "active" });
+      collect("forced colours", await page.evaluate(invisibleParts));
+      await page.emulateMedia({ forcedColors: "none", media: "print" });
+      await page.setViewportSize({ width: PAPER_WIDTH, height: HEIGHT });
+      collect("print", await page.evaluate(layoutProblems));
+      collect("print", await page.evaluate(printProblems));
+      assert.deepEqual(problems, []);
+    },
+  );
 }
 
 /** The violations that axe finds, in words. Runs in the page. */
@@ -67,6 +78,124 @@ async function violations(): Promise<string[]> {
   const { violations } = await axe.run();
   return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
 }
+
+/** What has the colour of the page, in words. Runs in the page. */
+function invisibleParts(): string[] {
+  const found: string[] = [];
+  const paper = getComputedStyle(document.body).backgroundColor;
+  const check = (what: string, colour: string) => {
+    if (colour === paper || /^none|^transparent|^rgba.* 0\)/.test(colour)) {
+      found.push(`${what} is ${colour} on ${paper}`);
+    }
+  };
+  const states = [...document.querySelectorAll<HTMLElement>(".line span span")].filter((state) =>
+    state.checkVisibility({ visibilityProperty: true })
+  );
+  if (states.length !== 1) found.push(`${states.length} states`);
+  for (const state of states) {
+    const { borderTopColor, borderTopWidth } = getComputedStyle(state, "::before");
+    check("the dot", borderTopColor);
+    if (!(parseFloat(borderTopWidth) >= 1)) found.push(`the dot has an edge of ${borderTopWidth}`);
+  }
+  for (const curve of document.querySelectorAll(".curve, .busy")) {
+    check("the curve", getComputedStyle(curve).stroke);
+  }
+  for (const dot of document.querySelectorAll(".dot")) {
+    check("the newest reading", getComputedStyle(dot).fill);
+  }
+  return found;
+}
+
+/** What is on paper and should not, and the other way round. Runs in the page. */
+function printProblems(): string[] {
+  const isShown = (element: Element) => {
+    const { width, height } = element.getBoundingClientRect();
+    return width > 0 && height > 0 && element.checkVisibility({ visibilityProperty: true });
+  };
+  const shown = (selector: string) => [...document.querySelectorAll(selector)].filter(isShown);
+  return [
+    ...["nav", ".line", ".read"].filter((selector) => shown(selector).length > 0),
+    ...["h1", "#facts li", "#load td", "svg[role=img]", ":is(figcaption, .note)"]
+      .filter((selector) => shown(selector).length === 0).map((selector) => `no ${selector}`),
+  ];
+}
+
+const [hour, day, notFound, offline] = ["hour", "day", "not-found", "offline"].map((name) =>
+  LOOKS.find((look) => look.name === name)!
+);
+
+Deno.test(
+  "The navigation says which page is shown, and is large enough for a finger",
+  WITH_BROWSER,
+  async () => {
+    for (
+      const [look, texts] of [[hour, ["Last hour"]], [day, ["Last day"]], [notFound, []]] as const
+    ) {
+      await using opened = await open(look!);
+      const { page } = opened;
+      assert.deepEqual(await page.locator("[aria-current=page]").allInnerTexts(), texts);
+      for (const width of OUTER_WIDTHS) {
+        await page.setViewportSize({ width, height: HEIGHT });
+        for (const link of await page.locator("nav a").all()) {
+          const { width, height } = (await link.boundingBox())!;
+          assert(Math.min(width, height) >= 44, `${width} by ${height} px`);
+        }
+      }
+    }
+  },
+);
+
+Deno.test("Every link is reached by the keyboard, and shows that it is", WITH_BROWSER, async () => {
+  await using opened = await open(hour!);
+  const { page } = opened;
+  const links = await page.locator("a:visible").allInnerTexts();
+  for (const link of links) {
+    await page.keyboard.press("Tab");
+    for (const forcedColors of ["none", "active"] as const) {
+      await page.emulateMedia({ forcedColors });
+      const { text, outline, outlineColor, paper } = await page.evaluate(() => {
+        const element = document.activeElement as HTMLElement;
+        const { outlineStyle, outlineWidth, outlineColor } = getComputedStyle(element);
+        return {
+          text: element.innerText,
+          outline: `${outlineStyle} ${outlineWidth}`,
+          outlineColor,
+          paper: getComputedStyle(document.body).backgroundColor,
+        };
+      });
+      assert.equal(text, link);
+      assert.equal(outline, "solid 2px");
+      assert.notEqual(outlineColor, paper);
+    }
+  }
+  assert.equal(links.length, 4);
+});
+
+Deno.test(
+  "Offline is also said to those who want less motion, and moves nothing",
+  WITH_BROWSER,
+  async () => {
+    await using opened = await open(offline!);
+    const { page } = opened;
+    const places = () =>
+      page.evaluate(() =>
+        [...document.querySelectorAll("h1, #facts, td, svg")].map((element) => {
+          const { x, y, width, height } = element.getBoundingClientRect();
+          return [x, y, width, height];
+        })
+      );
+    for (const width of OUTER_WIDTHS) {
+      await page.setViewportSize({ width, height: HEIGHT });
+      await page.emulateMedia({ reducedMotion: "reduce" });
+      assert.equal(await page.innerText("[role=status]"), "Offline");
+      const before = await places();
+      await page.evaluate(() => document.documentElement.dataset["turboStream"] = "open");
+      assert.deepEqual(await places(), before, `${width} px`);
+      await page.evaluate(() => document.documentElement.dataset["turboStream"] = "closed");
+      await page.waitForSelector(".lost:visible");
+    }
+  },
+);
 
 const withFirefox = { ...WITH_BROWSER, ignore: QUICK || !await hasFirefox() };
 for (const look of LOOKS) {
