@@ -101,6 +101,8 @@ export interface SamplerOptions {
 const MINUTE = 60_000;
 /** Milliseconds by which two clocks must differ more than before to count as one that was set. */
 const CLOCK_SET = 1_000;
+/** Milliseconds after which a report is made anew, without another reading. */
+const REPORT_AGE = 60_000;
 /** Milliseconds for which the load must not be high before the log says so. */
 const CALM = 60_000;
 
@@ -293,7 +295,11 @@ export class LoadSampler {
    * latest one or of the error.
    */
   async report(maxAge = 0): Promise<LoadReport> {
-    if (this.#report && this.#failure === undefined && this.#age < maxAge) return this.#report;
+    if (this.#report && this.#failure === undefined && this.#age < maxAge) {
+      // Its date and the uptime must not be hours old where readings are.
+      if (this.#wallNow() - this.#report.at >= REPORT_AGE) this.#report = this.#newReport();
+      return this.#report;
+    }
     // Never more than one reading, because a file read that hangs cannot be ended, and a few of them would
     // block all file reads of the process.
     this.#reading ??= this.#sample();
@@ -376,8 +382,12 @@ export class LoadSampler {
     this.#report = this.#newReport();
   }
 
+  #wallNow(): number {
+    return this.#monotonicNow() + this.#offset;
+  }
+
   #newReport(): LoadReport {
-    const at = this.#monotonicNow() + this.#offset;
+    const at = this.#wallNow();
     return {
       machine: this.#machine,
       latest: this.#latest,

@@ -338,11 +338,12 @@ function highestOf(loads: readonly (number | null)[]): number {
 
 /** A curve without words. Each machine has its own scale, which the dashed line shows. */
 function trend(row: LoadRow, values: LoadRow["hour"], step: number, span: string): Markup {
-  const { name, at, interval, cpus, simulated } = row;
+  const { name, averages, at, interval, cpus, simulated } = row;
   const series = { end: at, step, interval, values };
   const length = (span === "hour" ? 60 : 24 * 60) * MINUTE;
   const label = `1-minute load of the last ${span} of ${name}`;
-  const options = { limit: cpus, name: label, isSimulated: simulated, isSmall: true };
+  const latest = averages && { value: averages[0], at };
+  const options = { limit: cpus, name: label, isSimulated: simulated, latest, isSmall: true };
   return html`<div class="plot">${figure({ series, length, summary: undefined }, options)}</div>`;
 }
 
@@ -390,7 +391,7 @@ function* factsOfFleet({ rows }: FleetReport): Iterable<string> {
   const over = rows.filter(isHigh).length;
   const late = rows.filter(isLate).length;
   const [highest] = rows.toSorted((one, other) => loadPerCpu(other) - loadPerCpu(one));
-  yield over === 0 ? "none above its CPUs" : `${over} above all CPUs busy`;
+  yield `${over === 0 ? "none" : over} with high load`;
   yield cpusOf(rows.reduce((sum, { cpus = 0 }) => sum + cpus, 0));
   if (highest && rows.length > 1) {
     yield `highest: ${highest.name}, ${loadText(loadPerCpu(highest))} per CPU`;

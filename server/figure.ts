@@ -5,7 +5,7 @@
  */
 import { html as tag } from "hono/html"; // not named html, because deno fmt would add white space
 import type { HtmlEscapedString } from "hono/utils/html";
-import type { Span } from "./history.ts";
+import type { Moment, Span } from "./history.ts";
 import { clock } from "./local_time.ts";
 import { HEIGHT, type Mark, type Plot, plot } from "./plot.ts";
 
@@ -17,9 +17,14 @@ export interface FigureOptions {
   limit: number | undefined;
   /** Whether the numbers are random. Their curve is dotted. */
   isSimulated: boolean;
+  /** The latest reading, where the span has no summary. Default: the last value of its series. */
+  latest?: Moment | undefined;
   /** Whether there is room for the curve alone. Default `false`. */
   isSmall?: boolean;
 }
+
+/** Markup of an `<svg>`, as `html` of Hono makes and accepts it. */
+export type Svg = string & { readonly isEscaped: true };
 
 /** Markup, as Hono's `html` types it: a promise only where a value is one, and here none is. */
 type Markup = HtmlEscapedString | Promise<HtmlEscapedString>;
@@ -29,9 +34,9 @@ type Markup = HtmlEscapedString | Promise<HtmlEscapedString>;
  * in pixels, so its text is as large on a phone as on a desk; only the curve is stretched. A stylesheet has
  * the colours.
  */
-export function figure(span: Span, options: FigureOptions): HtmlEscapedString {
+export function figure(span: Span, options: FigureOptions): Svg {
   const { limit, isSimulated, isSmall = false } = options;
-  const { latest, holes } = span.summary ?? {};
+  const { latest = options.latest, holes } = span.summary ?? {};
   const drawn = plot(span.series, { length: span.length, limit, latest, holes });
   const { width, limitAt, highest, newest } = drawn;
   const parts = [
@@ -47,7 +52,7 @@ export function figure(span: Span, options: FigureOptions): HtmlEscapedString {
     ...newest ? newestMark(newest, isSmall) : [],
   ];
   const label = labelOf(span, options);
-  return tag`<svg role="img" aria-label="${label}">${parts}</svg>` as HtmlEscapedString;
+  return tag`<svg role="img" aria-label="${label}">${parts}</svg>` as Svg;
 }
 
 function curves({ runs, above }: Plot, isSimulated: boolean): Markup[] {
@@ -108,13 +113,16 @@ function newestMark({ x, y, value, isAbove }: Mark, isSmall: boolean): Markup[] 
 }
 
 /** The plot in words, for those who do not see it. */
-function labelOf({ series, summary }: Span, { name, limit, isSimulated }: FigureOptions): string {
+function labelOf(
+  { series, summary }: Span,
+  { name, limit, isSimulated, latest: given }: FigureOptions,
+): string {
   const what = isSimulated ? `Simulated ${name}` : name;
   const loads = series.values.filter((load) => load !== null);
   if (loads.length === 0) return `${what}: no reading yet`;
   const lowest = summary?.lowest.value ?? Math.min(...loads);
   const highest = summary?.highest.value ?? Math.max(...loads);
-  const latest = summary?.latest.value ?? loads.at(-1)!;
+  const latest = (summary?.latest ?? given)?.value ?? loads.at(-1)!;
   const when = summary ? ` at ${clock(summary.highest.at)}` : "";
   const busy = limit === undefined ? "" : `; all CPUs are busy at ${limit.toFixed(2)}`;
   return `${what}: from ${lowest.toFixed(2)} to ${highest.toFixed(2)}${when}, now ` +

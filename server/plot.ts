@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Hole, Moment, Series } from "./history.ts";
+import { type Hole, type Moment, PATIENCE, type Series } from "./history.ts";
 
 /** What a plot shows beside the series; a `Summary` has the two optional parts. */
 export interface PlotOptions {
@@ -93,7 +93,7 @@ export const HEIGHT = 300;
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-/** Up to which length of the axis its ticks are how far apart. */
+/** How far apart the ticks are on an axis up to a length. */
 const TICKS = [
   { length: 5 * MINUTE, distance: MINUTE },
   { length: 15 * MINUTE, distance: 5 * MINUTE },
@@ -101,8 +101,6 @@ const TICKS = [
   { length: 3 * HOUR, distance: 30 * MINUTE },
   { length: Infinity, distance: 3 * HOUR },
 ];
-/** By how much more than two intervals two readings may be apart, because a reading takes some time. */
-const PATIENCE = 500;
 /** The least value at the upper edge, so that a load of 0 lies on the ground. */
 const LEAST_TOP = 0.01;
 
@@ -169,12 +167,7 @@ export function plot(series: Series, options: PlotOptions): Plot {
     newest,
     highest: newest && highest && isApart(highest, newest) ? highest : undefined,
     ticks: ticksOf(series.end, options),
-    holes: gaps.map(([from, to]) => ({
-      x: percent((from + to) / 2 / width),
-      size: percent((to - from) / width),
-    }))
-      .filter(({ size }) => size > 10)
-      .map(({ x, size }) => ({ x, isMinor: size < 30 })),
+    holes: labelsOf(gaps, width),
   };
 }
 
@@ -230,14 +223,13 @@ function holeBetween(
 ): Hole | undefined {
   return holes.find((hole) => {
     const [from, to] = hole.map((at) => Math.floor(at / step)) as [number, number];
-    return from < to && from < number && to > before && to <= number;
+    return from < number && to > before;
   });
 }
 
-/** Ends a run at x, where its last point may be further right. */
+/** Ends a run at x, where the middle of its last step may be further right. */
 function endAt(run: Point[], x: number, value = run.at(-1)!.value): void {
-  const last = run.at(-1)!;
-  run[run.length - 1] = { x: Math.min(last.x, x), value: last.value };
+  for (const [index, point] of run.entries()) run[index] = { ...point, x: Math.min(point.x, x) };
   run.push({ x, value });
 }
 
@@ -265,7 +257,7 @@ function strokeOf(
   points: readonly Point[],
   { top, ground }: { top: number; ground: number },
 ): Stroke {
-  const yOf = (value: number) => HEIGHT - Math.round(HEIGHT * Math.max(value, 0) / top);
+  const yOf = (value: number) => HEIGHT - Math.round(HEIGHT * (Math.max(value, 0) / top));
   const placed = points.map(({ x, value }) => ({ x, y: yOf(value) }))
     .filter(({ x, y }, index, all) => x !== all[index - 1]?.x || y !== all[index - 1]?.y)
     .filter(({ y }, index, all) => y !== all[index - 1]?.y || y !== all[index + 1]?.y);
@@ -281,6 +273,13 @@ function strokeOf(
 /** Whether the label of the highest reading has room beside that of the newest. */
 function isApart(highest: Mark, newest: Mark): boolean {
   return newest.y - highest.y >= 8 && Math.abs(newest.x - highest.x) >= 9;
+}
+
+/** The places of the gaps that are wide enough for words. */
+function labelsOf(gaps: readonly Gap[], width: number): HoleLabel[] {
+  return gaps.map(([from, to]) => ({ middle: (from + to) / 2 / width, size: (to - from) / width }))
+    .filter(({ size }) => size > 0.1)
+    .map(({ middle, size }) => ({ x: percent(middle), isMinor: size < 0.3 }));
 }
 
 /** The round local times of the axis, without those at its ends, where other words stand. */

@@ -350,7 +350,8 @@ class Connection {
 
   #tryLater() {
     if (tab.isAway()) return;
-    this.#retry = setTimeout(() => this.connect(), this.#transport.delay(Math.random()));
+    const spread = Number(metaIn(document.head)?.dataset["spread"]) || undefined;
+    this.#retry = setTimeout(() => this.connect(), this.#transport.delay(Math.random(), spread));
   }
 
   #end(wasCut = false) {

@@ -543,6 +543,8 @@ export class Follower {
 const YOUNG = 3_000;
 /** Failed WebSockets in a row before server-sent events are tried. One that had opened counts twice. */
 const MAX_FAILURES = 3;
+/** Milliseconds over which the pages of a server reconnect that does not say how many it has. */
+const MAX_SPREAD = 8_000;
 
 /**
  * Chooses the transport: WebSockets, or server-sent events where a proxy blocks WebSockets. When
@@ -611,16 +613,18 @@ export class Transport {
   /**
    * Milliseconds until the next attempt, with full jitter. The first attempt comes soon, because a single
    * connection may have been cut. When the server is away all pages reconnect together, so from the second
-   * attempt on they are spread over eight seconds and more.
+   * attempt on they are spread over a time that suits their number, and later over more.
    *
    * @param {number} random From 0 to 1.
+   * @param {number} [spread] Milliseconds over which the pages of this server reconnect.
    */
-  delay(random) {
+  delay(random, spread = MAX_SPREAD) {
     if (this.kind === "events" && !(this.isReached && this.hasTriedEvents)) return 0;
     const isFirst = this.losses === 0 || (!this.hasHeld && this.losses < MAX_FAILURES);
-    const n = isFirst ? 0 : this.losses + 3;
+    const doublings = Math.max(0, this.losses - MAX_SPREAD / spread);
+    const within = isFirst ? 500 : Math.min(20_000, spread * 2 ** doublings);
     this.losses++;
-    return 500 + random * Math.min(20_000, 500 * 2 ** n);
+    return Math.min(500, within / 2) + random * within;
   }
 }
 

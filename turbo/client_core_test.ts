@@ -529,11 +529,20 @@ Deno.test("Transport.delay() is short after the first cut, and longer with each 
   const transport = new Transport();
   transport.webSocketEnded(HELD);
   const spans = () => [transport.delay(0), new Transport().delay(0), transport.delay(1)];
-  assert.deepEqual(spans(), [500, 500, 500 + 8_000]);
+  assert.deepEqual(spans(), [250, 250, 500 + 8_000]);
   for (let n = 0; n < 5; n++) transport.delay(1);
   assert.equal(transport.delay(1), 20_500);
   transport.held();
-  assert.equal(transport.delay(1), 1_000);
+  assert.equal(transport.delay(1), 750);
+});
+
+Deno.test("Transport.delay() stays below a second for some time where few pages reconnect", () => {
+  const transport = new Transport();
+  transport.webSocketEnded(HELD);
+  const delays = Array.from({ length: 24 }, () => transport.delay(1, 500));
+  assert.deepEqual(new Set(delays.slice(0, 17)), new Set([750]));
+  assert.deepEqual(delays.slice(17, 20), [1_500, 2_500, 4_500]);
+  assert.equal(delays.at(-1), 20_500);
 });
 
 Deno.test("Transport.delay() is 0 before server-sent events are first tried", () => {

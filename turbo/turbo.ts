@@ -493,7 +493,7 @@ export class Turbo {
     return html`
       <link rel="modulepreload" href="${base + keep.path}">${first}${script(base + client.path)}
       <meta name="turbo-cursor" content="${cursor}" data-stream="${stream}" data-token="${token}"
-        data-reader="${readerMark(names)}">
+        data-reader="${readerMark(names)}" data-spread="${spreadOf(this.size)}">
     `;
   }
 
@@ -614,4 +614,17 @@ function statementOf(text: string): Statement | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
+}
+
+/** Pages that may reconnect in a second, after the server has been away. */
+const RECONNECTS = 50;
+
+/**
+ * Milliseconds over which pages reconnect when the server has been away, for the number of pages that are
+ * open now. A page that is open keeps its value, so the many pages of a server have the long ones. In powers
+ * of two, because readers need not know the number.
+ */
+function spreadOf(pages: number): number {
+  const seconds = Math.max(1, pages) / RECONNECTS;
+  return Math.min(8_000, Math.max(500, 1_000 * 2 ** Math.ceil(Math.log2(seconds))));
 }

@@ -411,3 +411,21 @@ Deno.test("Turbo reports a rejection of an engine or an upgrade of the app, and 
     ...Array(5).fill("The engine failed: rejected"),
   ]);
 });
+
+Deno.test("Turbo.head() spreads the reconnects of a page over the longer, the more pages are open", async () => {
+  const turbo = new Turbo();
+  const spread = () => /data-spread="(\d+)"/.exec(String(turbo.head({ cursor: turbo.cursor })))![1];
+  const spreads = new Map<number, string>();
+  const answers: Response[] = [];
+  for (const pages of [0, 1, 25, 26, 50, 51, 120, 400, 500]) {
+    while (answers.length < pages) answers.push(turbo.connect(events()));
+    spreads.set(pages, spread()!);
+  }
+  assert.deepEqual([...spreads.values()], [
+    ...["500", "500", "500"], // 0, 1, 25
+    ...["1000", "1000", "2000"], // 26, 50, 51
+    ...["4000", "8000", "8000"], // 120, 400, 500
+  ]);
+  await turbo.close({ window: 0 });
+  await Promise.all(answers.map(({ body }) => body?.cancel()));
+});
