@@ -120,9 +120,9 @@ function printProblems(): string[] {
   ];
 }
 
-const [hour, day, notFound, offline] = ["hour", "day", "not-found", "offline"].map((name) =>
-  LOOKS.find((look) => look.name === name)!
-);
+const [hour, day, notFound, offline, unread, firstReading] = [
+  ...["hour", "day", "not-found", "offline", "unread", "first-reading"],
+].map((name) => LOOKS.find((look) => look.name === name));
 
 Deno.test(
   "The navigation says which page is shown, and is large enough for a finger",
@@ -177,25 +177,44 @@ Deno.test(
   async () => {
     await using opened = await open(offline!);
     const { page } = opened;
-    const places = () =>
-      page.evaluate(() =>
-        [...document.querySelectorAll("h1, #facts, td, svg")].map((element) => {
-          const { x, y, width, height } = element.getBoundingClientRect();
-          return [x, y, width, height];
-        })
-      );
-    for (const width of OUTER_WIDTHS) {
+    await page.emulateMedia({ reducedMotion: "reduce" });
+    for (const width of [320, 704, 1280]) {
       await page.setViewportSize({ width, height: HEIGHT });
-      await page.emulateMedia({ reducedMotion: "reduce" });
-      assert.equal(await page.innerText("[role=status]"), "Offline");
-      const before = await places();
-      await page.evaluate(() => document.documentElement.dataset["turboStream"] = "open");
-      assert.deepEqual(await places(), before, `${width} px`);
-      await page.evaluate(() => document.documentElement.dataset["turboStream"] = "closed");
-      await page.waitForSelector(".lost:visible");
+      const places = await page.evaluate(() => {
+        const root = document.documentElement;
+        return ["closed", "open"].map((state) => {
+          root.dataset["turboStream"] = state;
+          for (const animation of document.getAnimations()) animation.finish();
+          const places = [...document.querySelectorAll("h1, #facts, .line, td, svg")].map(
+            (element) => {
+              const { x, y, width, height } = element.getBoundingClientRect();
+              const [left, across] = element.matches(".line") ? [] : [x, width];
+              return `${element.nodeName} ${[left, across, y, height]}`;
+            },
+          );
+          const words = document.querySelector<HTMLElement>("[role=status]")!.innerText;
+          const shown = document.querySelector(state === "open" ? ".open" : ".lost")!;
+          const start = shown.getBoundingClientRect().x -
+            shown.closest(".line")!.getBoundingClientRect().x;
+          return { words, places, start };
+        });
+      });
+      assert.deepEqual(places.map(({ words }) => words), ["Offline", "Live"]);
+      assert.deepEqual(places[0]!.places, places[1]!.places, `${width} px`);
+      assert.deepEqual(places.map(({ start }) => start), [0, 0], "where the state begins");
     }
   },
 );
+
+Deno.test("The first reading moves no column", WITH_BROWSER, async () => {
+  const columns: number[][] = [];
+  for (const look of [unread, firstReading]) {
+    await using opened = await open(look!);
+    const heads = await opened.page.locator("#load th").all();
+    columns.push(await Promise.all(heads.map(async (head) => (await head.boundingBox())!.x)));
+  }
+  assert.deepEqual(columns[0], columns[1]);
+});
 
 const withFirefox = { ...WITH_BROWSER, ignore: QUICK || !await hasFirefox() };
 for (const look of LOOKS) {
