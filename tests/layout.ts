@@ -22,14 +22,18 @@ export function layoutProblems(): string[] {
     return `<${name}> ${JSON.stringify(element.textContent.trim().slice(0, 40))}`;
   };
 
+  const roomOf = (element: Element) =>
+    element.closest("svg")
+      ? new DOMRect(0, 0, clientWidth) // the numbers beside a plot are in its margin
+      : element.closest("header, main")!.getBoundingClientRect();
+  const checkOut = (what: string, by: number) => {
+    if (by > 0.5) found.push(`${what} sticks out by ${by.toFixed(1)} px`);
+  };
   for (const element of document.body.querySelectorAll("*")) {
     if (!isVisible(element)) continue;
     const { left, right } = element.getBoundingClientRect();
-    const room = element.closest("svg")
-      ? { left: 0, right: clientWidth } // the numbers beside a plot are in its margin
-      : element.closest("header, main")!.getBoundingClientRect();
-    const by = Math.max(right - room.right, room.left - left);
-    if (by > 0.5) found.push(`${nameOf(element)} sticks out by ${by.toFixed(1)} px`);
+    const room = roomOf(element);
+    checkOut(nameOf(element), Math.max(right - room.right, room.left - left));
   }
 
   // Without its halo, which the bounding rectangle contains in some browsers.
@@ -55,7 +59,9 @@ export function layoutProblems(): string[] {
       words.push({ text, block, size, rects });
     }
   }
-  for (const { text, rects } of words) {
+  for (const { text, block, rects } of words) {
+    // On the left a large digit may begin before the small text above it, so that both look aligned.
+    for (const { right } of rects) checkOut(text, right - roomOf(block).right);
     const isNumber = /^\d[\d.:]*[.,;:]?$/.test(text);
     const isBroken = rects.some(({ top }) => Math.abs(top - rects[0]!.top) > 2);
     if (isNumber && isBroken) found.push(`${text} is broken over two lines`);

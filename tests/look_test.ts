@@ -113,7 +113,9 @@ function printProblems(): string[] {
     return width > 0 && height > 0 && element.checkVisibility({ visibilityProperty: true });
   };
   const shown = (selector: string) => [...document.querySelectorAll(selector)].filter(isShown);
+  const left = (selector: string) => document.querySelector(selector)!.getBoundingClientRect().left;
   return [
+    ...left("h1") === left("#facts") ? [] : ["the facts are not below the name"],
     ...["nav", ".line", ".read"].filter((selector) => shown(selector).length > 0),
     ...["h1", "#facts li", "#load td", "svg[role=img]", ":is(figcaption, .note)"]
       .filter((selector) => shown(selector).length === 0).map((selector) => `no ${selector}`),
