@@ -50,7 +50,7 @@ export interface LoadReport {
   readonly hour: Span;
   /** The highest 1-minute loads of the last day. */
   readonly day: Span;
-  /** The same of the hour and of the day in coarser steps, for a row. */
+  /** The same in coarser steps, for a row; they end at the latest sample. */
   readonly trends: { readonly hour: Series; readonly day: Series };
 }
 
@@ -212,7 +212,7 @@ export function jsonOf(report: LoadReport | FleetReport): Record<string, unknown
 }
 
 function jsonOfRow(row: LoadRow): Record<string, unknown> {
-  const [oneMinute, fiveMinutes, fifteenMinutes] = row.averages ?? [];
+  const [oneMinute, fiveMinutes, fifteenMinutes] = row.averages?.map(rounded) ?? [];
   return {
     name: row.name,
     system: row.system ?? null,
@@ -220,10 +220,10 @@ function jsonOfRow(row: LoadRow): Record<string, unknown> {
     memoryBytes: row.memory ?? null,
     bootedAt: row.bootedAt === undefined ? null : iso(row.bootedAt),
     load: row.averages ? { oneMinute, fiveMinutes, fifteenMinutes } : null,
-    loadPerCpu: row.averages && row.cpus ? oneMinute! / row.cpus : null,
+    loadPerCpu: row.averages && row.cpus ? rounded(oneMinute! / row.cpus) : null,
     isSimulated: row.simulated,
     readAt: row.averages ? iso(row.at) : null,
-    ageSeconds: row.averages ? row.age / 1_000 : null,
+    ageSeconds: row.averages ? Math.round(row.age) / 1_000 : null,
     intervalSeconds: row.interval / 1_000,
     failure: row.failure ?? null,
     highSince: row.highSince === undefined ? null : iso(row.highSince),
@@ -388,6 +388,7 @@ export class LoadSampler {
 
   #newReport(): LoadReport {
     const at = this.#wallNow();
+    const end = this.#latest?.at ?? at; // a row names only the time of its reading
     return {
       machine: this.#machine,
       latest: this.#latest,
@@ -399,7 +400,7 @@ export class LoadSampler {
       highSince: this.#highSince,
       hour: this.#history.hour(at),
       day: this.#history.day(at),
-      trends: { hour: this.#history.trend(at), day: this.#history.dayTrend(at) },
+      trends: { hour: this.#history.trend(end), day: this.#history.dayTrend(end) },
     };
   }
 }

@@ -251,7 +251,7 @@ export function createApp(options: AppOptions = {}): App {
   const stylesheet = asset("/assets/load.css", styles, "text/css");
   const homeIcon = asset("/assets/icon.png", homeIconBytes, "image/png");
   const paths = { base, stylesheet: base + stylesheet.path, icon: base + homeIcon.path };
-  const hono = new Hono({ getPath: (request) => withoutBase(getPath(request), base) });
+  const hono = new Hono({ getPath: (request) => pathBelow(base, request) });
   let timer: ReturnType<typeof setInterval> | undefined;
   let own: LoadReport | undefined;
   let pushedDay: number | undefined;
@@ -353,6 +353,8 @@ export function createApp(options: AppOptions = {}): App {
     address: (c) => countsAddresses && c.env ? getConnInfo(c).remote.address : undefined,
   }));
   hono.get("/", (c) => {
+    const { pathname, search } = new URL(c.req.url);
+    if (pathname === base) return c.redirect(`${base}/${search}`, 301);
     c.header("Vary", "Accept");
     return wantsJson(c) ? renderJson(c) : render(c, hourPage);
   });
@@ -414,10 +416,14 @@ function wantsJson(c: Context): boolean {
   return accepts(c, { header: "Accept", supports, default: "text/html" }) === "application/json";
 }
 
-/** A path without the base, which a proxy may have stripped or not. */
-function withoutBase(path: string, base: string): string {
-  if (base === "" || path === base) return path === base ? "/" : path;
-  return path.startsWith(`${base}/`) ? path.slice(base.length) : path;
+/** The path of a request without the base, which a proxy may have removed or not. */
+function pathBelow(base: string, request: Request): string {
+  const path = getPath(request);
+  if (base === "") return path;
+  // Compared with the URL, because the path is decoded, and Turbo makes its links from the URL.
+  const { pathname } = new URL(request.url);
+  if (pathname === base) return "/";
+  return pathname.startsWith(`${base}/`) ? path.slice(base.length) : path;
 }
 
 /** Reads the settings from the command line and the environment; see `server/settings.ts`. */

@@ -466,6 +466,18 @@ for (const name of UNITS) {
   });
 }
 
+for (const name of UNITS) {
+  Deno.test(`deploy/${name} offers a path and a warning in comments`, async () => {
+    const unit = await readUnit(name);
+    const { base, warn } = settingsOfUnit(unit.replaceAll("#Environment=", "Environment="));
+    assert.deepEqual([base, warn], ["/load", 1]);
+    assert.deepEqual([settingsOfUnit(unit).base, settingsOfUnit(unit).warn], [
+      undefined,
+      undefined,
+    ]);
+  });
+}
+
 Deno.test("deploy/turbo-deno.service keeps its state where deno task compile allows it", async () => {
   const unit = await readUnit("turbo-deno.service");
   const { state, redis } = settingsOfUnit(unit);

@@ -87,7 +87,7 @@ function limitText(drawn: Plot, limit: number | undefined): Markup[] {
   const zero = hasZero ? [inMargin(100, 0)] : [];
   if (limitAt === undefined || limit === undefined) return zero;
   const [x, anchor] = isLimitNamedLeft ? [0, "start"] : [100, "end"];
-  const name = limit === 1 ? "the CPU is busy" : `all ${limit} CPUs busy`;
+  const name = ["the CPU busy", "both CPUs busy"][limit - 1] ?? `all ${limit} CPUs busy`;
   return [
     tag`<text class="${anchor}" x="${x}%" y="${limitAt}%" dy="-.5em">${name}</text>`,
     ...hasLimitNumber ? [inMargin(limitAt, limit)] : [],

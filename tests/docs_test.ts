@@ -4,9 +4,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { until, within } from "./kit.ts";
-import { startApp } from "./processes.ts";
+import { jsonOf, LoadSampler } from "../loadavg.ts";
+import { QUICK, until, within } from "./kit.ts";
+import { outputOf, startApp, succeeds } from "./processes.ts";
 import { startRedis, type TestRedis, WITH_REDIS } from "./redis_server.ts";
+import { MACHINE, NOW, reportAfter } from "./reports.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 const REDIS = "redis://127.0.0.1:6379";
@@ -56,4 +58,69 @@ Deno.test("The commands of docs/many-machines.md do what it says", WITH_REDIS, a
   const entries = await redis.cli("XRANGE", "turbo", "-", "+");
   assert.match(entries, /target="load"><template><b id="load">busy<\/b>/);
   assert.match(entries, /target="list"><template><li>Done<\/li>[^]*@ann/);
+});
+
+const hasJq = !QUICK && await succeeds("curl", "--version") && await succeeds("jq", "--version");
+if (!hasJq && !QUICK) console.log("NOTICE: curl or jq is not installed, their test is skipped");
+
+Deno.test("The commands of docs/running.md read /load.json", { ignore: !hasJq }, async () => {
+  const options = ["--port=0", "--hostname=127.0.0.1", "--node=web1"];
+  await using app = await startApp(options);
+  const answers = [];
+  for (const line of commandsOf("docs/running.md").filter((line) => line.startsWith("curl "))) {
+    const command = line.replace("http://localhost:8000", app.url);
+    assert.notEqual(command, line);
+    answers.push(await outputOf(["sh", "-c", command]));
+  }
+  assert.equal(answers.length, 2);
+  assert.match(answers[0]!, /^web1 \d+(?:\.\d+)?$/);
+  assert.match(answers[1]!, /^\d+(?:\.\d+)?$/);
+});
+
+const running = Deno.readTextFileSync(`${ROOT}docs/running.md`);
+
+Deno.test("docs/running.md names the fields of /load.json, and no others", async () => {
+  const section = running.split("\n## For programs\n")[1]!.split("\n## ")[0]!;
+  const { machines: [machine], ...rest } = jsonOf(await reportAfter([[1, 1, 1]])) as {
+    machines: [Record<string, unknown>];
+  };
+  const cells = section.match(/^\| `.*?\|/gm)!.flatMap((cell) =>
+    [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name!)
+  );
+  const fields = [...Object.keys(rest), "machines[]", ...Object.keys(machine).map((n) => `.${n}`)];
+  assert.deepEqual(cells.toSorted(), fields.toSorted());
+  for (const part of [machine.load, machine.hour, machine.day]) {
+    for (const name of Object.keys(part as object)) assert(section.includes(`\`${name}\``), name);
+  }
+});
+
+Deno.test("docs/running.md quotes the lines of --warn", async () => {
+  const [, block = ""] = /^```\n(Load above [^]*?)\n```$/m.exec(running) ?? [];
+  const lines: string[] = [];
+  const { warn } = console;
+  console.warn = (line) => void lines.push(line);
+  let time = 0;
+  let load = 3.61;
+  const sampler = new LoadSampler({
+    readTextFile: () => Promise.resolve(`${load} 1.00 1.00 1/2 3\n`),
+    now: () => NOW + time,
+    monotonicNow: () => time,
+  }, { machine: { ...MACHINE, cpus: 4 }, warn: 0.8 });
+  try {
+    await sampler.report();
+    load = 2.95;
+    for (; time <= 60_000; time += 5_000) await sampler.report();
+  } finally {
+    console.warn = warn;
+  }
+  assert.deepEqual(block.split("\n"), lines);
+});
+
+Deno.test("The steps of a row end at its reading, also where the next ones fail", async () => {
+  const failing = await reportAfter([[1, 1, 1], [3, 1, 1], ...Array(60).fill("no such device")]);
+  const { machines: [machine] } = jsonOf(failing) as {
+    machines: [{ readAt: string; hour: { endsAt: string; highest: (number | null)[] } }];
+  };
+  assert.equal(machine.hour.endsAt, machine.readAt);
+  assert.equal(machine.hour.highest.at(-1), 3);
 });

@@ -33,11 +33,36 @@ http {
     return 200 other; }
 }`;
 
-/** The text of nginx.conf and nginx-site.conf. */
-export async function filesOfDeploy(): Promise<{ main: string; site: string }> {
+/** The configuration of an nginx whose site has other things, and ours below a path. */
+const SITE_WITH_PATH = `error_log /var/log/nginx/error.log;
+pid /run/nginx.pid;
+worker_processes auto;
+events { worker_connections 30000; }
+http {
+  access_log /var/log/nginx/access.log;
+  client_body_temp_path /var/lib/nginx/body;
+  proxy_temp_path /var/lib/nginx/proxy;
+  server { listen 80; listen 443 ssl http2; server_name example.org;
+    ssl_certificate /etc/ssl/turbo-deno/fullchain.pem;
+    ssl_certificate_key /etc/ssl/turbo-deno/privkey.pem;
+    location / { return 200 other; }
+    location ~ \\.(?:css|js|png)$ { return 404; }
+    include nginx-path.conf;
+  }
+}`;
+
+/** The text of nginx.conf, nginx-site.conf and nginx-path.conf. */
+export async function filesOfDeploy(): Promise<{ main: string; site: string; path: string }> {
   const read = (name: string) => Deno.readTextFile(new URL(`../deploy/${name}`, import.meta.url));
-  return { main: await read("nginx.conf"), site: await read("nginx-site.conf") };
+  return {
+    main: await read("nginx.conf"),
+    site: await read("nginx-site.conf"),
+    path: await read("nginx-path.conf"),
+  };
 }
+
+/** What nginx.conf is, and the file that it includes. */
+type Form = "whole" | "snippet" | "path";
 
 /**
  * Starts a real nginx with the files of deploy/, on free ports and in a directory of its own. `changes` are
@@ -47,7 +72,7 @@ export async function filesOfDeploy(): Promise<{ main: string; site: string }> {
 export async function startNginx(
   app: { url: string } | readonly { url: string }[],
   changes: Readonly<Record<string, string>> = {},
-  form: "whole" | "snippet" = "whole",
+  form: Form = "whole",
 ) {
   await using made = new AsyncDisposableStack();
   const directory = await Deno.makeTempDir({ prefix: "turbo-deno-nginx-" });
@@ -76,12 +101,12 @@ export async function startNginx(
     `${directory}/fullchain.pem`,
   );
   assert(isCertified, "openssl makes no certificate");
-  const { main, site } = await filesOfDeploy();
-  const servers = [app].flat().map(({ url }) => `server ${new URL(url).host};`).join("\n");
-  const files: Record<string, string> = {
-    "nginx.conf": form === "whole" ? main : OTHER_NGINX,
-    "nginx-site.conf": site,
-  };
+  const { main, site, path } = await filesOfDeploy();
+  const hosts = [app].flat().map(({ url }) => new URL(url).host);
+  const servers = hosts.map((host) => `server ${host};`).join("\n");
+  const files: Record<string, string> = form === "path"
+    ? { "nginx.conf": SITE_WITH_PATH, "nginx-path.conf": path }
+    : { "nginx.conf": form === "whole" ? main : OTHER_NGINX, "nginx-site.conf": site };
   const unused = new Set(Object.keys(changes));
   for (const [name, text] of Object.entries(files)) {
     let conf = text
@@ -92,6 +117,7 @@ export async function startNginx(
       .replaceAll("listen 80;", `listen 127.0.0.1:${plain};`)
       .replaceAll("listen 443 ", `listen 127.0.0.1:${tls} `)
       .replace(/^ *server 127\.0\.0\.1:8000;$/m, servers)
+      .replaceAll("proxy_pass http://127.0.0.1:8000", `proxy_pass http://${hosts[0]}`)
       .replace("server_name example.org;", "server_name localhost;")
       .replaceAll(
         /\/etc\/ssl\/turbo-deno|\/var\/log\/nginx|\/var\/lib\/nginx|\/run(?=\/nginx)/g,
@@ -113,6 +139,8 @@ export async function startNginx(
   }
   assert.deepEqual([...unused], [], "changes that were not to be made");
   const cert = await Deno.readTextFile(`${directory}/fullchain.pem`);
+  const client = Deno.createHttpClient({ caCerts: [cert], http2: false });
+  made.defer(() => client.close());
   made.defer(stop);
   let child: Deno.ChildProcess | undefined;
   await run();
@@ -194,6 +222,8 @@ export async function startNginx(
   return {
     url: `https://localhost:${tls}/`,
     connect,
+    /** Asks for a URL of the site by HTTP/1.1: by HTTP/2 nginx sends an Upgrade that the app answers with. */
+    fetch: (url: string, init: RequestInit = {}) => fetch(url, { ...init, client }),
     /** Posts all of a body but its last byte, and returns when nginx wants the body. */
     postSlowly,
     ask: (text: string) => ask(text),

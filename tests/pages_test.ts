@@ -94,6 +94,16 @@ const CHECKS: readonly [command: RegExp, check: (...groups: string[]) => void][]
       Deno.readTextFileSync(new URL("bench/measures.ts", ROOT));
     assert(measures.includes(name!), `there is no measure ${name}`);
   }],
+  // docs_test.ts runs these with an app.
+  [/^curl -s .*\bhttp:\/\/localhost:8000\/(?:load\.json)? \| jq .+$/, () => {
+    assert(Deno.readTextFileSync(new URL("tests/docs_test.ts", ROOT)).includes("docs/running.md"));
+  }],
+  [/^journalctl --unit (\S+) --since today --grep "(.+)"$/, (unit, pattern) => {
+    assert(Deno.statSync(new URL(`deploy/${unit}.service`, ROOT)).isFile);
+    const lines = pages.get("docs/running.md")!.match(/^Load (?:above|back) .*$/gm)!;
+    assert.equal(lines.length, 2);
+    for (const line of lines) assert.match(line, RegExp(pattern!));
+  }],
   // The file is run with all tests.
   [/^deno test -A (?:--doc )?--lock=tests\/deno\.lock (\S+)$/, (file) => {
     assert(Deno.statSync(new URL(file!, ROOT)).isFile);
