@@ -122,8 +122,8 @@ function printProblems(): string[] {
   ];
 }
 
-const [hour, day, notFound, offline, unread, firstReading] = [
-  ...["hour", "day", "not-found", "offline", "unread", "first-reading"],
+const [hour, day, notFound, offline, away, fleet, unread, firstReading] = [
+  ...["hour", "day", "not-found", "offline", "away", "fleet-3", "unread", "first-reading"],
 ].map((name) => LOOKS.find((look) => look.name === name));
 
 Deno.test(
@@ -207,6 +207,20 @@ Deno.test(
     }
   },
 );
+
+Deno.test("What is old is grey, and as sharp as before", WITH_BROWSER, async () => {
+  for (const look of [offline, away, fleet]) {
+    await using opened = await open(look!);
+    const { page } = opened;
+    const filters = await page.evaluate(() =>
+      ["svg", "svg svg"].map((selector) => {
+        const svg = document.querySelector(`.load .old ${selector}, .load ${selector}`)!;
+        return getComputedStyle(svg).filter;
+      })
+    );
+    assert.deepEqual(filters, ["grayscale(1)", "none"], look!.name); // a stretched filter is blurred
+  }
+});
 
 Deno.test("The first reading moves no column", WITH_BROWSER, async () => {
   const columns: number[][] = [];
