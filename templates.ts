@@ -470,8 +470,6 @@ function layout(
             ${icon(report)}
             <link rel="apple-touch-icon" href="${context.icon}">
             <link rel="manifest" href="${base}/manifest.webmanifest">
-            ${whileLost("closed", `Offline · ${nameOf(report)}`)}
-            ${whileLost("away", `Ended · ${nameOf(report)}`)}
             ${head}
           </head>
       <body${classAttribute([path === "/page2" ? "day" : ""])}>
@@ -488,6 +486,8 @@ function layout(
                 ? dayBox(report)
                 : html`<div id="${DAY_ID}"></div>`} ${below ?? ""}
             </main>
+        ${whileLost("closed", `Offline · ${nameOf(report)}`)}
+        ${whileLost("away", `Ended · ${nameOf(report)}`)}
         </body>
         </html>
   `;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { startModelApp } from "./apps/model_app.ts";
 import { lockInterfaces } from "./interfaces.ts";
-import { QUICK, until, within } from "./kit.ts";
+import { pause, QUICK, until, within } from "./kit.ts";
 
 // The headless shell from npm has no back/forward cache; Debian's Chromium has.
 const CHROMIUM = "/usr/bin/chromium";
@@ -21,6 +21,10 @@ Deno.test({
       await tab.evaluate("document.documentElement.dataset.turboStream") === "open";
     await tab.goTo(app.url);
     await until(isOpen, "the page is connected");
+    await tab.evaluate(
+      "titles = []; new MutationObserver(() => titles.push(document.title))" +
+        ".observe(document.head, { childList: true })",
+    );
     await tab.evaluate("addEventListener('pageshow', (event) => { came = event.persisted })");
     app.add();
     await until(async () => await list() === "1", "the page has what was pushed");
@@ -28,9 +32,11 @@ Deno.test({
     await until(() => app.turbo.size === 0, "the page has closed its connection");
     app.add();
     app.add();
+    await pause(2_100); // by then, a page that is shown would say that it is offline
     await tab.evaluate("history.back()");
     await until(async () => await list() === "123", "the page is current");
     assert.equal(await tab.evaluate("came"), true, "it came from the cache");
+    assert.equal(await tab.evaluate("titles.join()"), "", "it has not said that it is offline");
     await until(() => app.turbo.size === 1, "it has one line");
   },
 });

@@ -145,6 +145,22 @@ for (const kind of BROWSERS) {
     }
   });
 
+  scenario("The title and the icon say that the connection is lost, while it is", async (scene) => {
+    const { page, proxy } = scene;
+    const look = () =>
+      page.evaluate(() => {
+        const icons = document.querySelectorAll<HTMLLinkElement>("head > link[rel=icon]");
+        return [document.title, ...Array.from(icons, ({ href }) => href)].join(" ");
+      });
+    const shows = (expected: string) => until(async () => await look() === expected, expected);
+    proxy.refusesAll = true;
+    proxy.cut();
+    await shows("Offline data:image/png,");
+    proxy.refusesAll = false;
+    await page.evaluate(() => void dispatchEvent(new Event("online")));
+    await shows("A data:,");
+  });
+
   scenario("A page fetches itself again after a restart with another log", async (scene) => {
     changes(scene.app, 3);
     await isCurrent(scene);

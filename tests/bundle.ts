@@ -42,8 +42,17 @@ const REDIS_BANNER = `/*! @redis/client 6.3.1
 MIT License, Copyright (c) 2022-2023, Redis, inc.: see deploy/licenses.txt */
 /* @ts-self-types="./redis_client.min.d.ts" */`;
 
-/** Names of properties of the client's own classes, which are shortened, ... */
-const OWN = /^(is|has|was|history|events|webSocket|part)[A-Z]/;
+/** Names of properties of the client's own objects, which are shortened: no other object may have them. */
+const OWN_NAMES = `
+  advance answer around asked awaited batch cancel changed collect connected connecting covers
+  cursorOf delay disconnected epoch failures foreign forget give giveUp held inbox judge kept
+  kind losses mark messages monotonic need oldest painted parts position queue receive
+  reconnect refetch remember rename rendered rest restart resumed retryAfter runs sending
+  settle shell shown skip steps stop succeeded tell tries vain vainly wake wall
+`.trim().split(/\s+/);
+const OWN = new RegExp(
+  `^(${OWN_NAMES.join("|")}|(is|has|was|history|events|webSocket|part|page)[A-Z].*)$`,
+);
 /** ... except those that the platform or Turbo has, too. */
 const OTHERS =
   /^(is(Connected|HTML|Safe|Array|Integer|NaN|Finite|ContentEditable|Intersecting|EqualNode|SameNode)|has(Attributes?|Own|OwnProperty|Focus|ChildNodes|Instance))$/;

@@ -126,6 +126,7 @@ export function openPage(
       content !== undefined && selector.includes("turbo-cursor") ? meta(content) : null,
     querySelectorAll: () => [],
     append() {},
+    prepend() {},
   });
   const root = { dataset: {} as Record<string, string> };
   let shown = "";
@@ -139,6 +140,7 @@ export function openPage(
       (listeners[type] ??= []).push(listener),
     dispatchEvent() {},
     createElement: () => ({ dataset: {}, remove() {} }),
+    querySelector: () => null,
     querySelectorAll: () => [],
   };
   const turbo = {

@@ -410,6 +410,45 @@ const PAGES: readonly PageCase[] = [
     "others are lost. Keep one, with all topics",
   ],
   [
+    "a template for the head in <head>",
+    {
+      paths: {
+        "/": (turbo) =>
+          pageWith(html`
+            ${turbo.head()}<template id="turbo-stream-closed"></template>
+            <template id="other"></template>
+          `),
+      },
+    },
+    none,
+    'the template "turbo-stream-closed" is in <head>, where Turbo keeps it when another page is visited: ' +
+    "put it into <body>",
+  ],
+  [
+    "a template for no state",
+    {
+      paths: {
+        "/": () =>
+          html`
+            <template id="turbo-stream-away"></template>
+            <template id="turbo-stream-offline"></template>
+          `,
+      },
+    },
+    none,
+    'no state of a page has a template "turbo-stream-offline". Did you mean "turbo-stream-closed"?',
+  ],
+  [
+    "an element for the head that is no template",
+    {
+      paths: {
+        "/": () => html`<i id="turbo-stream-hidden"></i><i id="turbo-stream-hide"></i>`,
+      },
+    },
+    none,
+    'the element with the id "turbo-stream-hidden" has no effect: it must be a <template>',
+  ],
+  [
     "a visit to a page without head()",
     { paths: { "/": () => link, "/about": () => pageWith(html`<title>About</title>`) } },
     async (page) => {

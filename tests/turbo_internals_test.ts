@@ -210,6 +210,38 @@ internal("clone() of a page's snapshot is what its cache keeps and shows again",
 });
 
 internal(
+  "a cached head is made of detailsByOuterHTML of the snapshot's headSnapshot",
+  async (page) => {
+    await page.evaluate(() => {
+      const { Turbo } = globalThis as unknown as {
+        Turbo: {
+          PageSnapshot: {
+            prototype: {
+              clone(): { headSnapshot: { detailsByOuterHTML: Record<string, unknown> } };
+            };
+          };
+        };
+      };
+      const { prototype } = Turbo.PageSnapshot;
+      const { clone } = prototype;
+      prototype.clone = function () {
+        const copy = clone.call(this);
+        delete copy.headSnapshot.detailsByOuterHTML['<meta name="gone">'];
+        return copy;
+      };
+      document.head.insertAdjacentHTML("beforeend", '<meta name="gone"><meta name="kept">');
+    });
+    await page.click("#other");
+    await page.waitForSelector('h1:text-is("/other")');
+    assert.equal(await page.locator("meta[name=gone], meta[name=kept]").count(), 0);
+    await page.goBack();
+    await page.waitForSelector('h1:text-is("/")');
+    assert.equal(await page.locator("meta[name=gone]").count(), 0);
+    assert.equal(await page.locator("meta[name=kept]").count(), 1);
+  },
+);
+
+internal(
   "a script that DOMParser created does not run in a head",
   async (page) => {
     const ran = await page.evaluate(async () => {

@@ -40,6 +40,11 @@ const FIRST_FRAME = 10_000;
 const GAP_WITHIN = 50;
 /** Milliseconds after which a hidden tab closes its connection. */
 const HIDDEN_GRACE = 30_000;
+/** Milliseconds for which a page may be without an open connection before its head says so. */
+const LOST_AFTER = 2_000;
+/** The start of the ids of what is in the head only while the connection is lost. */
+const COPY = "turbo-stream-copy";
+const ICON = /** @type {"link"} */ ("link[rel~=icon]");
 /** Milliseconds for which a refresh waits for another one, and for a whole series. */
 const REFRESH_AFTER = 150;
 const REFRESH_WITHIN = 1_000;
@@ -62,6 +67,7 @@ const root = document.documentElement;
 // - `detail.render` of `turbo:before-stream-render` is called with the next paint;
 // - `targetElements` of a stream element returns the elements that it changes;
 // - `responseHTML` of a fetch response is read during `turbo:before-fetch-response`;
+// - a cached head is made of `headSnapshot.detailsByOuterHTML`, and merged by comparing the text of titles;
 // - and the four functions that follow.
 
 /** Turbo, as turbo.js sets it on the window. */
@@ -99,12 +105,17 @@ function render(html) {
   queueMicrotask(() => refocus(activeElement));
 }
 
-/** Calls back with each body that Turbo copies into its cache, and the copy. */
+/**
+ * Calls back with each body that Turbo copies into its cache, and the copy. The head is cached without what
+ * stands in it only while the connection is lost.
+ */
 function onSnapshot(/** @type {(body: HTMLElement, copy: HTMLElement) => void} */ copied) {
   const { prototype } = turbo().PageSnapshot;
   const { clone } = prototype;
   prototype.clone = function () {
     const snapshot = clone.call(this);
+    const elements = snapshot.headSnapshot.detailsByOuterHTML;
+    for (const html in elements) if (html.includes(COPY)) delete elements[html];
     copied(this.element, snapshot.element);
     return snapshot;
   };
@@ -487,10 +498,9 @@ class Stage {
     const focused = document.activeElement;
     follower.painted(batch);
     refocus(focused);
-    const targets = [...new Set(this.#targets)].filter((target) => target !== "");
     if (this.#targets.length === 0) return;
-    const detail = { cursor: follower.shown?.cursor, targets };
-    document.dispatchEvent(new CustomEvent("turbo-stream:rendered", { detail }));
+    const targets = [...new Set(this.#targets)].filter(Boolean);
+    announce("turbo-stream:rendered", { cursor: follower.shown?.cursor, targets });
   }
 }
 
@@ -611,7 +621,7 @@ class Refetching {
     this.#run ??= new AbortController();
     if (isFirst) {
       this.#since = moment();
-      if (why === "gap") document.dispatchEvent(new CustomEvent("turbo-stream:gap"));
+      if (why === "gap") announce("turbo-stream:gap");
       if (follower.shown && posted.has(follower.shown)) return this.#leave();
     }
     if (why === "answer") {
@@ -867,6 +877,14 @@ const follower = new Follower({
 const connection = new Connection();
 const tab = new Tab();
 
+/** The state that the head shows. */
+let inHead = "open";
+/** @type {Element[]} What is in the head to show it. */
+let copies = [];
+/** @type {HTMLLinkElement[]} The page's own icons, while others are shown. */
+let icons = [];
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let losing;
 /** @type {WeakMap<Element, Shown<Element>>} The page of each body, including those in Turbo's cache. */
 const pages = new WeakMap();
 /** Pages that were the answer to a form, which cannot be fetched again. @type {WeakSet<object>} */
@@ -886,6 +904,7 @@ listen("turbo:before-render", ({ detail }) => {
 });
 listen("turbo:render", () => {
   if (currentVisit()?.willRender !== false) attach(); // a frame that advances the URL is only a part
+  showInHead(); // Turbo has merged another head into this one
 });
 listen("turbo:before-stream-render", (event) => stage.collect(event));
 
@@ -933,7 +952,7 @@ listen("turbo:before-frame-render", ({ detail, target }) => {
   };
 });
 
-document.addEventListener("visibilitychange", () => tab.changed());
+listen("visibilitychange", () => tab.changed());
 addEventListener("online", () => {
   connection.forget();
   wake();
@@ -944,13 +963,12 @@ addEventListener("pagehide", () => connection.rest());
 
 keepEdits();
 onSnapshot((body, copy) => {
-  const inBoth = (
-    /** @type {Element} */ of,
-  ) => [...of.querySelectorAll(":not(noscript, noscript *)")];
   const shown = pages.get(body);
   if (!shown) return;
-  const elements = shown.parts.size > 0 ? inBoth(body) : [];
-  const copies = shown.parts.size > 0 ? inBoth(copy) : [];
+  const inBoth = (/** @type {Element} */ of) =>
+    shown.parts.size > 0 ? [...of.querySelectorAll(":not(noscript, noscript *)")] : [];
+  const elements = inBoth(body);
+  const copies = inBoth(copy);
   pages.set(copy, shown.copy((part) => copies[elements.indexOf(part)]));
 });
 if (/^(.*\.)?localhost$|^127\.|^\[::1\]$/.test(location.hostname)) {
@@ -961,6 +979,7 @@ attach();
 function wake() {
   connection.wake();
   refetching.wake();
+  showLossLater();
 }
 
 /** Starts to follow the page that Turbo has rendered or the browser has loaded. */
@@ -999,13 +1018,62 @@ function listen(type, listener) {
   document.addEventListener(type, listener);
 }
 
+/** @param {string} type @param {unknown} [detail] */
+function announce(type, detail) {
+  document.dispatchEvent(new CustomEvent(type, { detail }));
+}
+
 /** @param {"connecting" | "open" | "closed" | "away"} state */
 function setState(state) {
   const before = root.dataset["turboStream"];
   if (state === before) return;
   root.dataset["turboStream"] = state;
-  if (state === "open") document.dispatchEvent(new CustomEvent("turbo-stream:open"));
-  if (before === "open") document.dispatchEvent(new CustomEvent("turbo-stream:close"));
+  if (!isTrying(state)) showInHead(state);
+  else if (!isTrying(before)) {
+    showInHead("open");
+    showLossLater();
+  }
+  if (state === "open") announce("turbo-stream:open");
+  if (before === "open") announce("turbo-stream:close");
+}
+
+/** Whether a page in a state tries to connect: it is connecting and closed in turn. @param {string} [state] */
+function isTrying(state) {
+  return state === "connecting" || state === "closed";
+}
+
+function showLossLater() {
+  clearTimeout(losing);
+  losing = setTimeout(() => {
+    if (isTrying(root.dataset["turboStream"])) showInHead(tab.isAway() ? "hidden" : "closed");
+  }, LOST_AFTER);
+}
+
+/**
+ * Shows a state in the head, by copies of what the page has in its template for that. The first title of a
+ * document is its title. The page's own icons stop being icons, because Chromium keeps showing an icon that
+ * is still there. All that is the page's own stays where it is, so that pushes reach it.
+ */
+function showInHead(state = inHead) {
+  inHead = state;
+  for (const copy of copies) copy.remove();
+  for (const icon of icons) icon.rel = "icon";
+  // One that was pushed meanwhile is noticed only when it is inserted again.
+  if (icons[0]) {
+    for (const icon of document.head.querySelectorAll(ICON)) icon.before(icon);
+  }
+  /** @type {HTMLTemplateElement | null} */
+  const template = document.querySelector(`template#turbo-stream-${state}`);
+  const content = template?.content;
+  copies = Array.from(content?.children ?? [], (element, index) => {
+    const copy = /** @type {Element} */ (element.cloneNode(true));
+    copy.id = COPY + index;
+    copy.append("\t"); // is not shown, and makes it differ from a title with the same text
+    return copy;
+  });
+  icons = content?.querySelector(ICON) ? [...document.head.querySelectorAll(ICON)] : [];
+  for (const icon of icons) icon.rel = "";
+  document.head.prepend(...copies);
 }
 
 /** @param {Element} head @returns {HTMLMetaElement | null} */

@@ -33,6 +33,8 @@ const MAX_LENGTH = 100;
 const PATIENCE = 3_000;
 /** Milliseconds after which the scripts of an app have been loaded. */
 const ALL_LOADED = 2_000;
+/** The ids of the templates for the head of a page whose connection is lost. */
+const TEMPLATES = ["closed", "away", "hidden"].map((state) => `turbo-stream-${state}`);
 /** Key in the session storage for a mistake whose line the next load of a page would clear. */
 const REMINDER = "turbo-deno-page-without-head";
 
@@ -272,6 +274,7 @@ function lookAtReplacement(id, content) {
 function lookAtPage() {
   lost.clear();
   lookAtTurbo();
+  lookAtTemplates();
   const page = location.pathname;
   const count = all('head meta[name="turbo-cursor"]').length;
   if (count > 1) {
@@ -289,6 +292,38 @@ function lookAtPage() {
         "it into <head>, before any element that is not allowed there, such as <div>: that ends <head>",
     );
   } else if (count === 0 && !isError) sayHeadless(page);
+}
+
+// Turbo compares the elements of two heads by `isEqualNode`, which does not look into templates.
+function lookAtTemplates() {
+  for (const element of all("template[id], [id^=turbo-stream-]")) {
+    const id = attribute(element, "id") ?? "";
+    const isTemplate = element instanceof HTMLTemplateElement;
+    const near = nearest(id, TEMPLATES);
+    if (!near || (near !== id && !isTemplate)) continue;
+    if (near !== id) {
+      say(
+        "template",
+        id,
+        `no state of a page has a template ${quote(id)}. Did you mean ${quote(near)}?`,
+      );
+    } else if (!isTemplate) {
+      say(
+        "template",
+        id,
+        `the element with the id ${quote(id)} has no effect: it must be a <template>`,
+      );
+    } else if (document.head.contains(element)) {
+      say(
+        "template",
+        id,
+        `the template ${
+          quote(id)
+        } is in <head>, where Turbo keeps it when another page is visited: put it ` +
+          "into <body>",
+      );
+    }
+  }
 }
 
 /** @param {string} page */

@@ -73,6 +73,33 @@ Deno.test("Ten pushes of one turn are one message with ten cursors", async () =>
   assert.deepEqual(await next(client), expected);
 });
 
+Deno.test("States of several targets are one message a turn, in order, and each supersedes its own", async () => {
+  await using server = serveStream();
+  const { turbo } = server;
+  const state = {
+    box: (n: number) => replace("box", html`<div id="box">${n}</div>`, { morph: true }),
+    title: (n: number) => replace("title", html`<title id="title">${n}</title>`, { morph: true }),
+    icon: (n: number) => replace("icon", html`<link id="icon" rel="icon" href="/${n}">`),
+  };
+  const states = Object.values(state);
+  const pushAll = (n: number) => states.map((one) => (turbo.push(one(n)), turbo.cursor));
+  const since = turbo.cursor;
+  await using plain = await connect(server.url);
+  await using reader = await follow(server.url, since);
+  await reader.next();
+  pushAll(1); // superseded before it leaves
+  const cursors = pushAll(2);
+  const newest = states.map((one) => one(2));
+  assert.deepEqual(await next(reader), newest.map((html, n) => [cursors[n], html]));
+  assert.equal(await plain.next(), newest.join(""));
+  pushAll(3);
+  turbo.push(state.title(4));
+  await using late = await follow(server.url, since);
+  await late.next();
+  const kept = [state.box(3), state.icon(3), state.title(4)];
+  assert.deepEqual((await next(late)).map(([, html]) => html), kept);
+});
+
 Deno.test("A reader who was away gets the newest box and each event", async () => {
   await using server = serveStream();
   const { turbo } = server;

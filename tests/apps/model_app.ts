@@ -93,7 +93,8 @@ export function startModelApp(
         <body><h1>${title}</h1><a id="a" href="/">A</a> <a id="b" href="/b">B</a> <a id="slow" href="/slow">slow</a>
       <a id="download" href="/download">report</a>
       <form id="form" method="post" action="/form"><input id="text" name="text"><button>send</button></form>
-      <i id="sent"></i>${counter()}${list()}${frame()}</body>
+      <i id="sent"></i>${counter()}${list()}${frame()}<template id="turbo-stream-closed"
+      ><title>Offline</title><link rel="icon" href="data:image/png,"></template></body>
       </html>
     `;
     return answer(markup, cursor);
