@@ -245,6 +245,12 @@ Deno.test(
     await page.waitForSelector(LOST, { state: "attached" });
     await page.waitForSelector(".lost:visible");
     assert.equal(await page.innerText("[role=status]"), "Offline");
+    await page.waitForFunction(() => document.title === "Offline · web1");
+    const icons = () =>
+      page.evaluate(() =>
+        [...document.querySelectorAll<HTMLLinkElement>("link[rel=icon]")].map(({ href }) => href)
+      );
+    assert.match((await icons()).join(), /stroke='%23fcfcfb'|stroke=%22%23fcfcfb%22/); // crossed out
     await using _second = await startApp(args);
     await page.evaluate(() => dispatchEvent(new Event("online"))); // otherwise it tries again within 20 s
     await page.waitForSelector(OPEN_PAGE);
@@ -254,6 +260,7 @@ Deno.test(
       before,
     );
     assert.match(await page.title(), /^(▲ )?\d+\.\d\d · web1$/);
+    assert.doesNotMatch((await icons()).join(), /stroke/);
     assert.equal(await page.innerText("[role=status]"), "Live");
   },
 );
