@@ -350,9 +350,8 @@ export class LoadSampler {
   #add(sample: LoadSample): void {
     const { averages: [one], simulated, at, monotonicAt } = sample;
     // Nobody knows what the load was in a hole.
-    if (this.#latest && isLate({ age: at - this.#latest.at, interval: this.#interval })) {
-      this.#highSince = undefined;
-    }
+    const age = monotonicAt - (this.#latest?.monotonicAt ?? monotonicAt);
+    if (isLate({ age, interval: this.#interval })) this.#highSince = undefined;
     this.#latest = sample;
     this.#history.add(one, at);
     const { cpus } = this.#machine;

@@ -10,7 +10,7 @@ import { secureHeaders } from "hono/secure-headers";
 import { getPath } from "hono/utils/url";
 import config from "./deno.json" with { type: "json" };
 import licenses from "./deploy/licenses.txt" with { type: "text" };
-import { jsonOf, type LoadReport, LoadSampler, reportOf, rowOfReport } from "./loadavg.ts";
+import { isFleet, jsonOf, type LoadReport, LoadSampler, reportOf, rowOfReport } from "./loadavg.ts";
 import { Fleet } from "./server/fleet.ts";
 import homeIconBytes from "./server/icon.png" with { type: "bytes" };
 import styles from "./server/load.css" with { type: "text" };
@@ -177,7 +177,7 @@ export type Settings = SettingsOf<typeof OPTIONS>;
 
 /** The share of `maxConnections` that zombies may hold; beyond it `/readyz` answers 503. */
 const MAX_ZOMBIES = 0.5;
-/** Milliseconds between two pushes of the last day. */
+/** Milliseconds between two pushes of the last day, as long as the machines are the same. */
 const DAY_INTERVAL = 5 * 60_000;
 /** The paths that answer only GET and HEAD, besides those of the stream and the scripts. */
 const PATHS = [
@@ -254,7 +254,7 @@ export function createApp(options: AppOptions = {}): App {
   const hono = new Hono({ getPath: (request) => pathBelow(base, request) });
   let timer: ReturnType<typeof setInterval> | undefined;
   let own: LoadReport | undefined;
-  let pushedDay: number | undefined;
+  let pushedDay: string | undefined;
   let hasStarted = false;
   let isReading = false;
   let draining = false;
@@ -304,7 +304,7 @@ export function createApp(options: AppOptions = {}): App {
   function push(): void {
     if (!own) return; // another process has left before the first reading
     const parts = Object.entries(PARTS);
-    const day = Math.floor(own.at / DAY_INTERVAL);
+    const day = dayOf(shown());
     if (day !== pushedDay) parts.push([DAY_ID, dayBox]);
     pushedDay = day;
     for (const [id, part] of parts) {
@@ -316,7 +316,7 @@ export function createApp(options: AppOptions = {}): App {
 
   async function render(c: Context, page: (context: PageContext) => Markup): Promise<Response> {
     const report = await current();
-    return c.html(page({ ...paths, head: turbo.head(c), report }));
+    return c.html(page({ ...paths, head: turbo.head(c, { background: true }), report }));
   }
 
   async function renderJson(c: Context): Promise<Response> {
@@ -409,6 +409,12 @@ function samplerOf({ interval = 5, warn, node, state }: AppOptions): LoadSampler
     warn,
     file: state === undefined ? undefined : state + READINGS,
   });
+}
+
+/** What the last day depends on: it is pushed when five minutes begin, or machines come or go. */
+function dayOf(report: Report): string {
+  const names = isFleet(report) ? report.rows.map(({ name }) => name) : [];
+  return JSON.stringify([Math.floor(report.at / DAY_INTERVAL), names]);
 }
 
 function wantsJson(c: Context): boolean {

@@ -314,7 +314,7 @@ function fleetDay({ rows, at }: FleetReport): Markup {
         <tbody>
           ${rows.map((row) =>
             html`
-              <tr class="${highestOf(row.day) > (row.cpus ?? Infinity) ? "over" : ""}">
+              <tr class="${(highestOf(row.day) ?? 0) > (row.cpus ?? Infinity) ? "over" : ""}">
                 <th scope="row">${row.name} <small>${remark(row)}</small></th>
                 <td class="one">${loadText(highestOf(row.day))}</td>
                 <td class="trend">${trend(row, row.day, 15 * MINUTE, "day")}</td>
@@ -332,8 +332,9 @@ function fleetDay({ rows, at }: FleetReport): Markup {
   `;
 }
 
-function highestOf(loads: readonly (number | null)[]): number {
-  return loads.reduce<number>((highest, load) => Math.max(highest, load ?? 0), 0);
+function highestOf(loads: readonly (number | null)[]): number | undefined {
+  const known = loads.filter((load) => load !== null);
+  return known.length === 0 ? undefined : Math.max(...known);
 }
 
 /** A curve without words. Each machine has its own scale, which the dashed line shows. */

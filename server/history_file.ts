@@ -6,7 +6,7 @@
 import { History, type HistoryOptions } from "./history.ts";
 
 /** The most bytes of a file that are read; a day of readings has less. */
-const MAX_BYTES = 16 * 1024 ** 2;
+const MAX_BYTES = 16 * 1024 * 1024;
 
 /**
  * Reads the readings of an earlier process, and checks that they can be written when this process stops. A

@@ -4,7 +4,7 @@ import { Network, openPage, type Page, PageClock } from "./headless_page.ts";
 const CURSOR = "epoch.1";
 
 /** A page whose connections open when the test lets them. */
-function start({ hidden = false } = {}) {
+function start(options: { hidden?: boolean; background?: boolean } = {}) {
   const clock = new PageClock();
   const opened: Source[] = [];
   const streams: Source[] = [];
@@ -57,7 +57,7 @@ function start({ hidden = false } = {}) {
   }
 
   const page: Page = openPage("http://localhost", CURSOR, {
-    ...{ clock, network: new Network(), hidden },
+    ...{ clock, network: new Network(), ...options },
     ...{ WebSocket: Socket, EventSource: Stream },
   });
   return {
@@ -156,6 +156,19 @@ Deno.test("A page that was opened hidden closes its connection like one that was
   await until(() => page.state === "closed");
   assert.equal(clock.now, 30_000);
   assert.equal(opened.at(-1)!.isClosed, true);
+});
+
+Deno.test("A page that is followed in the background keeps its connection while hidden, and reconnects", async () => {
+  const { clock, page, opened, letSockets, until } = start({ hidden: true, background: true });
+  letSockets("held");
+  await until(() => page.state === "open");
+  await until(() => {
+    opened[0]!.onmessage({ data: JSON.stringify([["epoch.1.1", ""]]) }); // a heartbeat
+    return clock.now > 60_000;
+  });
+  assert.deepEqual([page.state, opened.length, opened[0]!.isClosed], ["open", 1, false]);
+  opened[0]!.onclose({ code: 1006 });
+  await until(() => opened.length === 2 && page.state === "open");
 });
 
 Deno.test("A page reconnects when a message cannot be parsed, because its content is lost", async () => {

@@ -248,12 +248,12 @@ scenario(
   },
 );
 
-scenario("shows no loss for 2 s, however often the page tries meanwhile", async (page, site) => {
+scenario("shows no loss for 1.5 s, however often the page tries meanwhile", async (page, site) => {
   await stop(page);
   await seen(page);
   site.cut();
   await page.waitForSelector(CLOSED_PAGE);
-  await pass(page, 1_900);
+  await pass(page, 1_400);
   assert.deepEqual(await seen(page), ["1 · One", "closed", "connecting"]);
   await pass(page, 200);
   assert.equal(await page.title(), "Offline · One");
@@ -262,11 +262,11 @@ scenario("shows no loss for 2 s, however often the page tries meanwhile", async 
   assert.deepEqual(await seen(page), ["Offline · One", "closed", "connecting"]);
 });
 
-scenario("shows no loss of a page that connects within 2 s of its load", async (page, site) => {
+scenario("shows no loss of a page that connects within 1.5 s of its load", async (page, site) => {
   await stop(page);
   site.cut();
   await page.goto(`${site.url}/two`);
-  await pass(page, 1_900);
+  await pass(page, 1_400);
   assert.deepEqual(await seen(page), ["1 · Two", "closed", "connecting"]);
   site.mend();
   await triesAgain(page);
@@ -285,7 +285,7 @@ scenario("counts from the newest loss, not from one before it", async (page, sit
   await untilOpen(page);
   site.cut();
   await page.waitForSelector(CLOSED_PAGE);
-  await pass(page, 1_900);
+  await pass(page, 1_400);
   assert.equal(await page.title(), "1 · One");
 });
 
@@ -439,7 +439,7 @@ scenario(
     assert.equal(await page.title(), "Paused");
     site.cut();
     await hide(page, false);
-    await pass(page, 1_900);
+    await pass(page, 1_400);
     assert.equal(await page.title(), "Paused");
     await pass(page, 200);
     assert.equal(await page.title(), "Offline");

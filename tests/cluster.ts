@@ -48,23 +48,29 @@ export async function startCluster(
 }
 
 /** A box with the rows of machines. */
-export type Box = ReadonlyMap<string, number>;
-
-/** The machines in the first box of a page or a push, and how many readings of each it plots. */
-export function boxIn(html: string): Box {
-  const [box = ""] = /<div id="load"[^]*?<\/div>/.exec(html) ?? [];
-  const row = /<th scope="row">\s*([^<]*?)\s*<[^]*?viewBox="0 0 (\d+)/g;
-  return new Map([...box.matchAll(row)].map(([, name, width]) => [name!, Number(width) + 1]));
+export interface Box {
+  /** The names of the machines, in order, each with the seconds since its reading. */
+  readonly ages: ReadonlyMap<string, number>;
+  /** The machine that has rendered it. */
+  readonly by: string | undefined;
 }
 
-/** The names of the machines on a page of a process; a single process shows no name. */
+/** The first box of a page or a push. */
+export function boxIn(html: string): Box {
+  const [box = "", rows = ""] = /<div id="load"([^]*?)<\/table>[^]*?<\/p>/.exec(html) ?? [];
+  const row = /<th scope="row">\s*([^<]*?)\s*<[^]*?<td class="late">(\d+) s/g;
+  const ages = [...rows.matchAll(row)].map(([, name, age]) => [name!, Number(age)] as const);
+  return { ages: new Map(ages), by: /As (\S+) sees it/.exec(box)?.[1] };
+}
+
+/** The names of the machines on a page of a process; there are none where it shows itself alone. */
 export async function namesOn({ url }: { readonly url: string }): Promise<string> {
   return namesOf(boxIn(await (await fetch(url)).text()));
 }
 
 /** The names in a box. */
 export function namesOf(box: Box | undefined): string {
-  return [...box?.keys() ?? []].join(" ");
+  return [...box?.ages.keys() ?? []].join(" ");
 }
 
 /** A reader that moves to the next process when it loses one. */

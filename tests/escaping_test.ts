@@ -7,11 +7,14 @@ import { countBox, flashPage, greetForm, noticeBox } from "../examples/flash.ts"
 import { layout } from "../examples/layout.ts";
 import { jobBox, progressPage, startForm } from "../examples/progress.ts";
 import { addForm, todoList, todosPage } from "../examples/todos.ts";
-import type { FleetReport, LoadReport, Row } from "../loadavg.ts";
+import type { FleetReport, LoadReport } from "../loadavg.ts";
+import type { LoadRow } from "../server/load_row.ts";
+import type { Machine } from "../server/machine.ts";
 import * as app from "../templates.ts";
 import { action, html, type Markup, replace, Turbo } from "../turbo/mod.ts";
 import { startBrowser } from "./browser.ts";
 import { WITH_BROWSER } from "./kit.ts";
+import { MACHINE, reportAfter, unread } from "./reports.ts";
 
 const HOSTILE = [
   "<script>alert(1)</script>",
@@ -43,25 +46,35 @@ const HOSTILE = [
 // Everything else that `head` writes is checked before, or signed.
 const head = (text: string): Markup => new Turbo({ turboUrl: `/${text}` }).head();
 
-const report = (failure: string): LoadReport => {
-  const latest = { averages: [1, 2, 3], at: 0, monotonicAt: 0, simulated: true };
-  return { latest, history: [latest], failure, age: 1_000 } as unknown as LoadReport;
+const read = await reportAfter([[1, 2, 3]], { simulated: true });
+const machine = (text: string): Machine => ({ ...MACHINE, name: text, system: text });
+const report = (text: string): LoadReport => ({ ...read, machine: machine(text), failure: text });
+const pageOf = (text: string, report: app.Report): app.PageContext => {
+  return { head: head(text), base: text, stylesheet: text, icon: text, report };
 };
-const appPage = (text: string) => ({ head: head(text), stylesheet: text, load: report(text) });
-const nothing = (failure: string) => ({ history: [], failure, age: 0 } as unknown as LoadReport);
+const appPage = (text: string) => pageOf(text, report(text));
+const nothing = (text: string): LoadReport => {
+  return { ...unread({ machine: machine(text) }), failure: text };
+};
 const fleet = (text: string): FleetReport => {
-  const row: Row = {
+  const row: LoadRow = {
     name: text,
     averages: [1, 2, 3],
     simulated: true,
     at: 0,
     age: 0,
     failure: text,
-    history: [1, 2],
+    highSince: undefined,
+    hour: [1, 2],
+    day: [1, 2],
     interval: 5_000,
     cpus: 2,
+    system: text,
+    memory: 1,
+    bootedAt: 0,
   };
-  return { rows: [row, row], hasMore: true, renderer: text, at: 0, isAlone: false };
+  const rows = [row, row];
+  return { rows, hasMore: true, renderer: text, at: 0, interval: 5_000, isAlone: false };
 };
 
 const room = (text: string) => ({ slug: text, title: text, lines: [line(text)] });
@@ -70,13 +83,21 @@ const todos = (text: string) => [{ id: 1, text, done: false }, { id: 2, text, do
 
 /** Every template, with a text in each placeholder that accepts one. */
 const templates: Record<string, (text: string) => Markup> = {
-  "app: mainPage": (text) => app.mainPage(appPage(text)),
-  "app: secondPage": (text) => app.secondPage(appPage(text)),
+  "app: hourPage": (text) => app.hourPage(appPage(text)),
+  "app: dayPage": (text) => app.dayPage(appPage(text)),
   "app: notFoundPage": (text) => app.notFoundPage(appPage(text)),
-  "app: loadBox": (text) => app.loadBox(report(text)),
-  "app: loadBox without a reading": (text) => app.loadBox(nothing(text)),
-  "app: loadBox of a fleet": (text) => app.loadBox(fleet(text)),
-  "app: mainPage of a fleet": (text) => app.mainPage({ ...appPage(text), load: fleet(text) }),
+  "app: loadBox": (text) => app.loadBox(report(text), text),
+  "app: loadBox without a reading": (text) => app.loadBox(nothing(text), text),
+  "app: loadBox of a fleet": (text) => app.loadBox(fleet(text), text),
+  "app: dayBox": (text) => app.dayBox(report(text)),
+  "app: dayBox of a fleet": (text) => app.dayBox(fleet(text)),
+  "app: heading": (text) => app.heading(report(text)),
+  "app: facts": (text) => app.facts(report(text)),
+  "app: facts of a fleet": (text) => app.facts(fleet(text)),
+  "app: title": (text) => app.title(report(text)),
+  "app: icon": (text) => app.icon(report(text)),
+  "app: hourPage of a fleet": (text) => app.hourPage(pageOf(text, fleet(text))),
+  "app: dayPage of a fleet": (text) => app.dayPage(pageOf(text, fleet(text))),
   "layout": (text) => layout({ head: head(text), title: text }, html`<p>${text}</p>`),
   "todos: todosPage": (text) => todosPage(head(text), todos(text), { text, error: text }),
   "todos: addForm": (text) => addForm({ text, error: text }),
@@ -214,6 +235,7 @@ Deno.test("The test of the templates knows all of them", async () => {
     }
   }
   for (const [name, value] of Object.entries(app)) {
-    if (typeof value === "function") assert(`app: ${name}` in templates, name);
+    if (typeof value !== "function" || name === "manifest") continue; // JSON
+    assert(`app: ${name}` in templates, name);
   }
 });

@@ -1,44 +1,63 @@
 import assert from "node:assert/strict";
-import { type FleetReport, type LoadReport, MAX_ROWS, type Row } from "../loadavg.ts";
 import { type App, createApp } from "../main.ts";
-import { loadBox, STYLES } from "../templates.ts";
-import { html, type TurboOptions } from "../turbo/mod.ts";
-import { startBrowser } from "./browser.ts";
+import { MAX_ROWS } from "../server/load_row.ts";
+import type { TurboOptions } from "../turbo/mod.ts";
 import { Hub, type HubEngine } from "./hub.ts";
-import { connect, until, WITH_BROWSER, WITH_PROCESS } from "./kit.ts";
-import { serve } from "./kit.ts";
+import { connect, directory, serve, until, WITH_PROCESS, within } from "./kit.ts";
 import { endApp, START_FLAGS, startApp } from "./processes.ts";
+import { MACHINE, reportAfter } from "./reports.ts";
 
-/** A sampler with one load. */
-const steady = (one: number) => ({
-  report(): Promise<LoadReport> {
-    const averages = [one, 0.25, 0.125] as const;
-    const latest = { averages, simulated: false, at: Date.now(), monotonicAt: 0 };
-    return Promise.resolve({ latest, history: [latest], failure: undefined, age: 0 });
-  },
+/** The sampler of a machine with one load. */
+const steady = (name: string, one = 1) => ({
+  report: () =>
+    reportAfter([[one, 0.25, 0.125]], { machine: { ...MACHINE, name }, at: Date.now() }),
 });
 
-/** An app on a hub, which has joined. */
+/** The boxes that a node, or any, has pushed so far. */
+function boxesIn(hub: Hub, by?: string): string[] {
+  return hub.pushed.filter(({ node, html }) =>
+    (by === undefined || node === by) && html.includes('target="load"')
+  )
+    .map(({ html }) => html);
+}
+
+/** An app on a hub, which has started. */
 async function start(
   hub: Hub,
   node: string,
   options: Parameters<typeof createApp>[0] = {},
 ): Promise<{ app: App; engine: HubEngine } & AsyncDisposable> {
   const engine = hub.engine();
-  const app = createApp({ engine, node, interval: 3_600, sampler: steady(1), ...options });
-  await app.join();
+  const app = createApp({ engine, node, interval: 3_600, sampler: steady(node), ...options });
+  await app.start();
   return { app, engine, [Symbol.asyncDispose]: () => app.close(0) };
 }
 
-/** The names of the machines on a page, in order. */
+/** The names of the machines in the last box of a text, in order; `only NAME` where it is of a single one. */
+function namesOf(text: string): string[] {
+  const box = text.match(/<div id="load"[^]*?<\/table>/g)?.at(-1) ?? "";
+  const names = [...box.matchAll(/<th scope="row">\s*([^<]*?)\s*</g)].map(([, name]) => name!);
+  return names.length > 0 ? names : [`only ${lastOf(text, "machine")}`];
+}
+
+/** The names of the machines in the last day of a text, in order. */
+function namesInDay(text: string): string[] {
+  const day = text.slice(text.lastIndexOf('<div id="day">'));
+  return [...day.matchAll(/<th scope="row">\s*([^<]*?)\s*</g)].map(([, name]) => name!);
+}
+
+/** The text of the last element with an id, in a text. */
+function lastOf(text: string, id: string): string | undefined {
+  return [...text.matchAll(RegExp(`id="${id}">([^<]*)<`, "g"))].at(-1)?.[1];
+}
+
 async function namesIn(app: App, path = "/"): Promise<string[]> {
-  const text = await (await app.hono.request(path)).text();
-  return [...text.matchAll(/<th scope="row">\s*([^<]*?)\s*</g)].map(([, name]) => name!);
+  return namesOf(await (await app.hono.request(path)).text());
 }
 
 Deno.test("Each node's pages show all machines, and carry the cursor of that state", async () => {
   const hub = new Hub();
-  await using web = await start(hub, "web", { sampler: steady(7) });
+  await using web = await start(hub, "web", { sampler: steady("web", 7) });
   await using db = await start(hub, "db");
   await until(() => hub.pushed.length >= 1, "the box is pushed");
   await Promise.all([web.engine.flush(), db.engine.flush()]);
@@ -53,59 +72,72 @@ Deno.test("Each node's pages show all machines, and carry the cursor of that sta
       assert.match(text, new RegExp(`<th[^>]*>${head}</th>`));
     }
     assert.match(text, /<div id="load" class="load">/);
-    assert.match(text, /<td>7\.00<\/td>\s*<td>0\.25<\/td>\s*<td>0\.13<\/td>/);
-    assert.match(text, /<svg[^>]*role="img"[^>]*aria-label="1-minute load of web/);
+    assert.match(text, /(<td class="\w+">(7\.00|0\.25|0\.13)<\/td>\s*){3}/);
+    assert.match(text, /<svg[^>]*role="img"[^>]*aria-label="1-minute load of the last hour of web/);
+    assert.match(text, /<title id="title">2 machines<\/title>/);
   }
   assert.match(await (await db.app.hono.request("/")).text(), /As db sees it, at\s*<time/);
 });
 
-Deno.test("A page is sent the row of a machine that joins, and loses it when the machine drains", async () => {
+Deno.test("A page is sent the row of a machine that joins, and is its own again when that machine drains", async () => {
   const hub = new Hub();
   await using one = await start(hub, "one");
   await using server = serve(one.app.hono.fetch);
   await using client = await connect(server.url);
   await until(() => one.app.turbo.canPush(), "the page is connected");
   const two = await start(hub, "two");
-  const shown = () => [...(client.messages.at(-1) ?? "").matchAll(/<th scope="row">\s*(\w+)/g)];
-  await until(() => shown().map(([, name]) => name).join() === "one,two", "both are shown");
+  const pushed = () => client.messages.join("");
+  const shows = (names: string, heading: string, title: string) =>
+    namesOf(pushed()).join() === names && lastOf(pushed(), "machine") === heading &&
+    lastOf(pushed(), "title") === title;
+  await until(() => shows("one,two", "2 machines", "2 machines"), "both are shown");
+  await until(() => namesInDay(pushed()).join() === "one,two", "their day is shown");
   await two.app.close(0);
-  await until(() => client.messages.at(-1)!.includes("Load averages:"), "one machine is shown");
-  assert.deepEqual(await namesIn(one.app), ["Load averages:"]);
+  await until(() => shows("only one", "one", "1.00 · one"), "one machine is shown");
+  await until(() => namesInDay(pushed()).length === 0, "its day is shown");
+  assert.deepEqual(await namesIn(one.app), ["only one"]);
   await client[Symbol.asyncDispose]();
 });
 
-Deno.test("A single process with an engine shows the same table as one without", async () => {
+Deno.test("A single process with an engine shows the same page as one without", async () => {
   const hub = new Hub();
-  await using with_ = await start(hub, "web");
-  const without = createApp({ sampler: steady(1) });
-  const boxOf = async (app: App) =>
-    /<div id="load"[^]*?<\/div>/.exec(await (await app.hono.request("/")).text())![0]
-      .replace(/<time.*<\/time>/, "");
-  assert.equal(await boxOf(with_.app), await boxOf(without));
+  const report = await steady("web").report();
+  const sampler = { report: () => Promise.resolve(report) };
+  await using with_ = await start(hub, "web", { sampler });
+  const without = createApp({ sampler });
+  for (const path of ["/", "/page2"]) {
+    const bodyOf = async (app: App) =>
+      /<body[^]*<\/body>/.exec(await (await app.hono.request(path)).text())![0];
+    assert.equal(await bodyOf(with_.app), await bodyOf(without));
+  }
   assert.deepEqual(hub.pushed, [], "nobody reads");
 });
 
 Deno.test("A page of a process that has not joined yet shows its own numbers, and shares them once", async () => {
   const hub = new Hub();
   await using other = await start(hub, "other");
-  const said: number[] = [];
-  const sampler = { report: () => (said.push(1), steady(5).report()) };
+  const sampler = steady("new", 5);
   const app = createApp({ engine: hub.engine(), node: "new", interval: 3_600, sampler });
+  const shared: unknown[] = [];
+  const { share } = app.turbo;
+  app.turbo.share = (value) => {
+    shared.push(value);
+    share.call(app.turbo, value);
+  };
   const pages = await Promise.all([1, 2, 3].map(() => app.hono.request("/")));
   for (const page of pages) assert.match(await page.text(), /<td>5\.00<\/td>/);
   await until(async () => (await namesIn(other.app)).length === 2, "the other one shows it");
-  await other.engine.flush();
-  const page = await (await other.app.hono.request("/")).text();
-  assert.match(page, /1-minute load of new over the last 0 s/, "one reading was shared");
-  await until(() => hub.pushed.some(({ node }) => node === "n2"), "the box is pushed");
-  assert.equal(hub.pushed.filter(({ node }) => node === "n2").length, 1);
+  assert.equal(shared.length, 1);
+  const boxes = () => boxesIn(hub, "n2");
+  await until(() => boxes().length > 0, "the box is pushed");
+  assert.equal(boxes().length, 1);
   await app.close(0);
 });
 
 Deno.test("A process with an engine samples and pushes without readers, because others may have some", async () => {
   const hub = new Hub();
   let reads = 0;
-  const sampler = { report: () => (reads++, steady(reads).report()) };
+  const sampler = { report: () => (reads++, steady("one", reads).report()) };
   await using _other = await start(hub, "other");
   await using _one = await start(hub, "one", { interval: 0.05, sampler });
   await until(() => reads >= 4 && hub.pushed.length >= 4, "it goes on");
@@ -118,23 +150,23 @@ Deno.test("A tick that is slow pushes once", async () => {
   const sampler = {
     async report() {
       if (++reads === 2) await slow.promise;
-      return await steady(reads).report();
+      return await steady("one", reads).report();
     },
   };
   await using _other = await start(hub, "other");
   await using one = await start(hub, "one", { interval: 0.05, sampler });
   await until(() => reads === 2, "a tick has begun");
-  await until(() => hub.pushed.length >= 1, "the box of joining is pushed");
+  await until(() => boxesIn(hub).length >= 1, "the box of joining is pushed");
   // This timer was set after the app's, so it fires later.
   let ticks = 0;
   const clock = setInterval(() => ticks++, 50);
   await until(() => ticks >= 4, "more ticks have come");
   clearInterval(clock);
   assert.equal(reads, 2);
-  const before = hub.pushed.length;
+  const before = boxesIn(hub).length;
   slow.resolve();
-  await until(() => hub.pushed.length > before, "it is pushed");
-  const loads = hub.pushed.slice(before).map(({ html }) => /<td>(\d+)\.00<\/td>/.exec(html)![1]);
+  await until(() => boxesIn(hub).length > before, "it is pushed");
+  const loads = boxesIn(hub).slice(before).map((box) => /<td class="one">(\d+)/g.exec(box)![1]);
   assert.equal(new Set(loads).size, loads.length, loads.join());
   assert.equal(one.app.turbo.size, 0);
 });
@@ -143,13 +175,13 @@ Deno.test("A foreign value among the shared values breaks no page", async () => 
   const hub = new Hub();
   await using one = await start(hub, "one");
   await using two = await start(hub, "two");
-  two.app.turbo.share({ name: "<b>two</b>", averages: [1, 2, 3], history: "none", cpus: -1 });
+  two.app.turbo.share({ name: "<b>two</b>", averages: [1, 2, 3], hour: "none", cpus: -1 });
   await one.engine.flush();
   assert.deepEqual(await namesIn(one.app), ["&lt;b&gt;two&lt;/b&gt;", "one"]);
   for (const value of ["two", null, { name: "two", averages: [1, 2] }, { name: 2 }]) {
     two.app.turbo.share(value);
     await one.engine.flush();
-    assert.deepEqual(await namesIn(one.app), ["Load averages:"]);
+    assert.deepEqual(await namesIn(one.app), ["only one"]);
   }
 });
 
@@ -175,7 +207,7 @@ Deno.test("GET /readyz says why a process is alone, which still serves", async (
   const hub = new Hub();
   const engine = hub.engine();
   const options: TurboOptions = { maxConnections: 1 };
-  const app = createApp({ engine, node: "one", sampler: steady(1), turbo: options });
+  const app = createApp({ engine, node: "one", sampler: steady("one"), turbo: options });
   const ready = async () => {
     const response = await app.hono.request("/readyz");
     return [response.status, await response.json()];
@@ -193,25 +225,15 @@ Deno.test("GET /readyz says why a process is alone, which still serves", async (
   assert.deepEqual(await ready(), [503, { status: "draining", ...counts }]);
 });
 
-Deno.test("App.join() rejects when the engine does, and then shares nothing", async () => {
+Deno.test("App.start() rejects when the engine does, and then shares nothing", async () => {
   const hub = new Hub();
   await using other = await start(hub, "other");
   const engine = hub.engine();
   engine.ready = Promise.reject(new Error("wrong password"));
-  const app = createApp({ engine, node: "one", sampler: steady(1) });
-  await assert.rejects(app.join(), /^Error: wrong password$/);
+  const app = createApp({ engine, node: "one", sampler: steady("one") });
+  await assert.rejects(app.start(), /^Error: wrong password$/);
   await other.engine.flush();
-  assert.deepEqual(await namesIn(other.app), ["Load averages:"]);
-  await app.close(0);
-});
-
-Deno.test("App.join() of a process without an engine starts no timer", async () => {
-  let reads = 0;
-  const sampler = { report: () => (reads++, steady(1).report()) };
-  const app = createApp({ interval: 0.05, sampler });
-  await app.join();
-  await new Promise((resolve) => setTimeout(resolve, 150));
-  assert.equal(reads, 0);
+  assert.deepEqual(await namesIn(other.app), ["only other"]);
   await app.close(0);
 });
 
@@ -241,132 +263,22 @@ Deno.test(
   },
 );
 
-Deno.test("main.ts says once that --state is not used with --redis", WITH_PROCESS, async () => {
-  const nobody = "--redis=redis://127.0.0.1:1";
-  await using app = await startApp([
-    "--port=0",
-    "--hostname=127.0.0.1",
-    nobody,
-    "--state=state/none",
-  ]);
-  assert.equal(app.errors.match(/--state is not used with --redis/g)?.length, 1);
-  assert.match(await (await fetch(app.url)).text(), /hears nothing of the others/);
-});
-
-// ---- The box
-
-const rowOf = (name: string, row: Partial<Row> = {}): Row => ({
-  name,
-  averages: [0.42, 0.57, 1.12],
-  simulated: false,
-  at: 0,
-  age: 3_000,
-  failure: undefined,
-  history: Array.from({ length: 60 }, (_, index) => 1 + Math.sin(index / 6)),
-  interval: 5_000,
-  cpus: 8,
-  ...row,
-});
-
-const boxOf = (rows: Row[], report: Partial<FleetReport> = {}) =>
-  String(
-    loadBox({
-      rows,
-      hasMore: false,
-      renderer: "web1",
-      at: Date.UTC(2026, 0, 1, 12),
-      isAlone: false,
-      ...report,
-    }),
-  );
-
-Deno.test("loadBox() of a fleet has a row for each machine, with its age", () => {
-  const box = boxOf([rowOf("db", { cpus: 1 }), rowOf("web1", { age: 600 })]);
-  const [, db = "", web = ""] = box.split(/<tr class="">/);
-  assert.match(db, /<th scope="row">db <small>1 CPU<\/small><\/th>/);
-  assert.match(db, /<td>0\.42<\/td>\s*<td>0\.57<\/td>\s*<td>1\.12<\/td>/);
-  assert.match(db, /<td class="age">3 s<\/td>/);
-  assert.match(web, /<td class="age">1 s<\/td>/);
-  assert.match(
-    box,
-    /<p class="note">\s*As web1 sees it, at\s*<time datetime="2026[^"]+">12:00:00 UTC/,
-  );
-});
-
-Deno.test("loadBox() of a fleet marks a machine that is late, simulated or cannot be read", () => {
-  const late = boxOf([rowOf("a", { age: 12_000 }), rowOf("b")]);
-  assert.match(late, /<tr class="late">\s*<th scope="row">a /);
-  assert.match(late, /<td class="age">12 s old<\/td>/);
-  assert.equal(late.match(/class="late"/g)?.length, 1);
-  assert.match(boxOf([rowOf("a", { simulated: true })]), /<strong>simulated<\/strong>/);
-  const failed = boxOf([rowOf("a", { averages: undefined, failure: "broken", history: [null] })]);
-  assert.match(failed, /<span class="failed">broken<\/span>/);
-  assert.match(failed, /(<td>–<\/td>\s*){3}/);
-  assert.match(failed, /<td class="age">–<\/td>/);
-  assert.match(failed, /aria-label="No samples of the 1-minute load of a yet"/);
-  assert.match(
-    boxOf([], { isAlone: true }),
-    /class="note failed">\s*web1 hears nothing of the others/,
-  );
-});
-
-Deno.test("loadBox() of a fleet scales plots from zero to all CPUs or the highest load, and leaves holes empty", () => {
-  const curve = (row: Partial<Row>) =>
-    /class="curve" d="([^"]*)"/.exec(boxOf([rowOf("a", row)]))![1];
-  const busy = (row: Partial<Row>) =>
-    /class="busy" d="([^"]*)"/.exec(boxOf([rowOf("a", row)]))?.[1];
-  assert.equal(curve({ history: [0, 4, 8], cpus: 8 }), "M0 100h.01l1 -50l1 -50");
-  assert.equal(curve({ history: [0, null, 4], cpus: undefined }), "M0 100h.01M2 0h.01");
-  assert.equal(busy({ history: [16], cpus: 8 }), "M0 50H1");
-  assert.equal(busy({ cpus: undefined }), undefined);
-  assert.match(
-    boxOf([rowOf("a", { history: [1, null, 2], cpus: 8 })]),
-    /"1-minute load of a over the last 10 s: from 1\.00 to 2\.00; all CPUs are busy at 8\.00"/,
-  );
-});
-
-const LONG = "build-runner-eu-west-1a-07.internal.example-with-a-long-name.com";
-
-/** A fleet with the rows that are hardest to show. */
-function fleetOf(count: number): Row[] {
-  const rows = Array.from({ length: count - 2 }, (_, index) => rowOf(`web${index + 1}`));
-  const high = { averages: [188.2, 171.05, 160.44], cpus: 64, history: [100, 150, 188] } as const;
-  return [rowOf(LONG, high), rowOf("mail", { age: 12_000, cpus: 2 }), ...rows];
-}
-
-Deno.test("The box of a fleet fits at 320, 390, 768 and 1,280 px", WITH_BROWSER, async () => {
-  await using browser = await startBrowser();
-  for (const width of [320, 390, 768, 1280]) {
-    for (const count of [3, 12]) {
-      const { page } = await browser.open("about:blank", { viewport: { width, height: 800 } });
-      const rows = [...fleetOf(count), rowOf("pi", { failure: "x".repeat(200), simulated: true })];
-      await page.setContent(String(html`
-        <!DOCTYPE html>
-        <body>
-          <main>
-            <aside></aside>
-          </main>
-        </body>
-      `));
-      await page.addStyleTag({ content: STYLES });
-      await page.evaluate((box) => document.querySelector("aside")!.innerHTML = box, boxOf(rows));
-      const { overflow, cells, narrow, heads } = await page.evaluate(() => ({
-        heads: [...document.querySelectorAll("thead th")]
-          .filter((head) => head.getBoundingClientRect().width > 30)
-          .map(({ textContent }) => textContent).join(),
-        narrow: [...document.querySelectorAll(".fleet svg")]
-          .map((plot) => plot.getBoundingClientRect().width).filter((width) => width < 40),
-        overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-        cells: [...document.querySelectorAll(".fleet td:not(.trend)")]
-          .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth).map((
-            { textContent },
-          ) => textContent),
-      }));
-      assert.equal(overflow, 0, `${overflow} px too wide at ${width} px`);
-      assert.match(heads, /1 min,5 min,15 min/, `at ${width} px`);
-      assert.deepEqual(narrow, [], `plots too narrow at ${width} px`);
-      assert.deepEqual(cells, [], `too wide for their cells at ${width} px`);
-      await page.context().close();
-    }
-  }
-});
+Deno.test(
+  "main.ts says once what --state keeps with --redis, and keeps it",
+  WITH_PROCESS,
+  async () => {
+    using made = directory();
+    const state = `${made.path}/state`;
+    await using app = await startApp([
+      "--port=0",
+      "--hostname=127.0.0.1",
+      "--redis=redis://127.0.0.1:1", // nobody is there
+      `--state=${state}`,
+    ], { flags: [...START_FLAGS, `--allow-read=${made.path}`, `--allow-write=${made.path}`] });
+    assert.equal(app.errors.match(/--state keeps only the readings with --redis/g)?.length, 1);
+    assert.match(await (await fetch(app.url)).text(), /hears nothing of the others/);
+    app.child.kill("SIGTERM");
+    await within(app.child.status, "the app to exit");
+    assert.deepEqual(made.files(), ["state.readings"]);
+  },
+);

@@ -3,6 +3,7 @@ import fc from "npm:fast-check@4.10.2";
 import { createApp } from "../main.ts";
 import { connect, serve, type TestServer, until, within } from "./kit.ts";
 import { ask, RawSocket, request } from "./raw.ts";
+import { unread } from "./reports.ts";
 import { remove } from "./stream_texts.ts";
 
 const SEED = 20_260_000;
@@ -179,7 +180,7 @@ Deno.test("createApp() serves nothing outside the asset map, for any path", asyn
   await using running = start();
   const { server } = running;
   const assets = await assetsOf(server);
-  assert.equal(assets.size, 4);
+  assert.equal(assets.size, 5);
   await fc.assert(
     fc.asyncProperty(traversal, async (path) => {
       const answer = await ask(
@@ -210,7 +211,6 @@ Deno.test("createApp() serves nothing outside the asset map, for any path", asyn
 
 /** The app with ticks every 50 ms, and their number. A page request takes no reading. */
 function start() {
-  const still = { latest: undefined, history: [], failure: undefined, age: Infinity };
   const running = { ticks: 0 };
   const app = createApp({
     turbo: { frame: 0 }, // each push is a message of its own
@@ -218,7 +218,7 @@ function start() {
     sampler: {
       report(maxAge) {
         if (maxAge === undefined) running.ticks++;
-        return Promise.resolve(still);
+        return Promise.resolve(unread());
       },
     },
   });

@@ -104,6 +104,8 @@ export interface PageOptions {
   network: Network;
   /** Whether its tab is hidden. Default: visible. */
   hidden?: boolean;
+  /** Whether it keeps its connection then. Default `false`. */
+  background?: boolean;
   /** The class that it uses as `WebSocket`. */
   WebSocket?: unknown;
   /** The class that it uses as `EventSource`. Default: none. */
@@ -114,13 +116,14 @@ export interface PageOptions {
 export function openPage(
   url: string,
   cursor: string,
-  { clock, network, hidden = false, ...sources }: PageOptions,
+  { clock, network, hidden = false, background = false, ...sources }: PageOptions,
 ): Page {
   const listeners: Record<string, ((event: unknown) => void)[]> = {};
   const dispatch = (type: string, detail: unknown) =>
     listeners[type]?.forEach((listener) => listener({ detail }));
   const body = () => ({ querySelectorAll: () => [], contains: () => false });
-  const meta = (content: string) => ({ content, dataset: { stream: "/turbo-stream", token: "" } });
+  const dataset = { stream: "/turbo-stream", token: "", ...(background && { background: "true" }) };
+  const meta = (content: string) => ({ content, dataset });
   const head = (content?: string) => ({
     querySelector: (selector: string) =>
       content !== undefined && selector.includes("turbo-cursor") ? meta(content) : null,

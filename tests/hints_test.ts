@@ -835,9 +835,9 @@ Deno.test("Hints say nothing in the app", WITH_BROWSER, async () => {
   try {
     await page.goto(server.url);
     await ready(page);
-    for (const name of ["Page 2", "Main Page"]) {
-      await page.click(`main >> text=${name}`);
-      await page.waitForSelector(`h1:text("${name}")`);
+    for (const name of ["Last day", "Last hour"]) {
+      await page.click(`nav >> text=${name}`);
+      await page.waitForSelector(`[aria-current]:text-is("${name}")`);
       await page.waitForSelector(OPEN_PAGE);
       const shown = await page.textContent("#load");
       await until(async () => await page.textContent("#load") !== shown, "a push");

@@ -3,7 +3,7 @@
  *
  * Where tests are: the unit test of a file is beside it. A test that needs the whole program, a
  * browser or a second process is in `tests/`. The tests of an example are beside it, because it is a whole
- * program. Those of `loadavg.ts` are in `tests/`, to keep the root small.
+ * program. Those of `loadavg.ts` and `templates.ts` are in `tests/`, to keep the root small.
  *
  * A test that needs a browser or a second process has the options {@linkcode WITH_BROWSER} or
  * {@linkcode WITH_PROCESS}; `deno task test:quick` runs all others.

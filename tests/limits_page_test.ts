@@ -22,6 +22,11 @@ function valueIn(file: string, name: string): number {
   ).reduce((a, b) => a * b);
 }
 
+/** Whether a file has some text. */
+function has(file: string, text: string): boolean {
+  return textOf(file).includes(text);
+}
+
 /** A default of an option of `Turbo`. */
 function option(name: string): number {
   return valueIn("turbo/options.ts", name);
@@ -61,6 +66,7 @@ function rate({ burst, perSecond }: { burst: number; perSecond: number }): strin
 
 const PROTOCOL = "turbo/protocol.ts";
 const LOG = "turbo/log.ts";
+const HISTORY = "server/history.ts";
 const logBytes = size(valueIn(LOG, "maxBytes"));
 const drain = seconds(valueIn("turbo/turbo.ts", "deadline"));
 
@@ -110,8 +116,9 @@ const DEFAULTS: Record<string, string> = {
     count(valueIn(LOG, "maxEntries"))
   } entries, ${logBytes}, ${minutes(valueIn(LOG, "maxAge"))}`,
   "one push": `the log's ${logBytes}`,
-  "names for which it is known what is gone":
-    textOf(LOG).includes("#gone = new Watermarks(maxEntries)") ? "as many as entries" : "",
+  "names for which it is known what is gone": has(LOG, "#gone = new Watermarks(maxEntries)")
+    ? "as many as entries"
+    : "",
 
   "names of a reader, topics of a page": count(valueIn("turbo/audience.ts", "MAX_NAMES")),
   "a name": `${count(valueIn("turbo/audience.ts", "MAX_LENGTH"))} characters`,
@@ -134,6 +141,19 @@ const DEFAULTS: Record<string, string> = {
     size(valueIn("turbo/replica.ts", "MAX_WAITING_BYTES"))
   }`,
   "entries that Redis keeps": `about ${count(valueIn("turbo/redis.ts", "maxEntries"))}`,
+
+  "time for which each reading is kept": has(HISTORY, "KEPT_IN_FULL = HOUR +") ? "an hour" : "",
+  "time for which these totals are kept": has(HISTORY, "KEPT = DAY +") ? "a day" : "",
+  "readings closer together than half of `--interval`":
+    has(HISTORY, "this.#readings.add({ value, at, time }, this.#interval / 2)")
+      ? "one of them"
+      : "",
+  "holes, in which there was no reading": count(valueIn(HISTORY, "MAX_HOLES")),
+  "time in which a reading must succeed": has("loadavg.ts", "source.patience ?? 1_000")
+    ? "1 s"
+    : "",
+  "the file of readings": size(valueIn("server/history_file.ts", "MAX_BYTES")),
+  "machines in a page": count(valueIn("server/load_row.ts", "MAX_ROWS")),
 };
 
 const page = textOf("docs/limits.md");

@@ -1,22 +1,23 @@
 import assert from "node:assert/strict";
 import {
   type FleetReport,
-  isLate,
+  isFleet,
+  jsonOf,
   type LoadReport,
   LoadSampler,
   type LoadSource,
-  MAX_HISTORY,
-  MAX_NAME,
-  MAX_ROWS,
-  nextRow,
   parseLoadAvg,
   readLoadAvg,
   reportOf,
-  type Row,
-  rowOf,
+  rowOfReport,
 } from "../loadavg.ts";
+import { type LoadAverages, type LoadRow, MAX_NAME, MAX_ROWS, rowOf } from "../server/load_row.ts";
 import { loadBox } from "../templates.ts";
-import { pause } from "./kit.ts";
+import { directory, pause } from "./kit.ts";
+import { FakeMachine, MACHINE, NOW, reportAfter, unread } from "./reports.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 
 const refused = () => Promise.reject(new Deno.errors.NotCapable("Requires all access"));
 const missing = () => Promise.reject(new Deno.errors.NotFound("No such file"));
@@ -66,8 +67,8 @@ Deno.test("readLoadAvg() marks random numbers, and the box says so", async () =>
   const sample = await readLoadAvg({ readTextFile: refused, loadavg: refusedCall });
   assert.equal(sample.simulated, true);
   assert.equal(sample.averages.length, 3);
-  const report = { latest: sample, history: [sample], failure: undefined, age: 0 };
-  assert.match(String(loadBox(report)), /Simulated/);
+  const sampler = new LoadSampler({ readTextFile: refused, loadavg: refusedCall });
+  assert.match(String(loadBox(await sampler.report())), /Simulated/);
 });
 
 Deno.test("readLoadAvg() does not hide other errors", async () => {
@@ -105,63 +106,119 @@ Deno.test("LoadSampler.report() reuses a recent sample", async () => {
   assert.equal((await sampler.report(5_000)).latest?.averages[0], 2);
 });
 
-Deno.test("LoadSampler.report() keeps 60 samples, the newest last", async () => {
-  let reads = 0;
-  const sampler = new LoadSampler({
-    readTextFile: () => Promise.resolve(`${++reads}.00 0.00 0.00 1/2 3\n`),
-  });
-  for (let i = 0; i < 70; i++) await sampler.report();
-  const { history } = await sampler.report();
-  assert.equal(history.length, 60);
-  assert.deepEqual([history[0]?.averages[0], history[59]?.averages[0]], [12, 71]);
+Deno.test("LoadSampler.report() holds every reading of the last hour, and the highest of each 5 minutes of a day", async () => {
+  const interval = 15_000;
+  const fake = new FakeMachine({ interval });
+  let report = await fake.next([0, 0, 0]);
+  const loads: number[] = [];
+  for (let n = 1; n <= 25 * HOUR / interval; n++) {
+    const load = Math.round(400 * (1 + Math.sin(n / 37))) / 100;
+    loads.push(load);
+    report = await fake.next([load, 0, 0]);
+  }
+  const { hour, day } = report;
+  assert.deepEqual([hour.length, day.length], [HOUR, 24 * HOUR]);
+  const stepOf = (back: number, step: number) =>
+    Math.floor(report.at / step) - Math.floor((report.at - back * interval) / step);
+  const highest = (step: number) => {
+    const values: number[] = [];
+    for (const [back, load] of loads.toReversed().entries()) {
+      const index = stepOf(back, step);
+      values[index] = Math.max(values[index] ?? 0, load);
+    }
+    return values;
+  };
+  const backwards = (values: readonly (number | null)[]) => values.slice(1).toReversed();
+  assert.deepEqual(backwards(hour.series.values), highest(interval).slice(0, 240));
+  assert.deepEqual(backwards(day.series.values), highest(5 * MINUTE).slice(0, 288));
+  assert.deepEqual([hour.summary?.holes, day.summary?.holes], [[], []]);
 });
 
 Deno.test("LoadSampler.report() shows the last good sample with its age, and logs an error once", async () => {
-  let text = "0.50 0.40 0.30 1/2 3\n";
-  let time = 1_000;
-  const sampler = new LoadSampler({
-    readTextFile: () => Promise.resolve(text),
-    now: () => Date.UTC(2026, 0, 1, 12) - 60 * time, // the wall clock is set back meanwhile
-    monotonicNow: () => time,
+  const fake = new FakeMachine();
+  await fake.next([0.5, 0.4, 0.3]);
+  const logged = await logOf(async () => {
+    await fake.next("<garbage>");
+    await fake.next();
   });
-  await sampler.report();
-  text = "<garbage>";
-  time += 12_000;
-  const logged = await errorsOf(async () => {
-    await sampler.report();
-    await sampler.report();
-  });
-  assert.equal(logged.length, 1);
-  const box = String(loadBox(await sampler.report()));
+  assert.deepEqual(logged, ["error: Cannot read the load averages: <garbage>"]);
+  fake.wall -= HOUR; // the wall clock is set back meanwhile
+  const report = await silent(() => fake.next());
+  assert.equal(report.age, 15_000);
+  const box = String(loadBox(report));
   assert.match(box, /0\.50/);
-  assert.match(box, /Last reading 12 s ago/);
+  assert.match(box, /No reading for 15 s/);
   assert.match(box, /&lt;garbage&gt;/);
-  text = "0.60 0.40 0.30 1/2 3\n";
-  assert.doesNotMatch(String(loadBox(await sampler.report())), /Last reading/);
+  assert.doesNotMatch(String(loadBox(await fake.next([0.6, 0.4, 0.3]))), /No reading/);
+});
+
+Deno.test("LoadSampler.report() logs an error again after a good reading, and another error at once", async () => {
+  const fake = new FakeMachine();
+  const logged = await logOf(async () => {
+    for (const reading of ["a", "b", [1, 1, 1] as const, "b"]) await fake.next(reading);
+  });
+  assert.deepEqual(logged.map((line) => line.at(-1)), ["a", "b", "b"]);
+});
+
+Deno.test("LoadSampler.report() shows failed readings as a hole", async () => {
+  const { hour, day } = await reportAfter([[1, 1, 1], "broken", "broken", [2, 1, 1], [3, 1, 1]]);
+  const hole = [[NOW - 20_000, NOW - 5_000]];
+  assert.deepEqual([hour.summary?.holes, day.summary?.holes], [hole, hole]);
+  const { hour: one } = await reportAfter([[1, 1, 1], "broken", [2, 1, 1]]);
+  assert.deepEqual(one.summary?.holes, [], "a single reading that is missing is not one");
 });
 
 for (const [way, hours] of [["back", -2], ["forward", 2]] as const) {
   Deno.test(`LoadSampler.report() and the box continue when the clock is set ${way} two hours`, async () => {
-    let reads = 0;
-    let [wall, time] = [Date.UTC(2026, 0, 1, 12), 1_000];
-    const sampler = new LoadSampler({
-      readTextFile: () => Promise.resolve(`${++reads}.00 0.00 0.00 1/2 3\n`),
-      now: () => wall,
-      monotonicNow: () => time,
-    });
-    await sampler.report();
-    for (const [clock, set] of [[12, 0], [12 + hours, hours]] as const) {
-      time += 5_000;
-      wall += 5_000 + set * 60 * 60 * 1_000;
-      const box = String(loadBox(await sampler.report()));
-      assert.match(box, new RegExp(`>${clock}:00:[01]\\d UTC<`));
-      assert.match(box, new RegExp(`over the last ${reads * 5 - 5} s`));
-    }
-    const box = String(loadBox(await sampler.report(5_000)));
-    assert.match(box, /points="0\.0,\S+ 120\.0,\S+ 240\.0,\S+"/);
-    assert.equal(reads, 3);
+    const fake = new FakeMachine({ at: Date.UTC(2026, 0, 1, 12) });
+    await fake.next([1, 0, 0]);
+    const before = await fake.next([2, 0, 0]);
+    fake.wall += hours * HOUR;
+    const report = await fake.next([3, 0, 0]);
+    const { summary, length } = report.hour;
+    assert.equal(report.at, fake.wall);
+    assert.deepEqual(
+      [summary?.lowest, summary?.highest, summary?.holes, length],
+      [{ value: 1, at: fake.wall - 10_000 }, { value: 3, at: fake.wall }, [], 5 * MINUTE],
+    );
+    assert.deepEqual(report.day.summary?.holes, []);
+    assert.match(String(loadBox(report)), RegExp(`datetime="2026-01-01T${12 + hours}:00:15`));
+    const upOf = (report: LoadReport) => report.at - report.machine.bootedAt!;
+    assert.equal(upOf(report), upOf(before) + 5_000);
+    assert.equal(upOf(await fake.sampler.report(5_000)), upOf(report));
+    assert.equal(fake.reads, 3);
   });
 }
+
+Deno.test("LoadSampler.report() moves the time since when the load is high with the clock", async () => {
+  const interval = MINUTE;
+  const fake = new FakeMachine({ interval });
+  const { highSince } = await fake.next([9, 9, 9]);
+  for (let n = 0; n < 90; n++) await fake.next(); // longer than readings are kept in full
+  fake.wall += HOUR;
+  assert.equal((await fake.next()).highSince, highSince! + HOUR);
+  fake.wall -= 3 * HOUR;
+  assert.equal((await fake.next()).highSince, highSince! - 2 * HOUR);
+});
+
+Deno.test("LoadSampler.report() ignores a clock that is adjusted by less than a second", async () => {
+  const fake = new FakeMachine();
+  await fake.next();
+  fake.wall += 900;
+  const { at, latest } = await fake.next();
+  assert.deepEqual([at, latest?.at], [NOW + 10_000, NOW + 10_000]);
+});
+
+Deno.test("LoadSampler.report() shows the time of a suspended machine as a hole", async () => {
+  const fake = new FakeMachine();
+  const before = await fake.next([1, 1, 1]);
+  fake.pass(40 * MINUTE); // a clock that counts it: see bootClock()
+  const { hour, machine } = await fake.next([2, 1, 1]);
+  const { holes } = hour.summary!;
+  assert.deepEqual(holes, [[before.latest!.at, fake.wall]]);
+  assert.equal(hour.series.values.filter((load) => load !== null).length, 2);
+  assert.equal(machine.bootedAt, MACHINE.bootedAt);
+});
 
 Deno.test("LoadSampler.report() does not mistake a pause of the process for a reading that hangs", async () => {
   const sampler = new LoadSampler({
@@ -187,7 +244,7 @@ Deno.test("LoadSampler.report() starts no second read while one hangs", async ()
     patience: 10,
   };
   const sampler = new LoadSampler(source);
-  const logged = await errorsOf(async () => {
+  const logged = await logOf(async () => {
     const { latest, failure } = await sampler.report();
     assert.equal(latest, undefined);
     assert.match(failure!, /too long/);
@@ -199,205 +256,365 @@ Deno.test("LoadSampler.report() starts no second read while one hangs", async ()
   assert.equal((await sampler.report()).failure, undefined);
 });
 
-// ---- Rows
+// ---- High load
 
-const ROW: Row = {
-  name: "web1",
-  averages: [0.5, 0.4, 0.3],
-  simulated: false,
-  at: 1_000,
-  age: 20,
-  failure: undefined,
-  history: [0.4, null, 0.5],
-  interval: 5_000,
-  cpus: 8,
-};
+const of = (one: number): LoadAverages => [one, 1, 1];
 
-Deno.test("rowOf() accepts what a machine shares, as JSON", () => {
-  assert.deepEqual(rowOf(JSON.parse(JSON.stringify(ROW))), ROW);
-  const unread = { ...ROW, averages: undefined, failure: "broken", history: [null] };
-  assert.deepEqual(rowOf(JSON.parse(JSON.stringify(unread))), unread);
+Deno.test("LoadReport.highSince is when the load rose above the number of CPUs, as long as it stays there", async () => {
+  const fake = new FakeMachine();
+  assert.equal((await fake.next(of(8))).highSince, undefined);
+  const since = NOW + 10_000;
+  assert.equal((await fake.next(of(8.01))).highSince, since);
+  for (let n = 0; n < 800; n++) await fake.next(of(9)); // more than an hour
+  assert.equal((await fake.next()).highSince, since);
+  assert.equal((await silent(() => fake.next("broken"))).highSince, since);
+  assert.equal((await fake.next(of(8))).highSince, undefined);
+  assert.equal((await fake.next(of(9))).highSince, fake.wall);
 });
 
-Deno.test("rowOf() rejects everything else", () => {
-  for (
-    const value of [
-      undefined,
-      null,
-      "web1",
-      7,
-      [],
-      {},
-      { averages: [1, 2, 3] },
-      ...[undefined, null, 7, "", " ", "a\nb", "\0"].map((name) => ({ ...ROW, name })),
-      ...[
-        7,
-        "1 2 3",
-        [],
-        [1, 2],
-        [1, 2, 3, 4],
-        [1, 2, "3"],
-        [1, 2, null],
-        [1, 2, -1],
-        [1, 2, NaN],
-        [1, 2, 1e9],
-        { length: 3 },
-      ].map((averages) => ({ ...ROW, averages })),
-    ]
-  ) assert.equal(rowOf(value), undefined, JSON.stringify(value));
+Deno.test("LoadReport.highSince begins again after a hole, because nobody knows what the load was", async () => {
+  const { highSince } = await reportAfter([of(9), of(9), undefined, undefined, of(9), of(9)]);
+  assert.equal(highSince, NOW - 5_000);
+  const { highSince: same } = await reportAfter([of(9), of(9), undefined, of(9)]);
+  assert.equal(same, NOW - 15_000);
 });
 
-Deno.test("rowOf() accepts a row with other missing or wrong parts", () => {
-  const { name, averages } = ROW;
-  const bare = {
-    name,
-    averages,
-    simulated: false,
-    at: 0,
-    age: 0,
-    failure: undefined,
-    history: [],
-    interval: 5_000,
-    cpus: undefined,
-  };
-  assert.deepEqual(rowOf({ name, averages }), bare);
-  const wrong = [undefined, null, "x", -1, NaN, Infinity, {}, [-1], ["x"]];
-  for (
-    const part of ["simulated", "at", "age", "failure", "history", "interval", "cpus"] as const
-  ) {
-    for (const value of wrong) {
-      if (part === "failure" && typeof value === "string") continue;
-      assert.deepEqual(rowOf({ name, averages, [part]: value }), bare, `${part}: ${value}`);
-    }
+Deno.test("LoadSampler.report() is the same until the next reading, so that it is rendered once", async () => {
+  const fake = new FakeMachine();
+  const report = await fake.next();
+  fake.pass(4_999);
+  assert.equal(await fake.sampler.report(5_000), report);
+  fake.pass(1);
+  assert.notEqual(await fake.sampler.report(5_000), report);
+});
+
+Deno.test("LoadSampler.report() reads again at once after a failure", async () => {
+  const fake = new FakeMachine();
+  await fake.next();
+  await silent(() => fake.next("broken"));
+  fake.reading = [1, 1, 1];
+  assert.equal((await fake.sampler.report(HOUR)).failure, undefined);
+});
+
+Deno.test("LoadSampler.report() has the time of now, although the reading is older", async () => {
+  const fake = new FakeMachine({ interval: HOUR });
+  const { at } = await fake.next();
+  fake.pass(MINUTE);
+  const later = await fake.sampler.report(HOUR);
+  assert.deepEqual([later.at, later.age, fake.reads], [at + MINUTE, MINUTE, 1]);
+});
+
+Deno.test("LoadReport.highSince follows `warn`, which is per CPU", async () => {
+  for (const [warn, limit] of [[0.5, 4], [2, 16]] as const) {
+    const options = { warn };
+    assert.equal((await reportAfter([of(limit)], options)).highSince, undefined, `${warn}`);
+    assert.equal((await reportAfter([of(limit + 0.01)], options)).highSince, NOW, `${warn}`);
   }
-  assert.deepEqual(rowOf({ name, averages, cpus: 1.5, later: "version" }), bare);
 });
 
-Deno.test("rowOf() bounds what is shown", () => {
-  const row = rowOf({
-    ...ROW,
-    name: "😀".repeat(MAX_NAME),
-    failure: "x".repeat(1e6),
-    history: Array(1e5).fill(1),
-  })!;
-  assert.deepEqual([row.name.length, row.failure?.length], [MAX_NAME, 200]);
-  assert.equal(row.history.length, MAX_HISTORY);
-  assert(rowOf({ ...ROW, name: "x" + "😀".repeat(MAX_NAME) })!.name.isWellFormed());
+Deno.test("LoadReport.highSince is never there without a number of CPUs, nor for simulated numbers", async () => {
+  const machine = { ...MACHINE, cpus: undefined };
+  assert.equal((await reportAfter([of(1e6)], { machine, warn: 0.01 })).highSince, undefined);
+  const simulated = await reportAfter([of(1), of(1)], { simulated: true, warn: 0.01 });
+  assert(simulated.latest!.averages.some((load) => load > 0.08));
+  assert.equal(simulated.highSince, undefined);
 });
 
-const entries = (rows: readonly Row[]) => rows.map((row, n) => [`${n}`, row] as const);
-
-const fleetOf = (rows: Iterable<readonly [string, Row]>) =>
-  reportOf(rows, { renderer: "web1", isAlone: false }) as FleetReport;
-
-Deno.test("reportOf() sorts by name, with numbers by value, whatever the nodes' keys are", () => {
-  const named = (...names: string[]) =>
-    fleetOf(entries(names.map((name) => ({ ...ROW, name }))).reverse())
-      .rows.map(({ name }) => name);
-  assert.deepEqual(named("web10", "web2", "db", "Web2"), ["db", "web2", "Web2", "web10"]);
-  assert.deepEqual(named("Web2", "db", "web10", "web2"), ["db", "web2", "Web2", "web10"]);
+Deno.test("LoadReport.highSince begins in the readings that are kept over a restart, unless it took long", async () => {
+  using made = directory();
+  const file = `${made.path}/readings`;
+  const first = new FakeMachine({ file });
+  await first.next(of(1));
+  const { highSince } = await first.next(of(9));
+  await first.next();
+  first.sampler.save();
+  const second = new FakeMachine({ file, at: first.wall });
+  assert.equal((await second.next(of(9))).highSince, highSince);
+  second.sampler.save();
+  const third = new FakeMachine({ file, at: second.wall + MINUTE });
+  const { at, highSince: again } = await third.next(of(9));
+  assert.equal(again, at);
 });
 
-Deno.test("reportOf() shows all of one name, in the order of their nodes", () => {
-  const rows = [3, 1, 2].map((cpus) => [`node${cpus}`, { ...ROW, cpus }] as const);
-  assert.deepEqual(
-    fleetOf([...rows, ["a", { ...ROW, name: "web2" }]]).rows.map(({ name, cpus }) => [name, cpus]),
-    [["web1", 1], ["web1 (2)", 2], ["web1 (3)", 3], ["web2", 8]],
+const LOW = of(8);
+const HIGH = of(8.5);
+
+Deno.test("With `warn` the log says at once that the load is high, and after a minute that it is back", async () => {
+  const fake = new FakeMachine({ warn: 1 });
+  const logged: string[] = [];
+  const said = async (readings: readonly (LoadAverages | string)[]) => {
+    logged.splice(
+      0,
+      Infinity,
+      ...await logOf(async () => {
+        for (const reading of readings) await fake.next(reading);
+      }),
+    );
+    return logged;
+  };
+  const times = <T>(count: number, value: T) => Array<T>(count).fill(value);
+  assert.deepEqual(await said(times(20, LOW)), []);
+  assert.deepEqual(await said([HIGH]), ["warn: Load above 1 per CPU: 8.50 on 8 CPUs"]);
+  assert.deepEqual(await said(times(20, HIGH)), []);
+  assert.deepEqual(await said(times(11, LOW)), [], "not for 55 s");
+  assert.deepEqual(await said([HIGH, ...times(11, LOW), HIGH]), [], "it flaps");
+  assert.deepEqual(await said(times(11, LOW)), []);
+  assert.deepEqual(await said([LOW]), ["warn: Load back at or below 1 per CPU: 8.00 on 8 CPUs"]);
+  assert.deepEqual(await said(times(20, LOW)), []);
+  assert.deepEqual(await said([HIGH]), ["warn: Load above 1 per CPU: 8.50 on 8 CPUs"], "again");
+  assert.deepEqual(await said(["broken"]), ["error: Cannot read the load averages: broken"]);
+});
+
+Deno.test("With `warn` the log names the limit, and one CPU as one", async () => {
+  const fake = new FakeMachine({ warn: 0.5, machine: { ...MACHINE, cpus: 1 } });
+  const logged = await logOf(() => fake.next(of(0.75)));
+  assert.deepEqual(logged, ["warn: Load above 0.5 per CPU: 0.75 on 1 CPU"]);
+});
+
+Deno.test("Without `warn`, without a number of CPUs and for simulated numbers the log says nothing of the load", async () => {
+  const machine = { ...MACHINE, cpus: undefined };
+  for (const options of [{}, { machine, warn: 0.01 }, { simulated: true, warn: 0.01 }]) {
+    const fake = new FakeMachine(options);
+    const logged = await logOf(async () => {
+      await fake.next(of(100));
+      for (let n = 0; n < 20; n++) await fake.next(of(0));
+    });
+    assert.deepEqual(logged, []);
+  }
+});
+
+// ---- The file
+
+Deno.test("LoadSampler.save() keeps the readings for the next process, but no simulated ones", async () => {
+  using made = directory();
+  const file = `${made.path}/readings`;
+  const first = new FakeMachine({ file });
+  await first.next(of(3));
+  first.sampler.save();
+  const simulated = new FakeMachine({ file, at: first.wall, simulated: true });
+  await simulated.next();
+  simulated.sampler.save();
+  const second = new FakeMachine({ file, at: simulated.wall });
+  const { hour } = await second.next(of(4));
+  assert.deepEqual([hour.summary?.lowest.value, hour.summary?.highest.value], [3, 4]);
+});
+
+Deno.test("LoadSampler.save() without a file, or before a reading, does no harm", async () => {
+  using made = directory();
+  new FakeMachine().sampler.save();
+  const file = `${made.path}/readings`;
+  const first = new FakeMachine({ file });
+  await first.next(of(3));
+  first.sampler.save();
+  new FakeMachine({ file, at: first.wall }).sampler.save();
+  const { hour } = await new FakeMachine({ file, at: first.wall }).next(of(4));
+  assert.equal(hour.summary?.lowest.value, 3);
+});
+
+Deno.test("new LoadSampler() rejects a file that cannot be written", () => {
+  using made = directory();
+  Deno.mkdirSync(`${made.path}/readings`);
+  assert.throws(
+    () => new FakeMachine({ file: `${made.path}/readings` }),
+    /^Error: Cannot keep the readings in ".+readings": .+/,
   );
 });
 
-Deno.test(`reportOf() shows ${MAX_ROWS} rows at most, says when there are more, and reads no further`, () => {
+// ---- Rows and reports
+
+const ROW: LoadRow = rowOf({ name: "web1", averages: [0.5, 0.4, 0.3], cpus: 8 })!;
+
+Deno.test("rowOfReport() has what a page of a fleet shows, and survives JSON", async () => {
+  const report = await reportAfter([of(9), of(9.123)]);
+  const row = rowOfReport(report);
+  assert.deepEqual(row, {
+    name: "web1",
+    averages: [9.12, 1, 1],
+    simulated: false,
+    at: NOW,
+    age: 0,
+    failure: undefined,
+    highSince: NOW - 5_000,
+    hour: [...Array(60).fill(null), 9.12],
+    day: [...Array(96).fill(null), 9.12],
+    interval: 5_000,
+    cpus: 8,
+    system: "Debian 13",
+    memory: MACHINE.memory,
+    bootedAt: MACHINE.bootedAt,
+  });
+  assert.deepEqual(rowOf(JSON.parse(JSON.stringify(row))), row);
+});
+
+Deno.test("rowOfReport() of a reading that failed has the last numbers with their age", async () => {
+  const row = rowOfReport(await reportAfter([of(5), "broken"]));
+  assert.deepEqual([row.averages, row.age, row.failure], [[5, 1, 1], 5_000, "broken"]);
+});
+
+Deno.test("rowOfReport() has no age before the first reading", () => {
+  const { averages, at, age, hour } = rowOfReport(unread());
+  assert.deepEqual([averages, at, age], [undefined, 0, 0]);
+  assert(hour.every((load) => load === null));
+});
+
+Deno.test(`rowOfReport() keeps ${MAX_NAME} characters of a name, and two digits of each load`, async () => {
+  const machine = { ...MACHINE, name: "x" + "😀".repeat(MAX_NAME) };
+  const row = rowOfReport(await reportAfter([of(1)], { machine }));
+  assert(row.name.length === MAX_NAME && row.name.isWellFormed());
+  const simulated = rowOfReport(await reportAfter([of(1)], { simulated: true }));
+  assert.equal(simulated.simulated, true);
+  assert.match(String(simulated.hour.at(-1)), /^\d(\.\d\d?)?$/);
+});
+
+type Entry = readonly [node: string, row: LoadRow, isOwn: boolean];
+
+const fleetOf = async (rows: Iterable<Entry>, isAlone = false) =>
+  reportOf(await reportAfter([of(1)]), rows, { isAlone }) as FleetReport;
+
+Deno.test(`reportOf() shows ${MAX_ROWS} rows at most, says when there are more, and reads no further`, async () => {
   let reads = 0;
-  function* many(count: number): Iterable<readonly [string, Row]> {
-    for (; reads < count; reads++) yield [`${reads}`, { ...ROW, name: `web${reads}` }];
+  function* many(count: number): Iterable<Entry> {
+    for (; reads < count; reads++) {
+      yield [`${reads}`, { ...ROW, name: `web${reads}` }, reads === 0];
+    }
   }
   for (const count of [MAX_ROWS, MAX_ROWS + 1, 5_000]) {
     reads = 0;
-    const { rows, hasMore } = fleetOf(many(count));
+    const { rows, hasMore } = await fleetOf(many(count));
     assert.deepEqual([rows.length, hasMore], [MAX_ROWS, count > MAX_ROWS], `of ${count}`);
     assert.equal(rows.at(-1)!.name, `web${MAX_ROWS - 1}`);
     assert(reads <= MAX_ROWS + 1, `${reads} of ${count} were read`);
   }
 });
 
-Deno.test("isLate() is true for a machine that has missed two intervals", () => {
-  const late = (age: number) => isLate({ ...ROW, age });
-  assert.deepEqual([0, 5_200, 10_000, 11_000, 1e9].map(late), [false, false, false, true, true]);
-});
-
-Deno.test("reportOf() shows a single machine", () => {
-  const alone = (row: Row) =>
-    reportOf(entries([row]), { renderer: "web1", isAlone: false }) as LoadReport;
-  const { latest, history, failure, age } = alone({ ...ROW, failure: "broken" });
-  assert.deepEqual([latest?.averages, latest?.at, failure, age], [
-    [0.5, 0.4, 0.3],
-    1_000,
-    "broken",
-    20,
+Deno.test("reportOf() has the rows in order, and says which machine has rendered them", async () => {
+  const { rows, renderer, interval } = await fleetOf([
+    ["b", { ...ROW, name: "web2" }, true],
+    ["a", ROW, false],
   ]);
-  assert.deepEqual(
-    history.map(({ averages: [one], monotonicAt }) => [one, monotonicAt]),
-    [[0.4, 0], [0.5, 10_000]],
-  );
-  assert.equal(alone({ ...ROW, averages: undefined }).latest, undefined);
+  assert.deepEqual(rows.map(({ name }) => name), ["web1", "web2"]);
+  assert.deepEqual([renderer, interval], ["web1", 5_000]);
 });
 
-Deno.test("reportOf() says when a machine is cut off from the others", () => {
-  const report = reportOf(entries([ROW]), { renderer: "web1", isAlone: true }) as FleetReport;
-  assert.deepEqual([report.rows, report.isAlone], [[ROW], true]);
+Deno.test("reportOf() is a machine's own report where it is alone", async () => {
+  const own = await reportAfter([of(1)]);
+  assert.equal(reportOf(own, [["a", ROW, true]], { isAlone: false }), own);
 });
 
-const reading = (one: number, failure?: string): LoadReport => {
-  const latest = { averages: [one, 2, 3] as const, simulated: true, at: 7, monotonicAt: 0 };
-  return { latest, history: [latest], failure, age: 60_000 };
-};
-const MACHINE = { name: "web1", interval: 5_000 };
-
-Deno.test("nextRow() continues the history of a row", () => {
-  const before = nextRow(reading(0.123), { ...MACHINE, before: undefined });
-  assert.deepEqual(before, {
-    ...MACHINE,
-    averages: [0.123, 2, 3],
-    simulated: true,
-    at: 7,
-    age: 60_000,
-    failure: undefined,
-    history: [0.12],
-    cpus: navigator.hardwareConcurrency,
-  });
-  assert.deepEqual(rowOf(before), before);
-  assert.deepEqual(nextRow(reading(1), { ...MACHINE, before }).history, [0.12, 1]);
-});
-
-Deno.test("nextRow() of a reading that failed has a hole, and the last numbers", () => {
-  const before = nextRow(reading(1), { ...MACHINE, before: undefined });
-  const { averages, history, failure } = nextRow(reading(5, "broken"), { ...MACHINE, before });
-  assert.deepEqual([averages, history, failure], [[5, 2, 3], [1, null], "broken"]);
-});
-
-Deno.test("nextRow() has no age before the first reading", () => {
-  const none = { latest: undefined, history: [], failure: "broken", age: Infinity };
-  const { averages, age, history } = nextRow(none, { ...MACHINE, before: undefined });
-  assert.deepEqual([averages, age, history], [undefined, 0, [null]]);
-});
-
-Deno.test(`nextRow() keeps ${MAX_HISTORY} loads, and a name of ${MAX_NAME} characters`, () => {
-  let row: Row | undefined;
-  for (let n = 0; n < MAX_HISTORY + 10; n++) {
-    row = nextRow(reading(n), { name: "x".repeat(100), interval: 1, before: row });
+Deno.test("reportOf() shows a fleet of one where the own row is not shown, or others may be there", async () => {
+  const own = await reportAfter([of(1)]);
+  for (const [isOwn, isAlone] of [[false, false], [true, true]] as const) {
+    const report = reportOf(own, [["a", ROW, isOwn]], { isAlone }) as FleetReport;
+    assert.deepEqual([report.rows, report.isAlone], [[ROW], isAlone]);
   }
-  assert.deepEqual([row!.history.length, row!.history.at(-1)], [MAX_HISTORY, MAX_HISTORY + 9]);
-  assert.equal(row!.name.length, MAX_NAME);
 });
 
-async function errorsOf(block: () => Promise<void>): Promise<unknown[][]> {
-  const logged: unknown[][] = [];
-  const { error } = console;
-  console.error = (...parts) => logged.push(parts);
+// ---- JSON
+
+Deno.test("jsonOf() of a machine has its numbers with their units in the names", async () => {
+  const json = JSON.parse(JSON.stringify(jsonOf(await reportAfter([of(4), of(10)]))));
+  const [machine] = json.machines;
+  const { hour, day } = machine;
+  assert.deepEqual(json, {
+    at: "2026-11-25T14:31:05.000Z",
+    machines: [{
+      name: "web1",
+      system: "Debian 13",
+      cpus: 8,
+      memoryBytes: 16 * 1024 ** 3,
+      bootedAt: "2026-10-15T12:00:00.000Z",
+      load: { oneMinute: 10, fiveMinutes: 1, fifteenMinutes: 1 },
+      loadPerCpu: 1.25,
+      isSimulated: false,
+      readAt: "2026-11-25T14:31:05.000Z",
+      ageSeconds: 0,
+      intervalSeconds: 5,
+      failure: null,
+      highSince: "2026-11-25T14:31:05.000Z",
+      hour,
+      day,
+    }],
+  });
+  for (const [series, length, step] of [[hour, 61, 60], [day, 97, 900]]) {
+    const { endsAt, stepSeconds, highest } = series;
+    assert.deepEqual([endsAt, stepSeconds], ["2026-11-25T14:31:05.000Z", step]);
+    assert.deepEqual([highest.length, highest.at(-1), highest[0]], [length, 10, null]);
+  }
+});
+
+Deno.test("jsonOf() before the first reading has null for what is not known", () => {
+  const machine = { ...MACHINE, cpus: undefined, memory: undefined, bootedAt: undefined };
+  const [json] = jsonOf({ ...unread({ machine }), failure: "broken" }).machines as [
+    Record<string, unknown>,
+  ];
+  const { hour: _hour, day: _day, ...rest } = json;
+  assert.deepEqual(rest, {
+    name: "web1",
+    system: "Debian 13",
+    cpus: null,
+    memoryBytes: null,
+    bootedAt: null,
+    load: null,
+    loadPerCpu: null,
+    isSimulated: false,
+    readAt: null,
+    ageSeconds: null,
+    intervalSeconds: 5,
+    failure: "broken",
+    highSince: null,
+  });
+});
+
+Deno.test("jsonOf() after a failure has the last numbers, their age and the error", async () => {
+  const report = await reportAfter([of(4), "broken", "broken"]);
+  const [json] = jsonOf(report).machines as [Record<string, unknown>];
+  assert.deepEqual(
+    [json.load, json.ageSeconds, json.failure, json.readAt],
+    [{ oneMinute: 4, fiveMinutes: 1, fifteenMinutes: 1 }, 10, "broken", "2026-11-25T14:30:55.000Z"],
+  );
+});
+
+Deno.test("jsonOf() has two digits of each load, as the pages", async () => {
+  const row = { ...ROW, averages: [1 / 3, 2 / 3, 1] as const, age: 1234.5678 };
+  const [json] = jsonOf(await fleetOf([["a", row, false]])).machines as [Record<string, unknown>];
+  assert.deepEqual(
+    [json.load, json.loadPerCpu, json.ageSeconds],
+    [{ oneMinute: 0.33, fiveMinutes: 0.67, fifteenMinutes: 1 }, 0.04, 1.235],
+  );
+});
+
+Deno.test("jsonOf() of a fleet has all its machines, also what they have not said", async () => {
+  const report = await fleetOf([["a", ROW, true], [
+    "b",
+    { ...ROW, name: "web2", system: undefined },
+    false,
+  ]]);
+  assert(isFleet(report));
+  const { at, machines } = JSON.parse(JSON.stringify(jsonOf(report)));
+  assert.equal(at, new Date(report.at).toISOString());
+  assert.deepEqual(
+    machines.map((one: Record<string, unknown>) => [one.name, one.loadPerCpu, one.system]),
+    [["web1", 0.06, null], ["web2", 0.06, null]],
+  );
+});
+
+/** The lines that are logged meanwhile, each with its level. */
+async function logOf(block: () => Promise<unknown>): Promise<string[]> {
+  const logged: string[] = [];
+  const { error, warn } = console;
+  console.error = (...parts) => logged.push(`error: ${parts.join(" ")}`);
+  console.warn = (...parts) => logged.push(`warn: ${parts.join(" ")}`);
   try {
     await block();
   } finally {
-    console.error = error;
+    Object.assign(console, { error, warn });
   }
   return logged;
+}
+
+/** Runs a function without what it logs. */
+async function silent<T>(block: () => Promise<T>): Promise<T> {
+  let result: T;
+  await logOf(async () => result = await block());
+  return result!;
 }

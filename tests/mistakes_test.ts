@@ -177,6 +177,6 @@ Deno.test(
       env: { NO_COLOR: "1" },
     }).output();
     assert.equal(code, 1);
-    assert.match(new TextDecoder().decode(stderr), /Requires net access to .*--allow-net/);
+    assert.match(new TextDecoder().decode(stderr), /Cannot listen on .*--allow-net/);
   },
 );

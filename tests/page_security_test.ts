@@ -97,7 +97,7 @@ Deno.test(
     const { promise, resolve } = Promise.withResolvers<void>();
     running.held = promise; // the bar is shown after 500 ms
     try {
-      await page.click("text=Page 2");
+      await page.click("nav >> text=Last day");
       await page.waitForSelector(".turbo-progress-bar", { state: "attached" });
       const bar = await page.evaluate(
         `getComputedStyle(document.querySelector(".turbo-progress-bar")).position`,
@@ -107,7 +107,7 @@ Deno.test(
       resolve();
     }
     await page.waitForURL("**/page2");
-    await page.click("main >> text=Main Page");
+    await page.click("nav >> text=Last hour");
     await page.waitForURL((url) => url.pathname === "/");
     await page.goBack();
     await page.goForward();
@@ -132,6 +132,7 @@ Deno.test("The policy allows no source but this server, and nothing inline", asy
     "form-action 'self'",
     "frame-ancestors 'none'",
     "img-src 'self' data:",
+    "manifest-src 'self'",
     "script-src 'self'",
     "style-src 'self' 'nonce-N'",
   ]);
@@ -149,6 +150,8 @@ const ANSWERS: readonly [status: number, line: string, headers?: Record<string, 
   [200, "GET / HTTP/1.1"],
   [200, "GET /page2 HTTP/1.1"],
   [200, "HEAD / HTTP/1.1"],
+  [200, "GET /load.json HTTP/1.1"],
+  [200, "GET /manifest.webmanifest HTTP/1.1"],
   [200, "GET /healthz HTTP/1.1"],
   [200, "GET /readyz HTTP/1.1"],
   [200, "GET /asset HTTP/1.1"],

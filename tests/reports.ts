@@ -34,6 +34,56 @@ export interface ReportOptions {
   simulated?: boolean;
 }
 
+/** A machine whose clocks and load a test sets, and its sampler. Its clocks stand still between. */
+export class FakeMachine {
+  /** What is read next: the three averages, or the text of an error. */
+  reading: LoadAverages | string = [0.5, 0.4, 0.3];
+  /** The wall clock, in milliseconds since 1970. */
+  wall: number;
+  /** The monotonic clock, in milliseconds. */
+  time = 1_000;
+  /** How often the load was read. */
+  reads = 0;
+  /** The sampler. */
+  readonly sampler: LoadSampler;
+  readonly #interval: number;
+
+  /** Starts a sampler, with the readings of a file where one is given. */
+  constructor(options: ReportOptions & { file?: string } = {}) {
+    const { machine = MACHINE, interval = 5_000, warn, file, at = NOW, simulated } = options;
+    this.#interval = interval;
+    this.wall = at;
+    const refuse = () => {
+      throw new Deno.errors.NotCapable("Requires sys access");
+    };
+    this.sampler = new LoadSampler({
+      readTextFile: async () => simulated ? refuse() : await this.#read(),
+      loadavg: refuse,
+      now: () => this.wall,
+      monotonicNow: () => this.time,
+    }, { machine, interval, warn, file });
+  }
+
+  /** Moves both clocks by some milliseconds. */
+  pass(milliseconds: number): void {
+    this.wall += milliseconds;
+    this.time += milliseconds;
+  }
+
+  /** Moves both clocks by an interval, and takes a reading: this one, or the same as before. */
+  next(reading: LoadAverages | string = this.reading): Promise<LoadReport> {
+    this.pass(this.#interval);
+    this.reading = reading;
+    return this.sampler.report();
+  }
+
+  #read(): Promise<string> {
+    this.reads++;
+    if (typeof this.reading === "string") return Promise.reject(new Error(this.reading));
+    return Promise.resolve(`${this.reading.map((load) => load.toFixed(2)).join(" ")} 1/2 3\n`);
+  }
+}
+
 /**
  * The report of a sampler after some readings, oldest first: the three averages, or the text of an error.
  * `undefined` stands for an interval without a reading.
@@ -42,36 +92,42 @@ export async function reportAfter(
   readings: readonly (LoadAverages | string | undefined)[],
   options: ReportOptions = {},
 ): Promise<LoadReport> {
-  const { machine = MACHINE, interval = 5_000, warn, at = NOW, simulated = false } = options;
-  let time = 0;
-  let next: LoadAverages | string | undefined;
-  const start = at - (readings.length - 1) * interval;
-  const refuse = () => {
-    throw new Deno.errors.NotCapable("Requires sys access");
-  };
-  const sampler = new LoadSampler({
-    readTextFile: () => {
-      if (simulated) return Promise.reject(new Deno.errors.NotCapable("Requires all access"));
-      if (typeof next === "string") return Promise.reject(new Error(next));
-      return Promise.resolve(`${next!.map((load) => load.toFixed(2)).join(" ")} 1/2 3\n`);
-    },
-    loadavg: refuse,
-    now: () => start + time,
-    monotonicNow: () => time,
-  }, { machine, interval, warn });
+  const { interval = 5_000, warn, at = NOW } = options;
+  const fake = new FakeMachine({ ...options, at: at - readings.length * interval });
   let report: LoadReport | undefined;
+  // Only where something is logged, because two calls at a time would not give the console back.
+  const isLogged = warn !== undefined || readings.some((reading) => typeof reading === "string");
   const { error, warn: log } = console;
-  console.error = console.warn = () => {};
+  if (isLogged) console.error = console.warn = () => {};
   try {
-    for (const [index, reading] of readings.entries()) {
-      time = index * interval;
-      next = reading;
-      if (reading !== undefined) report = await sampler.report();
+    for (const reading of readings) {
+      if (reading === undefined) fake.pass(interval);
+      else report = await fake.next(reading);
     }
   } finally {
-    Object.assign(console, { error, warn: log });
+    if (isLogged) Object.assign(console, { error, warn: log });
   }
   return report!;
+}
+
+/** The report of a sampler that has not read anything yet. */
+export function unread(
+  { machine = MACHINE, interval = 5_000, warn, at = NOW }: ReportOptions = {},
+): LoadReport {
+  const history = new History({ interval });
+  return {
+    machine,
+    latest: undefined,
+    failure: undefined,
+    age: Infinity,
+    at,
+    interval,
+    warn,
+    highSince: undefined,
+    hour: history.hour(at),
+    day: history.day(at),
+    trends: { hour: history.trend(at), day: history.dayTrend(at) },
+  };
 }
 
 /** A sampler whose reports all have these averages. */

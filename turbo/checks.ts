@@ -73,6 +73,12 @@ export function milliseconds(min: number, max: number, { orInfinity = false } = 
   return numberOf(min, max, { orInfinity, isWhole: false, words: "a number of milliseconds" });
 }
 
+/** A rule for `true` or `false`. */
+export const boolean: Rule = {
+  allowed: "true or false",
+  problem: (value) => typeof value === "boolean" ? undefined : "type",
+};
+
 /** A text that passes a test. */
 export function text(passes: (text: string) => boolean, allowed: string): Rule {
   return {

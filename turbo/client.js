@@ -41,7 +41,7 @@ const GAP_WITHIN = 50;
 /** Milliseconds after which a hidden tab closes its connection. */
 const HIDDEN_GRACE = 30_000;
 /** Milliseconds for which a page may be without an open connection before its head says so. */
-const LOST_AFTER = 2_000;
+const LOST_AFTER = 1_500;
 /** The start of the ids of what is in the head only while the connection is lost. */
 const COPY = "turbo-stream-copy";
 const ICON = /** @type {"link"} */ ("link[rel~=icon]");
@@ -836,9 +836,9 @@ class Tab {
     this.#look();
   }
 
-  /** Whether it has been hidden for longer than {@linkcode HIDDEN_GRACE}. */
+  /** Whether it has been hidden for longer than {@linkcode HIDDEN_GRACE}, and nobody watches its title. */
   isAway() {
-    return this.#hiddenAt !== undefined && timeSince(this.#hiddenAt) > HIDDEN_GRACE;
+    return this.#hiddenAt !== undefined && timeSince(this.#hiddenAt) > HIDDEN_GRACE && !isWatched();
   }
 
   changed() {
@@ -852,6 +852,7 @@ class Tab {
     this.#hiddenAt = document.hidden ? moment() : undefined;
     if (!document.hidden) return;
     this.#timer = setTimeout(() => {
+      if (isWatched()) return;
       refetching.stop();
       connection.rest();
     }, HIDDEN_GRACE);
@@ -1079,6 +1080,11 @@ function showInHead(state = inHead) {
 /** @param {Element} head @returns {HTMLMetaElement | null} */
 function metaIn(head) {
   return head.querySelector('meta[name="turbo-cursor"]');
+}
+
+/** Whether people watch the title of the page from other tabs. */
+function isWatched() {
+  return Boolean(metaIn(document.head)?.dataset["background"]);
 }
 
 /** The content of a `<meta>` in the head. @param {string} name */

@@ -6,6 +6,7 @@
 import type { Whom } from "./audience.ts";
 import {
   anything,
+  boolean,
   callback,
   checkOptions,
   integer,
@@ -163,6 +164,12 @@ export interface PageOptions {
    * page. The key must not be present with the value `undefined`.
    */
   as?: string;
+  /**
+   * Whether the page keeps its connection while its tab is hidden, because people watch its title or its icon
+   * from other tabs. Default `false`: it closes the connection 30 seconds after that, and catches up when it
+   * is shown again.
+   */
+  background?: boolean;
 }
 
 /** Options of {@linkcode Turbo.head} for a page without the middleware. */
@@ -263,6 +270,7 @@ const RULES = {
 const PAGE_RULES = {
   topics: anything, // see checkTopics
   as: anything, // see checkReader
+  background: boolean,
 } satisfies Record<keyof PageOptions, Rule>;
 
 const HEAD_RULES = {

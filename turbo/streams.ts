@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { anything, checkOptions, oneOf, quote, type Rule, text } from "./checks.ts";
+import { anything, boolean, checkOptions, oneOf, quote, type Rule, text } from "./checks.ts";
 import { html, type Markup, raw } from "./html.ts";
 import { isThenable, silencePromises } from "./report.ts";
 
@@ -54,11 +54,6 @@ export interface ActionParts {
 
 /** The MIME type of an answer that consists of streams (Turbo handbook, "Streaming From HTTP Responses"). */
 export const STREAM_TYPE = "text/vnd.turbo-stream.html";
-
-const boolean: Rule = {
-  allowed: "true or false",
-  problem: (value) => typeof value === "boolean" ? undefined : "type",
-};
 
 const MORPH_RULES = { morph: boolean } satisfies Record<keyof MorphOptions, Rule>;
 

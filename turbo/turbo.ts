@@ -433,7 +433,7 @@ export class Turbo {
     if (!isContext(first)) {
       const { cursor = this.cursor, ...given } = checkHeadOptions(first);
       if (!("cursor" in first)) this.#reportContext();
-      return this.#head({ cursor, base: this.#options.base, ...this.#topicsOf(given) });
+      return this.#head({ cursor, base: this.#options.base, ...this.#checked(given) });
     }
     const visit = this.#visits.get(first);
     if (!visit) {
@@ -444,7 +444,7 @@ export class Turbo {
           "it; register app.use(turbo.middleware()) before the routes, on the same Turbo",
       );
     }
-    const { topics, reader } = this.#topicsOf(checkPageOptions(options));
+    const { topics, reader, background } = this.#checked(checkPageOptions(options));
     if (reader !== undefined && !visit.as.includes(reader)) {
       throw new TypeError(
         `Cannot take ${quote(reader)} as "as" of head(): ` +
@@ -458,27 +458,33 @@ export class Turbo {
       cursor: visit.cursor,
       base: visit.base,
       topics,
+      background,
       reader: reader ?? visit.as[0],
       names: visit.as,
       ...(typeof nonce === "string" && { nonce }),
     });
   }
 
-  #topicsOf(options: PageOptions): { topics: readonly string[]; reader: string | undefined } {
-    const { topics = [] } = options;
+  #checked(
+    options: PageOptions,
+  ): { topics: readonly string[]; reader: string | undefined; background: boolean } {
+    const { topics = [], background = false } = options;
     checkTopics("head()", topics);
     const reader = "as" in options ? checkReader("head()", "as", options.as as string) : undefined;
-    return { topics, reader };
+    return { topics, reader, background };
   }
 
-  #head({ cursor, base, topics, reader, names = reader === undefined ? [] : [reader], nonce }: {
+  #head(page: {
     cursor: string;
     base: string;
     topics: readonly string[];
+    background: boolean;
     reader: string | undefined;
     names?: readonly string[];
     nonce?: string;
   }): Markup {
+    const { cursor, base, topics, background, reader, nonce } = page;
+    const { names = reader === undefined ? [] : [reader] } = page;
     const { path, turboUrl } = this.#options;
     const [turbo, client, keep] = this.#assets;
     const script = (url: string) =>
@@ -490,10 +496,15 @@ export class Turbo {
     const token = topics.length === 0
       ? ""
       : this.#signer.sign({ path: stream, topics, reader, from: cursor });
+    const followed = background
+      ? html`
+        data-background="true"
+      `
+      : "";
     return html`
       <link rel="modulepreload" href="${base + keep.path}">${first}${script(base + client.path)}
       <meta name="turbo-cursor" content="${cursor}" data-stream="${stream}" data-token="${token}"
-        data-reader="${readerMark(names)}" data-spread="${spreadOf(this.size)}">
+        data-reader="${readerMark(names)}" data-spread="${spreadOf(this.size)}" ${followed}>
     `;
   }
 

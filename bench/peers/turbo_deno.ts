@@ -12,7 +12,7 @@ import { nextTick } from "./burst.mjs";
 import { serve } from "./serve.ts";
 import { FRAME, REDIS } from "./settings.ts";
 
-const { hono, turbo, join } = createApp({
+const { hono, turbo, start } = createApp({
   interval: 86_400,
   ...(REDIS !== undefined && { engine: redis({ url: REDIS }) }),
   turbo: { ...(FRAME !== undefined && { frame: FRAME }) },
@@ -28,7 +28,7 @@ const KINDS: Record<string, (tick: string, padding: number) => Stream> = {
   },
 };
 
-await join();
+await start();
 serve({
   pusher(query) {
     const make = KINDS[query.get("kind") ?? "replace"]!;

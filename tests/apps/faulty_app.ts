@@ -12,6 +12,7 @@
 import { createApp } from "../../main.ts";
 import { serve } from "../../server/serve.ts";
 import { html, replace, type Stream, Turbo, type Upgrade } from "../../turbo/mod.ts";
+import { unread } from "../reports.ts";
 
 const [hostname = "127.0.0.1", idleTimeout = "30000", acceptTimeout = "30000"] = Deno.args;
 const armed = new Set<string>();
@@ -55,13 +56,12 @@ const upgrade: Upgrade = (request, options) => {
   return upgraded;
 };
 
-const report = () => ({ latest: undefined, history: [], failure: undefined, age: Infinity });
 const app = createApp({
   interval: 0.1,
   sampler: {
     report: (maxAge) => {
       fault(maxAge === undefined ? "tick" : "render");
-      return Promise.resolve(report());
+      return Promise.resolve(unread());
     },
   },
   turbo: {

@@ -10,6 +10,7 @@
  */
 import { createApp } from "../../main.ts";
 import { html, raw, replace } from "../../turbo/mod.ts";
+import { unread } from "../reports.ts";
 
 /** The state of the app. */
 export interface Report {
@@ -36,10 +37,9 @@ export interface Report {
 if (import.meta.main) {
   const [hostname = "127.0.0.1", dropAfter = "10000"] = Deno.args;
   const timers = countTimers();
-  const still = { latest: undefined, history: [], failure: undefined, age: Infinity };
   const { hono, turbo } = createApp({
     interval: 3_600,
-    sampler: { report: () => Promise.resolve(still) },
+    sampler: { report: () => Promise.resolve(unread()) },
     turbo: { dropAfter: Number(dropAfter) },
   });
   const server = Deno.serve({ port: 0, hostname, onListen() {} }, hono.fetch);
