@@ -366,7 +366,9 @@ function loadPerCpu({ averages, cpus = 1 }: LoadRow): number {
 
 /** The heading of each page: which machine. */
 export function heading(report: Report): Markup {
-  return html`<h1 id="machine">${nameOf(report)}</h1>`;
+  // A long name breaks after its dots.
+  const parts = nameOf(report).split(/(?<=\.)/).map((part) => html`${part}<wbr>`);
+  return html`<h1 id="machine">${parts}</h1>`;
 }
 
 function nameOf(report: Report): string {
@@ -401,10 +403,10 @@ function* factsOfFleet({ rows }: FleetReport): Iterable<string> {
   if (late > 0) yield `${late} late`;
 }
 
-/** Bytes in the unit by which memory is sold: chips have powers of two, and the kernel keeps some of it. */
+/** Bytes as GiB, as the kernel counts them. */
 function memoryText(bytes: number): string {
   const gibibytes = bytes / 1024 ** 3;
-  return gibibytes < 10 ? `${gibibytes.toFixed(1)} GiB` : `${Math.round(gibibytes)} GiB`;
+  return `${gibibytes < 10 ? Number(gibibytes.toFixed(1)) : Math.round(gibibytes)} GiB`;
 }
 
 /** The title: the load and the machine, to be read from the edge of a tab. */
@@ -578,7 +580,7 @@ function lengthText(milliseconds: number): string {
 }
 
 function intervalText(milliseconds: number): string {
-  return milliseconds < 2 * MINUTE ? `${milliseconds / 1000} s` : duration(milliseconds);
+  return milliseconds < 2 * MINUTE ? `${milliseconds / 1000}\u00a0s` : duration(milliseconds);
 }
 
 function cpusOf(count: number): string {

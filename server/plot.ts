@@ -291,7 +291,8 @@ function ticksOf(end: number, { length, offsetAt = offsetOf }: PlotOptions): Tic
     const number = (at - offsetAt(at) * MINUTE) / distance;
     const x = percent(1 - (end - at) / length);
     if (!Number.isInteger(number) || x < 5 || x > 87) continue;
-    ticks.push({ x, at, isMinor: length > HOUR && number % 2 !== 0 });
+    const isCrowded = length > HOUR || distance === MINUTE; // on a phone, with a wide font
+    ticks.push({ x, at, isMinor: isCrowded && number % 2 !== 0 });
   }
   return ticks;
 }

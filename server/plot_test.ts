@@ -228,9 +228,9 @@ Deno.test("plot() has ticks at round times, without those at the ends", () => {
   };
   assert.deepEqual(ticksOf(HOUR), ["23.19 13:45", "48.19 14:00", "73.19 14:15"]);
   assert.deepEqual(ticksOf(5 * MINUTE), [
-    "18.33 14:27",
+    "18.33 14:27 minor",
     "38.33 14:28",
-    "58.33 14:29",
+    "58.33 14:29 minor",
     "78.33 14:30",
   ]);
   assert.deepEqual(ticksOf(15 * MINUTE), ["26.11 14:20", "59.44 14:25"]);

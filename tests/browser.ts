@@ -8,6 +8,9 @@
 import regular from "npm:@expo-google-fonts/inter@0.4.2/400Regular/Inter_400Regular.ttf" with {
   type: "bytes",
 };
+import medium from "npm:@expo-google-fonts/inter@0.4.2/500Medium/Inter_500Medium.ttf" with {
+  type: "bytes",
+};
 import semibold from "npm:@expo-google-fonts/inter@0.4.2/600SemiBold/Inter_600SemiBold.ttf" with {
   type: "bytes",
 };
@@ -116,6 +119,7 @@ async function unpacked(): Promise<UnpackedChromium> {
 // A bare machine has no fonts, and would show pages without text.
 async function fontconfig(): Promise<string> {
   await replaceFile(`${CACHE}type/regular.ttf`, regular);
+  await replaceFile(`${CACHE}type/medium.ttf`, medium);
   await replaceFile(`${CACHE}type/semibold.ttf`, semibold);
   const file = `${CACHE}fonts.conf`;
   const conf =

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type AnyBrowser, anyPage } from "./any_browser.ts";
-import { startBrowser } from "./browser.ts";
+import { type AnyBrowser, type AnyPage, anyPage } from "./any_browser.ts";
+import { startBrowser, type TestPage } from "./browser.ts";
 import { hasFirefox, startFirefox } from "./firefox.ts";
 import { hasWebKit, startWebKit } from "./webkit.ts";
 
@@ -29,16 +29,20 @@ async function startChromium(): Promise<AnyBrowser> {
   const browser = await startBrowser();
   return {
     async open() {
-      const { page, context } = await browser.open("");
-      return anyPage({
-        goto: (url) => page.goto(url),
-        back: () => page.goBack({ waitUntil: "commit" }),
-        click: (selector) => page.click(selector),
-        type: (text) => page.keyboard.type(text),
-        evaluate: (expression) => page.evaluate(expression),
-        close: () => context.close(),
-      });
+      return chromiumPage(await browser.open(""));
     },
     [Symbol.asyncDispose]: () => browser[Symbol.asyncDispose](),
   };
+}
+
+/** A page of Chromium, driven as one of any browser. */
+export function chromiumPage({ page, context }: Pick<TestPage, "page" | "context">): AnyPage {
+  return anyPage({
+    goto: (url) => page.goto(url),
+    back: () => page.goBack({ waitUntil: "commit" }),
+    click: (selector) => page.click(selector),
+    type: (text) => page.keyboard.type(text),
+    evaluate: (expression) => page.evaluate(expression),
+    close: () => context.close(),
+  });
 }

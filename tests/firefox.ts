@@ -5,10 +5,29 @@
  * @module
  */
 import type { Page } from "npm:puppeteer-core@25.16.0";
-import { type AnyBrowser, anyPage, makeHome } from "./any_browser.ts";
+import { type AnyBrowser, type AnyPage, anyPage, makeHome } from "./any_browser.ts";
 import { assertNotQuick, DEADLINE, within } from "./kit.ts";
 
 const FIREFOX = "/usr/bin/firefox-esr";
+
+/** A page of which a picture can be made. */
+export interface FirefoxPage extends AnyPage {
+  /** Makes the viewport as large, in CSS pixels. */
+  resize(width: number, height: number): Promise<void>;
+  /** A picture of the whole page, as PNG. */
+  picture(): Promise<Uint8Array>;
+}
+
+/** A running Firefox. */
+export interface Firefox extends AnyBrowser {
+  open(): Promise<FirefoxPage>;
+}
+
+/** Options of {@linkcode startFirefox}. */
+export interface FirefoxOptions {
+  /** Whether pages are asked for their dark colours. Default `false`. */
+  isDark?: boolean;
+}
 
 /** Whether it is installed. */
 export function hasFirefox(): Promise<boolean> {
@@ -16,7 +35,7 @@ export function hasFirefox(): Promise<boolean> {
 }
 
 /** Starts Firefox. */
-export async function startFirefox(): Promise<AnyBrowser> {
+export async function startFirefox({ isDark = false }: FirefoxOptions = {}): Promise<Firefox> {
   assertNotQuick("WITH_BROWSER");
   await using made = new AsyncDisposableStack();
   const home = made.use(makeHome());
@@ -27,6 +46,7 @@ export async function startFirefox(): Promise<AnyBrowser> {
     headless: true,
     userDataDir: `${home.path}/profile`,
     env: { ...home.env, MOZ_CRASHREPORTER_DISABLE: "1" },
+    extraPrefsFirefox: { "layout.css.prefers-color-scheme.content-override": isDark ? 0 : 1 },
     timeout: DEADLINE,
     protocolTimeout: DEADLINE,
   });
@@ -40,7 +60,13 @@ export async function startFirefox(): Promise<AnyBrowser> {
   return {
     async open() {
       const context = await browser.createBrowserContext();
-      return anyPage({ ...driver(await context.newPage()), close: () => context.close() });
+      const page = await context.newPage();
+      return {
+        ...anyPage({ ...driver(page), close: () => context.close() }),
+        resize: (width, height) =>
+          within(page.setViewport({ width, height }), `the viewport to be ${width} px wide`),
+        picture: () => within(page.screenshot({ fullPage: true }), "a picture"),
+      };
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };

@@ -134,3 +134,58 @@ export function unread(
 export function steady(one: number): { report(): Promise<LoadReport> } {
   return { report: () => reportAfter([[one, 0.25, 0.125]]) };
 }
+
+/** Options of {@linkcode reportOfDay}. */
+export interface DayOptions extends Omit<ReportOptions, "simulated"> {
+  /** The 5-minute and the 15-minute load. Default: the means of the last loads. */
+  averages?: readonly [five: number, fifteen: number];
+  /** Whether the numbers are marked as simulated. Default `false`. */
+  simulated?: boolean;
+  /** The error of the last reading. Default: it succeeded. */
+  failure?: string;
+}
+
+/**
+ * The report after a day of readings, without the time that a sampler would take for them.
+ *
+ * @param loadAt the load of some minutes ago, or `undefined` where there was no reading
+ */
+export function reportOfDay(
+  loadAt: (minutesAgo: number) => number | undefined,
+  options: DayOptions = {},
+): LoadReport {
+  const { machine = MACHINE, interval = 5_000, warn, at = NOW, simulated = false } = options;
+  const { cpus } = machine;
+  const history = new History({ interval, ...(cpus !== undefined && { limit: cpus }) });
+  const readings: { at: number; load: number }[] = [];
+  for (let time = at - 24 * 60 * 60_000; time <= at; time += interval) {
+    const load = loadAt((at - time) / 60_000);
+    if (load === undefined) continue;
+    history.add(load, time);
+    readings.push({ at: time, load });
+  }
+  const latest = readings.at(-1);
+  const mean = (minutes: number) => {
+    const loads = readings.filter((reading) => reading.at > latest!.at - minutes * 60_000);
+    return loads.reduce((sum, { load }) => sum + load, 0) / loads.length;
+  };
+  const limit = (cpus ?? Infinity) * (warn ?? 1);
+  return {
+    machine,
+    latest: latest && {
+      averages: [latest.load, ...options.averages ?? [mean(5), mean(15)]],
+      simulated,
+      at: latest.at,
+      monotonicAt: latest.at,
+    },
+    failure: options.failure,
+    age: latest ? at - latest.at : Infinity,
+    at,
+    interval,
+    warn,
+    highSince: simulated ? undefined : history.since((load) => load > limit),
+    hour: history.hour(at),
+    day: history.day(at),
+    trends: { hour: history.trend(at), day: history.dayTrend(at) },
+  };
+}

@@ -181,9 +181,11 @@ function wrapRender({ target, detail }) {
     for (const [index, [field, newer]] of pairs.entries()) {
       if (isSafe && !field.id) field.id = newer.id ||= ID + index;
     }
+    const restoreSelection = noteSelection();
     try {
       return render(...args);
     } finally {
+      restoreSelection();
       for (const field of all(document, `[id^=${ID}]`)) field.removeAttribute("id");
       // Another radio of the group, morphed later, may have been checked instead.
       for (const [field] of pairs) {
@@ -197,6 +199,30 @@ function wrapRender({ target, detail }) {
         }
       }
     }
+  };
+}
+
+/**
+ * Notes the selection, and returns what restores it after a morph. When the browser sets a text, it moves
+ * what is selected in it to its start (DOM Standard, "replace data"). What was selected to the end of a text
+ * is so again, however long the text is now.
+ */
+function noteSelection() {
+  /** @type {any} */
+  const selection = document.getSelection();
+  const ends = () => [
+    [selection.anchorNode, selection.anchorOffset],
+    [selection.focusNode, selection.focusOffset],
+  ];
+  const noted = ends().map(([node, offset]) => [node, offset === node?.length ? Infinity : offset]);
+  return () => {
+    const now = ends().flat();
+    const then = noted.flatMap(([node, offset], index) =>
+      node instanceof Text && node.isConnected
+        ? [node, Math.min(offset, node.length)]
+        : now.slice(2 * index, 2 * index + 2)
+    );
+    if (then.some((part, index) => part !== now[index])) selection.setBaseAndExtent(...then);
   };
 }
 
