@@ -367,8 +367,8 @@ function loadPerCpu({ averages, cpus = 1 }: LoadRow): number {
 /** The heading of each page: which machine. */
 export function heading(report: Report): Markup {
   // A long name breaks after its dots.
-  const parts = nameOf(report).split(/(?<=\.)/).map((part) => html`${part}<wbr>`);
-  return html`<h1 id="machine">${parts}</h1>`;
+  const [first, ...rest] = nameOf(report).split(/(?<=\.)/);
+  return html`<h1 id="machine">${first}${rest.map((part) => html`<wbr>${part}`)}</h1>`;
 }
 
 function nameOf(report: Report): string {
@@ -580,7 +580,7 @@ function lengthText(milliseconds: number): string {
 }
 
 function intervalText(milliseconds: number): string {
-  return milliseconds < 2 * MINUTE ? `${milliseconds / 1000}\u00a0s` : duration(milliseconds);
+  return milliseconds < 2 * MINUTE ? `${milliseconds / 1000} s` : duration(milliseconds);
 }
 
 function cpusOf(count: number): string {

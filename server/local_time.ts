@@ -61,20 +61,20 @@ export function zone(at: number, minutes: number = new Date(at).getTimezoneOffse
   return `UTC${minutes < 0 ? "+" : "-"}${hours}${rest === 0 ? "" : `:${twoDigits(rest)}`}`;
 }
 
-/** A duration in milliseconds in its largest unit, such as `3 min` or `41 days`, in one line. */
+/** A duration in milliseconds in its largest unit, such as `3 min` or `41 days`. */
 export function duration(milliseconds: number): string {
-  if (milliseconds < 2 * MINUTE) return `${Math.round(milliseconds / SECOND)}\u00a0s`;
-  if (milliseconds < 2 * HOUR) return `${Math.floor(milliseconds / MINUTE)}\u00a0min`;
-  if (milliseconds < 2 * DAY) return `${Math.floor(milliseconds / HOUR)}\u00a0h`;
-  return `${Math.floor(milliseconds / DAY)}\u00a0days`;
+  if (milliseconds < 2 * MINUTE) return `${Math.round(milliseconds / SECOND)} s`;
+  if (milliseconds < 2 * HOUR) return `${Math.floor(milliseconds / MINUTE)} min`;
+  if (milliseconds < 2 * DAY) return `${Math.floor(milliseconds / HOUR)} h`;
+  return `${Math.floor(milliseconds / DAY)} days`;
 }
 
 /** A duration in milliseconds to the minute, such as `1 h 30 min`. */
 export function hoursAndMinutes(milliseconds: number): string {
   const minutes = Math.round(milliseconds / MINUTE);
-  if (minutes < 60) return `${minutes}\u00a0min`;
+  if (minutes < 60) return `${minutes} min`;
   const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
-  return rest === 0 ? `${hours}\u00a0h` : `${hours}\u00a0h ${rest}\u00a0min`;
+  return rest === 0 ? `${hours} h` : `${hours} h ${rest} min`;
 }
 
 function twoDigits(number: number): string {
