@@ -611,7 +611,8 @@ class Refetching {
   /**
    * Starts fetching, unless that has started. Nothing is rendered into the page until it is done. The first
    * request is delayed at random, because many pages may have missed the same push or received the same
-   * refresh; little, where there are few. A refresh in an answer concerns this page only; as in Turbo, it waits for a series to end.
+   * refresh; the delay is short where there are few pages. A refresh in an answer concerns this page only; as
+   * in Turbo, it waits for a series to end.
    *
    * @param {import("./client_core.js").Why} why
    */
