@@ -50,6 +50,10 @@ export const PARTS: Readonly<Record<string, Part>> = {
 /** The id of the part with the last day, which changes more slowly. */
 export const DAY_ID = "day";
 
+const MINUTE = 60_000;
+/** The parts that are rendered already, for {@linkcode once}. */
+const rendered = new WeakMap<Report, Map<string, Markup>>();
+
 /** The first page: the last hour. */
 export function hourPage(context: PageContext): Markup {
   return layout("/", context, { below: explanation(context.base) });
@@ -238,10 +242,6 @@ function sum(name: string, value: string, remark: string): Markup {
   `;
 }
 
-// ---- Many machines
-
-const MINUTE = 60_000;
-
 function fleetBox(
   { rows, hasMore, renderer, at, interval, isAlone }: FleetReport,
   base: string,
@@ -361,8 +361,6 @@ function isOld(row: LoadRow): boolean {
 function loadPerCpu({ averages, cpus = 1 }: LoadRow): number {
   return (averages?.[0] ?? 0) / cpus;
 }
-
-// ---- The frame of each page
 
 /** The heading of each page: which machine. */
 export function heading(report: Report): Markup {
@@ -549,8 +547,6 @@ function explanation(base: string): Markup {
     </section>
   `;
 }
-
-const rendered = new WeakMap<Report, Map<string, Markup>>();
 
 /** Renders a part of a report once, because a push and all pages until the next reading show the same. */
 function once(report: Report, part: string, render: () => Markup): Markup {
