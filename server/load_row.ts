@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { PATIENCE } from "./history.ts";
+
 /** How many processes were running or waiting to run, averaged over the last 1, 5 and 15 minutes. */
 export type LoadAverages = readonly [one: number, five: number, fifteen: number];
 
@@ -111,7 +113,7 @@ export function rowOf(value: unknown): LoadRow | undefined {
 
 /** Whether the latest reading of a machine is older than two of its intervals. */
 export function isLate({ age, interval }: Pick<LoadRow, "age" | "interval">): boolean {
-  return age > 2 * interval + 500; // because a reading takes some time
+  return age > 2 * interval + PATIENCE;
 }
 
 /**
