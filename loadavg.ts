@@ -168,7 +168,7 @@ export function rowOfReport(report: LoadReport): LoadRow {
     name: machine.name.slice(0, MAX_NAME).toWellFormed(),
     averages: latest?.averages,
     simulated: latest?.simulated ?? false,
-    at: latest?.at ?? 0,
+    at: trends.hour.end,
     age: Number.isFinite(age) ? age : 0,
     failure,
     highSince,
@@ -233,7 +233,8 @@ function jsonOfRow(row: LoadRow): Record<string, unknown> {
 }
 
 function jsonOfSeries({ end, step, values }: Pick<Series, "end" | "step" | "values">) {
-  return { endsAt: iso(end), stepSeconds: step / 1_000, highest: values };
+  const start = (Math.floor(end / step) + 1 - values.length) * step;
+  return { startsAt: iso(start), stepSeconds: step / 1_000, highest: values };
 }
 
 function iso(at: number): string {

@@ -17,7 +17,10 @@ export interface LoadRow {
   readonly averages: LoadAverages | undefined;
   /** Whether its numbers are random. */
   readonly simulated: boolean;
-  /** The time of the reading, in milliseconds since 1970 by that machine's clock. */
+  /**
+   * The time of the reading, or where there was none that of the row, in milliseconds since 1970 by that
+   * machine's clock.
+   */
   readonly at: number;
   /** The age of the reading in milliseconds. */
   readonly age: number;
