@@ -126,8 +126,9 @@ export const OPTIONS = {
     variable: "STATE_FILE",
     parse: path,
     default: undefined,
-    help: "File that lets open pages continue after a restart: written at a clean stop, read and " +
-      "removed at the next start; permitted in state/ and /var/lib/turbo-deno",
+    help:
+      "File that lets open pages continue after a clean restart; FILE.readings beside it keeps " +
+      "the readings of the last day; permitted in state/ and /var/lib/turbo-deno",
   },
   redis: {
     flag: "--redis",
