@@ -252,7 +252,6 @@ Deno.test(
       );
     assert.match((await icons()).join(), /stroke='%23fcfcfb'|stroke=%22%23fcfcfb%22/); // crossed out
     await using _second = await startApp(args);
-    await page.evaluate(() => dispatchEvent(new Event("online"))); // otherwise it tries again within 20 s
     await page.waitForSelector(OPEN_PAGE);
     const before = await page.textContent("#load time");
     await page.waitForFunction(
