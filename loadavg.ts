@@ -365,12 +365,12 @@ export class LoadSampler {
   /** Logs when the load becomes high, and when it has been back for some time. */
   #say(load: number, monotonicAt: number): void {
     const { cpus } = this.#machine;
-    const of = `${load.toFixed(2)} on ${cpus} ${cpus === 1 ? "CPU" : "CPUs"}`;
+    const words = `${load.toFixed(2)} on ${cpus} ${cpus === 1 ? "CPU" : "CPUs"}`;
     if (this.#highSince !== undefined) {
-      if (this.#lastHigh === undefined) console.warn(`Load above ${this.#warn} per CPU: ${of}`);
+      if (this.#lastHigh === undefined) console.warn(`Load above ${this.#warn} per CPU: ${words}`);
       this.#lastHigh = monotonicAt;
     } else if (this.#lastHigh !== undefined && monotonicAt - this.#lastHigh >= CALM) {
-      console.warn(`Load back at or below ${this.#warn} per CPU: ${of}`);
+      console.warn(`Load back at or below ${this.#warn} per CPU: ${words}`);
       this.#lastHigh = undefined;
     }
   }
