@@ -243,8 +243,11 @@ export function createApp(options: AppOptions = {}): App {
   const interval = seconds * 1000;
   const { engine = memory(state === undefined ? {} : { file: state }) } = options;
   const { sampler = samplerOf(options) } = options;
-  const onShared = (change: SharedChange) => fleet?.changed(change);
-  const turbo = new Turbo({ engine, base, ...options.turbo, onChange: startOrStopTimer, onShared });
+  const onShared = (change: SharedChange) => {
+    fleet?.changed(change);
+    noteUnpushed();
+  };
+  const turbo = new Turbo({ engine, base, ...options.turbo, onChange: readersChanged, onShared });
   const fleet: Fleet<LoadRow> | undefined = options.engine &&
     new Fleet<LoadRow>(turbo, { interval, rowOf, push });
   const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
@@ -258,11 +261,19 @@ export function createApp(options: AppOptions = {}): App {
   let hasStarted = false;
   let isReading = false;
   let draining = false;
+  /** Whether the log has nothing of the latest reading, because no page was open anywhere. */
+  let hasUnpushed = false;
+
+  function readersChanged(): void {
+    startOrStopTimer();
+    if (hasUnpushed && turbo.canPush()) catchUp().catch(reportTick);
+  }
 
   function startOrStopTimer(): void {
     if (hasStarted || turbo.canPush()) {
       timer ??= setInterval(() => tick().catch(reportTick), interval);
     } else {
+      hasUnpushed ||= timer !== undefined; // the readings that it would have taken
       clearInterval(timer);
       timer = undefined;
     }
@@ -280,9 +291,22 @@ export function createApp(options: AppOptions = {}): App {
       own = await sampler.report();
       if (fleet) fleet.share(rowOfReport(own));
       else if (turbo.canPush()) push();
+      noteUnpushed();
     } finally {
       isReading = false;
     }
+  }
+
+  // With others, a push is made for their pages too.
+  function noteUnpushed(): void {
+    hasUnpushed ||= !turbo.canPush() && turbo.shared.size <= 1;
+  }
+
+  /** Pushes to the first page that is back, which would show an old reading as live until the next tick. */
+  async function catchUp(): Promise<void> {
+    hasUnpushed = false;
+    if (!fleet) own = await sampler.report(interval);
+    push();
   }
 
   /** What the pages show, with a reading that is not older than an interval. */

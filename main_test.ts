@@ -538,6 +538,33 @@ Deno.test("Each part supersedes its earlier ones, so a page that was away is sen
   assert.match(html(), /<td>10\.00<\/td>[^]*<title id="title">▲ 10\.00 · web1</);
 });
 
+Deno.test("A page that is the first to be back is sent the latest reading at once", async () => {
+  for (const hasStarted of [true, false]) {
+    const machine = new FakeMachine({ interval: 3_600_000 });
+    await using server = start({ interval: 3_600, sampler: machine.sampler });
+    const { turbo } = server.app;
+    const { text } = await request("/", {}, server.app);
+    assert.match(text, /<td>0\.50</);
+    const since = turbo.cursor;
+    {
+      await using _reader = await connect(server.url);
+      await connected(turbo);
+    }
+    await until(() => turbo.size === 0, "the page is gone");
+    machine.pass(7_200_000);
+    machine.reading = [7, 2, 1];
+    if (hasStarted) await server.app.start();
+    await using client = await connect(server.url, {
+      path: `/turbo-stream?since=${since}`,
+      protocol: PROTOCOL,
+    });
+    const html = () => client.messages.flatMap(parseFrame).map(({ html }) => html).join("");
+    await until(() => partsIn(html()).length >= 6, "it is sent the reading");
+    assert.match(html(), /<td>7\.00<\/td>/);
+    assert.equal(machine.reads, 2);
+  }
+});
+
 Deno.test("The last day is pushed when five minutes begin, and not with each reading", async () => {
   const begin = Date.UTC(2026, 10, 25, 14, 30);
   const seconds = [65, 299, 300, 305, 599, 1_000, 1_001];
