@@ -168,7 +168,7 @@ export function rowOfReport(report: LoadReport): LoadRow {
     name: machine.name.slice(0, MAX_NAME).toWellFormed(),
     averages: latest?.averages,
     simulated: latest?.simulated ?? false,
-    at: latest?.at ?? 0,
+    at: latest?.at ?? report.at, // the end of the trends
     age: Number.isFinite(age) ? age : 0,
     failure,
     highSince,

@@ -15,7 +15,10 @@ export interface LoadRow {
   readonly averages: LoadAverages | undefined;
   /** Whether its numbers are random. */
   readonly simulated: boolean;
-  /** The time of the reading, in milliseconds since 1970 by that machine's clock. */
+  /**
+   * The time of the reading, or before the first one that of the row, in milliseconds since 1970 by that
+   * machine's clock. The trends end there.
+   */
   readonly at: number;
   /** The age of the reading in milliseconds. */
   readonly age: number;

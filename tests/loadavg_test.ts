@@ -453,7 +453,7 @@ Deno.test("rowOfReport() of a reading that failed has the last numbers with thei
 
 Deno.test("rowOfReport() has no age before the first reading", () => {
   const { averages, at, age, hour } = rowOfReport(unread());
-  assert.deepEqual([averages, at, age], [undefined, 0, 0]);
+  assert.deepEqual([averages, at, age], [undefined, NOW, 0]);
   assert(hour.every((load) => load === null));
 });
 
@@ -547,7 +547,8 @@ Deno.test("jsonOf() before the first reading has null for what is not known", ()
   const [json] = jsonOf({ ...unread({ machine }), failure: "broken" }).machines as [
     Record<string, unknown>,
   ];
-  const { hour: _hour, day: _day, ...rest } = json;
+  const { hour, day: _day, ...rest } = json;
+  assert.equal((hour as { endsAt: string }).endsAt, "2026-11-25T14:31:05.000Z", "not 1970");
   assert.deepEqual(rest, {
     name: "web1",
     system: "Debian 13",
