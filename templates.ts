@@ -5,7 +5,7 @@
  */
 import { type FleetReport, isFleet, type LoadReport } from "./loadavg.ts";
 import { figure } from "./server/figure.ts";
-import type { Span, Summary } from "./server/history.ts";
+import type { Hole, Span, Summary } from "./server/history.ts";
 import { type LoadIcon, loadIcon } from "./server/load_icon.ts";
 import { isLate, type LoadAverages, type LoadRow } from "./server/load_row.ts";
 import { clock, clockWithSeconds, date, day, duration } from "./server/local_time.ts";
@@ -215,7 +215,7 @@ function sums({ highest, mean, aboveLimit, holes }: Summary, cpus: number | unde
     ? ""
     : holes.length > 1
     ? `in ${holes.length} holes`
-    : `${clock(first[0])} to ${clock(first[1])}`;
+    : rangeOf(first);
   return html`
     <dl class="sums">
       ${sum("Highest", loadText(highest.value), `at ${clock(highest.at)}`)}
@@ -226,6 +226,11 @@ function sums({ highest, mean, aboveLimit, holes }: Summary, cpus: number | unde
       ${missing === 0 ? "" : sum("No reading", hoursAndMinutes(missing), where)}
     </dl>
   `;
+}
+
+function rangeOf([from, to]: Hole): string {
+  const isShort = to - from < 60 * MINUTE && clock(from) === clock(to);
+  return isShort ? `at ${clock(from)}` : `${clock(from)} to ${clock(to)}`;
 }
 
 function sum(name: string, value: string, remark: string): Markup {

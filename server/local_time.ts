@@ -69,8 +69,9 @@ export function duration(milliseconds: number): string {
   return `${Math.floor(milliseconds / DAY)} days`;
 }
 
-/** A duration in milliseconds to the minute, such as `1 h 30 min`. */
+/** A duration in milliseconds to the minute, such as `1 h 30 min`; below a minute to the second. */
 export function hoursAndMinutes(milliseconds: number): string {
+  if (milliseconds > 0 && milliseconds < MINUTE) return duration(milliseconds);
   const minutes = Math.round(milliseconds / MINUTE);
   if (minutes < 60) return `${minutes} min`;
   const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];

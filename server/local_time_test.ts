@@ -50,8 +50,9 @@ Deno.test("duration() uses the largest unit that says enough", () => {
   }
 });
 
-Deno.test("hoursAndMinutes() is exact to the minute", () => {
-  const shown = [0, 21, 60, 90, 1_440].map((minutes) => hoursAndMinutes(minutes * 60_000));
-  const texts = ["0 min", "21 min", "1 h", "1 h 30 min", "24 h"];
+Deno.test("hoursAndMinutes() is exact to the minute, and below a minute to the second", () => {
+  const minutes = [0, 0.18, 0.99, 1, 21, 60, 90, 1_440];
+  const shown = minutes.map((minutes) => hoursAndMinutes(minutes * 60_000));
+  const texts = ["0 min", "11 s", "59 s", "1 min", "21 min", "1 h", "1 h 30 min", "24 h"];
   assert.deepEqual(shown, texts);
 });
