@@ -36,8 +36,8 @@ import {
   shortName,
   sourcesOf,
 } from "./server/settings.ts";
-import { DAY_ID, dayBox, dayPage, hourPage, manifest, notFoundPage } from "./templates.ts";
-import { type PageContext, PARTS, type Report } from "./templates.ts";
+import { DAY_ID, dayBox, dayPage, hourPage, LOST_ID, lostHead, manifest } from "./templates.ts";
+import { nameOf, notFoundPage, type PageContext, PARTS, type Report } from "./templates.ts";
 import { asset, type Engine, type Markup, memory, pagePolicy } from "./turbo/mod.ts";
 import { replace, type SharedChange, Turbo, type TurboOptions } from "./turbo/mod.ts";
 
@@ -258,6 +258,8 @@ export function createApp(options: AppOptions = {}): App {
   let timer: ReturnType<typeof setInterval> | undefined;
   let own: LoadReport | undefined;
   let pushedDay: string | undefined;
+  /** The name by which pages say that they are offline. */
+  let pushedName: string | undefined;
   let hasStarted = false;
   let isReading = false;
   let draining = false;
@@ -328,11 +330,14 @@ export function createApp(options: AppOptions = {}): App {
   function push(): void {
     if (!own) return; // another process has left before the first reading
     const parts = Object.entries(PARTS);
-    const day = dayOf(shown());
+    const [day, name] = [dayOf(shown()), nameOf(shown())];
     if (day !== pushedDay) parts.push([DAY_ID, dayBox]);
+    if (name !== (pushedName ?? name)) parts.push([LOST_ID, lostHead]);
     pushedDay = day;
+    pushedName = name;
     for (const [id, part] of parts) {
-      const stream = () => replace(id, part(shown(), base), { morph: true });
+      const morph = id !== LOST_ID; // which does not reach into a <template>
+      const stream = () => replace(id, part(shown(), base), { morph });
       // A function, because other processes change the data that it shows: see Turbo.push().
       turbo.push(fleet ? stream : stream());
     }
@@ -340,6 +345,7 @@ export function createApp(options: AppOptions = {}): App {
 
   async function render(c: Context, page: (context: PageContext) => Markup): Promise<Response> {
     const report = await current();
+    pushedName ??= nameOf(report);
     return c.html(page({ ...paths, head: turbo.head(c, { background: true }), report }));
   }
 
@@ -435,10 +441,12 @@ function samplerOf({ interval = 5, warn, node, state }: AppOptions): LoadSampler
   });
 }
 
-/** What the last day depends on: it is pushed when five minutes begin, or machines come or go. */
+/** What the last day depends on: it is pushed when five minutes begin, or what it says of a machine changes. */
 function dayOf(report: Report): string {
-  const names = isFleet(report) ? report.rows.map(({ name }) => name) : [];
-  return JSON.stringify([Math.floor(report.at / DAY_INTERVAL), names]);
+  const said = isFleet(report)
+    ? report.rows.map(({ name, cpus, simulated, failure }) => [name, cpus, simulated, failure])
+    : [];
+  return JSON.stringify([Math.floor(report.at / DAY_INTERVAL), said]);
 }
 
 function wantsJson(c: Context): boolean {

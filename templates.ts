@@ -50,6 +50,9 @@ export const PARTS: Readonly<Record<string, Part>> = {
 /** The id of the part with the last day, which changes more slowly. */
 export const DAY_ID = "day";
 
+/** The id of what the head shows while the connection is lost. It depends on the name of the report alone. */
+export const LOST_ID = "lost";
+
 /** The first page: the last hour. */
 export function hourPage(context: PageContext): Markup {
   return layout("/", context, { below: explanation(context.base) });
@@ -376,7 +379,8 @@ export function heading(report: Report): Markup {
   return html`<h1 id="machine">${first}${rest.map((part) => html`<wbr>${part}`)}</h1>`;
 }
 
-function nameOf(report: Report): string {
+/** The name of the machine, or how many there are. */
+export function nameOf(report: Report): string {
   if (!isFleet(report)) return report.machine.name;
   return report.rows.length === 1 ? "1 machine" : `${report.rows.length} machines`;
 }
@@ -495,8 +499,7 @@ function layout(
                 ? dayBox(report)
                 : html`<div id="${DAY_ID}"></div>`} ${below ?? ""}
             </main>
-        ${whileLost("closed", `Offline · ${nameOf(report)}`)}
-        ${whileLost("away", `Ended · ${nameOf(report)}`)}
+        ${lostHead(report)}
         </body>
         </html>
   `;
@@ -509,6 +512,16 @@ function navLink(url: string, text: string, isCurrent: boolean): Markup {
 }
 
 /** What stands in the head while the connection is lost: see docs/page.md. */
+export function lostHead(report: Report): Markup {
+  const name = nameOf(report);
+  return html`
+    <div id="${LOST_ID}">
+      ${whileLost("closed", `Offline · ${name}`)}
+      ${whileLost("away", `Ended · ${name}`)}
+    </div>
+  `;
+}
+
 function whileLost(state: "closed" | "away", text: string): Markup {
   return html`
     <template id="turbo-stream-${state}">
