@@ -249,7 +249,7 @@ export function createApp(options: AppOptions = {}): App {
   };
   const turbo = new Turbo({ engine, base, ...options.turbo, onChange: readersChanged, onShared });
   const fleet: Fleet<LoadRow> | undefined = options.engine &&
-    new Fleet<LoadRow>(turbo, { interval, rowOf, push });
+    new Fleet<LoadRow>(turbo, { interval, rowOf, push, onPushed: notePushed });
   const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
   const stylesheet = asset("/assets/load.css", styles, "text/css");
   const homeIcon = asset("/assets/icon.png", homeIconBytes, "image/png");
@@ -257,8 +257,8 @@ export function createApp(options: AppOptions = {}): App {
   const hono = new Hono({ getPath: (request) => pathBelow(base, request) });
   let timer: ReturnType<typeof setInterval> | undefined;
   let own: LoadReport | undefined;
+  /** What the last day in the log depends on, and the name by which pages say that they are offline. */
   let pushedDay: string | undefined;
-  /** The name by which pages say that they are offline. */
   let pushedName: string | undefined;
   let hasStarted = false;
   let isReading = false;
@@ -330,11 +330,10 @@ export function createApp(options: AppOptions = {}): App {
   function push(): void {
     if (!own) return; // another process has left before the first reading
     const parts = Object.entries(PARTS);
-    const [day, name] = [dayOf(shown()), nameOf(shown())];
-    if (day !== pushedDay) parts.push([DAY_ID, dayBox]);
-    if (name !== (pushedName ?? name)) parts.push([LOST_ID, lostHead]);
-    pushedDay = day;
-    pushedName = name;
+    const before = { pushedDay, pushedName };
+    notePushed();
+    if (pushedDay !== before.pushedDay) parts.push([DAY_ID, dayBox]);
+    if (fleet && pushedName !== before.pushedName) parts.push([LOST_ID, lostHead]);
     for (const [id, part] of parts) {
       const morph = id !== LOST_ID; // which does not reach into a <template>
       const stream = () => replace(id, part(shown(), base), { morph });
@@ -343,9 +342,15 @@ export function createApp(options: AppOptions = {}): App {
     }
   }
 
+  function notePushed(): void {
+    if (!own) return;
+    const report = shown();
+    pushedDay = dayOf(report);
+    pushedName = nameOf(report);
+  }
+
   async function render(c: Context, page: (context: PageContext) => Markup): Promise<Response> {
     const report = await current();
-    pushedName ??= nameOf(report);
     return c.html(page({ ...paths, head: turbo.head(c, { background: true }), report }));
   }
 

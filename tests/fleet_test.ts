@@ -21,6 +21,11 @@ function boxesIn(hub: Hub, by?: string): string[] {
     .map(({ html }) => html);
 }
 
+/** What was pushed last to a target. */
+function lastPushed(hub: Hub, target: string): string {
+  return hub.pushed.findLast(({ html }) => html.includes(`target="${target}"`))?.html ?? "";
+}
+
 /** An app on a hub, which has started. */
 async function start(
   hub: Hub,
@@ -100,6 +105,25 @@ Deno.test("A page is sent the row of a machine that joins, and is its own again 
   await until(() => offline() === "one", "the head of a lost connection is of one");
   assert.deepEqual(await namesIn(one.app), ["only one"]);
   await client[Symbol.asyncDispose]();
+});
+
+Deno.test("A machine that joins and crashes is gone from the last day and the head, whoever pushed it", async () => {
+  const hub = new Hub();
+  await using one = await start(hub, "one");
+  await using two = await start(hub, "two");
+  const nodes = [one.engine, two.engine];
+  const flushed = () => Promise.all(nodes.map((engine) => engine.flush()));
+  await until(() => namesInDay(lastPushed(hub, "day")).length === 2, "both are shown");
+  for (const by of nodes) {
+    const three = await start(hub, "three");
+    await until(() => namesInDay(lastPushed(hub, "day")).length === 3, "all are shown");
+    assert.match(lastPushed(hub, "lost"), /Offline · 3 machines/);
+    await flushed();
+    hub.lose(three.engine, by);
+    await until(() => namesInDay(lastPushed(hub, "day")).length === 2, "it is gone");
+    assert.match(lastPushed(hub, "lost"), /Offline · 2 machines/);
+    await three[Symbol.asyncDispose]();
+  }
 });
 
 Deno.test("The last day is pushed when a machine cannot be read, and when it can be read again", async () => {
