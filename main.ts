@@ -431,7 +431,11 @@ export function createApp(options: AppOptions = {}): App {
       const close = () => turbo.close({ code: 1012, window: deadline / 2, deadline });
       await (fleet ? fleet.leave(close) : close());
       clearInterval(timer);
-      sampler.save?.();
+      try {
+        sampler.save?.();
+      } catch (error) {
+        console.error(reasonOf(error)); // all connections are closed, and the end goes on
+      }
     },
   };
 }

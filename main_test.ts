@@ -616,6 +616,24 @@ for (const hasEngine of [false, true]) {
 
 const none = () => undefined;
 
+Deno.test("App.close() says that the readings could not be kept, and ends in due form", async () => {
+  using made = directory();
+  const folder = `${made.path}/folder`;
+  const app = createApp({ state: `${folder}/state` });
+  await app.close(0);
+  Deno.removeSync(folder, { recursive: true });
+  Deno.writeTextFileSync(folder, "no folder");
+  const { error } = console;
+  const said: string[] = [];
+  console.error = (message) => said.push(message);
+  try {
+    await app.close(0);
+  } finally {
+    console.error = error;
+  }
+  assert.match(said.join("\n"), /^Cannot keep the readings in ".*state\.readings": /);
+});
+
 Deno.test("parseSettings() has the documented defaults", () => {
   assert.deepEqual(parseSettings([], none), {
     port: 8000,
