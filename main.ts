@@ -209,6 +209,11 @@ export interface AppOptions {
   engine?: Engine | undefined;
   /** The path below which the app is seen from outside, such as `/load`. Default: none. */
   base?: string | undefined;
+  /**
+   * Milliseconds after which open pages are sent the date and all ages again, and a reading that has failed is
+   * tried again, where readings are rarer than that. Default a minute.
+   */
+  refresh?: number;
   /** Options of the `Turbo`. */
   turbo?: TurboOptions;
 }
@@ -239,7 +244,7 @@ const READINGS = ".readings";
  * @throws {Error} when a file of the state cannot be read or written
  */
 export function createApp(options: AppOptions = {}): App {
-  const { interval: seconds = 5, state, base = "" } = options;
+  const { interval: seconds = 5, state, base = "", refresh = 60_000 } = options;
   const interval = seconds * 1000;
   const { engine = memory(state === undefined ? {} : { file: state }) } = options;
   const { sampler = samplerOf(options) } = options;
@@ -256,6 +261,7 @@ export function createApp(options: AppOptions = {}): App {
   const paths = { base, stylesheet: base + stylesheet.path, icon: base + homeIcon.path };
   const hono = new Hono({ getPath: (request) => pathBelow(base, request) });
   let timer: ReturnType<typeof setInterval> | undefined;
+  let refresher: ReturnType<typeof setInterval> | undefined;
   let own: LoadReport | undefined;
   /** What the last day in the log depends on, and the name by which pages say that they are offline. */
   let pushedDay: string | undefined;
@@ -268,17 +274,23 @@ export function createApp(options: AppOptions = {}): App {
 
   function readersChanged(): void {
     startOrStopTimer();
-    if (hasUnpushed && turbo.canPush()) catchUp().catch(reportTick);
+    if (hasUnpushed) pushAgain();
   }
 
   function startOrStopTimer(): void {
     if (hasStarted || turbo.canPush()) {
       timer ??= setInterval(() => tick().catch(reportTick), interval);
+      if (interval > refresh) refresher ??= setInterval(pushAgain, refresh);
     } else {
       hasUnpushed ||= timer !== undefined; // the readings that it would have taken
-      clearInterval(timer);
-      timer = undefined;
+      stopTimers();
     }
+  }
+
+  function stopTimers(): void {
+    clearInterval(timer);
+    clearInterval(refresher);
+    timer = refresher = undefined;
   }
 
   function reportTick(error: unknown): void {
@@ -304,8 +316,12 @@ export function createApp(options: AppOptions = {}): App {
     hasUnpushed ||= !turbo.canPush() && turbo.shared.size <= 1;
   }
 
-  /** Pushes to the first page that is back, which would show an old reading as live until the next tick. */
-  async function catchUp(): Promise<void> {
+  function pushAgain(): void {
+    if (turbo.canPush()) pushLatest().catch(reportTick);
+  }
+
+  /** Pushes without a tick: a page that is back, or a date, would be old until that. */
+  async function pushLatest(): Promise<void> {
     hasUnpushed = false;
     if (!fleet) own = await sampler.report(interval);
     push();
@@ -430,7 +446,7 @@ export function createApp(options: AppOptions = {}): App {
       hasStarted = false;
       const close = () => turbo.close({ code: 1012, window: deadline / 2, deadline });
       await (fleet ? fleet.leave(close) : close());
-      clearInterval(timer);
+      stopTimers();
       try {
         sampler.save?.();
       } catch (error) {

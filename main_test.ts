@@ -565,6 +565,33 @@ Deno.test("A page that is the first to be back is sent the latest reading at onc
   }
 });
 
+Deno.test("Where readings are rare, open pages are sent the date and ages again between them, and a failed reading is tried again", async () => {
+  const machine = new FakeMachine({ interval: 86_400_000 });
+  const { sampler } = machine;
+  await using server = start({ interval: 86_400, refresh: 20, sampler });
+  await server.app.start();
+  await using client = await connect(server.url);
+  const facts = () => /<ul id="facts".*?<\/ul>/s.exec(client.messages.at(-1) ?? "")?.[0] ?? "";
+  await until(() => facts().includes("up 41 days") && facts().includes("25 November"), "it is so");
+  machine.pass(20 * 3_600_000);
+  await until(
+    () => facts().includes("up 41 days") && facts().includes("26 November"),
+    "it is later",
+  );
+  assert.equal(machine.reads, 1);
+  const { error } = console;
+  console.error = () => {};
+  try {
+    machine.pass(5 * 3_600_000);
+    machine.reading = "broken";
+    await until(() => client.messages.at(-1)!.includes("broken"), "it fails");
+  } finally {
+    console.error = error;
+  }
+  machine.reading = [3, 2, 1];
+  await until(() => client.messages.at(-1)!.includes("<td>3.00</td>"), "it is read");
+});
+
 Deno.test("The last day is pushed when five minutes begin, and not with each reading", async () => {
   const begin = Date.UTC(2026, 10, 25, 14, 30);
   const seconds = [65, 299, 300, 305, 599, 1_000, 1_001];

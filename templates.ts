@@ -176,11 +176,12 @@ function rangeText({ length, summary }: Span): string {
 
 function readText({ latest, failure, at, interval }: LoadReport): Markup {
   const every = `every ${intervalText(interval)}`;
-  if (!latest) return html`No reading yet, tried ${every}`;
+  const tried = `tried every ${intervalText(Math.min(interval, MINUTE))}`;
+  if (!latest) return html`No reading yet, ${tried}`;
   const read = html`${timeElement(latest.at)}${
     isSameDay(latest.at, at) ? "" : ` on ${date(latest.at)}`
   }`;
-  if (failure !== undefined) return html`Last read at ${read}, tried ${every}`;
+  if (failure !== undefined) return html`Last read at ${read}, ${tried}`;
   return html`Read at ${read}, ${every}`;
 }
 

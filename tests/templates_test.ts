@@ -257,7 +257,7 @@ Deno.test("loadBox() says when the last reading was that succeeded, with its dat
   const old = await reportAfter([UP, "broken"], { interval: 26 * HOUR });
   assert.match(
     captionOf(old),
-    RegExp(`Last read at \\S+ \\S+ on ${day(NOW - 26 * HOUR)} 2026, tried every 26 h; `),
+    RegExp(`Last read at \\S+ \\S+ on ${day(NOW - 26 * HOUR)} 2026, tried every 60 s; `),
   );
 });
 
