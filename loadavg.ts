@@ -168,7 +168,7 @@ export function rowOfReport(report: LoadReport): LoadRow {
     name: machine.name.slice(0, MAX_NAME).toWellFormed(),
     averages: latest?.averages,
     simulated: latest?.simulated ?? false,
-    at: latest?.at ?? report.at, // the end of the trends
+    at: trends.hour.end,
     age: Number.isFinite(age) ? age : 0,
     failure,
     highSince,
@@ -233,7 +233,8 @@ function jsonOfRow(row: LoadRow): Record<string, unknown> {
 }
 
 function jsonOfSeries({ end, step, values }: Pick<Series, "end" | "step" | "values">) {
-  return { endsAt: iso(end), stepSeconds: step / 1_000, highest: values };
+  const start = (Math.floor(end / step) + 1 - values.length) * step;
+  return { startsAt: iso(start), stepSeconds: step / 1_000, highest: values };
 }
 
 function iso(at: number): string {
@@ -364,12 +365,12 @@ export class LoadSampler {
   /** Logs when the load becomes high, and when it has been back for some time. */
   #say(load: number, monotonicAt: number): void {
     const { cpus } = this.#machine;
-    const of = `${load.toFixed(2)} on ${cpus} ${cpus === 1 ? "CPU" : "CPUs"}`;
+    const words = `${load.toFixed(2)} on ${cpus} ${cpus === 1 ? "CPU" : "CPUs"}`;
     if (this.#highSince !== undefined) {
-      if (this.#lastHigh === undefined) console.warn(`Load above ${this.#warn} per CPU: ${of}`);
+      if (this.#lastHigh === undefined) console.warn(`Load above ${this.#warn} per CPU: ${words}`);
       this.#lastHigh = monotonicAt;
     } else if (this.#lastHigh !== undefined && monotonicAt - this.#lastHigh >= CALM) {
-      console.warn(`Load back at or below ${this.#warn} per CPU: ${of}`);
+      console.warn(`Load back at or below ${this.#warn} per CPU: ${words}`);
       this.#lastHigh = undefined;
     }
   }

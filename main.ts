@@ -7,10 +7,10 @@ import { type Context, Hono } from "hono";
 import { accepts } from "hono/accepts";
 import { getConnInfo } from "hono/deno";
 import { secureHeaders } from "hono/secure-headers";
-import { getPath } from "hono/utils/url";
 import config from "./deno.json" with { type: "json" };
 import licenses from "./deploy/licenses.txt" with { type: "text" };
 import { isFleet, jsonOf, type LoadReport, LoadSampler, reportOf, rowOfReport } from "./loadavg.ts";
+import { pathBelow } from "./server/base_path.ts";
 import { Fleet } from "./server/fleet.ts";
 import homeIconBytes from "./server/icon.png" with { type: "bytes" };
 import styles from "./server/load.css" with { type: "text" };
@@ -126,8 +126,9 @@ export const OPTIONS = {
     variable: "STATE_FILE",
     parse: path,
     default: undefined,
-    help: "File that lets open pages continue after a restart: written at a clean stop, read and " +
-      "removed at the next start; permitted in state/ and /var/lib/turbo-deno",
+    help:
+      "File that lets open pages continue after a clean restart; FILE.readings beside it keeps " +
+      "the readings of the last day; permitted in state/ and /var/lib/turbo-deno",
   },
   redis: {
     flag: "--redis",
@@ -477,16 +478,6 @@ function dayOf(report: Report): string {
 function wantsJson(c: Context): boolean {
   const supports = ["text/html", "application/json"];
   return accepts(c, { header: "Accept", supports, default: "text/html" }) === "application/json";
-}
-
-/** The path of a request without the base, which a proxy may have removed or not. */
-function pathBelow(base: string, request: Request): string {
-  const path = getPath(request);
-  if (base === "") return path;
-  // Compared with the URL, because the path is decoded, and Turbo makes its links from the URL.
-  const { pathname } = new URL(request.url);
-  if (pathname === base) return "/";
-  return pathname.startsWith(`${base}/`) ? path.slice(base.length) : path;
 }
 
 /** Reads the settings from the command line and the environment; see `server/settings.ts`. */

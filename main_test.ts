@@ -1151,52 +1151,6 @@ Deno.test("1,000 pushes leave nothing behind in the page", WITH_BROWSER, async (
 });
 
 Deno.test(
-  "A push does not shift the page, and the box fits at 320, 360 and 1,280 px",
-  WITH_BROWSER,
-  async () => {
-    let count = 0;
-    const report = () => reportAfter([[1 + count++ % 7, 0.25, 0.125]]); // of one length, and none high
-    await using server = start({ interval: 0.2, sampler: { report } });
-    await using browser = await startBrowser();
-    for (const [width, height] of [[320, 640], [360, 740], [1280, 800]] as const) {
-      const { page } = await browser.open(server.url, { viewport: { width, height } });
-      await page.waitForSelector(OPEN_PAGE);
-      await page.evaluate(() => {
-        const shifts: PerformanceEntry[] = [];
-        const observer = new PerformanceObserver((list) => shifts.push(...list.getEntries()));
-        observer.observe({ type: "layout-shift", buffered: true });
-        Object.assign(globalThis, { takeShifts: () => [...shifts, ...observer.takeRecords()] });
-      });
-      await page.evaluate(async () => {
-        for (let n = 0; n < 3; n++) {
-          await new Promise((resolve) =>
-            document.addEventListener("turbo-stream:rendered", resolve, { once: true })
-          );
-        }
-      });
-      const { shift, overflow, box, text } = await page.evaluate(async () => {
-        const paint = () => new Promise((resolve) => requestAnimationFrame(resolve));
-        for (let n = 0; n < 3; n++) await paint(); // a shift is recorded with the paint that shows it
-        const { takeShifts } = globalThis as unknown as { takeShifts(): { value: number }[] };
-        const { scrollWidth, clientWidth } = document.documentElement;
-        const rect = (selector: string) =>
-          document.querySelector(selector)!.getBoundingClientRect();
-        return {
-          shift: takeShifts().reduce((sum, { value }) => sum + value, 0),
-          overflow: scrollWidth - clientWidth,
-          box: { top: rect("#load").top, bottom: rect("#load").bottom },
-          text: { top: rect(".read").top, bottom: rect(".read").bottom },
-        };
-      });
-      assert.equal(shift, 0, `the page shifts by ${shift} at ${width} px`);
-      assert.equal(overflow, 0, `${overflow} px too wide at ${width} px`);
-      const places = `the box is at ${JSON.stringify(box)}, the text at ${JSON.stringify(text)}`;
-      assert(box.bottom < text.top, places);
-    }
-  },
-);
-
-Deno.test(
   "The page shows the state of its connection in words: live, then offline",
   WITH_BROWSER,
   async () => {

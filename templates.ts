@@ -4,7 +4,7 @@
  * @module
  */
 import { type FleetReport, isFleet, type LoadReport } from "./loadavg.ts";
-import { figure } from "./server/figure.ts";
+import { figure, type Svg } from "./server/figure.ts";
 import type { Hole, Span, Summary } from "./server/history.ts";
 import { type LoadIcon, loadIcon } from "./server/load_icon.ts";
 import { isLate, type LoadAverages, type LoadRow } from "./server/load_row.ts";
@@ -52,6 +52,10 @@ export const DAY_ID = "day";
 
 /** The id of what the head shows while the connection is lost. It depends on the name of the report alone. */
 export const LOST_ID = "lost";
+
+const MINUTE = 60_000;
+/** The parts that are rendered already, for {@linkcode once}. */
+const rendered = new WeakMap<Report, Map<string, Markup>>();
 
 /** The first page: the last hour. */
 export function hourPage(context: PageContext): Markup {
@@ -104,7 +108,7 @@ export function loadBox(report: Report, base = ""): Markup {
 }
 
 function machineBox(report: LoadReport, base: string): Markup {
-  const { latest, failure, highSince, hour, machine } = report;
+  const { latest, failure, highSince, hour } = report;
   const cells = latest?.averages ?? [undefined, undefined, undefined];
   const classes = [
     highSince === undefined ? "" : "over",
@@ -120,11 +124,7 @@ function machineBox(report: LoadReport, base: string): Markup {
       </table>
       ${verdict(report)}
       <figure class="plot">
-        ${figure(hour, {
-          limit: machine.cpus,
-          name: `1-minute load of the last ${lengthText(hour.length)}`,
-          isSimulated: latest?.simulated ?? false,
-        })}
+        ${plotOf(hour, report)}
         <figcaption>
           ${rangeText(hour)}${readText(report)};
           also as <a href="${base}/load.json" data-turbo="false">JSON</a>.
@@ -193,23 +193,25 @@ export function dayBox(report: Report): Markup {
   });
 }
 
-function machineDay({ day: span, at, latest, machine }: LoadReport): Markup {
-  const from = at - span.length;
+function machineDay(report: LoadReport): Markup {
+  const { day: span, at, machine } = report;
   return html`
     <figure class="plot wide">
-      ${figure(span, {
-        limit: machine.cpus,
-        name: `1-minute load of the last ${lengthText(span.length)}`,
-        isSimulated: latest?.simulated ?? false,
-      })}
+      ${plotOf(span, report)}
       <figcaption>
-        Highest load of each 5 minutes, ${day(from)} ${clock(from)} to ${day(at)} ${clock(
-          at,
-        )} ${zone(at)}.
+        Highest load of each 5 minutes, ${periodText(at - span.length, at)}.
       </figcaption>
     </figure>
     ${span.summary && sums(span.summary, machine.cpus)}
   `;
+}
+
+function plotOf(span: Span, { machine, latest }: LoadReport): Svg {
+  return figure(span, {
+    limit: machine.cpus,
+    name: `1-minute load of the last ${lengthText(span.length)}`,
+    isSimulated: latest?.simulated ?? false,
+  });
 }
 
 function sums({ highest, mean, aboveLimit, holes }: Summary, cpus: number | undefined): Markup {
@@ -246,10 +248,6 @@ function sum(name: string, value: string, remark: string): Markup {
     </div>
   `;
 }
-
-// ---- Many machines
-
-const MINUTE = 60_000;
 
 function fleetBox(
   { rows, hasMore, renderer, at, interval, isAlone }: FleetReport,
@@ -309,7 +307,6 @@ function remark({ cpus, simulated, failure }: LoadRow): Markup {
 }
 
 function fleetDay({ rows, at }: FleetReport): Markup {
-  const from = at - 24 * 60 * MINUTE;
   return html`
     <div class="load">
       <table class="fleet days">
@@ -335,9 +332,7 @@ function fleetDay({ rows, at }: FleetReport): Markup {
       </table>
     </div>
     <p class="note">
-      Highest load of each 15 minutes, ${day(from)} ${clock(from)} to ${day(at)} ${clock(
-        at,
-      )} ${zone(at)}.
+      Highest load of each 15 minutes, ${periodText(at - 24 * 60 * MINUTE, at)}.
     </p>
   `;
 }
@@ -370,8 +365,6 @@ function isOld(row: LoadRow): boolean {
 function loadPerCpu({ averages, cpus = 1 }: LoadRow): number {
   return (averages?.[0] ?? 0) / cpus;
 }
-
-// ---- The frame of each page
 
 /** The heading of each page: which machine. */
 export function heading(report: Report): Markup {
@@ -569,8 +562,6 @@ function explanation(base: string): Markup {
   `;
 }
 
-const rendered = new WeakMap<Report, Map<string, Markup>>();
-
 /** Renders a part of a report once, because a push and all pages until the next reading show the same. */
 function once(report: Report, part: string, render: () => Markup): Markup {
   const parts = rendered.get(report) ?? new Map<string, Markup>();
@@ -596,6 +587,10 @@ function lengthText(milliseconds: number): string {
   return milliseconds < 60 * MINUTE
     ? `${milliseconds / MINUTE} minutes`
     : `${milliseconds / 60 / MINUTE} hours`;
+}
+
+function periodText(from: number, to: number): string {
+  return `${day(from)} ${clock(from)} to ${day(to)} ${clock(to)} ${zone(to)}`;
 }
 
 function intervalText(milliseconds: number): string {

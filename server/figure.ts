@@ -73,8 +73,9 @@ function ticks({ ticks, holes }: Plot, end: number): Markup[] {
   const text = (kind: string, x: number, up: string, words: string) =>
     tag`<text class="mid${kind}" x="${x}%" y="100%" dy="${up}">${words}</text>`;
   const kind = (isMinor: boolean) => isMinor ? " minor" : "";
+  const others = ticks.filter(({ at }) => clock(at) !== clock(end)); // not the minute of the end twice
   return [
-    ...ticks.map(({ x, at, isMinor }) => text(kind(isMinor), x, "1.6em", clock(at))),
+    ...others.map(({ x, at, isMinor }) => text(kind(isMinor), x, "1.6em", clock(at))),
     text("", 100, "1.6em", clock(end)),
     ...holes.map(({ x, isMinor }) => text(kind(isMinor), x, "-.6em", "no reading")),
   ];

@@ -108,6 +108,18 @@ Deno.test("figure() shows no value beside the plot that is not of now", () => {
   assert(!textsOf(svg).includes("1.50"));
 });
 
+Deno.test("figure() shows the minute of its end once", () => {
+  for (const seconds of [0, 5, 45, 59]) {
+    const end = Date.UTC(2026, 10, 25, 14, 31, seconds);
+    const history = new History({ interval: 5_000 });
+    history.add(1, end);
+    const texts = textsOf(String(figure(history.hour(end), OPTIONS)));
+    const times = texts.filter((text) => /^\d\d:\d\d$/.test(text!));
+    assert(times.length > 3, `${times}`);
+    assert.deepEqual(times, [...new Set(times)], `${seconds} s`);
+  }
+});
+
 Deno.test("figure() escapes its name", () => {
   const name = `<b> & "x" 'y'`;
   const label = labelOf(figureOf([1], { name }))!;

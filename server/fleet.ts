@@ -105,8 +105,9 @@ export class Fleet<Row extends FleetRow> {
   }
 
   /**
-   * The current rows with their processes, and whether it is this one: first its own, then those of the others, in the same order on
-   * all processes. Rows are read one by one, so a caller that stops early does not pay for the rest.
+   * The current rows, each with its process and whether that is this one: first its own row, then those of
+   * the others, in the same order on all processes. Rows are read one by one, so a caller that stops early
+   * does not pay for the rest.
    */
   *rows(): Generator<readonly [node: string, row: Row, isOwn: boolean]> {
     const { rowOf } = this.#options;

@@ -60,8 +60,8 @@ export interface HistoryOptions {
 }
 
 /**
- * By how many milliseconds more than two intervals two readings may be apart without a hole between them,
- * because a reading takes some time.
+ * By how many milliseconds more than two intervals two readings may be apart without a hole between them, and
+ * the latest one may be old without being late, because a reading takes some time.
  */
 export const PATIENCE = 500;
 

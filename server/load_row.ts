@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { PATIENCE } from "./history.ts";
+
 /** How many processes were running or waiting to run, averaged over the last 1, 5 and 15 minutes. */
 export type LoadAverages = readonly [one: number, five: number, fifteen: number];
 
@@ -16,8 +18,8 @@ export interface LoadRow {
   /** Whether its numbers are random. */
   readonly simulated: boolean;
   /**
-   * The time of the reading, or before the first one that of the row, in milliseconds since 1970 by that
-   * machine's clock. The trends end there.
+   * The time of the reading, or where there was none that of the row, in milliseconds since 1970 by that
+   * machine's clock.
    */
   readonly at: number;
   /** The age of the reading in milliseconds. */
@@ -116,7 +118,7 @@ export function rowOf(value: unknown): LoadRow | undefined {
 
 /** Whether the latest reading of a machine is older than two of its intervals. */
 export function isLate({ age, interval }: Pick<LoadRow, "age" | "interval">): boolean {
-  return age > 2 * interval + 500; // because a reading takes some time
+  return age > 2 * interval + PATIENCE;
 }
 
 /**

@@ -290,9 +290,9 @@ function ticksOf(end: number, { length, offsetAt = offsetOf }: PlotOptions): Tic
   for (let at = Math.ceil((end - length) / grid) * grid; at <= end; at += grid) {
     const number = (at - offsetAt(at) * MINUTE) / distance;
     const x = percent(1 - (end - at) / length);
-    if (!Number.isInteger(number) || x < 5 || x > 87) continue;
+    if (!Number.isInteger(number) || x < 5 || x > 92) continue;
     const isCrowded = length > HOUR || distance === MINUTE; // on a phone, with a wide font
-    ticks.push({ x, at, isMinor: isCrowded && number % 2 !== 0 });
+    ticks.push({ x, at, isMinor: x > 87 || (isCrowded && number % 2 !== 0) });
   }
   return ticks;
 }

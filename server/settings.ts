@@ -238,20 +238,12 @@ export function integer(least: number, most: number): Parser<number> {
 
 /** A parser for seconds within limits, which are allowed too. Fractions are allowed. */
 export function seconds(least: number, most: number): Parser<number> {
-  return (name, value) => {
-    const number = Number(value);
-    if (DECIMAL.test(value) && number >= least && number <= most) return number;
-    throw unfit(name, value, `seconds from ${least} to ${most} are needed`);
-  };
+  return fraction(least, most, `seconds from ${least} to ${most} are needed`);
 }
 
 /** A parser for a number within limits, which are allowed too. Fractions are allowed. */
 export function number(least: number, most: number): Parser<number> {
-  return (name, value) => {
-    const number = Number(value);
-    if (DECIMAL.test(value) && number >= least && number <= most) return number;
-    throw unfit(name, value, `a number from ${least} to ${most} is needed`);
-  };
+  return fraction(least, most, `a number from ${least} to ${most} is needed`);
 }
 
 /** Parses a host name or an IP address. Only listening on it shows whether it exists. */
@@ -335,10 +327,16 @@ export function shortName(most: number): Parser<string> {
   };
 }
 
-/** A number in decimal digits, without a sign. */
-const DECIMAL = /^(?:\d+\.?\d*|\.\d+)$/;
 /** The line width of the text of `--help`. */
 const LINE_WIDTH = 100;
+
+function fraction(least: number, most: number, needed: string): Parser<number> {
+  return (name, value) => {
+    const number = Number(value);
+    if (/^(?:\d+\.?\d*|\.\d+)$/.test(value) && number >= least && number <= most) return number;
+    throw unfit(name, value, needed);
+  };
+}
 
 function parseFlags(
   options: Options,

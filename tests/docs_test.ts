@@ -72,9 +72,14 @@ Deno.test("The commands of docs/running.md read /load.json", { ignore: !hasJq },
     assert.notEqual(command, line);
     answers.push(await outputOf(["sh", "-c", command]));
   }
-  assert.equal(answers.length, 2);
+  assert.equal(answers.length, 3);
   assert.match(answers[0]!, /^web1 \d+(?:\.\d+)?$/);
   assert.match(answers[1]!, /^\d+(?:\.\d+)?$/);
+  const quarters = answers[2]!.trim().split("\n").map((line) => line.split(" "));
+  assert.match(quarters.at(-1)!.join(" "), /^\S+T\d\d:(?:00|15|30|45):00Z \d+(?:\.\d+)?$/);
+  const age = Date.now() - Date.parse(quarters.at(-1)![0]!);
+  assert(age >= 0 && age < 20 * 60_000, `${age} ms`);
+  assert.equal(quarters.length, 97);
 });
 
 const running = Deno.readTextFileSync(`${ROOT}docs/running.md`);
@@ -119,8 +124,9 @@ Deno.test("docs/running.md quotes the lines of --warn", async () => {
 Deno.test("The steps of a row end at its reading, also where the next ones fail", async () => {
   const failing = await reportAfter([[1, 1, 1], [3, 1, 1], ...Array(60).fill("no such device")]);
   const { machines: [machine] } = jsonOf(failing) as {
-    machines: [{ readAt: string; hour: { endsAt: string; highest: (number | null)[] } }];
+    machines: [{ readAt: string; hour: { startsAt: string; highest: (number | null)[] } }];
   };
-  assert.equal(machine.hour.endsAt, machine.readAt);
-  assert.equal(machine.hour.highest.at(-1), 3);
+  const { startsAt, highest } = machine.hour;
+  const step = Math.floor((Date.parse(machine.readAt) - Date.parse(startsAt)) / 60_000);
+  assert.deepEqual([highest.length - 1, highest[step]], [step, 3]);
 });

@@ -22,21 +22,18 @@ const LENGTH = 10_000;
 const STEP = 100;
 /** When the server is killed, and when it is restarted. */
 const KILL_AT = 2_200;
-const START_AT = 4_300;
+const START_AT = 5_000;
 /** When the page must be live again, so that there is time to see that it continues. */
 const LIVE_BY = 7_300;
-/**
- * Most attempts. They are needed because pages that have lost their server reconnect at a random time within
- * about eight seconds.
- */
-const TAKES = 20;
+/** Most attempts, for a machine that is busy. */
+const TAKES = 5;
 /** Milliseconds in which a command is typed. */
 const TYPING = 900;
 /** Milliseconds for which the server runs before the recording, so that the plot has a curve. */
 const WARM_UP = Number(Deno.args[0] ?? 30) * 1000;
 
-const SIZE = { width: 720, height: 470 };
-const PAGE = { width: SIZE.width, height: 324 };
+const SIZE = { width: 720, height: 600 };
+const PAGE = { width: SIZE.width, height: 454 };
 const COLORS = 96;
 const PROMPT = "$ ";
 const OUT = new URL("../docs/restart.gif", import.meta.url);
@@ -51,19 +48,20 @@ const STAGE = `<!DOCTYPE html>
 body { width: ${SIZE.width}px; height: ${SIZE.height}px; background: #1c2229; font: 15px/1 system-ui; overflow: hidden; }
 #bar { display: flex; align-items: center; gap: 7px; height: 34px; padding: 0 12px; background: #dde1e6; }
 #bar i { width: 11px; height: 11px; border-radius: 50%; background: #aab2bb; }
-#bar span { flex: 1; margin-left: 8px; padding: 4px 12px; border-radius: 11px; background: #fff; color: #1d2530; font-size: 14px; }
+#bar b { align-self: end; min-width: 190px; margin: 6px 0 0 8px; padding: 6px 12px 7px; border-radius: 8px 8px 0 0; background: #fcfcfb; color: #1d2530; font-size: 14px; font-weight: 500; }
+#bar span { flex: 1; padding: 4px 12px; border-radius: 11px; background: #eef0f3; color: #1d2530; font-size: 14px; }
 img { display: block; width: ${PAGE.width}px; height: ${PAGE.height}px; }
 #caption { height: 36px; padding: 0 20px; font-weight: 600; line-height: 36px; color: #fff; background: #1a7f37; }
 .off #caption { background: #b42318; }
 pre { padding: 9px 20px; font: 15px/20px Mono; font-variant-ligatures: none; color: #e4e8ec; white-space: pre; }
 </style>
 <body class="live">
-<div id="bar"><i></i><i></i><i></i><span></span></div>
+<div id="bar"><i></i><i></i><i></i><b></b><span></span></div>
 <img>
 <div id="caption"></div>
 <pre></pre>`;
 
-const env = { PORT: "8000", HOST: "localhost", INTERVAL: "1" };
+const env = { PORT: "8000", HOST: "localhost", INTERVAL: "1", NODE_NAME: "web1" };
 const start = () => startApp([], { env }); // as `deno task start` does
 
 await using stack = new AsyncDisposableStack();
@@ -87,8 +85,8 @@ console.log(`${OUT.pathname}: ${gif.length} bytes`);
 interface Take {
   /** The address bar. */
   readonly host: string;
-  /** A picture of the page at each change. */
-  readonly page: { at: number; png: Buffer }[];
+  /** A picture and the title of the page at each change. */
+  readonly page: { at: number; png: Buffer; title: string }[];
   /** The typed commands and the output of the server. */
   readonly terminal: { at: number; text: string; isTyped: boolean }[];
   /** The captions. */
@@ -104,7 +102,9 @@ async function record(page: Page): Promise<Take | undefined> {
   const looking = (async () => {
     for (let at = now(); at < LENGTH; at = now()) {
       const png = await page.screenshot({ caret: "initial" });
-      if (!take.page.at(-1)?.png.equals(png)) take.page.push({ at, png });
+      const title = await page.title();
+      const last = take.page.at(-1);
+      if (!last?.png.equals(png) || last.title !== title) take.page.push({ at, png, title });
       await waitTill(at + STEP);
     }
   })();
@@ -121,7 +121,7 @@ async function record(page: Page): Promise<Take | undefined> {
   await page.waitForSelector('html[data-turbo-stream="closed"]');
   take.captions.push({
     at: now(),
-    text: "The server is killed. The page says that it is offline.",
+    text: "The server is killed. The page and its title say that it is offline.",
     state: "off",
   });
 
@@ -148,19 +148,21 @@ async function compose(stage: Page, take: Take): Promise<{ png: Buffer; delay: n
   await stage.evaluate(() => document.fonts.ready);
   const pictures: { png: Buffer; delay: number }[] = [];
   for (let at = 0; at < LENGTH; at += STEP) {
-    const { png: shown } = (take.page.findLast((shot) => shot.at <= at) ?? take.page[0])!;
+    const { png: shown, title } = (take.page.findLast((shot) => shot.at <= at) ?? take.page[0])!;
     const { text, state } = take.captions.findLast((caption) => caption.at <= at)!;
-    await stage.evaluate(async ({ page, caption, state, terminal }) => {
+    await stage.evaluate(async ({ page, title, caption, state, terminal }) => {
       const image = document.querySelector("img")!;
       if (image.src !== page) {
         image.src = page;
         await image.decode();
       }
+      document.querySelector("#bar b")!.textContent = title;
       document.querySelector("#caption")!.textContent = caption;
       document.body.className = state;
       document.querySelector("pre")!.textContent = terminal;
     }, {
       page: `data:image/png;base64,${shown.toString("base64")}`,
+      title,
       caption: text,
       state,
       terminal: terminalAt(take, at),

@@ -16,7 +16,8 @@ export function layoutProblems(): string[] {
   const { scrollWidth, clientWidth } = document.documentElement;
   if (scrollWidth > clientWidth) found.push(`${scrollWidth - clientWidth} px too wide`);
   const isVisible = (element: Element) =>
-    element.checkVisibility({ visibilityProperty: true }) && !element.closest("caption");
+    element.checkVisibility({ visibilityProperty: true }) && !element.closest("caption") &&
+    element.localName !== "wbr";
   const nameOf = (element: Element) => {
     const name = [element.localName, ...element.classList].join(".");
     return `<${name}> ${JSON.stringify(element.textContent.trim().slice(0, 40))}`;

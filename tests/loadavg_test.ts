@@ -451,7 +451,7 @@ Deno.test("rowOfReport() of a reading that failed has the last numbers with thei
   assert.deepEqual([row.averages, row.age, row.failure], [[5, 1, 1], 5_000, "broken"]);
 });
 
-Deno.test("rowOfReport() has no age before the first reading", () => {
+Deno.test("rowOfReport() has no age before the first reading, and its own time", () => {
   const { averages, at, age, hour } = rowOfReport(unread());
   assert.deepEqual([averages, at, age], [undefined, NOW, 0]);
   assert(hour.every((load) => load === null));
@@ -535,9 +535,14 @@ Deno.test("jsonOf() of a machine has its numbers with their units in the names",
       day,
     }],
   });
-  for (const [series, length, step] of [[hour, 61, 60], [day, 97, 900]]) {
-    const { endsAt, stepSeconds, highest } = series;
-    assert.deepEqual([endsAt, stepSeconds], ["2026-11-25T14:31:05.000Z", step]);
+  for (
+    const [series, length, step, start] of [
+      [hour, 61, 60, "2026-11-25T13:31:00.000Z"],
+      [day, 97, 900, "2026-11-24T14:30:00.000Z"],
+    ]
+  ) {
+    const { startsAt, stepSeconds, highest } = series;
+    assert.deepEqual([startsAt, stepSeconds], [start, step]);
     assert.deepEqual([highest.length, highest.at(-1), highest[0]], [length, 10, null]);
   }
 });
@@ -548,7 +553,11 @@ Deno.test("jsonOf() before the first reading has null for what is not known", ()
     Record<string, unknown>,
   ];
   const { hour, day: _day, ...rest } = json;
-  assert.equal((hour as { endsAt: string }).endsAt, "2026-11-25T14:31:05.000Z", "not 1970");
+  assert.deepEqual(hour, {
+    startsAt: "2026-11-25T13:31:00.000Z",
+    stepSeconds: 60,
+    highest: Array(61).fill(null),
+  });
   assert.deepEqual(rest, {
     name: "web1",
     system: "Debian 13",

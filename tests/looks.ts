@@ -19,8 +19,6 @@ import { type DayOptions, MACHINE, reportAfter, reportOfDay } from "./reports.ts
 export interface Look {
   /** The name of the state, as part of a file's name. */
   readonly name: string;
-  /** Whether it shows more than one machine. */
-  readonly isFleet: boolean;
   /** Starts a server with that page. */
   start(): Promise<Shown>;
 }
@@ -119,7 +117,7 @@ export const LOOKS: readonly Look[] = [
 ];
 
 function look(name: string, options: LookOptions = {}): Look {
-  return { name, isFleet: /^fleet-[^1]|^fleet-12/.test(name), start: () => start(options) };
+  return { name, start: () => start(options) };
 }
 
 async function start(options: LookOptions): Promise<Shown> {

@@ -136,11 +136,9 @@ export function steady(one: number): { report(): Promise<LoadReport> } {
 }
 
 /** Options of {@linkcode reportOfDay}. */
-export interface DayOptions extends Omit<ReportOptions, "simulated"> {
+export interface DayOptions extends ReportOptions {
   /** The 5-minute and the 15-minute load. Default: the means of the last loads. */
   averages?: readonly [five: number, fifteen: number];
-  /** Whether the numbers are marked as simulated. Default `false`. */
-  simulated?: boolean;
   /** The error of the last reading. Default: it succeeded. */
   failure?: string;
 }

@@ -11,7 +11,7 @@ import { pause, serve } from "./kit.ts";
 const app = createApp({ interval: 1 });
 await using server = serve(app.hono.fetch);
 await using browser = await startBrowser();
-const { page } = await browser.open(server.url, { viewport: { width: 1100, height: 470 } });
+const { page } = await browser.open(server.url, { viewport: { width: 1100, height: 660 } });
 await page.waitForSelector(OPEN_PAGE);
 await pause(Number(Deno.args[0] ?? 60) * 1000);
 await page.screenshot({ path: new URL("screenshot.png", import.meta.url).pathname });

@@ -17,6 +17,7 @@ import {
   Shown,
   Transport,
 } from "./client_core.js";
+import { isShownInHead, showInHead } from "./client_head.js";
 import { carryEdits, hasEdits, keepEdits } from "./client_keep.js";
 
 /**
@@ -43,9 +44,6 @@ const GAP_WITHIN = 50;
 const HIDDEN_GRACE = 30_000;
 /** Milliseconds for which a page may be without an open connection before its head says so. */
 const LOST_AFTER = 1_500;
-/** The start of the ids of what is in the head only while the connection is lost. */
-const COPY = "turbo-stream-copy";
-const ICON = /** @type {"link"} */ ("link[rel~=icon]");
 /** Milliseconds for which a refresh waits for another one, and for a whole series. */
 const REFRESH_AFTER = 150;
 const REFRESH_WITHIN = 1_000;
@@ -116,7 +114,7 @@ function onSnapshot(/** @type {(body: HTMLElement, copy: HTMLElement) => void} *
   prototype.clone = function () {
     const snapshot = clone.call(this);
     const elements = snapshot.headSnapshot.detailsByOuterHTML;
-    for (const html in elements) if (html.includes(COPY)) delete elements[html];
+    for (const html in elements) if (isShownInHead(html)) delete elements[html];
     copied(this.element, snapshot.element);
     return snapshot;
   };
@@ -611,7 +609,8 @@ class Refetching {
   /**
    * Starts fetching, unless that has started. Nothing is rendered into the page until it is done. The first
    * request is delayed at random, because many pages may have missed the same push or received the same
-   * refresh; little, where there are few. A refresh in an answer concerns this page only; as in Turbo, it waits for a series to end.
+   * refresh; the delay is short where there are few pages. A refresh in an answer concerns this page only; as
+   * in Turbo, it waits for a series to end.
    *
    * @param {import("./client_core.js").Why} why
    */
@@ -881,12 +880,6 @@ const follower = new Follower({
 const connection = new Connection();
 const tab = new Tab();
 
-/** The state that the head shows. */
-let inHead = "open";
-/** @type {Element[]} What is in the head to show it. */
-let copies = [];
-/** @type {HTMLLinkElement[]} The page's own icons, while others are shown. */
-let icons = [];
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let losing;
 /** @type {WeakMap<Element, Shown<Element>>} The page of each body, including those in Turbo's cache. */
@@ -1051,33 +1044,6 @@ function showLossLater() {
   losing = setTimeout(() => {
     if (isTrying(root.dataset["turboStream"])) showInHead(tab.isAway() ? "hidden" : "closed");
   }, LOST_AFTER);
-}
-
-/**
- * Shows a state in the head, by copies of what the page has in its template for that. The first title of a
- * document is its title. The page's own icons stop being icons, because Chromium keeps showing an icon that
- * is still there. All that is the page's own stays where it is, so that pushes reach it.
- */
-function showInHead(state = inHead) {
-  inHead = state;
-  for (const copy of copies) copy.remove();
-  for (const icon of icons) icon.rel = "icon";
-  // One that was pushed meanwhile is noticed only when it is inserted again.
-  if (icons[0]) {
-    for (const icon of document.head.querySelectorAll(ICON)) icon.before(icon);
-  }
-  /** @type {HTMLTemplateElement | null} */
-  const template = document.querySelector(`template#turbo-stream-${state}`);
-  const content = template?.content;
-  copies = Array.from(content?.children ?? [], (element, index) => {
-    const copy = /** @type {Element} */ (element.cloneNode(true));
-    copy.id = COPY + index;
-    copy.append("\t"); // is not shown, and makes it differ from a title with the same text
-    return copy;
-  });
-  icons = content?.querySelector(ICON) ? [...document.head.querySelectorAll(ICON)] : [];
-  for (const icon of icons) icon.rel = "";
-  document.head.prepend(...copies);
 }
 
 /** @param {Element} head @returns {HTMLMetaElement | null} */

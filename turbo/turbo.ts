@@ -496,7 +496,7 @@ export class Turbo {
     const token = topics.length === 0
       ? ""
       : this.#signer.sign({ path: stream, topics, reader, from: cursor });
-    const followed = background
+    const inBackground = background
       ? html`
         data-background="true"
       `
@@ -504,7 +504,7 @@ export class Turbo {
     return html`
       <link rel="modulepreload" href="${base + keep.path}">${first}${script(base + client.path)}
       <meta name="turbo-cursor" content="${cursor}" data-stream="${stream}" data-token="${token}"
-        data-reader="${readerMark(names)}" data-spread="${spreadOf(this.size)}" ${followed}>
+        data-reader="${readerMark(names)}" data-spread="${spreadOf(this.size)}" ${inBackground}>
     `;
   }
 
