@@ -353,8 +353,8 @@ export class LoadSampler {
     // Nobody knows what the load was in a hole.
     const age = monotonicAt - (this.#latest?.monotonicAt ?? monotonicAt);
     if (isLate({ age, interval: this.#interval })) this.#highSince = undefined;
+    this.#history.add(one, at); // throws where it is no number
     this.#latest = sample;
-    this.#history.add(one, at);
     const { cpus } = this.#machine;
     const limit = cpus === undefined ? Infinity : cpus * (this.#warn ?? 1);
     if (simulated || one <= limit) this.#highSince = undefined;
