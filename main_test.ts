@@ -350,7 +350,7 @@ Deno.test("With a base all addresses in all pages and pushes are below it", asyn
   await using server = start({ base: "/load", interval: 0.05 });
   for (const path of ["/", "/load/page2", "/nothing"]) {
     const { text } = await request(path, {}, server.app);
-    const addresses = [...text.matchAll(/(?:href|src|content)="(\/[^"]*)"/g)]
+    const addresses = [...text.matchAll(/(?:href|src|data-stream)="(\/[^"]*)"/g)]
       .map(([, address]) => address!);
     assert(addresses.length > 8, path);
     assert.deepEqual(addresses.filter((address) => !address.startsWith("/load/")), [], path);
