@@ -9,7 +9,7 @@ import type { Hole, Span, Summary } from "./server/history.ts";
 import { type LoadIcon, loadIcon } from "./server/load_icon.ts";
 import { isLate, type LoadAverages, type LoadRow } from "./server/load_row.ts";
 import { clock, clockWithSeconds, date, day, duration } from "./server/local_time.ts";
-import { hoursAndMinutes, isSameDay, zone } from "./server/local_time.ts";
+import { hoursAndMinutes, isSameDay, period, zone } from "./server/local_time.ts";
 import { html, type Markup, raw } from "./turbo/mod.ts";
 
 /** A report of this machine or of its fleet. */
@@ -199,7 +199,7 @@ function machineDay(report: LoadReport): Markup {
     <figure class="plot wide">
       ${plotOf(span, report)}
       <figcaption>
-        Highest load of each 5 minutes, ${periodText(at - span.length, at)}.
+        Highest load of each 5 minutes, ${period(at - span.length, at)}.
       </figcaption>
     </figure>
     ${span.summary && sums(span.summary, machine.cpus)}
@@ -332,7 +332,7 @@ function fleetDay({ rows, at }: FleetReport): Markup {
       </table>
     </div>
     <p class="note">
-      Highest load of each 15 minutes, ${periodText(at - 24 * 60 * MINUTE, at)}.
+      Highest load of each 15 minutes, ${period(at - 24 * 60 * MINUTE, at)}.
     </p>
   `;
 }
@@ -587,10 +587,6 @@ function lengthText(milliseconds: number): string {
   return milliseconds < 60 * MINUTE
     ? `${milliseconds / MINUTE} minutes`
     : `${milliseconds / 60 / MINUTE} hours`;
-}
-
-function periodText(from: number, to: number): string {
-  return `${day(from)} ${clock(from)} to ${day(to)} ${clock(to)} ${zone(to)}`;
 }
 
 function intervalText(milliseconds: number): string {

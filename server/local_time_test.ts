@@ -7,6 +7,7 @@ import {
   duration,
   hoursAndMinutes,
   isSameDay,
+  period,
   zone,
 } from "./local_time.ts";
 
@@ -48,6 +49,13 @@ Deno.test("duration() uses the largest unit that says enough", () => {
   for (const [milliseconds, text] of cases) {
     assert.equal(duration(milliseconds), text);
   }
+});
+
+Deno.test("period() names both zones where the clocks were changed", () => {
+  const [from, to] = [at(2026, 2, 28, 11, 31, 0), at(2026, 2, 29, 12, 31, 0)];
+  assert.equal(period(from, to, () => "UTC+2"), "28 March 11:31 to 29 March 12:31 UTC+2");
+  const changed = period(from, to, (moment) => moment === to ? "UTC+2" : "UTC+1");
+  assert.equal(changed, "28 March 11:31 UTC+1 to 29 March 12:31 UTC+2");
 });
 
 Deno.test("hoursAndMinutes() is exact to the minute, and below a minute to the second", () => {
