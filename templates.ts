@@ -509,7 +509,7 @@ function navLink(url: string, text: string, isCurrent: boolean): Markup {
 export function lostHead(report: Report): Markup {
   const name = nameOf(report);
   return html`
-    <div id="${LOST_ID}">
+    <div id="${LOST_ID}" hidden>
       ${whileLost("closed", `Offline · ${name}`)}
       ${whileLost("away", `Ended · ${name}`)}
     </div>

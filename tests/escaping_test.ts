@@ -171,7 +171,12 @@ Deno.test("Every template of app and examples shows a text as it is", WITH_BROWS
       const values = [...parsed.querySelectorAll("*")].flatMap((element) =>
         element.getAttributeNames().map((name) => element.getAttribute(name) ?? "")
       );
-      return [parsed.documentElement.textContent, ...values].some((shown) => shown?.includes(text));
+      const inside = [...parsed.querySelectorAll("template")].map(({ content }) =>
+        content.textContent
+      );
+      return [parsed.documentElement.textContent, ...inside, ...values].some((shown) =>
+        shown?.includes(text)
+      );
     }, { markup: String(template(text)), text });
     assert(found, name);
   }
