@@ -101,8 +101,8 @@ export interface SamplerOptions {
 const MINUTE = 60_000;
 /** Milliseconds by which two clocks must differ more than before to count as one that was set. */
 const CLOCK_SET = 1_000;
-/** Milliseconds after which a report is made anew, without another reading. */
-const REPORT_AGE = 60_000;
+/** Milliseconds after which a report is made anew, without another reading. A timer of a minute finds it old. */
+const REPORT_AGE = 50_000;
 /** Milliseconds for which the load must not be high before the log says so. */
 const CALM = 60_000;
 
@@ -353,8 +353,8 @@ export class LoadSampler {
     // Nobody knows what the load was in a hole.
     const age = monotonicAt - (this.#latest?.monotonicAt ?? monotonicAt);
     if (isLate({ age, interval: this.#interval })) this.#highSince = undefined;
+    this.#history.add(one, at); // throws where it is no number
     this.#latest = sample;
-    this.#history.add(one, at);
     const { cpus } = this.#machine;
     const limit = cpus === undefined ? Infinity : cpus * (this.#warn ?? 1);
     if (simulated || one <= limit) this.#highSince = undefined;

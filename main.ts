@@ -36,8 +36,8 @@ import {
   shortName,
   sourcesOf,
 } from "./server/settings.ts";
-import { DAY_ID, dayBox, dayPage, hourPage, manifest, notFoundPage } from "./templates.ts";
-import { type PageContext, PARTS, type Report } from "./templates.ts";
+import { DAY_ID, dayBox, dayPage, hourPage, LOST_ID, lostHead, manifest } from "./templates.ts";
+import { nameOf, notFoundPage, type PageContext, PARTS, type Report } from "./templates.ts";
 import { asset, type Engine, type Markup, memory, pagePolicy } from "./turbo/mod.ts";
 import { replace, type SharedChange, Turbo, type TurboOptions } from "./turbo/mod.ts";
 
@@ -210,6 +210,11 @@ export interface AppOptions {
   engine?: Engine | undefined;
   /** The path below which the app is seen from outside, such as `/load`. Default: none. */
   base?: string | undefined;
+  /**
+   * Milliseconds after which open pages are sent the date and all ages again, and a reading that has failed is
+   * tried again, where readings are rarer than that. Default a minute.
+   */
+  refresh?: number;
   /** Options of the `Turbo`. */
   turbo?: TurboOptions;
 }
@@ -240,33 +245,53 @@ const READINGS = ".readings";
  * @throws {Error} when a file of the state cannot be read or written
  */
 export function createApp(options: AppOptions = {}): App {
-  const { interval: seconds = 5, state, base = "" } = options;
+  const { interval: seconds = 5, state, base = "", refresh = 60_000 } = options;
   const interval = seconds * 1000;
   const { engine = memory(state === undefined ? {} : { file: state }) } = options;
   const { sampler = samplerOf(options) } = options;
-  const onShared = (change: SharedChange) => fleet?.changed(change);
-  const turbo = new Turbo({ engine, base, ...options.turbo, onChange: startOrStopTimer, onShared });
+  const onShared = (change: SharedChange) => {
+    fleet?.changed(change);
+    noteUnpushed();
+  };
+  const turbo = new Turbo({ engine, base, ...options.turbo, onChange: readersChanged, onShared });
   const fleet: Fleet<LoadRow> | undefined = options.engine &&
-    new Fleet<LoadRow>(turbo, { interval, rowOf, push });
+    new Fleet<LoadRow>(turbo, { interval, rowOf, push, onPushed: notePushed });
   const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
   const stylesheet = asset("/assets/load.css", styles, "text/css");
   const homeIcon = asset("/assets/icon.png", homeIconBytes, "image/png");
   const paths = { base, stylesheet: base + stylesheet.path, icon: base + homeIcon.path };
   const hono = new Hono({ getPath: (request) => pathBelow(base, request) });
   let timer: ReturnType<typeof setInterval> | undefined;
+  let refresher: ReturnType<typeof setInterval> | undefined;
   let own: LoadReport | undefined;
+  /** What the last day in the log depends on, and the name by which pages say that they are offline. */
   let pushedDay: string | undefined;
+  let pushedName: string | undefined;
   let hasStarted = false;
   let isReading = false;
   let draining = false;
+  /** Whether the log has nothing of the latest reading, because no page was open anywhere. */
+  let hasUnpushed = false;
+
+  function readersChanged(): void {
+    startOrStopTimer();
+    if (hasUnpushed) pushAgain();
+  }
 
   function startOrStopTimer(): void {
     if (hasStarted || turbo.canPush()) {
       timer ??= setInterval(() => tick().catch(reportTick), interval);
+      if (interval > refresh) refresher ??= setInterval(pushAgain, refresh);
     } else {
-      clearInterval(timer);
-      timer = undefined;
+      hasUnpushed ||= timer !== undefined; // the readings that it would have taken
+      stopTimers();
     }
+  }
+
+  function stopTimers(): void {
+    clearInterval(timer);
+    clearInterval(refresher);
+    timer = refresher = undefined;
   }
 
   function reportTick(error: unknown): void {
@@ -281,9 +306,26 @@ export function createApp(options: AppOptions = {}): App {
       own = await sampler.report();
       if (fleet) fleet.share(rowOfReport(own));
       else if (turbo.canPush()) push();
+      noteUnpushed();
     } finally {
       isReading = false;
     }
+  }
+
+  // With others, a push is made for their pages too.
+  function noteUnpushed(): void {
+    hasUnpushed ||= !turbo.canPush() && turbo.shared.size <= 1;
+  }
+
+  function pushAgain(): void {
+    if (turbo.canPush()) pushLatest().catch(reportTick);
+  }
+
+  /** Pushes without a tick: a page that is back, or a date, would be old until that. */
+  async function pushLatest(): Promise<void> {
+    hasUnpushed = false;
+    if (!fleet) own = await sampler.report(interval);
+    push();
   }
 
   /** What the pages show, with a reading that is not older than an interval. */
@@ -305,14 +347,23 @@ export function createApp(options: AppOptions = {}): App {
   function push(): void {
     if (!own) return; // another process has left before the first reading
     const parts = Object.entries(PARTS);
-    const day = dayOf(shown());
-    if (day !== pushedDay) parts.push([DAY_ID, dayBox]);
-    pushedDay = day;
+    const before = { pushedDay, pushedName };
+    notePushed();
+    if (pushedDay !== before.pushedDay) parts.push([DAY_ID, dayBox]);
+    if (fleet && pushedName !== before.pushedName) parts.push([LOST_ID, lostHead]);
     for (const [id, part] of parts) {
-      const stream = () => replace(id, part(shown(), base), { morph: true });
+      const morph = id !== LOST_ID; // which does not reach into a <template>
+      const stream = () => replace(id, part(shown(), base), { morph });
       // A function, because other processes change the data that it shows: see Turbo.push().
       turbo.push(fleet ? stream : stream());
     }
+  }
+
+  function notePushed(): void {
+    if (!own) return;
+    const report = shown();
+    pushedDay = dayOf(report);
+    pushedName = nameOf(report);
   }
 
   async function render(c: Context, page: (context: PageContext) => Markup): Promise<Response> {
@@ -396,8 +447,12 @@ export function createApp(options: AppOptions = {}): App {
       hasStarted = false;
       const close = () => turbo.close({ code: 1012, window: deadline / 2, deadline });
       await (fleet ? fleet.leave(close) : close());
-      clearInterval(timer);
-      sampler.save?.();
+      stopTimers();
+      try {
+        sampler.save?.();
+      } catch (error) {
+        console.error(reasonOf(error)); // all connections are closed, and the end goes on
+      }
     },
   };
 }
@@ -412,10 +467,12 @@ function samplerOf({ interval = 5, warn, node, state }: AppOptions): LoadSampler
   });
 }
 
-/** What the last day depends on: it is pushed when five minutes begin, or machines come or go. */
+/** What the last day depends on: it is pushed when five minutes begin, or what it says of a machine changes. */
 function dayOf(report: Report): string {
-  const names = isFleet(report) ? report.rows.map(({ name }) => name) : [];
-  return JSON.stringify([Math.floor(report.at / DAY_INTERVAL), names]);
+  const said = isFleet(report)
+    ? report.rows.map(({ name, cpus, simulated, failure }) => [name, cpus, simulated, failure])
+    : [];
+  return JSON.stringify([Math.floor(report.at / DAY_INTERVAL), said]);
 }
 
 function wantsJson(c: Context): boolean {

@@ -350,7 +350,7 @@ Deno.test("With a base all addresses in all pages and pushes are below it", asyn
   await using server = start({ base: "/load", interval: 0.05 });
   for (const path of ["/", "/load/page2", "/nothing"]) {
     const { text } = await request(path, {}, server.app);
-    const addresses = [...text.matchAll(/(?:href|src|content)="(\/[^"]*)"/g)]
+    const addresses = [...text.matchAll(/(?:href|src|data-stream)="(\/[^"]*)"/g)]
       .map(([, address]) => address!);
     assert(addresses.length > 8, path);
     assert.deepEqual(addresses.filter((address) => !address.startsWith("/load/")), [], path);
@@ -538,6 +538,60 @@ Deno.test("Each part supersedes its earlier ones, so a page that was away is sen
   assert.match(html(), /<td>10\.00<\/td>[^]*<title id="title">▲ 10\.00 · web1</);
 });
 
+Deno.test("A page that is the first to be back is sent the latest reading at once", async () => {
+  for (const hasStarted of [true, false]) {
+    const machine = new FakeMachine({ interval: 3_600_000 });
+    await using server = start({ interval: 3_600, sampler: machine.sampler });
+    const { turbo } = server.app;
+    const { text } = await request("/", {}, server.app);
+    assert.match(text, /<td>0\.50</);
+    const since = turbo.cursor;
+    {
+      await using _reader = await connect(server.url);
+      await connected(turbo);
+    }
+    await until(() => turbo.size === 0, "the page is gone");
+    machine.pass(7_200_000);
+    machine.reading = [7, 2, 1];
+    if (hasStarted) await server.app.start();
+    await using client = await connect(server.url, {
+      path: `/turbo-stream?since=${since}`,
+      protocol: PROTOCOL,
+    });
+    const html = () => client.messages.flatMap(parseFrame).map(({ html }) => html).join("");
+    await until(() => partsIn(html()).length >= 6, "it is sent the reading");
+    assert.match(html(), /<td>7\.00<\/td>/);
+    assert.equal(machine.reads, 2);
+  }
+});
+
+Deno.test("Where readings are rare, open pages are sent the date and ages again between them, and a failed reading is tried again", async () => {
+  const machine = new FakeMachine({ interval: 86_400_000 });
+  const { sampler } = machine;
+  await using server = start({ interval: 86_400, refresh: 20, sampler });
+  await server.app.start();
+  await using client = await connect(server.url);
+  const facts = () => /<ul id="facts".*?<\/ul>/s.exec(client.messages.at(-1) ?? "")?.[0] ?? "";
+  await until(() => facts().includes("up 41 days") && facts().includes("25 November"), "it is so");
+  machine.pass(20 * 3_600_000);
+  await until(
+    () => facts().includes("up 41 days") && facts().includes("26 November"),
+    "it is later",
+  );
+  assert.equal(machine.reads, 1);
+  const { error } = console;
+  console.error = () => {};
+  try {
+    machine.pass(5 * 3_600_000);
+    machine.reading = "broken";
+    await until(() => client.messages.at(-1)!.includes("broken"), "it fails");
+  } finally {
+    console.error = error;
+  }
+  machine.reading = [3, 2, 1];
+  await until(() => client.messages.at(-1)!.includes("<td>3.00</td>"), "it is read");
+});
+
 Deno.test("The last day is pushed when five minutes begin, and not with each reading", async () => {
   const begin = Date.UTC(2026, 10, 25, 14, 30);
   const seconds = [65, 299, 300, 305, 599, 1_000, 1_001];
@@ -588,6 +642,24 @@ for (const hasEngine of [false, true]) {
 // ---- Settings and process
 
 const none = () => undefined;
+
+Deno.test("App.close() says that the readings could not be kept, and ends in due form", async () => {
+  using made = directory();
+  const folder = `${made.path}/folder`;
+  const app = createApp({ state: `${folder}/state` });
+  await app.close(0);
+  Deno.removeSync(folder, { recursive: true });
+  Deno.writeTextFileSync(folder, "no folder");
+  const { error } = console;
+  const said: string[] = [];
+  console.error = (message) => said.push(message);
+  try {
+    await app.close(0);
+  } finally {
+    console.error = error;
+  }
+  assert.match(said.join("\n"), /^Cannot keep the readings in ".*state\.readings": /);
+});
 
 Deno.test("parseSettings() has the documented defaults", () => {
   assert.deepEqual(parseSettings([], none), {

@@ -5,11 +5,11 @@
  */
 import { type FleetReport, isFleet, type LoadReport } from "./loadavg.ts";
 import { figure, type Svg } from "./server/figure.ts";
-import type { Span, Summary } from "./server/history.ts";
+import type { Hole, Span, Summary } from "./server/history.ts";
 import { type LoadIcon, loadIcon } from "./server/load_icon.ts";
 import { isLate, type LoadAverages, type LoadRow } from "./server/load_row.ts";
 import { clock, clockWithSeconds, date, day, duration } from "./server/local_time.ts";
-import { hoursAndMinutes, isSameDay, zone } from "./server/local_time.ts";
+import { hoursAndMinutes, isSameDay, period, zone } from "./server/local_time.ts";
 import { html, type Markup, raw } from "./turbo/mod.ts";
 
 /** A report of this machine or of its fleet. */
@@ -49,6 +49,9 @@ export const PARTS: Readonly<Record<string, Part>> = {
 
 /** The id of the part with the last day, which changes more slowly. */
 export const DAY_ID = "day";
+
+/** The id of what the head shows while the connection is lost. It depends on the name of the report alone. */
+export const LOST_ID = "lost";
 
 const MINUTE = 60_000;
 /** The parts that are rendered already, for {@linkcode once}. */
@@ -173,11 +176,12 @@ function rangeText({ length, summary }: Span): string {
 
 function readText({ latest, failure, at, interval }: LoadReport): Markup {
   const every = `every ${intervalText(interval)}`;
-  if (!latest) return html`No reading yet, tried ${every}`;
+  const tried = `tried every ${intervalText(Math.min(interval, MINUTE))}`;
+  if (!latest) return html`No reading yet, ${tried}`;
   const read = html`${timeElement(latest.at)}${
     isSameDay(latest.at, at) ? "" : ` on ${date(latest.at)}`
   }`;
-  if (failure !== undefined) return html`Last read at ${read}, tried ${every}`;
+  if (failure !== undefined) return html`Last read at ${read}, ${tried}`;
   return html`Read at ${read}, ${every}`;
 }
 
@@ -195,7 +199,7 @@ function machineDay(report: LoadReport): Markup {
     <figure class="plot wide">
       ${plotOf(span, report)}
       <figcaption>
-        Highest load of each 5 minutes, ${periodText(at - span.length, at)}.
+        Highest load of each 5 minutes, ${period(at - span.length, at)}.
       </figcaption>
     </figure>
     ${span.summary && sums(span.summary, machine.cpus)}
@@ -217,7 +221,7 @@ function sums({ highest, mean, aboveLimit, holes }: Summary, cpus: number | unde
     ? ""
     : holes.length > 1
     ? `in ${holes.length} holes`
-    : `${clock(first[0])} to ${clock(first[1])}`;
+    : rangeOf(first);
   return html`
     <dl class="sums">
       ${sum("Highest", loadText(highest.value), `at ${clock(highest.at)}`)}
@@ -228,6 +232,11 @@ function sums({ highest, mean, aboveLimit, holes }: Summary, cpus: number | unde
       ${missing === 0 ? "" : sum("No reading", hoursAndMinutes(missing), where)}
     </dl>
   `;
+}
+
+function rangeOf([from, to]: Hole): string {
+  const isShort = to - from < 60 * MINUTE && clock(from) === clock(to);
+  return isShort ? `at ${clock(from)}` : `${clock(from)} to ${clock(to)}`;
 }
 
 function sum(name: string, value: string, remark: string): Markup {
@@ -323,7 +332,7 @@ function fleetDay({ rows, at }: FleetReport): Markup {
       </table>
     </div>
     <p class="note">
-      Highest load of each 15 minutes, ${periodText(at - 24 * 60 * MINUTE, at)}.
+      Highest load of each 15 minutes, ${period(at - 24 * 60 * MINUTE, at)}.
     </p>
   `;
 }
@@ -364,7 +373,8 @@ export function heading(report: Report): Markup {
   return html`<h1 id="machine">${first}${rest.map((part) => html`<wbr>${part}`)}</h1>`;
 }
 
-function nameOf(report: Report): string {
+/** The name of the machine, or how many there are. */
+export function nameOf(report: Report): string {
   if (!isFleet(report)) return report.machine.name;
   return report.rows.length === 1 ? "1 machine" : `${report.rows.length} machines`;
 }
@@ -483,8 +493,7 @@ function layout(
                 ? dayBox(report)
                 : html`<div id="${DAY_ID}"></div>`} ${below ?? ""}
             </main>
-        ${whileLost("closed", `Offline · ${nameOf(report)}`)}
-        ${whileLost("away", `Ended · ${nameOf(report)}`)}
+        ${lostHead(report)}
         </body>
         </html>
   `;
@@ -497,6 +506,16 @@ function navLink(url: string, text: string, isCurrent: boolean): Markup {
 }
 
 /** What stands in the head while the connection is lost: see docs/page.md. */
+export function lostHead(report: Report): Markup {
+  const name = nameOf(report);
+  return html`
+    <div id="${LOST_ID}" hidden>
+      ${whileLost("closed", `Offline · ${name}`)}
+      ${whileLost("away", `Ended · ${name}`)}
+    </div>
+  `;
+}
+
 function whileLost(state: "closed" | "away", text: string): Markup {
   return html`
     <template id="turbo-stream-${state}">
@@ -568,10 +587,6 @@ function lengthText(milliseconds: number): string {
   return milliseconds < 60 * MINUTE
     ? `${milliseconds / MINUTE} minutes`
     : `${milliseconds / 60 / MINUTE} hours`;
-}
-
-function periodText(from: number, to: number): string {
-  return `${day(from)} ${clock(from)} to ${day(to)} ${clock(to)} ${zone(to)}`;
 }
 
 function intervalText(milliseconds: number): string {

@@ -120,12 +120,12 @@ function labelOf(
 ): string {
   const what = isSimulated ? `Simulated ${name}` : name;
   const loads = series.values.filter((load) => load !== null);
-  if (loads.length === 0) return `${what}: no reading yet`;
+  if (loads.length === 0) return `${what}: no reading`;
   const lowest = summary?.lowest.value ?? Math.min(...loads);
   const highest = summary?.highest.value ?? Math.max(...loads);
   const latest = (summary?.latest ?? given)?.value ?? loads.at(-1)!;
   const when = summary ? ` at ${clock(summary.highest.at)}` : "";
   const busy = limit === undefined ? "" : `; all CPUs are busy at ${limit.toFixed(2)}`;
-  return `${what}: from ${lowest.toFixed(2)} to ${highest.toFixed(2)}${when}, now ` +
+  return `${what}: from ${lowest.toFixed(2)} to ${highest.toFixed(2)}${when}, latest ` +
     `${latest.toFixed(2)}${busy}`;
 }

@@ -29,7 +29,7 @@ Deno.test("figure() says in words what it shows", () => {
   const clock = new Date(END - 5_000).toTimeString().slice(0, 5);
   assert.equal(
     labelOf(figureOf([0.5, 9, 1])),
-    `1-minute load of the last hour: from 0.50 to 9.00 at ${clock}, now 1.00; ` +
+    `1-minute load of the last hour: from 0.50 to 9.00 at ${clock}, latest 1.00; ` +
       "all CPUs are busy at 8.00",
   );
   assert.doesNotMatch(figureOf([0.5, 9, 1]), /<title>/, "it would be read twice");
@@ -37,13 +37,13 @@ Deno.test("figure() says in words what it shows", () => {
 
 Deno.test("figure() says nothing of CPUs where their number is not known, and draws no line", () => {
   const svg = figureOf([1, 9, 2], { limit: undefined });
-  assert.match(labelOf(svg)!, /, now 2\.00$/);
+  assert.match(labelOf(svg)!, /, latest 2\.00$/);
   assert.doesNotMatch(svg, /class="busy"|class="above"|hot/);
 });
 
 Deno.test("figure() without a reading says so, and has the axis", () => {
   const svg = figureOf([]);
-  assert.equal(labelOf(svg), "1-minute load of the last hour: no reading yet");
+  assert.equal(labelOf(svg), "1-minute load of the last hour: no reading");
   assert.doesNotMatch(svg, /<path|<circle|NaN|Infinity|undefined/);
   assert.match(svg, /class="busy"/);
   assert(textsOf(svg).includes("all 8 CPUs busy"));
@@ -54,7 +54,7 @@ Deno.test("figure() of one reading is a dot, with its value", () => {
   assert.match(svg, /<path class="curve" d="M\S+ \d+h\.01"\/>/);
   assert.match(svg, /<circle class="dot" cx="100%"/);
   assert(textsOf(svg).includes("1.50"));
-  assert.match(labelOf(svg)!, /from 1\.50 to 1\.50 at .*, now 1\.50/);
+  assert.match(labelOf(svg)!, /from 1\.50 to 1\.50 at .*, latest 1\.50/);
 });
 
 Deno.test("figure() draws what is above the limit once more, and marks a newest value there", () => {
@@ -96,8 +96,8 @@ Deno.test("figure() without a summary marks the latest reading that is given", (
   const span = { series: history.trend(END), length: 60 * 60_000, summary: undefined };
   const of = (latest?: { value: number; at: number }) =>
     String(figure(span, { ...OPTIONS, isSmall: true, latest }));
-  assert.match(labelOf(of())!, /, now 3\.00;/);
-  assert.match(labelOf(of({ value: 2, at: END - 60_000 }))!, /from 3\.00 to 3\.00, now 2\.00;/);
+  assert.match(labelOf(of())!, /, latest 3\.00;/);
+  assert.match(labelOf(of({ value: 2, at: END - 60_000 }))!, /from 3\.00 to 3\.00, latest 2\.00;/);
 });
 
 Deno.test("figure() shows no value beside the plot that is not of now", () => {

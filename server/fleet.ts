@@ -50,6 +50,8 @@ export interface FleetOptions<Row> {
   rowOf: (value: unknown) => Row | undefined;
   /** Pushes the box into the pages of all processes, as a function that renders it. */
   push: () => unknown;
+  /** Called when another process pushes the box: by now, this one knows the same rows. */
+  onPushed?: () => void;
   /** A monotonic clock in milliseconds. Default `performance.now`. */
   monotonicNow?: () => number;
 }
@@ -94,7 +96,7 @@ export class Fleet<Row extends FleetRow> {
   /** Starts without a row. */
   constructor(sharing: Sharing, options: FleetOptions<Row>) {
     this.#sharing = sharing;
-    this.#options = { monotonicNow: () => performance.now(), ...options };
+    this.#options = { monotonicNow: () => performance.now(), onPushed: () => {}, ...options };
   }
 
   /** The row that this process shared last. */
@@ -152,7 +154,9 @@ export class Fleet<Row extends FleetRow> {
   changed({ node, isOwn, kind }: SharedChange): void {
     if (kind === "left") {
       // Of many processes, the one that reported the loss pushes; what a single one shows, only it knows.
-      if (node !== this.#key && (isOwn || !this.#hasOthers)) this.#push();
+      if (node === this.#key) return;
+      if (isOwn || !this.#hasOthers) this.#push();
+      else this.#options.onPushed();
       return;
     }
     if (isOwn) {
@@ -161,9 +165,10 @@ export class Fleet<Row extends FleetRow> {
     }
     const value = this.#sharing.shared.get(node)?.value;
     const comesWithBox = (value as { box?: unknown } | null)?.box === true;
-    if (comesWithBox) this.#heardOfBox = this.#options.monotonicNow();
-    // That process was there before; this one has just received its value.
-    else if (kind === "joined") this.#pushSoon();
+    // Otherwise that process was there before; this one has just received its value.
+    if (!comesWithBox) return kind === "joined" ? this.#pushSoon() : undefined;
+    this.#heardOfBox = this.#options.monotonicNow();
+    this.#options.onPushed();
   }
 
   /**

@@ -143,8 +143,9 @@ export class History {
   }
 
   /**
-   * Reads what {@linkcode toJSON} gave, perhaps with another interval. Whatever is wrong, later than `now` or
-   * older than a day is left out, so any other value gives an empty history.
+   * Reads what {@linkcode toJSON} gave, perhaps with another interval. With another limit, for how long the
+   * readings of five minutes were above it is estimated, where some were and some were not. Whatever is wrong,
+   * later than `now` or older than a day is left out, so any other value gives an empty history.
    */
   static from(json: unknown, { now, ...options }: HistoryOptions & { now: number }): History {
     const history = new History(options);
@@ -254,6 +255,7 @@ export class History {
     const { at = 0 } = this.#latest ?? {};
     return {
       latest: this.#latest && [at, this.#latest.value],
+      limit: Number.isFinite(this.#limit) ? this.#limit : null,
       readings: Array.from(this.#readings, (reading) => [at - reading.at, reading.value]),
       steps: this.#steps.map((step) => [
         at - step.at,
@@ -337,7 +339,7 @@ export class History {
   }
 
   #restore(json: unknown, now: number): void {
-    const { latest, steps, readings, holes } = Object(json) as Record<string, unknown>;
+    const { latest, steps, readings, holes, limit } = Object(json) as Record<string, unknown>;
     const [base, value] = rowsOf([latest], 2)[0] ?? [];
     if (base === undefined || value === undefined) return;
     const isIn = (at: number) =>
@@ -347,7 +349,8 @@ export class History {
       const isInOrder = from < to && from >= (this.#holes.at(-1)?.[1] ?? -Infinity);
       if (isInOrder && Number.isSafeInteger(from) && isIn(to)) this.#holes.push([from, to]);
     }
-    for (const row of rowsOf(steps, 8)) this.#restoreStep(row, { base, isIn });
+    const isOtherLimit = limit !== undefined && (limit ?? Infinity) !== this.#limit;
+    for (const row of rowsOf(steps, 8)) this.#restoreStep(row, { base, isIn, isOtherLimit });
     const ends = new Set(this.#holes.map(([, to]) => to));
     let before = -Infinity;
     for (const [age = 0, value = 0] of rowsOf(readings, 2)) {
@@ -365,7 +368,11 @@ export class History {
 
   #restoreStep(
     row: readonly number[],
-    { base, isIn }: { base: number; isIn: (at: number) => boolean },
+    { base, isIn, isOtherLimit }: {
+      base: number;
+      isIn: (at: number) => boolean;
+      isOtherLimit: boolean;
+    },
   ): void {
     const [age = 0, lowest = 0, lowestAge = 0, highest = 0, highestAge = 0] = row;
     const [time = 0, area = 0, above = 0] = row.slice(5);
@@ -374,7 +381,9 @@ export class History {
     if (number <= numberOf(this.#steps.at(-1)?.at ?? -Infinity, DAY_STEP)) return;
     if (![at, lowestAt, highestAt].every(isIn) || lowest > highest) return;
     if (!(time > 0 && time < 3 * DAY && above >= 0 && above <= time)) return;
-    this.#steps.push({ at, lowest, lowestAt, highest, highestAt, time, area, above });
+    const step = { at, lowest, lowestAt, highest, highestAt, time, area, above };
+    if (isOtherLimit) step.above = time * shareAbove(this.#limit, step);
+    this.#steps.push(step);
   }
 }
 
@@ -405,6 +414,15 @@ function totalsOf({ value, at, time }: Reading, limit: number): Totals {
     area: value * time,
     above: value > limit ? time : 0,
   };
+}
+
+/** The share of the time that values between two were above a limit, where each of them is as likely. */
+function shareAbove(
+  limit: number,
+  { lowest, highest }: Pick<Totals, "lowest" | "highest">,
+): number {
+  if (highest <= limit) return 0;
+  return lowest > limit ? 1 : (highest - limit) / (highest - lowest);
 }
 
 /** Adds totals to those of earlier readings. */

@@ -34,6 +34,7 @@ export function saveHistory(path: string, history: History): void {
     Deno.writeTextFileSync(beside, JSON.stringify(history), { createNew: true, mode: 0o600 });
     Deno.renameSync(beside, path);
   } catch (error) {
+    removeIfPossible(beside); // a full disk leaves a part of it
     throw new Error(`Cannot keep the readings in ${JSON.stringify(path)}: ${reasonOf(error)}`, {
       cause: error,
     });
@@ -49,6 +50,14 @@ function read(path: string): unknown {
     throw new Error(`Cannot read the readings in ${JSON.stringify(path)}: ${reasonOf(error)}`, {
       cause: error,
     });
+  }
+}
+
+function removeIfPossible(path: string): void {
+  try {
+    remove(path);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error; // the first error says why
   }
 }
 

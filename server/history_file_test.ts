@@ -76,6 +76,7 @@ Deno.test("loadHistory() says what it cannot keep, where something else has that
       error instanceof Error &&
       error.message.startsWith(`Cannot keep the readings in ${JSON.stringify(path)}: `),
   );
+  assert.deepEqual(folder.files(), ["readings"], "and leaves nothing beside it");
 });
 
 Deno.test("loadHistory() says what it cannot keep, where nothing may be written", {

@@ -290,6 +290,23 @@ Deno.test("History.add(), shift() and the constructor reject what is no number",
   assert.throws(() => new History({ interval: 0 }), /with an interval of 0: above 0 needed/);
 });
 
+Deno.test("History.from() counts anew what was above the limit, where that is another one", () => {
+  const history = new History({ interval: 60_000, limit: 4 });
+  const begin = Date.UTC(2026, 10, 25, 12); // so that each five minutes are either below 4 or above it
+  for (let minute = 0; minute < 20; minute++) {
+    history.add(minute < 10 ? 3 : minute % 2 === 0 ? 6 : 10, begin + minute * 60_000);
+  }
+  const end = begin + 19 * 60_000;
+  const json = JSON.parse(JSON.stringify(history));
+  const aboveWith = (limit?: number) =>
+    History.from(json, { interval: 60_000, limit, now: end }).day(end).summary!.aboveLimit / 60_000;
+  assert.equal(aboveWith(4), 10);
+  assert.equal(aboveWith(2), 20);
+  assert.equal(aboveWith(8), 5, "half of the time between 6 and 10");
+  assert.equal(aboveWith(10), 0);
+  assert.equal(aboveWith(), 0);
+});
+
 Deno.test("History.from() reads what toJSON() gave, and goes on with it", () => {
   fc.assert(fc.property(ANY_READINGS, ({ interval, readings, end }) => {
     const options = { interval, limit: 10 };

@@ -60,6 +60,8 @@ const MAX_LOAD = 1_000_000;
 const MAX_INTERVAL = 86_400_000;
 /** The most CPUs that are accepted. */
 const MAX_CPUS = 100_000;
+/** Characters that would break a line, or turn the direction of what follows. */
+const UNSHOWN = /[\p{Cc}\p{Bidi_Control}]/u;
 /** The last moment that a `Date` can represent. */
 const MAX_TIME = 8.64e15;
 
@@ -94,7 +96,7 @@ export function rowOf(value: unknown): LoadRow | undefined {
   } = value as Record<string, unknown>;
   const { cpus, system, memory, bootedAt } = machine;
   const shown = typeof name === "string" ? cut(name, MAX_NAME).trim() : "";
-  if (shown === "" || /\p{Cc}/u.test(shown)) return undefined;
+  if (!/[^\p{C}\p{Z}]/u.test(shown) || UNSHOWN.test(shown)) return undefined;
   if (averages !== undefined && averages !== null && !isAverages(averages)) return undefined;
   return {
     name: shown,
@@ -153,7 +155,9 @@ function isIn(value: unknown, least: number, most: number): value is number {
 }
 
 function textOf(value: unknown): string | undefined {
-  return typeof value === "string" ? cut(value, MAX_TEXT) : undefined;
+  return typeof value === "string"
+    ? cut(value, MAX_TEXT).replace(RegExp(UNSHOWN, "gu"), " ")
+    : undefined;
 }
 
 function cut(text: string, length: number): string {

@@ -53,7 +53,10 @@ Deno.test("rowOf() rejects everything else", () => {
       [],
       {},
       { averages: [1, 2, 3] },
-      ...[undefined, null, 7, "", " ", "a\nb", "\0"].map((name) => ({ ...ROW, name })),
+      ...[undefined, null, 7, "", " ", "a\nb", "\0", "\u200b", "\u202ebew"].map((name) => ({
+        ...ROW,
+        name,
+      })),
       ...[
         7,
         "1 2 3",
@@ -69,6 +72,11 @@ Deno.test("rowOf() rejects everything else", () => {
       ].map((averages) => ({ ...ROW, averages })),
     ]
   ) assert.equal(rowOf(value), undefined, JSON.stringify(value));
+});
+
+Deno.test("rowOf() lets a text of another machine neither break a line nor turn its direction", () => {
+  const { failure, system } = rowOf({ ...ROW, failure: "a\n\u202eb", system: "c\0\u2067d" })!;
+  assert.deepEqual([failure, system], ["a  b", "c  d"]);
 });
 
 Deno.test("rowOf() accepts a row with other missing or wrong parts", () => {

@@ -61,6 +61,16 @@ export function zone(at: number, minutes: number = new Date(at).getTimezoneOffse
   return `UTC${minutes < 0 ? "+" : "-"}${hours}${rest === 0 ? "" : `:${twoDigits(rest)}`}`;
 }
 
+/**
+ * Two moments with their dates and the time zone, which is named twice where the clocks were changed between
+ * them, such as `28 March 11:31 UTC+1 to 29 March 12:31 UTC+2`.
+ */
+export function period(from: number, to: number, zoneOf: (at: number) => string = zone): string {
+  const [first, last] = [zoneOf(from), zoneOf(to)];
+  const begin = `${day(from)} ${clock(from)}${first === last ? "" : ` ${first}`}`;
+  return `${begin} to ${day(to)} ${clock(to)} ${last}`;
+}
+
 /** A duration in milliseconds in its largest unit, such as `3 min` or `41 days`. */
 export function duration(milliseconds: number): string {
   if (milliseconds < 2 * MINUTE) return `${Math.round(milliseconds / SECOND)} s`;
@@ -69,8 +79,9 @@ export function duration(milliseconds: number): string {
   return `${Math.floor(milliseconds / DAY)} days`;
 }
 
-/** A duration in milliseconds to the minute, such as `1 h 30 min`. */
+/** A duration in milliseconds to the minute, such as `1 h 30 min`; below a minute to the second. */
 export function hoursAndMinutes(milliseconds: number): string {
+  if (milliseconds > 0 && milliseconds < MINUTE) return duration(milliseconds);
   const minutes = Math.round(milliseconds / MINUTE);
   if (minutes < 60) return `${minutes} min`;
   const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];

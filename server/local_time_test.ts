@@ -7,6 +7,7 @@ import {
   duration,
   hoursAndMinutes,
   isSameDay,
+  period,
   zone,
 } from "./local_time.ts";
 
@@ -50,8 +51,16 @@ Deno.test("duration() uses the largest unit that says enough", () => {
   }
 });
 
-Deno.test("hoursAndMinutes() is exact to the minute", () => {
-  const shown = [0, 21, 60, 90, 1_440].map((minutes) => hoursAndMinutes(minutes * 60_000));
-  const texts = ["0 min", "21 min", "1 h", "1 h 30 min", "24 h"];
+Deno.test("period() names both zones where the clocks were changed", () => {
+  const [from, to] = [at(2026, 2, 28, 11, 31, 0), at(2026, 2, 29, 12, 31, 0)];
+  assert.equal(period(from, to, () => "UTC+2"), "28 March 11:31 to 29 March 12:31 UTC+2");
+  const changed = period(from, to, (moment) => moment === to ? "UTC+2" : "UTC+1");
+  assert.equal(changed, "28 March 11:31 UTC+1 to 29 March 12:31 UTC+2");
+});
+
+Deno.test("hoursAndMinutes() is exact to the minute, and below a minute to the second", () => {
+  const minutes = [0, 0.18, 0.99, 1, 21, 60, 90, 1_440];
+  const shown = minutes.map((minutes) => hoursAndMinutes(minutes * 60_000));
+  const texts = ["0 min", "11 s", "59 s", "1 min", "21 min", "1 h", "1 h 30 min", "24 h"];
   assert.deepEqual(shown, texts);
 });

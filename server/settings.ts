@@ -314,10 +314,14 @@ export function redisUrl(name: string, value: string): string {
   );
 }
 
-/** A parser for a name with a limited length: anything printable, without line breaks. */
+/**
+ * A parser for a name with a limited length: anything printable, without line breaks and without characters
+ * that turn the direction of what follows.
+ */
 export function shortName(most: number): Parser<string> {
   return (name, value) => {
-    const isShown = value.trim() !== "" && value.isWellFormed() && !/\p{Cc}/u.test(value);
+    const isShown = value.isWellFormed() && /[^\p{C}\p{Z}]/u.test(value) &&
+      !/[\p{Cc}\p{Bidi_Control}]/u.test(value);
     if (isShown && value.length <= most) return value.trim();
     throw unfit(name, value, `a name of 1 to ${most} characters is needed`);
   };

@@ -445,7 +445,8 @@ Deno.test("parseSettings() shows no password of a URL at the wrong option", () =
 
 Deno.test("shortName() accepts what can be shown in a line", () => {
   assert.equal(shortName(8)("--node", " web 1ß "), "web 1ß");
-  for (const value of ["", " ", "a\nb", "\0", "123456789", "\ud800"]) {
+  assert.equal(shortName(8)("--node", "👩‍💻"), "👩‍💻");
+  for (const value of ["", " ", "a\nb", "\0", "123456789", "\ud800", "\u200b", "\u202eb"]) {
     assert.throws(() => shortName(8)("--node", value), {
       name: "UsageError",
       message: `--node is ${JSON.stringify(value)}: a name of 1 to 8 characters is needed`,

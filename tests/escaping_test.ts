@@ -93,6 +93,7 @@ const templates: Record<string, (text: string) => Markup> = {
   "app: dayBox of a fleet": (text) => app.dayBox(fleet(text)),
   "app: heading": (text) => app.heading(report(text)),
   "app: facts": (text) => app.facts(report(text)),
+  "app: lostHead": (text) => app.lostHead(report(text)),
   "app: facts of a fleet": (text) => app.facts(fleet(text)),
   "app: title": (text) => app.title(report(text)),
   "app: icon": (text) => app.icon(report(text)),
@@ -170,7 +171,12 @@ Deno.test("Every template of app and examples shows a text as it is", WITH_BROWS
       const values = [...parsed.querySelectorAll("*")].flatMap((element) =>
         element.getAttributeNames().map((name) => element.getAttribute(name) ?? "")
       );
-      return [parsed.documentElement.textContent, ...values].some((shown) => shown?.includes(text));
+      const inside = [...parsed.querySelectorAll("template")].map(({ content }) =>
+        content.textContent
+      );
+      return [parsed.documentElement.textContent, ...inside, ...values].some((shown) =>
+        shown?.includes(text)
+      );
     }, { markup: String(template(text)), text });
     assert(found, name);
   }
@@ -235,7 +241,8 @@ Deno.test("The test of the templates knows all of them", async () => {
     }
   }
   for (const [name, value] of Object.entries(app)) {
-    if (typeof value !== "function" || name === "manifest") continue; // JSON
+    const isMarkup = !["manifest", "nameOf"].includes(name); // JSON and text
+    if (typeof value !== "function" || !isMarkup) continue;
     assert(`app: ${name}` in templates, name);
   }
 });

@@ -21,6 +21,11 @@ function boxesIn(hub: Hub, by?: string): string[] {
     .map(({ html }) => html);
 }
 
+/** What was pushed last to a target. */
+function lastPushed(hub: Hub, target: string): string {
+  return hub.pushed.findLast(({ html }) => html.includes(`target="${target}"`))?.html ?? "";
+}
+
 /** An app on a hub, which has started. */
 async function start(
   hub: Hub,
@@ -92,11 +97,52 @@ Deno.test("A page is sent the row of a machine that joins, and is its own again 
     lastOf(pushed(), "title") === title;
   await until(() => shows("one,two", "2 machines", "2 machines"), "both are shown");
   await until(() => namesInDay(pushed()).join() === "one,two", "their day is shown");
+  const offline = () => /Offline · ([^<]*)<(?![^]*Offline)/.exec(pushed())?.[1];
+  await until(() => offline() === "2 machines", "the head of a lost connection is of both");
   await two.app.close(0);
   await until(() => shows("only one", "one", "1.00 · one"), "one machine is shown");
   await until(() => namesInDay(pushed()).length === 0, "its day is shown");
+  await until(() => offline() === "one", "the head of a lost connection is of one");
   assert.deepEqual(await namesIn(one.app), ["only one"]);
   await client[Symbol.asyncDispose]();
+});
+
+Deno.test("A machine that joins and crashes is gone from the last day and the head, whoever pushed it", async () => {
+  const hub = new Hub();
+  await using one = await start(hub, "one");
+  await using two = await start(hub, "two");
+  const nodes = [one.engine, two.engine];
+  const flushed = () => Promise.all(nodes.map((engine) => engine.flush()));
+  await until(() => namesInDay(lastPushed(hub, "day")).length === 2, "both are shown");
+  for (const by of nodes) {
+    const three = await start(hub, "three");
+    await until(() => namesInDay(lastPushed(hub, "day")).length === 3, "all are shown");
+    assert.match(lastPushed(hub, "lost"), /Offline · 3 machines/);
+    await flushed();
+    hub.lose(three.engine, by);
+    await until(() => namesInDay(lastPushed(hub, "day")).length === 2, "it is gone");
+    assert.match(lastPushed(hub, "lost"), /Offline · 2 machines/);
+    await three[Symbol.asyncDispose]();
+  }
+});
+
+Deno.test("The last day is pushed when a machine cannot be read, and when it can be read again", async () => {
+  const hub = new Hub();
+  let readings: Parameters<typeof reportAfter>[0] = [[1, 1, 1]];
+  const report = () => reportAfter(readings, { machine: { ...MACHINE, name: "one" } });
+  await using one = await start(hub, "one", { interval: 0.05, sampler: { report } });
+  await using _two = await start(hub, "two");
+  await using server = serve(one.app.hono.fetch);
+  await using client = await connect(server.url);
+  const day = () => {
+    const text = client.messages.join("");
+    return text.slice(text.lastIndexOf('<div id="day">'));
+  };
+  await until(() => namesInDay(day()).join() === "one,two", "both are shown");
+  readings = [[1, 1, 1], "broken"];
+  await until(() => day().includes("broken"), "the failure is shown");
+  readings = [[1, 1, 1]];
+  await until(() => !day().includes("broken"), "the failure is no longer shown");
 });
 
 Deno.test("A single process with an engine shows the same page as one without", async () => {

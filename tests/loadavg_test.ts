@@ -547,6 +547,25 @@ Deno.test("jsonOf() of a machine has its numbers with their units in the names",
   }
 });
 
+Deno.test("LoadSampler.report() takes what is not a number as a failure, and keeps the last good sample", async () => {
+  const { error } = console;
+  console.error = () => {};
+  try {
+    const averages = [[1, 2, 3], [NaN, 2, 3]];
+    const sampler = new LoadSampler({
+      readTextFile: () => Promise.reject(new Deno.errors.NotFound()),
+      loadavg: () => averages.shift()!,
+      os: "darwin",
+    }, { machine: MACHINE });
+    await sampler.report();
+    const { latest, failure } = await sampler.report();
+    assert.deepEqual(latest?.averages, [1, 2, 3]);
+    assert.match(failure!, /^Cannot remember NaN at /);
+  } finally {
+    console.error = error;
+  }
+});
+
 Deno.test("jsonOf() before the first reading has null for what is not known", () => {
   const machine = { ...MACHINE, cpus: undefined, memory: undefined, bootedAt: undefined };
   const [json] = jsonOf({ ...unread({ machine }), failure: "broken" }).machines as [

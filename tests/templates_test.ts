@@ -158,7 +158,7 @@ Deno.test("Title, icon and table of simulated numbers", async () => {
 Deno.test("Title, icon and table before the first reading", async () => {
   assert.deepEqual(await stateOf(unread()), { title: "web1", table: "", icon: "1 normal" });
   assert.match(String(loadBox(unread())), /(<td>–<\/td>){3}/);
-  assert.match(String(loadBox(unread())), /aria-label="[^"]*: no reading yet"/);
+  assert.match(String(loadBox(unread())), /aria-label="[^"]*: no reading"/);
 });
 
 Deno.test("Each page has the title and the icon of a lost connection", () => {
@@ -257,7 +257,7 @@ Deno.test("loadBox() says when the last reading was that succeeded, with its dat
   const old = await reportAfter([UP, "broken"], { interval: 26 * HOUR });
   assert.match(
     captionOf(old),
-    RegExp(`Last read at \\S+ \\S+ on ${day(NOW - 26 * HOUR)} 2026, tried every 26 h; `),
+    RegExp(`Last read at \\S+ \\S+ on ${day(NOW - 26 * HOUR)} 2026, tried every 60 s; `),
   );
 });
 
@@ -290,12 +290,14 @@ Deno.test("dayBox() names one time without readings, and counts several", async 
   assert.equal(one["No reading"], `40 min ${clock(NOW - 40 * MINUTE)} to ${clock(NOW)}`);
   const two = await sumsOf([UP, ...none, UP, ...none, UP]);
   assert.equal(two["No reading"], "1 h 20 min in 2 holes");
+  const short = await sumsOf([UP, undefined, undefined, UP], { interval: 5_000, at: NOW + 20_000 });
+  assert.equal(short["No reading"], `15 s at ${clock(NOW + 20_000)}`);
   assert.equal((await sumsOf([UP, UP]))["No reading"], undefined);
 });
 
 Deno.test("dayBox() without a reading has the axis, and no sums", () => {
   const text = String(dayBox(unread()));
-  assert.match(text, /aria-label="[^"]*: no reading yet"/);
+  assert.match(text, /aria-label="[^"]*: no reading"/);
   assert.doesNotMatch(text, /<dl/);
 });
 
@@ -358,7 +360,7 @@ Deno.test("loadBox() of a fleet marks a machine that is high, late, simulated or
   assert.match(failed, /<tr class="old">[^]*<small><span class="bad">broken<\/span><\/small>/);
   assert.match(failed, /(<td class="\w+">–<\/td>\s*){3}/);
   assert.match(failed, /<td class="late">–<\/td>/);
-  assert.match(failed, /aria-label="1-minute load of the last hour of a: no reading yet"/);
+  assert.match(failed, /aria-label="1-minute load of the last hour of a: no reading"/);
 });
 
 Deno.test("loadBox() of a machine that cannot reach the others says so", () => {
@@ -377,7 +379,7 @@ Deno.test("loadBox() of a fleet scales each plot from zero to all CPUs or the hi
   assert.deepEqual(curvesOf({ hour: [0, 5, 10], cpus: undefined }), ["M58.5 300l1-150 .5-150"]);
   const box = String(loadBox(fleet([row("a", { hour: [16], averages: [16, 1, 1], cpus: 8 })])));
   assert.match(box, /class="busy"[^>]* y1="50%"/);
-  assert.match(box, /of a: from 16\.00 to 16\.00, now 16\.00; all CPUs are busy at 8\.00"/);
+  assert.match(box, /of a: from 16\.00 to 16\.00, latest 16\.00; all CPUs are busy at 8\.00"/);
 });
 
 Deno.test("Heading, title, icon and facts of a fleet count its machines, and name the highest", async () => {
@@ -453,7 +455,7 @@ Deno.test("dayBox() of a fleet has the highest load and the day of each machine"
   assert.match(db, /^ class="over">[^]*<td class="one">9\.50<\/td>/);
   assert.match(
     db,
-    /aria-label="1-minute load of the last day of db: from 1\.00 to 9\.50, now 0\.42/,
+    /aria-label="1-minute load of the last day of db: from 1\.00 to 9\.50, latest 0\.42/,
   );
   assert.match(web, /^(?! class="over")[^]*<td class="one">3\.00<\/td>/);
   assert.match(none, /<td class="one">–<\/td>/, "it is not known to be zero");
