@@ -54,12 +54,14 @@ export const DAY_ID = "day";
 export const LOST_ID = "lost";
 
 const MINUTE = 60_000;
-/** The parts that are rendered already, for {@linkcode once}. */
+/** The place of a request's head in a page. Texts are escaped, so it stands nowhere else. */
+const HEAD = raw("<!-- head -->");
+/** What is rendered already, for {@linkcode once}. */
 const rendered = new WeakMap<Report, Map<string, Markup>>();
 
 /** The first page: the last hour. */
 export function hourPage(context: PageContext): Markup {
-  return layout("/", context, { below: explanation(context.base) });
+  return layout("/", context, () => ({ below: explanation(context.base) }));
 }
 
 /** The second page: the last day. */
@@ -76,7 +78,7 @@ export function notFoundPage(context: PageContext): Markup {
       <a href="${base}/page2">the last day</a>.
     </p>
   `;
-  return layout(undefined, context, { above });
+  return layout(undefined, context, () => ({ above }));
 }
 
 /** The manifest of the page as an app on a home screen (W3C Web Application Manifest). */
@@ -456,10 +458,25 @@ function iconLink(shown: LoadIcon, id?: string): Markup {
     : html`<link id="${id}" rel="icon" type="image/svg+xml" href="${url}">`;
 }
 
+/** A page. All of it but what `turbo.head(c)` returned is the same for each request until the next reading. */
 function layout(
   path: "/" | "/page2" | undefined,
+  { head, ...context }: PageContext,
+  content: () => { above?: Markup; below?: Markup } = () => ({}),
+): Markup {
+  const { report, base, stylesheet } = context;
+  const page = once(
+    report,
+    `page ${path} ${base} ${stylesheet}`,
+    () => frame(path, { ...context, head: HEAD }, content()),
+  );
+  return raw(String(page).replace(String(HEAD), () => String(head))); // both are markup
+}
+
+function frame(
+  path: "/" | "/page2" | undefined,
   context: PageContext,
-  { above, below }: { above?: Markup; below?: Markup } = {},
+  { above, below }: { above?: Markup; below?: Markup },
 ): Markup {
   const { base, head, stylesheet, report } = context;
   return html`
