@@ -245,134 +245,30 @@ const READINGS = ".readings";
  * @throws {Error} when a file of the state cannot be read or written
  */
 export function createApp(options: AppOptions = {}): App {
-  const { interval: seconds = 5, state, base = "", refresh = 60_000 } = options;
-  const interval = seconds * 1000;
+  const { state, base = "" } = options;
   const { engine = memory(state === undefined ? {} : { file: state }) } = options;
-  const { sampler = samplerOf(options) } = options;
-  const onShared = (change: SharedChange) => {
-    fleet?.changed(change);
-    noteUnpushed();
-  };
-  const turbo = new Turbo({ engine, base, ...options.turbo, onChange: readersChanged, onShared });
-  const fleet: Fleet<LoadRow> | undefined = options.engine &&
-    new Fleet<LoadRow>(turbo, { interval, rowOf, push, onPushed: notePushed });
+  const turbo: Turbo = new Turbo({
+    engine,
+    base,
+    ...options.turbo,
+    onChange: () => feed.readersChanged(),
+    onShared: (change) => feed.machinesChanged(change),
+  });
+  const feed: LoadFeed = new LoadFeed(turbo, options);
   const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
   const stylesheet = asset("/assets/load.css", styles, "text/css");
   const homeIcon = asset("/assets/icon.png", homeIconBytes, "image/png");
   const paths = { base, stylesheet: base + stylesheet.path, icon: base + homeIcon.path };
   const hono = new Hono({ getPath: (request) => pathBelow(base, request) });
-  let timer: ReturnType<typeof setInterval> | undefined;
-  let refresher: ReturnType<typeof setInterval> | undefined;
-  let own: LoadReport | undefined;
-  /** What the last day in the log depends on, and the name by which pages say that they are offline. */
-  let pushedDay: string | undefined;
-  let pushedName: string | undefined;
-  let hasStarted = false;
-  let isReading = false;
   let draining = false;
-  /** Whether the log has nothing of the latest reading, because no page was open anywhere. */
-  let hasUnpushed = false;
-
-  function readersChanged(): void {
-    startOrStopTimer();
-    if (hasUnpushed) pushAgain();
-  }
-
-  function startOrStopTimer(): void {
-    if (hasStarted || turbo.canPush()) {
-      timer ??= setInterval(() => tick().catch(reportTick), interval);
-      if (interval > refresh) refresher ??= setInterval(pushAgain, refresh);
-    } else {
-      hasUnpushed ||= timer !== undefined; // the readings that it would have taken
-      stopTimers();
-    }
-  }
-
-  function stopTimers(): void {
-    clearInterval(timer);
-    clearInterval(refresher);
-    timer = refresher = undefined;
-  }
-
-  function reportTick(error: unknown): void {
-    console.error("Cannot push the load averages:", reasonOf(error));
-  }
-
-  // Skips a tick while a reading is slow; otherwise each waiting tick would push the same reading.
-  async function tick(): Promise<void> {
-    if (isReading) return;
-    isReading = true;
-    try {
-      own = await sampler.report();
-      if (fleet) fleet.share(rowOfReport(own));
-      else if (turbo.canPush()) push();
-      noteUnpushed();
-    } finally {
-      isReading = false;
-    }
-  }
-
-  // With others, a push is made for their pages too.
-  function noteUnpushed(): void {
-    hasUnpushed ||= !turbo.canPush() && turbo.shared.size <= 1;
-  }
-
-  function pushAgain(): void {
-    if (turbo.canPush()) pushLatest().catch(reportTick);
-  }
-
-  /** Pushes without a tick: a page that is back, or a date, would be old until that. */
-  async function pushLatest(): Promise<void> {
-    hasUnpushed = false;
-    if (!fleet) own = await sampler.report(interval);
-    push();
-  }
-
-  /** What the pages show, with a reading that is not older than an interval. */
-  async function current(): Promise<Report> {
-    if (!fleet) return own = await sampler.report(interval);
-    if (!fleet.own) {
-      own = await sampler.report(interval);
-      if (!fleet.own) fleet.share(rowOfReport(own)); // otherwise a tick has shared a row meanwhile
-    }
-    return shown();
-  }
-
-  function shown(): Report {
-    if (!fleet) return own!;
-    return reportOf(own!, fleet.rows(), { isAlone: turbo.away !== undefined });
-  }
-
-  /** Pushes what the pages show. Each part is a push of its own, so that it supersedes its earlier ones. */
-  function push(): void {
-    if (!own) return; // another process has left before the first reading
-    const parts = Object.entries(PARTS);
-    const before = { pushedDay, pushedName };
-    notePushed();
-    if (pushedDay !== before.pushedDay) parts.push([DAY_ID, dayBox]);
-    if (fleet && pushedName !== before.pushedName) parts.push([LOST_ID, lostHead]);
-    for (const [id, part] of parts) {
-      const morph = id !== LOST_ID; // which does not reach into a <template>
-      const stream = () => replace(id, part(shown(), base), { morph });
-      // A function, because other processes change the data that it shows: see Turbo.push().
-      turbo.push(fleet ? stream : stream());
-    }
-  }
-
-  function notePushed(): void {
-    if (!own) return;
-    const report = shown();
-    pushedDay = dayOf(report);
-    pushedName = nameOf(report);
-  }
 
   async function render(c: Context, page: (context: PageContext) => Markup): Promise<Response> {
-    const report = await current();
+    const report = await feed.current();
     return c.html(page({ ...paths, head: turbo.head(c, { background: true }), report }));
   }
 
   async function renderJson(c: Context): Promise<Response> {
-    const report = jsonOf(await current());
+    const report = jsonOf(await feed.current());
     return c.json(report, 200, { "Cache-Control": "no-store" });
   }
 
@@ -415,7 +311,7 @@ export function createApp(options: AppOptions = {}): App {
   hono.get("/load.json", renderJson);
   hono.get("/manifest.webmanifest", async (c) => {
     c.header("Content-Type", "application/manifest+json");
-    return c.body(JSON.stringify(manifest({ ...paths, report: await current() })));
+    return c.body(JSON.stringify(manifest({ ...paths, report: await feed.current() })));
   });
   hono.get("/assets/*", (c) => {
     const found = [stylesheet, homeIcon].find(({ path }) => path === c.req.path);
@@ -438,24 +334,174 @@ export function createApp(options: AppOptions = {}): App {
     turbo,
     async start() {
       await turbo.ready;
-      if (draining) return;
-      hasStarted = true;
-      startOrStopTimer();
-      await tick().catch(reportTick);
+      if (!draining) await feed.start();
     },
     async close(deadline) {
       draining = true;
-      hasStarted = false;
-      const close = () => turbo.close({ code: 1012, window: deadline / 2, deadline });
-      await (fleet ? fleet.leave(close) : close());
-      stopTimers();
-      try {
-        sampler.save?.();
-      } catch (error) {
-        console.error(reasonOf(error)); // all connections are closed, and the end goes on
-      }
+      await feed.close(() => turbo.close({ code: 1012, window: deadline / 2, deadline }));
     },
   };
+}
+
+/** Reads the load in each interval, and pushes what the pages show of it. */
+class LoadFeed {
+  readonly #turbo: Turbo;
+  readonly #base: string;
+  readonly #interval: number;
+  readonly #refresh: number;
+  readonly #sampler: NonNullable<AppOptions["sampler"]>;
+  /** The machines that share their rows, where there is an engine. */
+  readonly #fleet: Fleet<LoadRow> | undefined;
+  /** The latest report of this machine. */
+  #own: LoadReport | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #refresher: ReturnType<typeof setInterval> | undefined;
+  #hasStarted = false;
+  #isReading = false;
+  /** Whether the log has nothing of the latest reading, because no page was open anywhere. */
+  #hasUnpushed = false;
+  /** What the last day in the log depends on, and the name by which pages say that they are offline. */
+  #pushedDay: string | undefined;
+  #pushedName: string | undefined;
+
+  /** Starts without a timer. */
+  constructor(turbo: Turbo, options: AppOptions) {
+    const { base = "", interval = 5, refresh = 60_000, sampler = samplerOf(options) } = options;
+    this.#turbo = turbo;
+    this.#base = base;
+    this.#interval = interval * 1000;
+    this.#refresh = refresh;
+    this.#sampler = sampler;
+    this.#fleet = options.engine && new Fleet<LoadRow>(turbo, {
+      interval: this.#interval,
+      rowOf,
+      push: () => this.#push(),
+      onPushed: () => this.#notePushed(),
+    });
+  }
+
+  /** What the pages show, with a reading that is not older than an interval. */
+  async current(): Promise<Report> {
+    if (!this.#fleet) return this.#own = await this.#sampler.report(this.#interval);
+    if (!this.#fleet.own) {
+      this.#own = await this.#sampler.report(this.#interval);
+      // Otherwise a tick has shared a row meanwhile.
+      if (!this.#fleet.own) this.#fleet.share(rowOfReport(this.#own));
+    }
+    return this.#shown(this.#own!);
+  }
+
+  /** Takes a reading now and in each interval from now on. Before that it does so while a page is open. */
+  async start(): Promise<void> {
+    this.#hasStarted = true;
+    this.#startOrStopTimers();
+    await this.#tick().catch(reportTick);
+  }
+
+  /** Leaves the other machines and stops, after the call that closes all connections. */
+  async close(closeAll: () => Promise<void>): Promise<void> {
+    this.#hasStarted = false;
+    await (this.#fleet ? this.#fleet.leave(closeAll) : closeAll());
+    this.#stopTimers();
+    try {
+      this.#sampler.save?.();
+    } catch (error) {
+      console.error(reasonOf(error)); // all connections are closed, and the end goes on
+    }
+  }
+
+  /** Handles that pages were opened or closed. */
+  readersChanged(): void {
+    this.#startOrStopTimers();
+    if (this.#hasUnpushed) this.#pushAgain();
+  }
+
+  /** Handles a change of what the machines share. */
+  machinesChanged(change: SharedChange): void {
+    this.#fleet?.changed(change);
+    this.#noteUnpushed();
+  }
+
+  #startOrStopTimers(): void {
+    if (this.#hasStarted || this.#turbo.canPush()) {
+      this.#timer ??= setInterval(() => this.#tick().catch(reportTick), this.#interval);
+      if (this.#interval > this.#refresh) {
+        this.#refresher ??= setInterval(() => this.#pushAgain(), this.#refresh);
+      }
+    } else {
+      this.#hasUnpushed ||= this.#timer !== undefined; // the readings that it would have taken
+      this.#stopTimers();
+    }
+  }
+
+  #stopTimers(): void {
+    clearInterval(this.#timer);
+    clearInterval(this.#refresher);
+    this.#timer = this.#refresher = undefined;
+  }
+
+  // Skips a tick while a reading is slow; otherwise each waiting tick would push the same reading.
+  async #tick(): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    try {
+      this.#own = await this.#sampler.report();
+      if (this.#fleet) this.#fleet.share(rowOfReport(this.#own));
+      else if (this.#turbo.canPush()) this.#push();
+      this.#noteUnpushed();
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  // With others, a push is made for their pages too.
+  #noteUnpushed(): void {
+    this.#hasUnpushed ||= !this.#turbo.canPush() && this.#turbo.shared.size <= 1;
+  }
+
+  #pushAgain(): void {
+    if (this.#turbo.canPush()) this.#pushLatest().catch(reportTick);
+  }
+
+  /** Pushes without a tick: a page that is back, or a date, would be old until that. */
+  async #pushLatest(): Promise<void> {
+    this.#hasUnpushed = false;
+    if (!this.#fleet) this.#own = await this.#sampler.report(this.#interval);
+    this.#push();
+  }
+
+  /** Pushes what the pages show. Each part is a push of its own, so that it supersedes its earlier ones. */
+  #push(): void {
+    const own = this.#own;
+    if (!own) return; // another process has left before the first reading
+    const parts = Object.entries(PARTS);
+    const [day, name] = [this.#pushedDay, this.#pushedName];
+    this.#notePushed();
+    if (this.#pushedDay !== day) parts.push([DAY_ID, dayBox]);
+    if (this.#fleet && this.#pushedName !== name) parts.push([LOST_ID, lostHead]);
+    for (const [id, part] of parts) {
+      const morph = id !== LOST_ID; // which does not reach into a <template>
+      const stream = () => replace(id, part(this.#shown(own), this.#base), { morph });
+      // A function, because other processes change the data that it shows: see Turbo.push().
+      this.#turbo.push(this.#fleet ? stream : stream());
+    }
+  }
+
+  #notePushed(): void {
+    if (!this.#own) return;
+    const report = this.#shown(this.#own);
+    this.#pushedDay = dayOf(report);
+    this.#pushedName = nameOf(report);
+  }
+
+  #shown(own: LoadReport): Report {
+    if (!this.#fleet) return own;
+    return reportOf(own, this.#fleet.rows(), { isAlone: this.#turbo.away !== undefined });
+  }
+}
+
+function reportTick(error: unknown): void {
+  console.error("Cannot push the load averages:", reasonOf(error));
 }
 
 function samplerOf({ interval = 5, warn, node, state }: AppOptions): LoadSampler {
