@@ -1038,7 +1038,8 @@ Deno.test("deno compile includes all that the app needs", WITH_PROCESS, async ()
   }).output();
   const { modules } = JSON.parse(new TextDecoder().decode(stdout));
   const specifiers: string[] = modules.map(({ specifier }: { specifier: string }) => specifier);
-  for (const name of ["main.ts", "turbo/script_texts.ts", "deno.json", "deploy/licenses.txt"]) {
+  const texts = ["turbo/script_texts.ts", "deno.json", "deploy/licenses.txt"];
+  for (const name of ["main.ts", ...texts, "server/load.css", "server/icon.png"]) {
     assert(specifiers.some((specifier) => specifier.endsWith(name)), name);
   }
   const foreign = specifiers.filter((specifier) =>
