@@ -17,8 +17,9 @@ if (!canRun && !QUICK) {
 /** Options of a test with an nginx. */
 export const WITH_NGINX: Pick<Deno.TestDefinition, "ignore"> = { ignore: !canRun };
 
-/** The configuration of an existing nginx, with a site of its own after ours. */
-const OTHER_NGINX = `error_log /var/log/nginx/error.log;
+/** The configuration of an existing nginx with these sites. */
+function nginxWith(sites: string): string {
+  return `error_log /var/log/nginx/error.log;
 pid /run/nginx.pid;
 worker_processes auto;
 events { worker_connections 30000; }
@@ -26,30 +27,29 @@ http {
   access_log /var/log/nginx/access.log;
   client_body_temp_path /var/lib/nginx/body;
   proxy_temp_path /var/lib/nginx/proxy;
-  include nginx-site.conf;
-  server { listen 80; listen 443 ssl http2; server_name other.example;
-    ssl_certificate /etc/ssl/turbo-deno/fullchain.pem;
-    ssl_certificate_key /etc/ssl/turbo-deno/privkey.pem;
-    return 200 other; }
+  ${sites}
 }`;
+}
 
-/** The configuration of an nginx whose site has other things, and ours below a path. */
-const SITE_WITH_PATH = `error_log /var/log/nginx/error.log;
-pid /run/nginx.pid;
-worker_processes auto;
-events { worker_connections 30000; }
-http {
-  access_log /var/log/nginx/access.log;
-  client_body_temp_path /var/lib/nginx/body;
-  proxy_temp_path /var/lib/nginx/proxy;
-  server { listen 80; listen 443 ssl http2; server_name example.org;
+/** A site of an existing nginx. */
+function siteOf(name: string, content: string): string {
+  return `server { listen 80; listen 443 ssl http2; server_name ${name};
     ssl_certificate /etc/ssl/turbo-deno/fullchain.pem;
     ssl_certificate_key /etc/ssl/turbo-deno/privkey.pem;
-    location / { return 200 other; }
+    ${content} }`;
+}
+
+/** An nginx with a site of its own after ours. */
+const OTHER_NGINX = nginxWith(`include nginx-site.conf;
+  ${siteOf("other.example", "return 200 other;")}`);
+
+/** An nginx whose site has other things, and ours below a path. */
+const SITE_WITH_PATH = nginxWith(siteOf(
+  "example.org",
+  `location / { return 200 other; }
     location ~ \\.(?:css|js|png)$ { return 404; }
-    include nginx-path.conf;
-  }
-}`;
+    include nginx-path.conf;`,
+));
 
 /** The text of nginx.conf, nginx-site.conf and nginx-path.conf. */
 export async function filesOfDeploy(): Promise<{ main: string; site: string; path: string }> {
