@@ -4,6 +4,7 @@
  * @module
  */
 import { History, type HistoryOptions } from "./history.ts";
+import { reasonOf } from "./serve.ts";
 
 /** The most bytes of a file that are read; a day of readings has less. */
 const MAX_BYTES = 16 * 1024 * 1024;
@@ -67,8 +68,4 @@ function remove(path: string): void {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message.split("\n")[0]! : String(error);
 }
