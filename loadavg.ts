@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { History, type Series, type Span } from "./server/history.ts";
+import { DAY_TREND_STEP, History, type Series, type Span, TREND_STEP } from "./server/history.ts";
 import { loadHistory, saveHistory } from "./server/history_file.ts";
 import {
   inOrder,
@@ -98,7 +98,6 @@ export interface SamplerOptions {
   file?: string | undefined;
 }
 
-const MINUTE = 60_000;
 /** Milliseconds by which two clocks must differ more than before to count as one that was set. */
 const CLOCK_SET = 1_000;
 /** Milliseconds after which a report is made anew, without another reading. A timer of a minute finds it old. */
@@ -227,8 +226,8 @@ function jsonOfRow(row: LoadRow): Record<string, unknown> {
     intervalSeconds: row.interval / 1_000,
     failure: row.failure ?? null,
     highSince: row.highSince === undefined ? null : iso(row.highSince),
-    hour: jsonOfSeries({ end: row.at, step: MINUTE, values: row.hour }),
-    day: jsonOfSeries({ end: row.at, step: 15 * MINUTE, values: row.day }),
+    hour: jsonOfSeries({ end: row.at, step: TREND_STEP, values: row.hour }),
+    day: jsonOfSeries({ end: row.at, step: DAY_TREND_STEP, values: row.day }),
   };
 }
 

@@ -12,6 +12,7 @@ import licenses from "./deploy/licenses.txt" with { type: "text" };
 import { isFleet, jsonOf, type LoadReport, LoadSampler, reportOf, rowOfReport } from "./loadavg.ts";
 import { pathBelow } from "./server/base_path.ts";
 import { Fleet } from "./server/fleet.ts";
+import { DAY_STEP } from "./server/history.ts";
 import homeIconBytes from "./server/icon.png" with { type: "bytes" };
 import styles from "./server/load.css" with { type: "text" };
 import { type LoadRow, MAX_NAME, rowOf } from "./server/load_row.ts";
@@ -178,8 +179,8 @@ export type Settings = SettingsOf<typeof OPTIONS>;
 
 /** The share of `maxConnections` that zombies may hold; beyond it `/readyz` answers 503. */
 const MAX_ZOMBIES = 0.5;
-/** Milliseconds between two pushes of the last day, as long as the machines are the same. */
-const DAY_INTERVAL = 5 * 60_000;
+/** The part of `state` that the file with the readings has in its name. */
+const READINGS = ".readings";
 /** The paths that answer only GET and HEAD, besides those of the stream and the scripts. */
 const PATHS = [
   "/",
@@ -235,9 +236,6 @@ export interface App {
   /** Closes all connections and ends the timer, in at most `deadline` milliseconds. */
   close(deadline: number): Promise<void>;
 }
-
-/** The part of `state` that the file with the readings has in its name. */
-const READINGS = ".readings";
 
 /**
  * Creates the app. Until `start()` is called, its timer runs only while a page is open.
@@ -301,8 +299,8 @@ export function createApp(options: AppOptions = {}): App {
     address: (c) => countsAddresses && c.env ? getConnInfo(c).remote.address : undefined,
   }));
   hono.get("/", async (c) => {
-    const { pathname, search } = new URL(c.req.url);
-    if (pathname === base) return c.redirect(`${base}/${search}`, 301);
+    const url = base === "" ? undefined : new URL(c.req.url);
+    if (url?.pathname === base) return c.redirect(`${base}/${url.search}`, 301);
     const answer = await (wantsJson(c) ? renderJson(c) : render(c, hourPage));
     answer.headers.set("Vary", "Accept"); // c.header() before that would take a third of the page's time
     return answer;
@@ -514,12 +512,12 @@ function samplerOf({ interval = 5, warn, node, state }: AppOptions): LoadSampler
   });
 }
 
-/** What the last day depends on: it is pushed when five minutes begin, or what it says of a machine changes. */
+/** What the last day depends on: it is pushed when a step begins, or what it says of a machine changes. */
 function dayOf(report: Report): string {
   const said = isFleet(report)
     ? report.rows.map(({ name, cpus, simulated, failure }) => [name, cpus, simulated, failure])
     : [];
-  return JSON.stringify([Math.floor(report.at / DAY_INTERVAL), said]);
+  return JSON.stringify([Math.floor(report.at / DAY_STEP), said]);
 }
 
 function wantsJson(c: Context): boolean {

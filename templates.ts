@@ -5,7 +5,8 @@
  */
 import { type FleetReport, isFleet, type LoadReport } from "./loadavg.ts";
 import { figure, type Svg } from "./server/figure.ts";
-import type { Hole, Span, Summary } from "./server/history.ts";
+import { DAY_TREND_STEP, type Hole, type Span, type Summary } from "./server/history.ts";
+import { TREND_STEP } from "./server/history.ts";
 import { type LoadIcon, loadIcon } from "./server/load_icon.ts";
 import { isLate, type LoadAverages, type LoadRow } from "./server/load_row.ts";
 import { clock, clockWithSeconds, date, day, duration } from "./server/local_time.ts";
@@ -293,7 +294,7 @@ function fleetRow(row: LoadRow): Markup {
       <td class="one">${loadText(one)}</td>
       <td class="five">${loadText(five)}</td>
       <td class="fifteen">${loadText(fifteen)}</td>
-      <td class="trend">${trend(row, row.hour, MINUTE, "hour")}</td>
+      <td class="trend">${trend(row, "hour")}</td>
       <td class="late">${age === undefined ? "–" : isOld(row) ? `${age} old` : age}</td>
       </tr>
   `;
@@ -326,7 +327,7 @@ function fleetDay({ rows, at }: FleetReport): Markup {
               <tr class="${(highestOf(row.day) ?? 0) > (row.cpus ?? Infinity) ? "over" : ""}">
                 <th scope="row">${row.name} <small>${remark(row)}</small></th>
                 <td class="one">${loadText(highestOf(row.day))}</td>
-                <td class="trend">${trend(row, row.day, 15 * MINUTE, "day")}</td>
+                <td class="trend">${trend(row, "day")}</td>
               </tr>
             `
           )}
@@ -345,10 +346,12 @@ function highestOf(loads: readonly (number | null)[]): number | undefined {
 }
 
 /** A curve without words. Each machine has its own scale, which the dashed line shows. */
-function trend(row: LoadRow, values: LoadRow["hour"], step: number, span: string): Markup {
+function trend(row: LoadRow, span: "hour" | "day"): Markup {
   const { name, averages, at, interval, cpus, simulated } = row;
-  const series = { end: at, step, interval, values };
-  const length = (span === "hour" ? 60 : 24 * 60) * MINUTE;
+  const [step, length] = span === "hour"
+    ? [TREND_STEP, 60 * MINUTE]
+    : [DAY_TREND_STEP, 24 * 60 * MINUTE];
+  const series = { end: at, step, interval, values: row[span] };
   const label = `1-minute load of the last ${span} of ${name}`;
   const latest = averages && { value: averages[0], at };
   const options = { limit: cpus, name: label, isSimulated: simulated, latest, isSmall: true };
@@ -364,7 +367,7 @@ function isOld(row: LoadRow): boolean {
   return isLate(row) || row.failure !== undefined;
 }
 
-function loadPerCpu({ averages, cpus = 1 }: LoadRow): number {
+function loadPerCpu({ averages, cpus = 1 }: Pick<LoadRow, "averages" | "cpus">): number {
   return (averages?.[0] ?? 0) / cpus;
 }
 
@@ -439,7 +442,7 @@ export function icon(report: Report): Markup {
 }
 
 function iconOfMachine({ latest, machine, highSince, failure }: LoadReport): LoadIcon {
-  const share = (latest?.averages[0] ?? 0) / (machine.cpus ?? 1);
+  const share = loadPerCpu({ averages: latest?.averages, cpus: machine.cpus });
   return { share, isHigh: highSince !== undefined, isOld: failure !== undefined };
 }
 

@@ -88,9 +88,12 @@ const DAY = 24 * HOUR;
 const HOUR_LENGTHS = [5 * MINUTE, 15 * MINUTE, HOUR];
 const HOUR_STEPS = 240;
 const DAY_LENGTHS = [3 * HOUR, 12 * HOUR, DAY];
-const DAY_STEP = 5 * MINUTE;
-const TREND_STEP = MINUTE;
-const DAY_TREND_STEP = 15 * MINUTE;
+/** Milliseconds of a step of {@linkcode History.day}. */
+export const DAY_STEP: number = 5 * MINUTE;
+/** Milliseconds of a step of {@linkcode History.trend}. */
+export const TREND_STEP: number = MINUTE;
+/** Milliseconds of a step of {@linkcode History.dayTrend}. */
+export const DAY_TREND_STEP: number = 15 * MINUTE;
 /** The first step of a span begins before it, by up to one step. */
 const KEPT_IN_FULL = HOUR + TREND_STEP;
 const KEPT = DAY + DAY_TREND_STEP;
