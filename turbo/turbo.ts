@@ -36,6 +36,7 @@ import { hasValidHost, type HonoContext, isAllowedHost, isContext } from "./requ
 import type { Attendance, Present } from "./roster.ts";
 import { scriptsUnder } from "./scripts.ts";
 import { joinStreams, type Streams } from "./streams.ts";
+import { redactSpans } from "./telemetry.ts";
 import { Signer } from "./token.ts";
 import { openWebSocket, type StreamContext } from "./websocket.ts";
 
@@ -124,6 +125,7 @@ export class Turbo {
     this.#options = resolved;
     this.#report = report;
     this.#notice = reporting(onNotice, (error) => report("onNotice failed:", error));
+    if (!redactSpans()) this.#notice("The spans of event streams hold the tokens of their URLs");
     this.#log = new Log(log);
     this.#nodes = new Nodes(shared);
     this.#presence = new Presence({
