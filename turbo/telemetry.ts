@@ -1,14 +1,17 @@
 /**
- * What OpenTelemetry records of the requests for a stream. It has no dependency: whatever is registered
- * with OpenTelemetry's API can be found by a symbol, and Deno registers its own where it is switched on.
+ * OpenTelemetry without its packages: what is registered with its API can be found by a symbol, and Deno
+ * registers its own where that is switched on.
  *
  * @module
  */
+import type { Meter } from "./meter.ts";
 
 /** What is registered with OpenTelemetry's API, version 1. */
 export interface Telemetry {
   /** Makes tracers; see `TracerProvider` of `@opentelemetry/api`. */
   trace?: { getTracer(name: string): { startSpan(name: string): object } };
+  /** Makes meters; see `MeterProvider` there. */
+  metrics?: { getMeter(name: string): Meter };
 }
 
 /** A span as Deno makes them. */
