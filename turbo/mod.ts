@@ -40,7 +40,13 @@ export { type Middleware, turboForms } from "./form_status.ts";
 export type { MiddlewareOptions, ReaderNames } from "./hono.ts";
 export type { Attributes, Histogram, Series } from "./histogram.ts";
 export { html, type Markup, raw } from "./html.ts";
-export type { HistogramMetric, Metric, MetricDescription, NumberMetric, Point } from "./instruments.ts";
+export type {
+  HistogramMetric,
+  Metric,
+  MetricDescription,
+  NumberMetric,
+  Point,
+} from "./instruments.ts";
 export type { Audience, Batch, Entry, Log, LogOptions, LogState } from "./log.ts";
 export type { Shared, SharedChange } from "./nodes.ts";
 export type { Message } from "./protocol.ts";
