@@ -69,16 +69,22 @@ const instruments = new WeakMap<Meter, Map<string, Observed | HistogramInstrumen
 export function registeredMeter(): Meter | undefined {
   const provider = registeredTelemetry()?.metrics;
   if (!provider) return undefined;
-  const meter = meters.get(provider) ?? provider.getMeter(METER);
+  const meter = meters.get(provider) ?? provider.getMeter(METER) as Meter;
   meters.set(provider, meter);
   return meter;
 }
 
 /**
- * Lets a meter read metrics, until the function is called that it returns. Metrics of one name are added up.
- * What was counted until the end stays counted, as a counter must not go back.
+ * Lets an OpenTelemetry meter read metrics, such as those of an app, until the function is called that it
+ * returns. Metrics of one name are added up. What was counted until then stays counted, because a counter
+ * must not go back. Does nothing without a meter, which is by default one of the provider that is registered
+ * with OpenTelemetry's API.
  */
-export function observe(meter: Meter, metrics: readonly Metric[]): () => void {
+export function observeMetrics(
+  metrics: readonly Metric[],
+  meter: Meter | null | undefined = registeredMeter(),
+): () => void {
+  if (!meter) return () => {};
   const known = instruments.get(meter) ?? new Map<string, Observed | HistogramInstrument>();
   instruments.set(meter, known);
   const ends = metrics.map((metric) => {

@@ -48,7 +48,16 @@ export type {
   Point,
 } from "./instruments.ts";
 export type { Audience, Batch, Entry, Log, LogOptions, LogState } from "./log.ts";
+export type {
+  HistogramInstrument,
+  InstrumentOptions,
+  Meter,
+  ObservableInstrument,
+  ObservableResult,
+} from "./meter.ts";
+export { observeMetrics } from "./meter.ts";
 export type { Shared, SharedChange } from "./nodes.ts";
+export { prometheus, PROMETHEUS_TYPE } from "./prometheus.ts";
 export type { Message } from "./protocol.ts";
 export type { Present } from "./roster.ts";
 export {

@@ -16,13 +16,13 @@ export function keyOf(attributes: Attributes): string {
  * the largest counts.
  */
 export function addedUp(metrics: Iterable<Pick<NumberMetric, "kind" | "read">>): Point[] {
-  const points = new Map<string, Point>();
+  const points = new Map<string, { value: number; readonly attributes: Attributes }>();
   for (const { kind, read } of metrics) {
     for (const { value, attributes } of read()) {
       const key = keyOf(attributes);
-      const before = points.get(key)?.value;
-      const sum = kind === "gauge" ? Math.max(before ?? -Infinity, value) : (before ?? 0) + value;
-      points.set(key, { value: sum, attributes });
+      const before = points.get(key);
+      if (!before) points.set(key, { value, attributes });
+      else before.value = kind === "gauge" ? Math.max(before.value, value) : before.value + value;
     }
   }
   return [...points.values()];

@@ -13,7 +13,12 @@ export const PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 /** The units that a name ends with, by OpenTelemetry's rules for Prometheus. What is counted has none. */
 const UNITS: Readonly<Record<string, string>> = { s: "seconds", By: "bytes" };
 
-const TYPES = { counter: "counter", upDownCounter: "gauge", gauge: "gauge", histogram: "histogram" };
+const TYPES = {
+  counter: "counter",
+  upDownCounter: "gauge",
+  gauge: "gauge",
+  histogram: "histogram",
+};
 
 /**
  * Writes metrics in the text format of Prometheus. Names and units are translated by OpenTelemetry's rules,
@@ -42,10 +47,16 @@ const TYPES = { counter: "counter", upDownCounter: "gauge", gauge: "gauge", hist
  * ```
  */
 export function prometheus(metrics: readonly Metric[]): string {
-  const byName = Map.groupBy(metrics, nameOf);
+  const byName = new Map<string, Metric[]>(); // Node 20 has no Map.groupBy
+  for (const metric of metrics) {
+    const name = nameOf(metric);
+    byName.set(name, [...byName.get(name) ?? [], metric]);
+  }
   return [...byName].map(([name, group]) => {
     const [{ description, kind }] = group as [Metric];
-    const head = `# HELP ${name} ${escaped(description, /[\\\n]/g)}\n# TYPE ${name} ${TYPES[kind]}\n`;
+    const head = `# HELP ${name} ${escaped(description, /[\\\n]/g)}\n# TYPE ${name} ${
+      TYPES[kind]
+    }\n`;
     const lines = kind === "histogram"
       ? seriesOf(group as HistogramMetric[]).flatMap((series) => histogramLines(name, series))
       : addedUp(group as NumberMetric[])
@@ -67,7 +78,7 @@ interface BoundedSeries extends Series {
 }
 
 /** The series of histograms of one name, which have the same bounds, added up. */
-function seriesOf(metrics: readonly HistogramMetric[]): Iterable<BoundedSeries> & BoundedSeries[] {
+function seriesOf(metrics: readonly HistogramMetric[]): BoundedSeries[] {
   const all = new Map<string, BoundedSeries>();
   for (const { histogram: { bounds, series } } of metrics) {
     for (const one of series) {
@@ -82,7 +93,10 @@ function seriesOf(metrics: readonly HistogramMetric[]): Iterable<BoundedSeries> 
   return [...all.values()];
 }
 
-function histogramLines(name: string, { attributes, bounds, counts, sum, count }: BoundedSeries) {
+function histogramLines(
+  name: string,
+  { attributes, bounds, counts, sum, count }: BoundedSeries,
+): string[] {
   let total = 0;
   return [
     ...[...bounds, Infinity].map((bound, range) => {

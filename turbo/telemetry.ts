@@ -4,14 +4,13 @@
  *
  * @module
  */
-import type { Meter } from "./meter.ts";
 
 /** What is registered with OpenTelemetry's API, version 1. */
 export interface Telemetry {
   /** Makes tracers; see `TracerProvider` of `@opentelemetry/api`. */
   trace?: { getTracer(name: string): { startSpan(name: string): object } };
   /** Makes meters; see `MeterProvider` there. */
-  metrics?: { getMeter(name: string): Meter };
+  metrics?: { getMeter(name: string): unknown };
 }
 
 /** A span as Deno makes them. */

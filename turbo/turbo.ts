@@ -18,6 +18,7 @@ import { html, type Markup } from "./html.ts";
 import { Instruments, type Metric } from "./instruments.ts";
 import { Lag } from "./lag.ts";
 import { Log } from "./log.ts";
+import { observeMetrics } from "./meter.ts";
 import { Nodes, type Shared, type Statement } from "./nodes.ts";
 import { quote } from "./checks.ts";
 import {
@@ -101,6 +102,7 @@ export class Turbo {
   readonly #readers: Readers;
   readonly #instruments = new Instruments();
   readonly #lag: Lag;
+  readonly #unobserve: () => void;
   readonly #signer: Signer;
   readonly #admission: Admission;
   readonly #assets: readonly [turbo: Asset, client: Asset, keep: Asset, hints: Asset];
@@ -174,6 +176,7 @@ export class Turbo {
     this.#assets = [turbo, client, keep, hints];
     this.#engine = engine;
     this.#watch(engine.start(this.#copy()));
+    this.#unobserve = observeMetrics(this.metrics, resolved.meter);
   }
 
   /**
@@ -670,6 +673,7 @@ export class Turbo {
     }
     this.#admission.giveUp();
     this.#readers.removeAll();
+    this.#unobserve();
     await this.#engine.close();
   }
 
