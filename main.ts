@@ -12,11 +12,13 @@ import licenses from "./deploy/licenses.txt" with { type: "text" };
 import { isFleet, jsonOf, type LoadReport, LoadSampler, reportOf, rowOfReport } from "./loadavg.ts";
 import { pathBelow } from "./server/base_path.ts";
 import { Fleet } from "./server/fleet.ts";
+import { countsOf } from "./server/counts.ts";
 import { healthRoutes } from "./server/health.ts";
 import { checkHealth } from "./server/health_check.ts";
 import { DAY_STEP } from "./server/history.ts";
 import homeIconBytes from "./server/icon.png" with { type: "bytes" };
 import styles from "./server/load.css" with { type: "text" };
+import { loadMetrics } from "./server/load_metrics.ts";
 import { type LoadRow, MAX_NAME, rowOf } from "./server/load_row.ts";
 import { readMachine } from "./server/machine.ts";
 import { reasonOf, serve } from "./server/serve.ts";
@@ -41,7 +43,8 @@ import {
 } from "./server/settings.ts";
 import { DAY_ID, dayBox, dayPage, hourPage, LOST_ID, lostHead, manifest } from "./templates.ts";
 import { nameOf, notFoundPage, type PageContext, PARTS, type Report } from "./templates.ts";
-import { asset, type Engine, type Markup, memory, pagePolicy } from "./turbo/mod.ts";
+import { asset, type Engine, type Markup, memory, type Metric, pagePolicy } from "./turbo/mod.ts";
+import { Histogram, observeMetrics, prometheus, PROMETHEUS_TYPE } from "./turbo/mod.ts";
 import { replace, type SharedChange, Turbo, type TurboOptions } from "./turbo/mod.ts";
 
 /** The options of the command line and their environment variables. */
@@ -185,6 +188,8 @@ const PROGRAM = {
 /** The values of {@linkcode OPTIONS}. */
 export type Settings = SettingsOf<typeof OPTIONS>;
 
+/** The bounds, in seconds, of the histogram of how long a reading takes. */
+const READING_SECONDS = [0.0001, 0.001, 0.01, 0.1, 1];
 /** The part of `state` that the file with the readings has in its name. */
 const READINGS = ".readings";
 /** The paths that answer only GET and HEAD, besides those of the stream and the scripts. */
@@ -196,6 +201,7 @@ const PATHS = [
   "/assets/*",
   "/healthz",
   "/readyz",
+  "/metrics",
 ];
 
 /** Options of {@linkcode createApp}. */
@@ -259,6 +265,7 @@ export function createApp(options: AppOptions = {}): App {
     onShared: (change) => feed.machinesChanged(change),
   });
   const feed: LoadFeed = new LoadFeed(turbo, options);
+  const unobserve = observeMetrics(feed.metrics, options.turbo?.meter);
   const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
   const stylesheet = asset("/assets/load.css", styles, "text/css");
   const homeIcon = asset("/assets/icon.png", homeIconBytes, "image/png");
@@ -289,9 +296,15 @@ export function createApp(options: AppOptions = {}): App {
     "/",
     healthRoutes(() => {
       const { size: connections, zombies, maxConnections, away } = turbo;
-      return { isDraining: draining, connections, zombies, maxConnections, away };
+      const counts = countsOf(turbo.metrics, "turbo.server.");
+      return { isDraining: draining, connections, zombies, maxConnections, away, counts };
     }),
   );
+  hono.get("/metrics", async (c) => {
+    await feed.current();
+    const text = prometheus([...turbo.metrics, ...feed.metrics]);
+    return c.body(text, 200, { "Content-Type": PROMETHEUS_TYPE, "Cache-Control": "no-store" });
+  });
   // After the routes above, because a health check may use the address of the process as host, which is not
   // among the allowed hosts.
   hono.use(turbo.middleware({
@@ -336,6 +349,7 @@ export function createApp(options: AppOptions = {}): App {
     async close(deadline) {
       draining = true;
       await feed.close(() => turbo.close({ code: 1012, window: deadline / 2, deadline }));
+      unobserve();
     },
   };
 }
@@ -357,6 +371,8 @@ class LoadFeed {
   #isReading = false;
   /** Whether the log has nothing of the latest reading, because no page was open anywhere. */
   #hasUnpushed = false;
+  readonly #readings = { succeeded: 0, failed: 0 };
+  readonly #durations = new Histogram(READING_SECONDS);
   /** What the last day in the log depends on, and the name by which pages say that they are offline. */
   #pushedDay: string | undefined;
   #pushedName: string | undefined;
@@ -375,6 +391,28 @@ class LoadFeed {
       push: () => this.#push(),
       onPushed: () => this.#notePushed(),
     });
+  }
+
+  /** The load averages, and how well they can be read. */
+  get metrics(): readonly Metric[] {
+    return [
+      ...loadMetrics(() => {
+        const { latest, machine, at = 0, age = 0 } = this.#own ?? {};
+        return {
+          averages: latest?.simulated ? undefined : latest?.averages,
+          age: age + Math.max(0, Date.now() - at),
+          cpus: machine?.cpus,
+          readings: this.#readings,
+        };
+      }),
+      {
+        name: "load.reading.duration",
+        kind: "histogram",
+        unit: "s",
+        description: "How long a reading of the load averages takes",
+        histogram: this.#durations,
+      },
+    ];
   }
 
   /** What the pages show, with a reading that is not older than an interval. */
@@ -441,8 +479,11 @@ class LoadFeed {
   async #tick(): Promise<void> {
     if (this.#isReading) return;
     this.#isReading = true;
+    const begin = performance.now();
     try {
       this.#own = await this.#sampler.report();
+      this.#durations.record((performance.now() - begin) / 1_000);
+      this.#readings[this.#own.failure === undefined ? "succeeded" : "failed"]++;
       if (this.#fleet) this.#fleet.share(rowOfReport(this.#own));
       else if (this.#turbo.canPush()) this.#push();
       this.#noteUnpushed();

@@ -4,6 +4,7 @@
  * @module
  */
 import { Hono } from "hono";
+import type { Counts } from "./counts.ts";
 
 /** How a process is, as `/readyz` reports it. */
 export interface Health {
@@ -17,6 +18,8 @@ export interface Health {
   readonly maxConnections: number;
   /** Why the engine is away; `undefined` where it is not. */
   readonly away: string | undefined;
+  /** What it has counted, for an answer with 200. Default: nothing. */
+  readonly counts?: Counts;
 }
 
 /** The share of `maxConnections` that zombies may hold; beyond it `/readyz` answers 503. */
@@ -42,16 +45,16 @@ export function healthRoutes(read: () => Health): Hono {
   const routes = new Hono();
   routes.get("/healthz", (c) => c.text("ok"));
   routes.get("/readyz", (c) => {
-    const { isDraining, connections, zombies, maxConnections, away } = read();
+    const { isDraining, connections, zombies, maxConnections, away, counts } = read();
     if (isDraining) return c.json({ status: "draining", connections, zombies }, 503);
     if (zombies > MAX_ZOMBIES * maxConnections) {
       return c.json({ status: "overloaded", connections, zombies }, 503);
     }
     // Without its engine it still serves pages and pushes to them.
     if (away !== undefined) {
-      return c.json({ status: "degraded", connections, zombies, engine: away });
+      return c.json({ status: "degraded", connections, zombies, engine: away, counts });
     }
-    return c.json({ status: "ready", connections, zombies });
+    return c.json({ status: "ready", connections, zombies, counts });
   });
   return routes;
 }

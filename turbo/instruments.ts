@@ -120,7 +120,7 @@ export class Instruments {
   /** How pages that asked were served. */
   readonly resumes: Record<Resumed, number> = { replay: 0, refresh: 0, nothing: 0 };
   /** Connections that this process ended because of what their client did. */
-  readonly drops = new Map<End, number>();
+  readonly drops: Map<End, number> = new Map([...DROPS].map((end) => [end, 0]));
   /** Requests for the stream that were rejected, by status. */
   readonly rejected = new Map<number, number>();
   /** Seconds for which connections were open. */
@@ -256,8 +256,8 @@ export class Instruments {
       },
       {
         name: "turbo.server.engine.connected",
-        kind: "gauge",
-        unit: "1",
+        kind: "upDownCounter",
+        unit: "{engine}",
         description:
           "1 while the engine orders the pushes of all nodes, 0 while this node is alone",
         read: () => one(gauges.isConnected ? 1 : 0),

@@ -37,7 +37,15 @@ Deno.test("Turbo.metrics counts connections by transport, and how they ended", a
     "websocket not_since": 1,
     "sse left": 1,
   });
-  assert.deepEqual(valuesOf(turbo, "drops"), { not_since: 1 });
+  assert.deepEqual(valuesOf(turbo, "drops"), {
+    binary: 0,
+    does_not_read: 0,
+    failed: 0,
+    not_since: 1,
+    too_long: 0,
+    too_many: 0,
+    too_slow: 0,
+  });
 });
 
 Deno.test("Turbo.metrics counts rejected requests by their status", async () => {

@@ -38,7 +38,7 @@ export { type Copy, type Engine, memory, type MemoryOptions } from "./engine.ts"
 export type { Push, Said } from "./engine.ts";
 export { type Middleware, turboForms } from "./form_status.ts";
 export type { MiddlewareOptions, ReaderNames } from "./hono.ts";
-export type { Attributes, Histogram, Series } from "./histogram.ts";
+export { type Attributes, Histogram, type Series } from "./histogram.ts";
 export { html, type Markup, raw } from "./html.ts";
 export type {
   HistogramMetric,
