@@ -7,6 +7,7 @@ import { measureAdded } from "./measures/added.ts";
 import { measureBurst } from "./measures/burst.ts";
 import { measureCatchUp } from "./measures/catchup.ts";
 import { measureFanout } from "./measures/fanout.ts";
+import { measureInstruments } from "./measures/instruments.ts";
 import { measureMemory } from "./measures/memory.ts";
 import { measureName } from "./measures/name.ts";
 import { measureNodes } from "./measures/nodes.ts";
@@ -27,6 +28,7 @@ export const MEASURES: Record<string, (bench: Bench) => Promise<void>> = {
   page: measurePage,
   catchup: measureCatchUp,
   name: measureName,
+  instruments: measureInstruments,
   start: measureStart,
   wire: measureWire,
   processes: measureProcesses,

@@ -73,6 +73,15 @@ const TARGETS: readonly Target[] = [
     to: ["turbo-deno", "10"],
     most: 2,
   },
+  ...["push to 1,000 readers", "GET /"].flatMap((at) =>
+    ["turbo-deno", "bare-deno"].map((name): Target => ({
+      measure: "instruments",
+      figure: "cpu us",
+      text: `telemetry on to off, ${name}, ${at}`,
+      of: [`${name} on`, at],
+      to: [`${name} off`, at],
+    }))
+  ),
   ...[PLAIN, PROTOCOL].map((side): Target => ({
     measure: "slow",
     figure: "p99 ms of the rest",
