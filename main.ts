@@ -21,6 +21,7 @@ import styles from "./server/load.css" with { type: "text" };
 import { loadMetrics } from "./server/load_metrics.ts";
 import { type LoadRow, MAX_NAME, rowOf } from "./server/load_row.ts";
 import { readMachine } from "./server/machine.ts";
+import { recordsSpans, routeSpans } from "./server/route_spans.ts";
 import { reasonOf, serve } from "./server/serve.ts";
 import {
   type Asked,
@@ -287,6 +288,7 @@ export function createApp(options: AppOptions = {}): App {
   // it.
   const countsAddresses = maxConnectionsPerAddress !== undefined || handshakeRate !== undefined;
 
+  if (recordsSpans()) hono.use(routeSpans(["/turbo-stream"]));
   hono.use(secureHeaders({
     ...pagePolicy({ manifestSrc: ["'self'"] }),
     strictTransportSecurity: false, // left to the proxy that terminates TLS: see deploy/nginx-site.conf

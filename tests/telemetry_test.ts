@@ -81,6 +81,31 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "Spans and HTTP metrics have the routes of the app as names, and no other paths",
+  ...WITH_PROCESS,
+  async fn() {
+    await using collector = collect();
+    await using app = await startWatched(collector.env);
+    const requests = ["/page2?a=b", "/assets/none.js", "/turbo-stream", "/metrics", "/a/1"];
+    for (const path of requests) await (await fetch(app.url + path)).body?.cancel();
+    const expected = {
+      "/page2": "GET /page2 /page2",
+      "/assets/none.js": "GET /assets/* /assets/*",
+      "/turbo-stream": "GET /turbo-stream /turbo-stream",
+      "/metrics": "GET /metrics /metrics",
+      "/a/1": "GET undefined",
+    };
+    for (const [path, name] of Object.entries(expected)) {
+      const span = await collector.span((span) => attributesOf(span).get("url.path") === path);
+      assert.equal(`${span.name} ${attributesOf(span).get("http.route")}`, name, path);
+    }
+    const hasRoute = ({ points }: Metric) =>
+      points.some(({ attributes }) => attributes["http.route"] === "/page2");
+    await collector.metric("http.server.request.duration", hasRoute);
+  },
+});
+
 /** The values of a metric by those of its attributes; a histogram's are how many values it has. */
 function valuesOf({ points }: Metric): Record<string, number> {
   const keyOf = ({ attributes }: Point) => Object.values(attributes).join(" ");
