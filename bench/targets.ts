@@ -73,14 +73,16 @@ const TARGETS: readonly Target[] = [
     to: ["turbo-deno", "10"],
     most: 2,
   },
-  ...["push to 1,000 readers", "GET /"].flatMap((at) =>
-    ["turbo-deno", "bare-deno"].map((name): Target => ({
-      measure: "instruments",
-      figure: "cpu us",
-      text: `telemetry on to off, ${name}, ${at}`,
-      of: [`${name} on`, at],
-      to: [`${name} off`, at],
-    }))
+  ...["turbo-deno", "bare-deno"].flatMap((name) =>
+    ["push to 1,000 readers", "GET /"].flatMap((at) =>
+      ["metrics", "all on"].map((mode): Target => ({
+        measure: "instruments",
+        figure: "cpu us",
+        text: `${at}, ${name}, telemetry ${mode} to off`,
+        of: [`${name} ${mode}`, at],
+        to: [`${name} off`, at],
+      }))
+    )
   ),
   ...[PLAIN, PROTOCOL].map((side): Target => ({
     measure: "slow",

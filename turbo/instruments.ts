@@ -223,7 +223,7 @@ export class Instruments {
         name: "turbo.server.sent",
         kind: "counter",
         unit: "By",
-        description: "Bytes of these messages",
+        description: "Bytes of the messages sent to pages",
         read: () => one(this.bytes),
       },
       {
@@ -287,21 +287,21 @@ export class Instruments {
         name: "turbo.server.staleness.pages",
         kind: "upDownCounter",
         unit: "{page}",
-        description: "Open pages of which the age is known",
+        description: "Open pages of known age",
         read: () => one(gauges.staleness.pages),
       },
       {
         name: "turbo.server.staleness.p50",
         kind: "gauge",
         unit: "s",
-        description: "Half of these pages show what is at most this old",
+        description: "Half of the pages of known age show what is at most this old",
         read: () => one(gauges.staleness.p50 / 1_000),
       },
       {
         name: "turbo.server.staleness.p99",
         kind: "gauge",
         unit: "s",
-        description: "99 of 100 of these pages show what is at most this old",
+        description: "99 of 100 pages of known age show what is at most this old",
         read: () => one(gauges.staleness.p99 / 1_000),
       },
     ];

@@ -39,10 +39,7 @@ const TYPES = {
  *   read: () => [{ value: 3, attributes: { queue: "mail" } }],
  * };
  * const text = prometheus([...turbo.metrics, jobs]);
- * assert(text.endsWith(`# HELP app_jobs Jobs that wait
- * # TYPE app_jobs gauge
- * app_jobs{queue="mail"} 3
- * `));
+ * assert.match(text, /^app_jobs\{queue="mail"\} 3$/m);
  * new Response(text, { headers: { "Content-Type": PROMETHEUS_TYPE, "Cache-Control": "no-store" } });
  * ```
  */

@@ -17,9 +17,18 @@ const WATCHED = ["turbo-deno", "bare-deno"];
 const PUSH = "push to 1,000 readers";
 const PAGE = "GET /";
 
+/** What of telemetry is on, and the variables for it. */
+const MODES = ["off", "metrics", "all on"] as const;
+const SWITCHES = {
+  "off": {},
+  "metrics": { OTEL_DENO_METRICS: "true" },
+  "all on": { OTEL_DENO: "true" },
+};
+
 /**
- * Each side is the app or the bare loop, with telemetry on or off. Deno then exports all metrics each second,
- * and all spans, to a collector that only counts. The sides take turns in short slices.
+ * Each side is the app or the bare loop, with telemetry off, with metrics alone, or with spans and logs too.
+ * Deno exports the metrics each second, and all spans, to a collector that only counts. The sides take turns in
+ * short slices.
  */
 export async function measureInstruments(bench: Bench): Promise<void> {
   const { peers, rounds, note, newDriver } = bench;
@@ -30,11 +39,11 @@ export async function measureInstruments(bench: Bench): Promise<void> {
     const collector = stack.use(new Collector());
     const all = [];
     for (const peer of watched) {
-      for (const isOn of [false, true]) {
-        const server = stack.use(await startWatched(peer, isOn ? collector.env : {}));
+      for (const mode of MODES) {
+        const server = stack.use(await startWatched(peer, collector.env(mode)));
         const driver = stack.use(newDriver());
         await openReaders(driver, server, { protocol: false }, READERS);
-        all.push({ peer, isOn, server, driver, cpu: { [PUSH]: [], [PAGE]: [] } as Costs });
+        all.push({ peer, mode, server, driver, cpu: { [PUSH]: [], [PAGE]: [] } as Costs });
       }
     }
     await byTurns(all, SLICES, async ({ server, driver, cpu }, counts) => {
@@ -53,12 +62,12 @@ export async function measureInstruments(bench: Bench): Promise<void> {
       await driver.close();
     });
     if (collector.exports === 0) throw new Error("Nothing was exported");
-    for (const { peer: { name }, isOn, cpu } of all) {
-      const off = all.find((other) => other.peer.name === name && !other.isOn)!.cpu;
+    for (const { peer: { name }, mode, cpu } of all) {
+      const off = all.find((other) => other.peer.name === name && other.mode === "off")!.cpu;
       for (const at of [PUSH, PAGE] as const) {
-        const sample = { round, side: `${name} ${isOn ? "on" : "off"}`, at };
+        const sample = { round, side: `${name} ${mode}`, at };
         note({ ...sample, figure: "cpu us", value: median(cpu[at]) });
-        if (!isOn) continue;
+        if (mode === "off") continue;
         note({ ...sample, figure: "% of off", value: 100 * median(cpu[at]) / median(off[at]) });
       }
     }
@@ -87,9 +96,9 @@ class Collector implements AsyncDisposable {
   );
 
   /** The environment of a server that exports to it. */
-  get env(): Record<string, string> {
+  env(mode: keyof typeof SWITCHES): Record<string, string> {
     return {
-      OTEL_DENO: "true",
+      ...SWITCHES[mode],
       OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${this.#server.addr.port}`,
       OTEL_METRIC_EXPORT_INTERVAL: "1000",
     };
