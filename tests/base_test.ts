@@ -13,9 +13,10 @@ import { refresh } from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { type Page, startBrowser } from "./browser.ts";
 import { freePort, serve, until, WITH_BROWSER, WITH_PROCESS, within } from "./kit.ts";
-import { get, startNginx, WITH_NGINX } from "./nginx.ts";
+import { startNginx, WITH_NGINX } from "./nginx.ts";
 import { startApp } from "./processes.ts";
 import { HANDSHAKE, RawSocket, request } from "./raw.ts";
+import { get } from "./site.ts";
 import { reportAfter } from "./reports.ts";
 
 const WITH_NGINX_AND_BROWSER = { ...WITH_BROWSER, ...WITH_NGINX };

@@ -5,9 +5,10 @@ import { html, Turbo } from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser, type TestPage } from "./browser.ts";
 import { freePort, pause, serve, until, WITH_BROWSER, within } from "./kit.ts";
-import { encode, filesOfDeploy, from, get, isReset, startNginx, WITH_NGINX } from "./nginx.ts";
+import { filesOfDeploy, from, startNginx, WITH_NGINX } from "./nginx.ts";
 import { startApp } from "./processes.ts";
 import { HANDSHAKE, request } from "./raw.ts";
+import { encode, get, isReset } from "./site.ts";
 
 const WITH_NGINX_AND_BROWSER = { ...WITH_BROWSER, ...WITH_NGINX };
 
