@@ -159,6 +159,12 @@ Deno.test({
       (metric) => metric.points[0]!.value === 0,
     );
     await collector.exported();
+    // A span for each request, and none for a push or a message.
+    await collector.span((span) => attributesOf(span).get("http.response.status_code") === "426");
+    assert.deepEqual(
+      collector.spans.map(({ name }) => name).sort(),
+      ["GET /", "GET /room", ...Array(4).fill("GET /turbo-stream")],
+    );
     const frames = [...bad.messages, ...lost.messages];
     const log = events.text.match(/(?<=^data: ).*/gm)!.join("");
     const sizeOf = (texts: readonly string[]) => new TextEncoder().encode(texts.join("")).length;
