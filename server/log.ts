@@ -81,9 +81,10 @@ const UNSHOWN = "[cannot be shown]";
 const UNPRINTABLE = /[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 /** Names of fields whose value is a secret. */
 const SECRET = /authorization|cookie|passw|secret|token|credential|api_?key/i;
-/** A user and a password in a URL, and the query of a URL or a path. */
+/** A user and a password in a URL, the query of a URL, and that of a path. */
 const USER_IN_URL = /(\b[a-z][a-z\d+.-]{0,20}:\/\/)[^\s/?#"'<>]+@/gi;
-const QUERY_IN_URL = /\?[^\s?"'<>()=]*=[^\s"'<>()]*/g;
+const QUERY_OF_URL = /(:\/\/[^\s?"'<>()]*)\?[^\s"'<>()]+/g;
+const QUERY_OF_PATH = /\?[^\s?"'<>()=]*=[^\s"'<>()]*/g;
 
 /** SGR sequences (ECMA-48, section 8.3.117). */
 const COLORS: Readonly<Record<Level | "dim", number>> = {
@@ -325,6 +326,7 @@ function textOf(value: unknown, most: number): string {
   // A URL at the cut must not lose the @ by which its password is recognized.
   const shown = text.slice(0, 2 * most).toWellFormed()
     .replace(USER_IN_URL, "$1…@")
-    .replace(QUERY_IN_URL, "?…");
+    .replace(QUERY_OF_URL, "$1?…")
+    .replace(QUERY_OF_PATH, "?…");
   return shown.length <= most ? shown : `${shown.slice(0, most).toWellFormed()}…`;
 }
