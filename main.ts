@@ -11,6 +11,7 @@ import config from "./deno.json" with { type: "json" };
 import licenses from "./deploy/licenses.txt" with { type: "text" };
 import { isFleet, jsonOf, type LoadReport, LoadSampler, reportOf, rowOfReport } from "./loadavg.ts";
 import { pathBelow } from "./server/base_path.ts";
+import { ConnectionLog } from "./server/connection_log.ts";
 import { Fleet } from "./server/fleet.ts";
 import { DAY_STEP } from "./server/history.ts";
 import homeIconBytes from "./server/icon.png" with { type: "bytes" };
@@ -271,10 +272,12 @@ export function createApp(options: AppOptions = {}): App {
     base,
     onNotice: (message) => log.warn(message),
     onError: (message, error) => log.error(`${message} ${reasonOf(error)}`, { error }),
+    onConnection: (event) => connections.add(event),
     ...options.turbo,
     onChange: () => feed.readersChanged(),
     onShared: (change) => feed.machinesChanged(change),
   });
+  const connections = new ConnectionLog({ log, size: () => turbo.size });
   const feed: LoadFeed = new LoadFeed(turbo, { ...options, log });
   const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
   const stylesheet = asset("/assets/load.css", styles, "text/css");
@@ -374,6 +377,7 @@ export function createApp(options: AppOptions = {}): App {
     async close(deadline) {
       draining = true;
       await feed.close(() => turbo.close({ code: 1012, window: deadline / 2, deadline }));
+      connections[Symbol.dispose]();
     },
   };
 }
