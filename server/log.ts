@@ -21,8 +21,9 @@ export type Format = typeof FORMATS[number];
 
 /**
  * What is known of an event besides its message, by name. A name is in snake_case, with the unit at its end
- * (`duration_ms`); docs/running.md lists those in use. An error belongs in the field `error`: it is written
- * as its message, `error_type` is its class, and at the level debug `stack` is where it was thrown.
+ * (`duration_ms`); docs/running.md lists those in use. An error belongs in the field `error`: its message is
+ * written where that of the event does not have it, `error_type` is its class, and at the level debug `stack`
+ * is where it was thrown.
  */
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -135,7 +136,7 @@ export function createLog(options: LogOptions = {}): WrittenLog {
 
   function lineOf(level: Level, message: string, fields: Fields): string {
     const shown = textOf(message, MAX_MESSAGE);
-    const entries = entriesOf(fields, { hasStack: most === LEVELS.indexOf("debug") });
+    const entries = entriesOf(fields, { shown, hasStack: most === LEVELS.indexOf("debug") });
     return isText
       ? textLine({ at: now(), level, message: shown, entries, hasColors })
       : jsonLine({ at: now(), level, message: shown, entries });
@@ -188,10 +189,9 @@ function textLine(
 ): string {
   const paint = (color: keyof typeof COLORS, text: string) =>
     hasColors ? `\x1b[${COLORS[color]}m${text}\x1b[0m` : text;
-  const isInMessage = ([name, value]: Entry) => name === "error" && message.includes(String(value));
-  const fields = entries.filter((entry) => !isInMessage(entry)).map(([name, value]) =>
-    ` ${paint("dim", `${wordOf(name)}=`)}${wordOf(value)}`
-  );
+  const fields = entries.map(([name, value]) => {
+    return ` ${paint("dim", `${wordOf(name)}=`)}${wordOf(value)}`;
+  });
   const name = paint(level, level.toUpperCase().padEnd(5));
   return `${paint("dim", timeOfDay(at))} ${name} ${escaped(message)}${fields.join("")}`;
 }
@@ -222,12 +222,19 @@ function escaped(text: string): string {
   return text.replace(UNPRINTABLE, (char) => json(char).slice(1, -1));
 }
 
-/** The fields as plain JSON. What would be too much for a line is left out, and the line says so. */
-function entriesOf(fields: Fields, { hasStack }: { hasStack: boolean }): Entry[] {
+/**
+ * The fields as plain JSON. What would be too much for a line is left out, and the line says so. So is an
+ * error that the message shows already: whoever looks for it finds it once.
+ */
+function entriesOf(
+  fields: Fields,
+  { shown, hasStack }: { shown: string; hasStack: boolean },
+): Entry[] {
   const entries: Entry[] = [];
   let left = MAX_FIELDS;
   for (const [name, value] of readEntries(fields, Infinity)) {
     for (const entry of expanded(name, value, hasStack)) {
+      if (entry[0] === "error" && shown.includes(String(entry[1]))) continue;
       left -= new TextEncoder().encode(json(entry[0]) + json(entry[1])).length + 2;
       if (left < 0) return [...entries, ["cut", true]];
       entries.push(entry);

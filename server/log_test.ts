@@ -39,11 +39,14 @@ Deno.test("createLog() writes an event as a line of text on a terminal: local ti
   ]);
 });
 
-Deno.test("createLog() does not repeat an error in a line of text whose message has it", () => {
+Deno.test("createLog() does not repeat an error that the message has", () => {
   const { log, lines } = start({ format: "text" });
   const error = new RangeError("too far");
   log.error("Cannot go: too far", { error });
   log.error("Cannot go", { error });
+  const json = start();
+  json.log.error("Cannot go: too far", { error });
+  assert.match(json.lines[0]!, /far","error_type":"RangeError"\}$/);
   assert.deepEqual(lines.map((line) => line.slice(19)), [
     "Cannot go: too far error_type=RangeError",
     'Cannot go error="too far" error_type=RangeError',
@@ -239,9 +242,9 @@ const LEAKS: readonly [text: string, shown: string][] = [
 Deno.test("createLog() removes users, passwords and queries from URLs, wherever they are", () => {
   for (const [text, shown] of LEAKS) {
     const { log, last } = start();
-    log.error(text, { error: new Error(text), deep: [{ text }] });
-    const { message, error, deep } = last() as Record<string, unknown>;
-    assert.deepEqual([message, error, deep], [shown, shown, [{ text: shown }]]);
+    log.error(text, { reason: new Error(text), deep: [{ text }] });
+    const { message, reason, deep } = last() as Record<string, unknown>;
+    assert.deepEqual([message, reason, deep], [shown, shown, [{ text: shown }]]);
   }
   const url = new URL("https://ann:hunter2@h/p?token=hunter2#hunter2");
   assert.deepEqual(fieldsOf({ url }), { url: "https://h/p" });

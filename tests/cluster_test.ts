@@ -45,7 +45,8 @@ Deno.test(
     }
     assert.deepEqual(readers.map(({ losses }) => losses), [0, 0, 1]);
     for (const node of [a, b, d]) assert.equal(await namesOn(node), "a b d");
-    assert.deepEqual([a, b, c, d].map(({ errors }) => errors), ["", "", "", ""]);
+    const messages = [a, b, c, d].map(({ events }) => events.map(({ message }) => message));
+    assert.deepEqual(messages, [[], [], ["Stopping: closing 1 connections"], []]);
   },
 );
 

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { jsonOf, LoadSampler } from "../loadavg.ts";
-import { QUICK, until, within } from "./kit.ts";
+import { memoryLog, QUICK, until, within } from "./kit.ts";
 import { outputOf, startApp, succeeds } from "./processes.ts";
 import { startRedis, type TestRedis, WITH_REDIS } from "./redis_server.ts";
 import { MACHINE, NOW, reportAfter } from "./reports.ts";
@@ -101,24 +101,18 @@ Deno.test("docs/running.md names the fields of /load.json, and no others", async
 
 Deno.test("docs/running.md quotes the lines of --warn", async () => {
   const [, block = ""] = /^```\n(Load above [^]*?)\n```$/m.exec(running) ?? [];
-  const lines: string[] = [];
-  const { warn } = console;
-  console.warn = (line) => void lines.push(line);
+  const log = memoryLog();
   let time = 0;
   let load = 3.61;
   const sampler = new LoadSampler({
     readTextFile: () => Promise.resolve(`${load} 1.00 1.00 1/2 3\n`),
     now: () => NOW + time,
     monotonicNow: () => time,
-  }, { machine: { ...MACHINE, cpus: 4 }, warn: 0.8 });
-  try {
-    await sampler.report();
-    load = 2.95;
-    for (; time <= 60_000; time += 5_000) await sampler.report();
-  } finally {
-    console.warn = warn;
-  }
-  assert.deepEqual(block.split("\n"), lines);
+  }, { machine: { ...MACHINE, cpus: 4 }, warn: 0.8, log });
+  await sampler.report();
+  load = 2.95;
+  for (; time <= 60_000; time += 5_000) await sampler.report();
+  assert.deepEqual(block.split("\n").map((line) => `warn: ${line}`), log.events);
 });
 
 Deno.test("The steps of a row end at its reading, also where the next ones fail", async () => {

@@ -148,7 +148,7 @@ for (const format of ["json", "text"] as const) {
 async function fillLog(url: string): Promise<void> {
   const path = `/${"x".repeat(900)}`;
   for (let n = 0; n < 100; n++) {
-    assert.equal((await fetch(url + path).then(read)).status, 404);
+    assert.equal((await within(fetch(url + path).then(read), "the answer")).status, 404);
   }
 }
 
@@ -175,7 +175,7 @@ Deno.test(
     await using app = await startWith(`2<>${pipe}`); // for reading too, so it opens without a reader
     await fillLog(app.url);
     await fillLog(app.url);
-    assert.equal((await fetch(app.url).then(read)).status, 200);
+    assert.equal((await within(fetch(app.url).then(read), "the page")).status, 200);
     app.child.kill("SIGTERM");
     assert.equal(await within(app.ended, "the app to end"), 0);
   },
