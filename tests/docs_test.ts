@@ -82,6 +82,50 @@ Deno.test("The commands of docs/running.md read /load.json", { ignore: !hasJq },
   assert.equal(quarters.length, 97);
 });
 
+Deno.test("The commands of docs/running.md that read a log do so", { ignore: !hasJq }, async () => {
+  const options = ["--port=0", "--hostname=127.0.0.1", "--log-level=debug", "--warn=0.01"];
+  await using app = await startApp(options, { env: { REDIS_URL: "redis://127.0.0.1:1" } });
+  await app.event(/is away/);
+  await (await fetch(`${app.url}/page2?a=b`)).text();
+  await app.event(/^GET \/page2/);
+  const text = `${app.lines.join("\n")}\n${app.errors}`;
+  const lines = commandsOf("docs/running.md").filter((line) => line.includes("fromjson?"));
+  const filters = lines.map((line) => /^.+? \| (jq .*)$/.exec(line)![1]!);
+  const outputs = [];
+  for (const filter of filters) {
+    outputs.push(
+      await outputOf(["sh", "-c", `printf %s "$LOG" | ${filter}`], { env: { LOG: text } }),
+    );
+  }
+  assert.equal(outputs.length, 2);
+  const [warnings = "", requests = ""] = outputs;
+  const { message } = JSON.parse(warnings.split("\n")[0]!);
+  assert.match(message, /^(?:Redis at|Load above)/);
+  assert.doesNotMatch(warnings, /debug|Listening/);
+  assert.match(requests, /^\d+ ms \/page2$/m);
+});
+
+Deno.test("docs/running.md names the fields of the log, and no others", () => {
+  const section = running.split("\n## Logs\n")[1]!.split("\n## ")[0]!;
+  const [, , table = ""] = section.split(/\n(?=\| (?:level|field) )/);
+  const documented = [...table.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell]) =>
+    [...cell!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!)
+  );
+  const files = ["main.ts", "loadavg.ts", "server/log.ts", "server/connection_log.ts"];
+  const used = files.flatMap((file) => {
+    const source = Deno.readTextFileSync(ROOT + file);
+    const objects = [
+      ...source.matchAll(/\b(?:log|#log|lineOf)(?:\.\w+)?\([^;]*?, \{([^;]*?)\},?\s*\)[;,\n]/g),
+      ...source.matchAll(/\bconst fields = \{([^;]*?)\};/g),
+    ];
+    return objects.flatMap(([, fields]) =>
+      fields!.split(",").map((field) => field.split(":")[0]!.trim()).filter((name) => name !== "")
+    );
+  });
+  const written = ["error_type", "stack", "cut"]; // by server/log.ts itself
+  assert.deepEqual(documented.toSorted(), [...new Set([...used, ...written])].toSorted());
+});
+
 const running = Deno.readTextFileSync(`${ROOT}docs/running.md`);
 
 Deno.test("docs/running.md names the fields of /load.json, and no others", async () => {
