@@ -28,7 +28,7 @@ function counting(onReport = () => {}): { report(): Promise<LoadReport> } {
 
 /** Starts the app on a free port. */
 function start(options: Parameters<typeof createApp>[0] = {}) {
-  const app = createApp({ sampler: counting(), ...options });
+  const app = createApp({ sampler: counting(), log: memoryLog(), ...options });
   const server = serve(app.hono.fetch);
   return {
     app,
