@@ -40,6 +40,7 @@ import {
   sourcesOf,
   word,
 } from "./server/settings.ts";
+import { endOnUncaught } from "./server/uncaught.ts";
 import { DAY_ID, dayBox, dayPage, hourPage, LOST_ID, lostHead, manifest } from "./templates.ts";
 import { nameOf, notFoundPage, type PageContext, PARTS, type Report } from "./templates.ts";
 import { asset, type Engine, type Markup, memory, pagePolicy } from "./turbo/mod.ts";
@@ -614,24 +615,8 @@ async function main(): Promise<void> {
   // When it cannot listen, closing the app writes the state again, which createApp() has read and removed.
   const server = await orExit(1, () => serve(app.hono.fetch, options), () => app.close(0));
   const code = await server.finished;
-  await log.flush(LAST_WORDS);
+  await log.flush();
   Deno.exit(code);
-}
-
-/** Most milliseconds that the end of the process waits for a stuck reader of the log. */
-const LAST_WORDS = 500;
-
-/** Logs an error that nobody has caught, and ends the process, as Deno does with lines of its own. */
-function endOnUncaught(log: WrittenLog): void {
-  const end = (event: ErrorEvent | PromiseRejectionEvent) => {
-    event.preventDefault();
-    const error = "reason" in event ? event.reason : event.error;
-    const stack = error instanceof Error ? error.stack : undefined;
-    log.error(`Uncaught error: ${reasonOf(error)}`, { error, stack });
-    log.flush(LAST_WORDS).then(() => Deno.exit(1));
-  };
-  addEventListener("error", end);
-  addEventListener("unhandledrejection", end);
 }
 
 /**

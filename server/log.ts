@@ -43,8 +43,8 @@ export interface Log {
 export interface WrittenLog extends Log {
   /** The least important level that is written. */
   readonly level: Level;
-  /** Resolves when all events so far are written or lost, or after the given milliseconds. */
-  flush(milliseconds: number): Promise<void>;
+  /** Resolves when all events so far are written or lost, or after the given milliseconds. Default 500. */
+  flush(milliseconds?: number): Promise<void>;
 }
 
 /** Options of {@linkcode createLog}. */
@@ -124,6 +124,7 @@ const COLORS: Readonly<Record<Level | "dim", number>> = {
  */
 export function createLog(options: LogOptions = {}): WrittenLog {
   const { level = "info", format = "auto", now = Date.now } = options;
+  void new Error().stack; // reading the first one needs a file descriptor, without which Deno panics
   const { isTerminal = Deno.stderr.isTerminal() } = options;
   const { hasColors = isTerminal && !Deno.noColor } = options;
   const isText = format === "text" || format === "auto" && isTerminal;
@@ -159,7 +160,7 @@ export function createLog(options: LogOptions = {}): WrittenLog {
     warn: (message, fields) => log("warn", message, fields),
     info: (message, fields) => log("info", message, fields),
     debug: (message, fields) => log("debug", message, fields),
-    flush: async (milliseconds) => await writer?.flush(milliseconds),
+    flush: async (milliseconds = 500) => await writer?.flush(milliseconds),
   };
 }
 
@@ -314,8 +315,10 @@ function messageOf(error: Error): string {
   return textOf(typeof message === "string" ? message.split("\n")[0] : message, MAX_VALUE);
 }
 
+/** The name of an error, such as `AbortError`, or that of its class where it says no more than `Error`. */
 function classOf(value: object): string {
-  const name = isError(value) ? read(value, "name") : value.constructor?.name;
+  const own = isError(value) ? read(value, "name") : "Error";
+  const name = own === "Error" ? value.constructor?.name : own;
   return typeof name === "string" ? textOf(name, MAX_NAME) : "Object";
 }
 

@@ -207,6 +207,10 @@ Deno.test("createLog() shows the first line of an error and its class, and the s
   assert.deepEqual(rest, { error: "first", error_type: "TypeError" });
   assert.match(String(stack), /^TypeError: first\nsecond\n +at .*log_test\.ts/);
   assert.deepEqual(fieldsOf({ error: "a text" }), { error: "a text" });
+  class DiskError extends Error {}
+  const types = [new DiskError(), new DOMException("", "AbortError"), new Deno.errors.NotFound()]
+    .map((error) => fieldsOf({ error }).error_type);
+  assert.deepEqual(types, ["DiskError", "AbortError", "NotFound"]);
 });
 
 Deno.test("createLog() survives an error whose parts throw", () => {

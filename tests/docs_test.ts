@@ -111,7 +111,13 @@ Deno.test("docs/running.md names the fields of the log, and no others", () => {
   const documented = [...table.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell]) =>
     [...cell!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!)
   );
-  const files = ["main.ts", "loadavg.ts", "server/log.ts", "server/connection_log.ts"];
+  const files = [
+    "main.ts",
+    "loadavg.ts",
+    "server/log.ts",
+    "server/connection_log.ts",
+    "server/uncaught.ts",
+  ];
   const used = files.flatMap((file) => {
     const source = Deno.readTextFileSync(ROOT + file);
     const objects = [
