@@ -10,7 +10,7 @@ function start(handler: Deno.ServeHandler, options: ServeOptions = {}) {
   const server = serve(handler, {
     port: 0,
     hostname: "127.0.0.1",
-    log: { log() {}, error: (text) => said.push(text) },
+    log: { log() {}, warn() {}, error: (text) => said.push(text) },
     signals: { addSignalListener() {}, removeSignalListener() {} },
     ...options,
   });
