@@ -649,6 +649,7 @@ Deno.test("parseSettings() has the documented defaults", () => {
     warn: undefined,
     logLevel: "info",
     logFormat: "auto",
+    healthcheck: false,
   });
 });
 

@@ -75,9 +75,8 @@ const DEFAULTS: Record<string, string> = {
   "connections of the process: open, being opened, closed but not gone": count(
     option("maxConnections"),
   ),
-  "WebSockets closed but not gone, of all places": valueIn("server/health.ts", "MAX_ZOMBIES") === 0.5
-    ? "half"
-    : "",
+  "WebSockets closed but not gone, of all places":
+    valueIn("server/health.ts", "MAX_ZOMBIES") === 0.5 ? "half" : "",
   "time to open": `${seconds(option("openTimeout"))}, and after ${
     seconds(valueIn("turbo/admission.ts", "OPENING_HOLDS_PLACE"))
   } it holds no place`,
