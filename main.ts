@@ -175,12 +175,6 @@ export const OPTIONS = {
     default: undefined,
     help: "Load for each CPU, such as 1.0, above which the pages and the log warn",
   },
-  healthcheck: {
-    flag: "--healthcheck",
-    help:
-      "Start nothing; ask the process with the same options whether it is ready, and exit with " +
-      "0 or 1",
-  },
   logLevel: {
     flag: "--log-level",
     placeholder: "LEVEL",
@@ -197,6 +191,12 @@ export const OPTIONS = {
     default: "auto" as const,
     help: "Form of a line of the log on standard error: json, text, or auto, which is text on a " +
       "terminal and JSON elsewhere",
+  },
+  healthcheck: {
+    flag: "--healthcheck",
+    help:
+      "Start nothing; ask the process with the same options whether it is ready, and exit with " +
+      "0 or 1",
   },
 } satisfies Options;
 

@@ -671,6 +671,7 @@ Deno.test("parseSettings() has the documented defaults", () => {
     warn: undefined,
     logLevel: "info",
     logFormat: "auto",
+    healthcheck: false,
   });
 });
 
@@ -708,9 +709,9 @@ Deno.test("parseSettings() reads each documented variable", () => {
     redisKey: "load:pages",
     node: "web 1",
     warn: 1.5,
-    healthcheck: false,
     logLevel: "debug",
     logFormat: "json",
+    healthcheck: false,
   });
 });
 

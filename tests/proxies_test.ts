@@ -319,7 +319,7 @@ async function sendSlowly(name: string): Promise<void> {
     port: 0,
     hostname: "127.0.0.1",
     bodyTimeout: 1_000,
-    log: { log() {}, error: () => {} },
+    log: { log() {}, warn() {}, error() {} },
     signals: { addSignalListener() {}, removeSignalListener() {} },
   });
   await using site = await PROXIES[name]!.start(server);
