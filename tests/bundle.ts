@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { createRequire, isBuiltin } from "node:module";
+import { isBuiltin } from "node:module";
 import { build, type BuildOptions, type Plugin, stop } from "npm:esbuild@0.25.12";
 import { bundleDom } from "./bundle_dom.ts";
 
@@ -99,8 +99,8 @@ async function bundle(options: BuildOptions): Promise<string> {
 
 /** Keeps the names of Turbo's properties, which pages use, and the comments about its licence. */
 function turboOptions(): BuildOptions {
-  const folder = createRequire(import.meta.url).resolve("@hotwired/turbo").replace(/[^/]*$/, "");
-  return { entryPoints: [`${folder}turbo.es2017-esm.js`], legalComments: "eof" };
+  const path = new URL(import.meta.resolve("@hotwired/turbo/dist/turbo.es2017-esm.js")).pathname;
+  return { entryPoints: [path], legalComments: "eof" };
 }
 
 function clientOptions(name: string): BuildOptions {
