@@ -1,5 +1,6 @@
 // The oldest version of Deno that a Deno host may run, one between, and the pinned one.
 import assert from "node:assert/strict";
+import config from "../deno.json" with { type: "json" };
 import { connect, directory, parseFrame, PROTOCOL, QUICK, within } from "./kit.ts";
 import { outputOf, startCommand } from "./processes.ts";
 import { HAS_RUNTIMES, pathOf } from "./runtimes.ts";
@@ -18,6 +19,28 @@ async function cache() {
   const { npmCache } = JSON.parse(await outputOf([Deno.execPath(), "info", "--json"]));
   await Deno.symlink(npmCache, `${made.path}/npm`);
   return { env: { DENO_DIR: made.path }, [Symbol.dispose]: () => made[Symbol.dispose]() };
+}
+
+const { install, runtime } = config.deploy;
+
+for (const version of OLD) {
+  Deno.test(
+    `A Deno host can install and run what deno.json says to deploy, on ${version}`,
+    WITH_OLD,
+    async () => {
+      const deno = await pathOf(version);
+      using made = await cache();
+      assert.match(install, /^deno /);
+      await outputOf([deno, ...install.split(" ").slice(1)], { cwd: ROOT, env: made.env });
+      const env = { ...made.env, DENO_DEPLOYMENT_ID: "d1" };
+      // The host's flags, and no download at the start.
+      const command = [deno, "run", "-A", "--cached-only", runtime.entrypoint, "--port=0"];
+      await using app = startCommand(command, { cwd: ROOT, env });
+      await app.line(/^Listening/, { from: 0 });
+      app.child.kill("SIGINT");
+      assert.equal(await within(app.ended, "the app to end"), 0, app.errors);
+    },
+  );
 }
 
 for (const version of [...OLD, "the pinned version"] as const) {
