@@ -8,7 +8,7 @@ import { type Page, startBrowser } from "./tests/browser.ts";
 import { Hub } from "./tests/hub.ts";
 import { connect, connected, directory, pause, serve, until, WITH_BROWSER } from "./tests/kit.ts";
 import { freePort, parseFrame, PROTOCOL, WITH_PROCESS, within } from "./tests/kit.ts";
-import { endApp, START_FLAGS, startApp, succeeds } from "./tests/processes.ts";
+import { endApp, START_FLAGS, startApp, startCommand, succeeds } from "./tests/processes.ts";
 import { frame, RawSocket, request as rawRequest, statusOf } from "./tests/raw.ts";
 import { FakeMachine, reportAfter } from "./tests/reports.ts";
 import { html, remove, replace, type TurboOptions } from "./turbo/mod.ts";
@@ -995,6 +995,24 @@ Deno.test(
     await using hosted = await startApp(args, { env: { DENO_DEPLOYMENT_ID: "d1" } });
     assert.equal(await hasRead(app), true);
     assert.equal(await hasRead(hosted), false);
+  },
+);
+
+Deno.test(
+  "deno serve main.ts starts the app where its own options say, and no other server",
+  WITH_PROCESS,
+  async () => {
+    const other = freePort();
+    const flags = ["serve", `--port=${other}`, ...START_FLAGS];
+    const options = ["--port=0", "--hostname=127.0.0.1"];
+    await using app = startCommand([Deno.execPath(), ...flags, "main.ts", ...options]);
+    const line = await app.line(/^Listening/, { from: 0 });
+    const port = Number(/:(\d+)\/$/.exec(line)![1]);
+    assert.notEqual(port, other);
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}/healthz`)).text(), "ok");
+    await assert.rejects(fetch(`http://127.0.0.1:${other}/healthz`));
+    app.child.kill("SIGTERM");
+    assert.equal(await within(app.ended, "the app to end"), 0);
   },
 );
 
