@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { parse } from "npm:yaml@2.9.1";
 import config from "../deno.json" with { type: "json" };
 import { TARGETS } from "./compile.ts";
-import { directory, WITH_PROCESS } from "./kit.ts";
+import { directory, serve, WITH_PROCESS } from "./kit.ts";
+import { pack } from "./pack.ts";
 import { outputOf, START_FLAGS } from "./processes.ts";
 import { smoke } from "./smoke.ts";
 
@@ -138,6 +139,20 @@ Deno.test("Dependabot updates the actions, and what deno.json imports", () => {
     updates.map((update: Record<string, unknown>) => update["package-ecosystem"]),
     ["github-actions", "deno"],
   );
+});
+
+Deno.test("npm finds the package by the path in publish.yml", WITH_PROCESS, async () => {
+  const publish = commands.filter(({ run }) => run.startsWith("npm publish "));
+  const [rehearsal, real] = publish.map(({ run }) => run);
+  assert.equal(publish.length, 2);
+  assert.equal(real, rehearsal!.replace("--dry-run", "--provenance"));
+  using folder = directory();
+  await pack(`${folder.path}/dist`);
+  await using registry = serve(() => new Response("{}", { status: 404 }));
+  await outputOf(["sh", "-c", rehearsal!], {
+    cwd: folder.path,
+    env: { npm_config_registry: registry.url },
+  });
 });
 
 Deno.test(
