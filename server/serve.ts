@@ -6,6 +6,7 @@
  */
 import { type AddressSources, bracketed, listenFailure, networkAddresses } from "./addresses.ts";
 import type { InterfaceAddress } from "./addresses.ts";
+import { boundBodies } from "./slow_bodies.ts";
 
 /** Options of {@linkcode serve}. */
 export interface ServeOptions {
@@ -35,6 +36,11 @@ export interface ServeOptions {
    * of WebSocket handshakes that were reset. Default 30,000.
    */
   acceptTimeout?: number;
+  /**
+   * Most milliseconds from the head of a request to the end of its body, where the handler reads it; then the
+   * request is answered by 408. Default 30,000.
+   */
+  bodyTimeout?: number;
   /**
    * Receives where it listens (`log`), what passes (`warn`) and what does not (`error`), each a line.
    * Default `console`.
@@ -138,6 +144,7 @@ export function serve(
     deadline = 10_000,
     maxMemory = 0,
     acceptTimeout = 30_000,
+    bodyTimeout = 30_000,
     log = console,
     listen = Deno.serve,
     signals = Deno,
@@ -147,6 +154,8 @@ export function serve(
   checkRange("deadline", deadline);
   checkRange("maxMemory", maxMemory);
   checkRange("acceptTimeout", acceptTimeout);
+  checkRange("bodyTimeout", bodyTimeout);
+  const bounded = boundBodies(handler, bodyTimeout);
   let atWork = 0;
   const listener = new Listener((port) => {
     return listen({ port, hostname, tcpBacklog: BACKLOG, onListen() {}, onError }, counted);
@@ -163,7 +172,7 @@ export function serve(
     const done = () => void atWork--;
     atWork++;
     info.completed.then(done, done);
-    return handler(request, info);
+    return bounded(request, info);
   }
 
   function onDeaf(): void {
