@@ -2,10 +2,11 @@
 // health.
 
 import assert from "node:assert/strict";
-import { connect, PROTOCOL, sinceOf, until, WITH_PROCESS } from "./kit.ts";
+import { connect, PROTOCOL, QUICK, sinceOf, until, WITH_PROCESS } from "./kit.ts";
 import { collect, type Metric, type Point, type Span } from "./otlp.ts";
 import { parsePrometheus } from "./prometheus.ts";
 import { START_FLAGS, startServer, type TestServerProcess } from "./processes.ts";
+import { denoCache, HAS_RUNTIMES, pathOf } from "./runtimes.ts";
 
 /** Starts the app under its permissions, with telemetry where there is an environment for it. */
 function startWatched(env: Readonly<Record<string, string>> = {}): Promise<TestServerProcess> {
@@ -41,45 +42,62 @@ async function readEvents(url: string, headers: HeadersInit = {}) {
 
 const attributesOf = (span: Span) => new Map(span.attributes);
 
-Deno.test({
-  name: "The spans, metrics and logs of a page with topics hold no token, cookie or credential",
-  ...WITH_PROCESS,
-  async fn() {
-    await using collector = collect();
-    await using app = await startWatched(collector.env);
-    const headers = { Cookie: "session=a-secret-cookie", Authorization: "Bearer a-secret-bearer" };
-    const { cursor, token } = await room(app, headers);
-    for (const query of [`page=p1&token=${token}`, `page=p2&%74oken=${token}`]) {
-      const events = await readEvents(`${app.url}/turbo-stream?since=${cursor}&${query}`, headers);
-      await events.end();
-    }
-    {
-      const path = "/turbo-stream?page=p3";
-      await using client = await connect(app.url, { path, protocol: PROTOCOL, headers });
-      client.socket.send(sinceOf({ cursor, token, page: "p3" }));
-      await client.next();
-    }
-    for (
-      const [id, status, query] of [
-        ["p1", "200", `since=${cursor}&page=p1&token=REDACTED`],
-        ["p2", "200", `since=${cursor}&page=p2&%74oken=REDACTED`],
-        ["p3", "101", "page=p3"],
-      ] as const
-    ) {
-      const span = attributesOf(
-        await collector.span((span) => String(attributesOf(span).get("url.query")).includes(id)),
-      );
-      assert.equal(span.get("url.query"), query);
-      assert.equal(span.get("url.full"), `${app.url}/turbo-stream?${query}`);
-      assert.equal(span.get("http.response.status_code"), status);
-    }
-    await collector.log(({ body }) => body.startsWith("Listening on"));
-    await collector.metric("http.server.request.duration");
-    for (const secret of [token, token.slice(0, 24), "a-secret-cookie", "a-secret-bearer"]) {
-      assert(!collector.text.includes(secret), `${secret} in ${collector.text}`);
-    }
-  },
-});
+for (const version of ["the pinned version", "deno-2.5", "deno-2.7"] as const) {
+  const isOld = version !== "the pinned version";
+  Deno.test({
+    name:
+      "The spans, metrics and logs of a page with topics hold no token, cookie or credential, on " +
+      version,
+    ignore: QUICK || (isOld && !HAS_RUNTIMES),
+    async fn() {
+      await using collector = collect();
+      using cache = await denoCache();
+      await using app = isOld
+        ? await startServer("apps/watched_app.ts", [], {
+          runtime: [await pathOf(version), "run", "-A", "--no-lock"],
+          env: { ...collector.env, ...cache.env },
+        })
+        : await startWatched(collector.env);
+      const headers = {
+        Cookie: "session=a-secret-cookie",
+        Authorization: "Bearer a-secret-bearer",
+      };
+      const { cursor, token } = await room(app, headers);
+      for (const query of [`page=p1&token=${token}`, `page=p2&%74oken=${token}`]) {
+        const events = await readEvents(
+          `${app.url}/turbo-stream?since=${cursor}&${query}`,
+          headers,
+        );
+        await events.end();
+      }
+      {
+        const path = "/turbo-stream?page=p3";
+        await using client = await connect(app.url, { path, protocol: PROTOCOL, headers });
+        client.socket.send(sinceOf({ cursor, token, page: "p3" }));
+        await client.next();
+      }
+      for (
+        const [id, status, query] of [
+          ["p1", "200", `since=${cursor}&page=p1&token=REDACTED`],
+          ["p2", "200", `since=${cursor}&page=p2&%74oken=REDACTED`],
+          ["p3", "101", "page=p3"],
+        ] as const
+      ) {
+        const span = attributesOf(
+          await collector.span((span) => String(attributesOf(span).get("url.query")).includes(id)),
+        );
+        assert.equal(span.get("url.query"), query);
+        assert.equal(span.get("url.full"), `${app.url}/turbo-stream?${query}`);
+        assert.equal(span.get("http.response.status_code"), status);
+      }
+      await collector.log(({ body }) => body.startsWith("Listening on"));
+      await collector.metric("http.server.request.duration");
+      for (const secret of [token, token.slice(0, 24), "a-secret-cookie", "a-secret-bearer"]) {
+        assert(!collector.text.includes(secret), `${secret} in ${collector.text}`);
+      }
+    },
+  });
+}
 
 Deno.test({
   name: "Spans and HTTP metrics have the routes of the app as names, and no other paths",
