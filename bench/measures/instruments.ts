@@ -42,7 +42,11 @@ export async function measureInstruments(bench: Bench): Promise<void> {
       for (const mode of MODES) {
         const server = stack.use(await startWatched(peer, collector.env(mode)));
         const driver = stack.use(newDriver());
-        await openReaders(driver, server, { protocol: false }, READERS);
+        try {
+          await openReaders(driver, server, { protocol: false }, READERS);
+        } catch (error) {
+          throw new Error(`${peer.name}, ${mode}`, { cause: error });
+        }
         all.push({ peer, mode, server, driver, cpu: { [PUSH]: [], [PAGE]: [] } as Costs });
       }
     }
