@@ -4,7 +4,7 @@
  * @module
  */
 import { NO_NAMES } from "./listeners.ts";
-import type { Batch, Log } from "./log.ts";
+import type { Batch, Entry, Log } from "./log.ts";
 import { type Close, type Message, REFRESH } from "./protocol.ts";
 
 /**
@@ -168,6 +168,7 @@ export class Connection {
   resume(cursor: string): boolean {
     this.mark(cursor);
     const position = this.#log.positionOf(cursor) ?? BEFORE_ALL;
+    this.#log.observer?.resumed(this, cursor, position === BEFORE_ALL ? undefined : position);
     this.#ahead = position > this.#log.position ? { cursor, since: undefined } : undefined;
     this.#owe(position);
     return position !== BEFORE_ALL;
@@ -186,10 +187,14 @@ export class Connection {
   #sendNext(position: number, now: number): void {
     const next = this.#log.after(position, this.names, this.#limits.behindAfter, now);
     if (next === "gap") {
+      this.#log.observer?.refreshed(this);
       this.#push([{ cursor: this.#log.cursor, html: REFRESH }], now);
       this.position = undefined;
     } else {
-      if (next.entries.length > 0) this.#push(this.#messagesOf(next), now);
+      if (next.entries.length > 0) {
+        this.#log.observer?.sent(this, this.#own(next.entries));
+        this.#push(this.#messagesOf(next), now);
+      }
       this.#owe(next.position);
     }
   }
@@ -203,8 +208,12 @@ export class Connection {
   // Where no entry is for this page, it is sent the cursor alone, so that it moves on all the same.
   #messagesOf({ entries, position, isForAll }: Batch): readonly Message[] {
     if (isForAll) return entries;
-    const own = entries.filter(({ except }) => except === undefined || except !== this.page);
+    const own = this.#own(entries);
     return own.length > 0 ? own : [{ cursor: this.#log.beat(position), html: "" }];
+  }
+
+  #own(entries: readonly Entry[]): readonly Entry[] {
+    return entries.filter(({ except }) => except === undefined || except !== this.page);
   }
 
   #send(messages: readonly Message[], now: number): void {

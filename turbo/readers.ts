@@ -76,6 +76,16 @@ export class Readers {
     return this.#zombies.size;
   }
 
+  /** The open connections, each with who opened it. */
+  get open(): Iterable<readonly [Connection, Visitor]> {
+    return this.#all;
+  }
+
+  /** Connections that we have closed and whose end is not reported yet, each with who opened it. */
+  get closing(): Iterable<readonly [Connection, Visitor]> {
+    return this.#zombies;
+  }
+
   /** Bytes that the operating system has not taken yet, of closed connections too. */
   get buffered(): number {
     let bytes = 0;
@@ -119,6 +129,7 @@ export class Readers {
   add(carrier: Carrier, visitor: Visitor): Connection {
     const connection = new Connection(carrier, this.#log, this.#options);
     this.#all.set(connection, visitor);
+    this.#log.observer?.opened(connection);
     if (!this.#cancelBeat) this.#beatLater();
     connection.page = visitor.page;
     if (visitor.since === undefined) {
@@ -250,6 +261,7 @@ export class Readers {
     const visitor = this.#all.get(connection);
     if (!visitor) return;
     this.#all.delete(connection);
+    this.#log.observer?.ended(connection);
     this.#blocked.delete(connection);
     connection.hasEnded = true;
     this.#listen(connection, NO_NAMES, { visitor, how: "goes" });
@@ -369,6 +381,7 @@ export class Readers {
   }
 
   #drop(connection: Connection, close: Close): void {
+    this.#log.observer?.ended(connection, close.reason);
     this.forget(connection);
     this.#close(connection, close);
   }
