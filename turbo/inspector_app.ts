@@ -12,7 +12,7 @@ import type { Markup } from "./html.ts";
 import { refusalOf } from "./inspector_access.ts";
 import { Feed } from "./inspector_feed.ts";
 import { History } from "./inspector_history.ts";
-import { type Observed, pageByNumber, snapshotOf } from "./inspector_snapshot.ts";
+import { askPages, type Observed, pageByNumber, snapshotOf } from "./inspector_snapshot.ts";
 import { STYLE } from "./inspector_style.ts";
 import { type Frame, missingPage, overviewOf, overviewPage } from "./inspector_views.ts";
 import { pagePage, pageViewOf } from "./inspector_views.ts";
@@ -59,7 +59,7 @@ export class InspectorApp {
       secret: crypto.randomUUID(),
       onChange: () => this.#feed.readersChanged(),
     });
-    this.#feed = new Feed(this.#turbo);
+    this.#feed = new Feed(this.#turbo, () => askPages(observed, this.#history));
     this.#middleware = this.#turbo.middleware();
     this.#history.onChange = () => this.#feed.changed();
     log.observer = this.#history;

@@ -20,14 +20,16 @@ const MAX_ROWS = 60;
 /** Pushes the changes of what the pages of the inspector show. Each kind of page listens to a topic. */
 export class Feed {
   readonly #turbo: Turbo;
+  readonly #prepare: () => void;
   /** What a topic shows. The one used last comes last. */
   readonly #topics = new Map<string, { readonly look: () => View; shown: View }>();
   #next: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setInterval> | undefined;
 
-  /** Starts without topics, and without a timer. */
-  constructor(turbo: Turbo) {
+  /** Starts without topics, and without a timer. `prepare` is called about once a second while a page is open. */
+  constructor(turbo: Turbo, prepare: () => void) {
     this.#turbo = turbo;
+    this.#prepare = prepare;
   }
 
   /** What a page of a topic shows now. From then on its changes are pushed to the topic. */
@@ -49,7 +51,10 @@ export class Feed {
   /** Call when a page of the inspector was opened or closed. */
   readersChanged(): void {
     if (this.#turbo.size === 0) return this.close();
-    this.#watch ??= setInterval(() => this.changed(), SLOW_PACE);
+    this.#watch ??= setInterval(() => {
+      this.#prepare();
+      this.changed();
+    }, SLOW_PACE);
     this.changed();
   }
 

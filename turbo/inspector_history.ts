@@ -78,6 +78,8 @@ export interface PageRecord {
   refreshed: number | undefined;
   /** The path of the page, where it tells that. Only such a page tells which targets it misses. */
   path: string | undefined;
+  /** About which position it was asked last, and how often. */
+  asked: { readonly position: number; readonly times: number } | undefined;
   /** When it ended, and why. */
   ended: { readonly at: number; readonly reason: string | undefined } | undefined;
 }
@@ -183,6 +185,7 @@ export class History implements Observer {
       missed: new Map(),
       refreshed: undefined,
       path: undefined,
+      asked: undefined,
       ended: undefined,
     });
     this.onChange();
@@ -218,6 +221,10 @@ export class History implements Observer {
     page.resumed = { at: this.#source.now(), cursor, position, until, outcome: "nothing" };
     page.from = position ?? until;
     page.refreshed = undefined;
+    this.onChange();
+  }
+
+  reported(): void {
     this.onChange();
   }
 

@@ -9,6 +9,7 @@ import type { History, PageRecord, PushRecord } from "./inspector_history.ts";
 import type { ReasonedPage } from "./inspector_reasons.ts";
 import type { Log } from "./log.ts";
 import type { Readers } from "./readers.ts";
+import type { Staleness } from "./staleness.ts";
 
 /** The state of a page's connection. */
 export type PageState = "current" | "behind" | "opening" | "closing" | "gone";
@@ -51,6 +52,8 @@ export interface TargetView {
 export interface Snapshot {
   /** The newest cursor. */
   readonly cursor: string;
+  /** How old the open pages are, as they report it. */
+  readonly staleness: Staleness;
   /** Entries in the log. */
   readonly entries: number;
   /** Their bytes. */
@@ -111,6 +114,7 @@ export function snapshotOf(
   const pushes = [...history.pushes].reverse();
   return {
     cursor: log.cursor,
+    staleness: readers.staleness,
     entries: log.size,
     bytes: log.bytes,
     away: observed.away(),
@@ -146,6 +150,24 @@ export function pageByNumber(
   };
 }
 
+/** How often a page is asked about one position. */
+const MAX_ASKED = 3;
+
+/** Asks the pages that have not reported the newest position what they show. */
+export function askPages({ log, readers }: Observed, history: History): void {
+  const { position } = log;
+  const open: Connection[] = [];
+  for (const [connection] of readers.open) {
+    const page = history.page(connection);
+    if (!page || connection.shown >= position || !connection.reports) continue;
+    const times = page.asked?.position === position ? page.asked.times : 0;
+    if (times >= MAX_ASKED) continue;
+    page.asked = { position, times: times + 1 };
+    open.push(connection);
+  }
+  readers.ask(open);
+}
+
 function pageOf(
   connection: Connection,
   visitor: Visitor,
@@ -165,7 +187,7 @@ function pageOf(
     names,
     id,
     had: position,
-    shown: undefined,
+    shown: connection.shown < 0 ? undefined : connection.shown,
     state: isClosing ? "closing" : isOwed ? "behind" : "current",
     transport: visitor.transport,
     owed: entries?.length,
@@ -184,6 +206,7 @@ const UNFOLLOWED: PageRecord = {
   missed: new Map(),
   refreshed: undefined,
   path: undefined,
+  asked: undefined,
   ended: undefined,
 };
 

@@ -150,13 +150,15 @@ function lostRow({ target, actions, last, near }: TargetView): Markup {
   `;
 }
 
-function summaryPart({ cursor, entries, bytes, away, ...pages }: Snapshot): Markup {
+function summaryPart(snapshot: Snapshot): Markup {
+  const { cursor, staleness, entries, bytes, away, ...pages } = snapshot;
   return html`
     <dl id="summary">
       ${fact("Open pages", pages.open)}
       ${fact("Behind", pages.behind)}
       ${fact("Opening", pages.opening)}
       ${fact("Closing", pages.closing)}
+      ${staleness.pages > 0 && fact("Age of the oldest page", seconds(staleness.max))}
       ${fact("In the log", `${entries}, ${size(bytes)}`)}
       ${fact("Cursor", html`<code>${cursor}</code>`)}
       ${away !== undefined && fact("Engine", `away: ${away}`)}
@@ -392,6 +394,12 @@ function time(at: number): Markup {
   const two = (n: number) => String(n).padStart(2, "0");
   const text = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":");
   return html`<time datetime="${date.toISOString()}">${text}</time>`;
+}
+
+function seconds(milliseconds: number): string {
+  return milliseconds < 1_000
+    ? `${Math.round(milliseconds)} ms`
+    : `${Math.round(milliseconds / 1_000)} s`;
 }
 
 function size(bytes: number): string {

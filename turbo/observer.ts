@@ -59,6 +59,8 @@ export interface Observer {
   refreshed(connection: object): void;
   /** A connection asks for all after a cursor; the position is `undefined` where the log does not know it. */
   resumed(connection: object, cursor: string, position: number | undefined): void;
+  /** A page has reported what it shows. */
+  reported(connection: object): void;
   /** A page has no element for a stream. */
   missed(connection: object, misses: readonly Miss[]): void;
   /** A page says at which path it is. */
