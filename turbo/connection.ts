@@ -214,7 +214,7 @@ export class Connection {
    */
   reported(position: number, now: number, pushedAt: number | undefined): void {
     this.shown = position;
-    this.#log.observer?.reported(this);
+    this.#log.observer?.reported(this, position);
     if (pushedAt !== undefined) this.delay = Math.max(0, now - pushedAt);
     this.probedAt = NONE;
     if (this.reports && !this.carrier.comeBack) this.#reportDueAt = now + this.#reportInterval;

@@ -4,10 +4,13 @@
  *
  * @module
  */
-import type { Leaving, Miss, ObservedEntry, Observer } from "./observer.ts";
+import type { Leaving, ObservedEntry, Observer } from "./observer.ts";
+import type { Miss } from "./protocol.ts";
 
 /** One stream of a push. */
 export interface PushedStream {
+  /** The position of the push. */
+  readonly position: number;
   /** Its action. */
   readonly action: string;
   /** Its target: an id after `#`, or a selector; empty for a stream without a target. */
@@ -42,6 +45,8 @@ export interface PushRecord {
   left: { readonly why: Leaving; readonly by: number | undefined } | undefined;
   /** How many connections were sent it, ... */
   sent: number;
+  /** ... how many of those have reported that they show what came up to it, ... */
+  shown: number;
   /** ... and how many of those would say that they miss its target. */
   sentToTelling: number;
 }
@@ -72,6 +77,8 @@ export interface PageRecord {
   resumed: Resumption | undefined;
   /** The positions of what it was sent, oldest first. */
   readonly sent: Set<number>;
+  /** The newest position that it has reported to show; negative where it has not. */
+  shown: number;
   /** For each position and target that the page did not have: the id that was probably meant. */
   readonly missed: Map<string, string | undefined>;
   /** The newest position when it was told to fetch itself. */
@@ -169,6 +176,7 @@ export class History implements Observer {
     for (const page of this.#pages.values()) {
       page.from = this.#source.position();
       page.sent.clear();
+      page.shown = -1;
       page.missed.clear();
     }
     this.onChange();
@@ -182,6 +190,7 @@ export class History implements Observer {
       from: this.#source.position(),
       resumed: undefined,
       sent: new Set(),
+      shown: -1,
       missed: new Map(),
       refreshed: undefined,
       path: undefined,
@@ -224,7 +233,14 @@ export class History implements Observer {
     this.onChange();
   }
 
-  reported(): void {
+  reported(connection: object, position: number): void {
+    const page = this.#pages.get(connection);
+    if (!page) return;
+    for (const sent of page.sent) {
+      const push = sent > page.shown && sent <= position ? this.#pushes.get(sent) : undefined;
+      if (push) push.shown++;
+    }
+    page.shown = Math.max(page.shown, position);
     this.onChange();
   }
 
@@ -233,17 +249,31 @@ export class History implements Observer {
     if (!page) return;
     page.path ??= "";
     for (const { cursor, target, near } of misses) {
-      const push = this.#pushes.get(this.#source.positionOf(cursor) ?? -1);
-      const stream = push?.streams.find((stream) => stream.target === target);
-      if (!push || !stream || !page.sent.has(push.position)) continue;
-      const key = missKey(push.position, target);
-      if (page.missed.has(key)) continue;
-      page.missed.set(key, near);
+      const stream = this.#missedStream(page, this.#source.positionOf(cursor) ?? -1, target);
+      if (!stream) continue;
+      page.missed.set(missKey(stream.position, target), near);
       if (page.missed.size > MAX_PUSHES) page.missed.delete(page.missed.keys().next().value!);
       stream.missed++;
       stream.near ??= near && cut(near, MAX_TEXT);
     }
     this.onChange();
+  }
+
+  /**
+   * The stream that a page has missed: that of the newest push up to a position, because a page renders several
+   * pushes as one.
+   */
+  #missedStream(
+    { sent, missed }: PageRecord,
+    until: number,
+    target: string,
+  ): PushedStream | undefined {
+    for (const position of [...sent].reverse()) {
+      if (position > until || missed.has(missKey(position, target))) continue;
+      const stream = this.#pushes.get(position)?.streams.find((one) => one.target === target);
+      if (stream) return stream;
+    }
+    return undefined;
   }
 
   located(connection: object, path: string): void {
@@ -267,7 +297,7 @@ export class History implements Observer {
     { position, html, bytes, to, except }: ObservedEntry,
     { at, readers }: { at?: number; readers?: number },
   ): void {
-    const all = streamsOf(html);
+    const all = streamsOf(html, position);
     this.#pushes.set(position, {
       position,
       at,
@@ -280,6 +310,7 @@ export class History implements Observer {
       readers,
       left: undefined,
       sent: 0,
+      shown: 0,
       sentToTelling: 0,
     });
     if (this.#pushes.size > MAX_PUSHES) this.#pushes.delete(this.#pushes.keys().next().value!);
@@ -295,8 +326,9 @@ export function missKey(position: number, target: string): string {
 const STREAM = /<turbo-stream action="([^"]*)"(?: target(s?)="([^"]*)")?/g;
 
 /** The streams of a push. Those that its content contains follow the stream around them. */
-function streamsOf(html: string): PushedStream[] {
+function streamsOf(html: string, position: number): PushedStream[] {
   return [...html.matchAll(STREAM)].map(([, action = "", all, target = ""]) => ({
+    position,
     action: unescaped(action),
     target: all === "" ? `#${unescaped(target)}` : unescaped(target),
     missed: 0,

@@ -13,6 +13,7 @@ export type Outcome =
   | "shown"
   | "sent"
   | "no target"
+  | "nothing to remove"
   | "superseded"
   | "owed"
   | "lost"
@@ -80,15 +81,15 @@ function reasonOfSent(
   isShown: boolean,
 ): Reason {
   const lost = streams.filter(({ target }) => missed.has(missKey(position, target)));
-  const [first] = lost;
+  const first = lost.find(({ action }) => action !== "remove");
   if (first) {
     const near = missed.get(missKey(position, first.target));
-    const meant = near === undefined ? "" : `; did you mean "${near}"?`;
-    const nothing = first.action === "remove" ? ", so there was nothing to remove" : "";
-    return {
-      outcome: "no target",
-      text: `Sent, and the page has no ${first.target}${nothing}${meant}`,
-    };
+    const meant = near === undefined ? "" : `. Did you mean "${near}"?`;
+    return { outcome: "no target", text: `Sent, and the page has no ${first.target}${meant}` };
+  }
+  if (lost[0]) {
+    const text = `Sent, and the page has no ${lost[0].target} that could be removed`;
+    return { outcome: "nothing to remove", text };
   }
   return isShown
     ? { outcome: "shown", text: "Sent and shown" }

@@ -203,6 +203,7 @@ const UNFOLLOWED: PageRecord = {
   from: 0,
   resumed: undefined,
   sent: new Set(),
+  shown: -1,
   missed: new Map(),
   refreshed: undefined,
   path: undefined,

@@ -312,19 +312,19 @@ function targetRow({ target, pushes, sent, missed, last, isLost }: TargetView): 
 }
 
 function pushRow(push: PushRecord): Markup {
-  const { position, at, left, readers, sent, bytes, to, except } = push;
-  const missed = push.streams.reduce((sum, stream) => sum + stream.missed, 0);
+  const { position, at, left, readers, sent, shown, bytes, to, except } = push;
+  const missed = Math.max(0, ...push.streams.map(missedOf));
   return html`
     <li id="${rowId(push)}" class="${left ? "left" : "kept"}">
       <details>
         <summary>
           <b>${position}</b> ${streamsText(push)}
           <span class="tag">${left ? shortly(left) : "in the log"}</span>
-          <small>${at === undefined ? "earlier" : time(at)} · ${readers === undefined
-            ? ""
-            : `for ${readers} · `}sent to ${sent}${missed > 0 && html`
-            · <b class="bad">missing at ${missed}</b>
-          `}</small>
+          <small>${at === undefined ? "earlier" : time(at)}${readers !== undefined &&
+            ` · for ${readers}`} ·
+            sent to ${sent} · shown by ${Math.max(0, shown - missed)}${missed > 0 && html`
+              · <b class="bad">missing at ${missed}</b>
+            `}</small>
         </summary>
         <dl>
           ${fact("For", to === undefined ? "everyone" : namesText(to))}
@@ -378,6 +378,11 @@ function streamText({ action, target }: PushedStream): Markup {
       <code>${target}</code>
     `
   }`;
+}
+
+/** To remove what is not there is no mistake. */
+function missedOf({ action, missed }: PushedStream): number {
+  return action === "remove" ? 0 : missed;
 }
 
 function rowId({ position }: PushRecord): string {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Miss } from "./protocol.ts";
+
 /** Why an entry left the log, or was never in it. */
 export type Leaving =
   /** A newer entry says all that it said, ... */
@@ -33,16 +35,6 @@ export interface ObservedEntry {
   readonly except?: string | undefined;
 }
 
-/** What a page has noticed: a stream whose target it does not have. */
-export interface Miss {
-  /** The cursor of the push. */
-  readonly cursor: string;
-  /** The target: an id after `#`, or a selector. */
-  readonly target: string;
-  /** The id in the page that was probably meant. */
-  readonly near?: string | undefined;
-}
-
 /** Is told what happens. A connection is told apart by its identity alone. */
 export interface Observer {
   /** An entry comes into the log. */
@@ -59,8 +51,8 @@ export interface Observer {
   refreshed(connection: object): void;
   /** A connection asks for all after a cursor; the position is `undefined` where the log does not know it. */
   resumed(connection: object, cursor: string, position: number | undefined): void;
-  /** A page has reported what it shows. */
-  reported(connection: object): void;
+  /** A page has reported that it shows everything up to a position. */
+  reported(connection: object, position: number): void;
   /** A page has no element for a stream. */
   missed(connection: object, misses: readonly Miss[]): void;
   /** A page says at which path it is. */

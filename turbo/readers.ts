@@ -12,7 +12,7 @@ import { Listeners, namesOf, NO_NAMES } from "./listeners.ts";
 import type { Audience, Entry, Log } from "./log.ts";
 import { Agenda, CLOCK, type Clock } from "./clock.ts";
 import type { Move } from "./presence.ts";
-import { CLOSE, type Close, type Shown, type Since } from "./protocol.ts";
+import { CLOSE, type Close, type Note, type Shown, type Since } from "./protocol.ts";
 import { type Receipt, Receipts } from "./receipts.ts";
 import { agesOf, PositionTimes, type Staleness, stalenessOf } from "./staleness.ts";
 
@@ -233,6 +233,13 @@ export class Readers {
     const position = this.#log.positionOf(cursor);
     if (position === undefined || position > this.#log.position || connection.hasEnded) return;
     this.#reported(connection, position, age);
+  }
+
+  /** A page has told something for the inspector, which there may not be. */
+  noted(connection: Connection, note: Note): void {
+    if (connection.hasEnded) return;
+    if ("path" in note) this.#log.observer?.located(connection, note.path);
+    else this.#log.observer?.missed(connection, note.misses);
   }
 
   /** Asks some pages what they show, those on WebSockets alone. */

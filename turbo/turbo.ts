@@ -608,12 +608,17 @@ export class Turbo {
     const reports = reportInterval === REPORT_INTERVAL ? "" : html`
       data-report="${reportInterval}"
     `;
+    const inspected = this.#inspector
+      ? html`
+        data-inspect="true"
+      `
+      : "";
     return html`
       <link rel="modulepreload" href="${base + keep.path}">${first}${script(base + client.path)}
       <meta name="turbo-cursor" content="${cursor}" data-stream="${stream}" data-token="${token}"
         data-reader="${readerMark(names)}" data-spread="${spreadOf(
           this.size,
-        )}" ${inBackground}${reports}>
+        )}" ${inBackground}${reports}${inspected}>
     `;
   }
 
