@@ -51,12 +51,14 @@ export class InspectorApp {
       count: (audience) => readers.count(audience),
       now: Date.now,
     });
-    for (const entry of log.entries()) this.#history.adopt({ entry });
+    for (const kept of log.entries()) this.#history.adopt(kept);
     for (const [connection] of readers.open) this.#history.adopt({ connection });
     this.#turbo = new Turbo({
       path: STREAM,
       base,
       secret: crypto.randomUUID(),
+      onError: observed.report,
+      onNotice: () => {}, // they name options that the inspector does not have
       onChange: () => this.#feed.readersChanged(),
     });
     this.#feed = new Feed(this.#turbo, () => askPages(observed, this.#history));

@@ -26,7 +26,7 @@ export class Feed {
   #next: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setInterval> | undefined;
 
-  /** Starts without topics, and without a timer. `prepare` is called about once a second while a page is open. */
+  /** Starts without topics, and without a timer. `prepare` is called before each look. */
   constructor(turbo: Turbo, prepare: () => void) {
     this.#turbo = turbo;
     this.#prepare = prepare;
@@ -51,10 +51,7 @@ export class Feed {
   /** Call when a page of the inspector was opened or closed. */
   readersChanged(): void {
     if (this.#turbo.size === 0) return this.close();
-    this.#watch ??= setInterval(() => {
-      this.#prepare();
-      this.changed();
-    }, SLOW_PACE);
+    this.#watch ??= setInterval(() => this.changed(), SLOW_PACE);
     this.changed();
   }
 
@@ -67,6 +64,7 @@ export class Feed {
 
   #pushAll(): void {
     this.#next = undefined;
+    this.#prepare();
     for (const topic of this.#topics.keys()) {
       if (this.#turbo.canPush({ topic })) this.#push(topic);
     }

@@ -25,8 +25,8 @@ export interface PushedStream {
 export interface PushRecord {
   /** Its place in the order. */
   readonly position: number;
-  /** When it came into the log, in milliseconds since 1970; `undefined` where that was before the inspector. */
-  readonly at: number | undefined;
+  /** When it came into the log, in milliseconds since 1970. */
+  readonly at: number;
   /** The names that it is for; everyone where there are none. */
   readonly to: readonly string[] | undefined;
   /** The id of the page that it leaves out. */
@@ -85,8 +85,10 @@ export interface PageRecord {
   refreshed: number | undefined;
   /** The path of the page, where it tells that. Only such a page tells which targets it misses. */
   path: string | undefined;
-  /** About which position it was asked last, and how often. */
-  asked: { readonly position: number; readonly times: number } | undefined;
+  /** About which position it was asked last, how often, and when. */
+  asked:
+    | { readonly position: number; readonly times: number; readonly at: number }
+    | undefined;
   /** When it ended, and why. */
   ended: { readonly at: number; readonly reason: string | undefined } | undefined;
 }
@@ -156,8 +158,8 @@ export class History implements Observer {
   }
 
   /** Takes in an entry or a connection from before the inspector. */
-  adopt(found: { entry: ObservedEntry } | { connection: object }): void {
-    if ("entry" in found) this.#add(found.entry, {});
+  adopt(found: { entry: ObservedEntry; age: number } | { connection: object }): void {
+    if ("entry" in found) this.#add(found.entry, { at: this.#source.now() - found.age });
     else this.opened(found.connection);
   }
 
@@ -228,7 +230,7 @@ export class History implements Observer {
     if (!page) return;
     const until = this.#source.position();
     page.resumed = { at: this.#source.now(), cursor, position, until, outcome: "nothing" };
-    page.from = position ?? until;
+    page.from = position ?? -1;
     page.refreshed = undefined;
     this.onChange();
   }
@@ -295,7 +297,7 @@ export class History implements Observer {
 
   #add(
     { position, html, bytes, to, except }: ObservedEntry,
-    { at, readers }: { at?: number; readers?: number },
+    { at, readers }: { at: number; readers?: number },
   ): void {
     const all = streamsOf(html, position);
     this.#pushes.set(position, {

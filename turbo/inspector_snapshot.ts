@@ -88,6 +88,8 @@ export interface Observed {
   readonly base: string;
   /** Why the engine is away. */
   away(): string | undefined;
+  /** Reports an error. */
+  report(message: string, error: unknown): void;
 }
 
 /** How many pages are shown. */
@@ -153,16 +155,25 @@ export function pageByNumber(
 /** How often a page is asked about one position. */
 const MAX_ASKED = 3;
 
+/** Milliseconds between two questions to a page. */
+const ASK_INTERVAL = 1_000;
+
 /** Asks the pages that have not reported the newest position what they show. */
-export function askPages({ log, readers }: Observed, history: History): void {
+export function askPages(
+  { log, readers }: Observed,
+  history: History,
+  now: number = Date.now(),
+): void {
   const { position } = log;
   const open: Connection[] = [];
   for (const [connection] of readers.open) {
     const page = history.page(connection);
     if (!page || connection.shown >= position || !connection.reports) continue;
-    const times = page.asked?.position === position ? page.asked.times : 0;
+    const { asked } = page;
+    if (asked && Math.abs(now - asked.at) < ASK_INTERVAL) continue;
+    const times = asked?.position === position ? asked.times : 0;
     if (times >= MAX_ASKED) continue;
-    page.asked = { position, times: times + 1 };
+    page.asked = { position, times: times + 1, at: now };
     open.push(connection);
   }
   readers.ask(open);
@@ -243,7 +254,7 @@ export function targetsOf(pushes: readonly PushRecord[], now: number): TargetVie
     }
   >();
   const isKnown = new Set<string>();
-  for (const { at = 0, position, streams, sent, sentToTelling } of pushes) {
+  for (const { at, position, streams, sent, sentToTelling } of pushes) {
     for (const { target, action, missed, near } of streams) {
       if (target === "") continue;
       const view = targets.get(target) ?? {

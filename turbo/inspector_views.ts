@@ -250,14 +250,13 @@ function lagText({ state, had, owed, owedSince, buffered, shown, record }: PageV
   if (state === "gone") return html`Gone`;
   const waiting = buffered > 0 ? `, ${size(buffered)} wait to be sent` : "";
   const shows = shown === undefined ? "" : `, shows ${shown}`;
-  const joined = record.resumed === undefined ? "" : html`; ${resumedText(record)}`;
-  if (had === undefined) return html`Was sent everything${waiting}${shows}${joined}`;
+  if (had === undefined) {
+    const joined = record.resumed && line("; ", resumedText(record));
+    return line("Was sent everything", waiting, shows, joined);
+  }
   const count = owed === undefined ? "all anew, because the log had a gap" : `${owed} after ${had}`;
-  return html`Is owed ${count}${
-    owedSince !== undefined && html`
-      since ${time(owedSince)}
-    `
-  }${waiting}${shows}`;
+  const since = owedSince !== undefined && line(" since ", time(owedSince));
+  return line("Is owed ", count, since, waiting, shows);
 }
 
 const OUTCOMES = {
@@ -269,12 +268,8 @@ const OUTCOMES = {
 function resumedText({ resumed, since }: PageRecord): Markup {
   if (!resumed) return html`with nothing asked, at ${time(since)}`;
   const { at, cursor, position, outcome } = resumed;
-  const known = position === undefined
-    ? html`
-      of another log (<code>${cursor}</code>)
-    `
-    : ` ${position}`;
-  return html`asked at ${time(at)} from${known}: ${OUTCOMES[outcome]}`;
+  const from = position ?? `${cursor}, which is of another log`;
+  return html`asked at ${time(at)} from ${from}: ${OUTCOMES[outcome]}`;
 }
 
 function targetsPart(targets: readonly TargetView[]): Markup {
@@ -314,21 +309,20 @@ function targetRow({ target, pushes, sent, missed, last, isLost }: TargetView): 
 function pushRow(push: PushRecord): Markup {
   const { position, at, left, readers, sent, shown, bytes, to, except } = push;
   const missed = Math.max(0, ...push.streams.map(missedOf));
+  const forText = readers !== undefined && ` · for ${readers}`;
+  const missingText = missed > 0 && line(" · ", html`<b class="bad">missing at ${missed}</b>`);
   return html`
     <li id="${rowId(push)}" class="${left ? "left" : "kept"}">
       <details>
         <summary>
           <b>${position}</b> ${streamsText(push)}
           <span class="tag">${left ? shortly(left) : "in the log"}</span>
-          <small>${at === undefined ? "earlier" : time(at)}${readers !== undefined &&
-            ` · for ${readers}`} ·
-            sent to ${sent} · shown by ${Math.max(0, shown - missed)}${missed > 0 && html`
-              · <b class="bad">missing at ${missed}</b>
-            `}</small>
+          <small>${time(at)}${forText} · sent to ${sent} · shown by
+            ${Math.max(0, shown - missed)}${missingText}</small>
         </summary>
         <dl>
           ${fact("For", to === undefined ? "everyone" : namesText(to))}
-          ${except !== undefined && fact("Left out", html`page <code>${except}</code>`)}
+          ${except !== undefined && fact("Left out", line("page ", html`<code>${except}</code>`))}
           ${fact(
             "State",
             left ? leftText(left) : "in the log",
@@ -347,7 +341,7 @@ function reasonRow(push: PushRecord, { outcome, text }: Reason): Markup {
       <details>
         <summary>
           <b>${push.position}</b> ${streamsText(push)} <span class="tag">${outcome}</span>
-          <small>${push.at === undefined ? "earlier" : time(push.at)} · ${text}</small>
+          <small>${time(push.at)} · ${text}</small>
         </summary>
         ${contentOf(push)}
       </details>
@@ -367,17 +361,12 @@ function shortly({ why, by }: NonNullable<PushRecord["left"]>): string {
 function streamsText({ streams, more }: PushRecord): Markup {
   const shown = streams.slice(0, 3);
   const rest = streams.length - shown.length + more;
-  return html`${shown.map((stream, index) => html`${index > 0 ? ", " : ""}${streamText(stream)}`)}${
-    rest > 0 && ` and ${rest} more`
-  }`;
+  const list = shown.map((stream, index) => line(index > 0 && ", ", streamText(stream)));
+  return line(list, rest > 0 && ` and ${rest} more`);
 }
 
 function streamText({ action, target }: PushedStream): Markup {
-  return html`${action}${
-    target !== "" && html`
-      <code>${target}</code>
-    `
-  }`;
+  return line(action, target !== "" && line(" ", html`<code>${target}</code>`));
 }
 
 /** To remove what is not there is no mistake. */
@@ -391,6 +380,11 @@ function rowId({ position }: PushRecord): string {
 
 function rowIdOf(position: number): string {
   return `push-${position}`;
+}
+
+/** Texts and markup in a line, without the white space that a template on several lines would have. */
+function line(...parts: readonly unknown[]): Markup {
+  return html`${parts}`;
 }
 
 /** A time of the day, as the clock of the server shows it. */

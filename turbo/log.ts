@@ -299,9 +299,10 @@ export class Log {
     this.observer?.cleared();
   }
 
-  /** The entries that are kept, oldest first. */
-  entries(): readonly Entry[] {
-    return this.#walk(0, undefined);
+  /** The entries that are kept, oldest first, each with its age in milliseconds. */
+  entries(): readonly { readonly entry: Entry; readonly age: number }[] {
+    const now = this.#clock.now();
+    return this.#walk(0, undefined).map((node) => ({ entry: node, age: now - node.at }));
   }
 
   /**

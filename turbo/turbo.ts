@@ -671,6 +671,7 @@ export class Turbo {
       admission: this.#admission,
       base: this.#options.base,
       away,
+      report: this.#report,
     }, options);
     return this.#inspector.app;
   }
