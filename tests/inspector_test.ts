@@ -1,3 +1,4 @@
+/// <reference lib="dom" />
 import assert from "node:assert/strict";
 import { Hono } from "hono";
 import { append, html, remove, replace, Turbo, type TurboOptions } from "../turbo/mod.ts";
@@ -58,12 +59,17 @@ function start({
 async function shows(page: Page, selector: string, pattern: RegExp): Promise<void> {
   let text = "";
   const isShown = async () => {
-    text = (await page.locator(selector).allInnerTexts()).join("\n").replaceAll(/\s+/g, " ");
+    text = await page.evaluate(textOf, selector);
     return pattern.test(text);
   };
   await until(isShown, `${selector} shows ${pattern}`).catch((error) => {
     throw new Error(`${error.message}, but ${JSON.stringify(text)}`);
   });
+}
+
+function textOf(selector: string): string {
+  const text = document.querySelector<HTMLElement>(selector)?.innerText ?? "";
+  return text.replaceAll(/\s+/g, " ");
 }
 
 const violations = ({ errors }: TestPage) => errors.filter((error) => /policy/i.test(error));
