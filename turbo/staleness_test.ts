@@ -94,12 +94,22 @@ Deno.test("Readers.staleness does not count a page that had to report nothing", 
   assert.equal(readers.staleness.pages, 0);
 });
 
+Deno.test("Readers.staleness does not wait for a page on an event stream, which sends no reports", async () => {
+  const { clock, push, join, readers } = start();
+  join({ transport: "event stream" }, { comesBack: true });
+  await clock.advance(2 * MINUTE);
+  await push();
+  await clock.advance(MINUTE);
+  assert.equal(readers.staleness.pages, 0);
+});
+
 Deno.test("Readers.staleness counts what a slow reader is owed", async () => {
   const { clock, push, join, readers } = start();
   join({}, { buffered: 1e6 });
+  join({ reports: false }, { buffered: 1e6 });
   await push();
   await clock.advance(2_000);
-  assert.equal(readers.staleness.max, 2_000);
+  assert.deepEqual(readers.staleness, { pages: 1, p50: 2_000, p99: 2_000, max: 2_000 });
 });
 
 Deno.test("Readers.shown() ignores cursors of another log, and those that no page can have", async () => {
@@ -154,6 +164,21 @@ Deno.test("Readers.receipt() resolves as soon as all who can tell have reported,
   assert.equal(page.asked, 1);
 });
 
+Deno.test("Readers.receipt() asks a page once in a second, for any number of calls", async () => {
+  const { clock, push, join, readers, log } = start();
+  const page = join();
+  const receipts = [];
+  for (let n = 0; n < 9; n++) {
+    await push();
+    receipts.push(readers.receipt({ to: undefined }, log.position, 60_000));
+  }
+  assert.equal(page.asked, 1);
+  await clock.advance(1_000);
+  assert.equal(page.asked, 2);
+  readers.shown(page.connection, { cursor: log.cursor, age: 0 });
+  for (const receipt of receipts) assert.deepEqual(await receipt, { shown: 1, missing: 0 });
+});
+
 Deno.test("Readers.receipt() waits for a page whose connection ends, and counts it when it is back", async () => {
   const { clock, push, join, readers, log } = start();
   const page = join({ page: "p" });
@@ -192,7 +217,7 @@ Deno.test("Readers.receipt() makes a page on an event stream connect again", asy
 Deno.test("Readers.receipt() for nobody resolves at once, and removeAll() ends those that wait", async () => {
   const { push, join, readers, log, clock } = start();
   assert.deepEqual(await readers.receipt({ to: undefined }, 0, 60_000), { shown: 0, missing: 0 });
-  join();
+  join({ page: "p" });
   await push();
   const receipt = readers.receipt({ to: undefined }, log.position, 60_000);
   readers.removeAll();
