@@ -12,6 +12,8 @@ import licenses from "./deploy/licenses.txt" with { type: "text" };
 import { isFleet, jsonOf, type LoadReport, LoadSampler, reportOf, rowOfReport } from "./loadavg.ts";
 import { pathBelow } from "./server/base_path.ts";
 import { Fleet } from "./server/fleet.ts";
+import { healthRoutes } from "./server/health.ts";
+import { checkHealth } from "./server/health_check.ts";
 import { DAY_STEP } from "./server/history.ts";
 import homeIconBytes from "./server/icon.png" with { type: "bytes" };
 import styles from "./server/load.css" with { type: "text" };
@@ -165,6 +167,12 @@ export const OPTIONS = {
     default: undefined,
     help: "Load for each CPU, such as 1.0, above which the pages and the log warn",
   },
+  healthcheck: {
+    flag: "--healthcheck",
+    help:
+      "Start nothing; ask the process with the same options whether it is ready, and exit with " +
+      "0 or 1",
+  },
 } satisfies Options;
 
 const PROGRAM = {
@@ -177,8 +185,6 @@ const PROGRAM = {
 /** The values of {@linkcode OPTIONS}. */
 export type Settings = SettingsOf<typeof OPTIONS>;
 
-/** The share of `maxConnections` that zombies may hold; beyond it `/readyz` answers 503. */
-const MAX_ZOMBIES = 0.5;
 /** The part of `state` that the file with the readings has in its name. */
 const READINGS = ".readings";
 /** The paths that answer only GET and HEAD, besides those of the stream and the scripts. */
@@ -279,20 +285,13 @@ export function createApp(options: AppOptions = {}): App {
     strictTransportSecurity: false, // left to the proxy that terminates TLS: see deploy/nginx-site.conf
     xFrameOptions: "DENY",
   }));
-  hono.get("/healthz", (c) => c.text("ok"));
-  hono.get("/readyz", (c) => {
-    const { size: connections, zombies, maxConnections } = turbo;
-    const isFull = zombies > MAX_ZOMBIES * maxConnections;
-    if (draining || isFull) {
-      const status = draining ? "draining" : "overloaded";
-      return c.json({ status, connections, zombies }, 503);
-    }
-    const { away } = turbo; // without its engine it still serves pages and pushes to them
-    if (away !== undefined) {
-      return c.json({ status: "degraded", connections, zombies, engine: away });
-    }
-    return c.json({ status: "ready", connections, zombies });
-  });
+  hono.route(
+    "/",
+    healthRoutes(() => {
+      const { size: connections, zombies, maxConnections, away } = turbo;
+      return { isDraining: draining, connections, zombies, maxConnections, away };
+    }),
+  );
   // After the routes above, because a health check may use the address of the process as host, which is not
   // among the allowed hosts.
   hono.use(turbo.middleware({
@@ -535,6 +534,10 @@ export function parseSettings(
 
 async function main(): Promise<void> {
   const settings = settingsOrExit(OPTIONS, PROGRAM);
+  if (settings.healthcheck) {
+    await orExit(1, () => checkHealth(settings));
+    Deno.exit(0);
+  }
   const early: string[] = [];
   let notice = (message: string): void => void early.push(message);
   const app = await orExit(2, () => appOf(settings, (message) => notice(message)));

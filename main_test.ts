@@ -3,7 +3,7 @@ import config from "./deno.json" with { type: "json" };
 import { type App, createApp, OPTIONS, parseSettings } from "./main.ts";
 import { jsonOf, type LoadReport } from "./loadavg.ts";
 import { networkAddresses } from "./server/addresses.ts";
-import { showDefault } from "./server/settings.ts";
+import { type Options, showDefault } from "./server/settings.ts";
 import { type Page, startBrowser } from "./tests/browser.ts";
 import { Hub } from "./tests/hub.ts";
 import { connect, connected, directory, pause, serve, until, WITH_BROWSER } from "./tests/kit.ts";
@@ -712,6 +712,7 @@ Deno.test("parseSettings() reads each documented variable", () => {
     redisKey: "load:pages",
     node: "web 1",
     warn: 1.5,
+    healthcheck: false,
   });
 });
 
@@ -738,7 +739,9 @@ Deno.test("parseSettings() rejects a value that cannot be used, and says what is
   }
 });
 
-const VARIABLES = Object.values(OPTIONS).map(({ variable }) => variable);
+/** The options that have a value. */
+const VALUED = Object.values<Options[string]>(OPTIONS).filter((option) => "parse" in option);
+const VARIABLES = VALUED.map(({ variable }) => variable);
 
 for (const task of ["start", "dev", "compile"] as const) {
   Deno.test(`deno task ${task} may read the variable of each option, and has the flags of start`, () => {
@@ -759,12 +762,13 @@ Deno.test("docs/running.md names each option, its variable and its default", asy
       variable,
       code ?? none,
     ]),
-    Object.values(OPTIONS).map((option) => [
+    VALUED.map((option) => [
       `${option.flag} ${option.placeholder}`,
       option.variable,
       showDefault(option.default),
     ]),
   );
+  for (const { flag } of Object.values(OPTIONS)) assert(page.includes(`\`${flag}`), flag);
 });
 
 const UNITS = ["turbo-deno.service", "turbo-deno@.service"] as const;
@@ -773,6 +777,12 @@ const UNITS = ["turbo-deno.service", "turbo-deno@.service"] as const;
 async function readUnit(name: typeof UNITS[number]): Promise<string> {
   const unit = await Deno.readTextFile(new URL(`deploy/${name}`, import.meta.url));
   return name.includes("@") ? unit.replaceAll("%i", "8001").replaceAll("%H", "web1") : unit;
+}
+
+/** The status of an answer, whose body is not wanted. */
+async function drained(response: Response): Promise<number> {
+  await response.body?.cancel();
+  return response.status;
 }
 
 /** The settings of a process that a unit starts. */
@@ -929,6 +939,53 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "main.ts --healthcheck exits with 0 while the app with the same options is ready, and touches nothing",
+  WITH_PROCESS,
+  async () => {
+    using made = directory();
+    const flags = START_FLAGS.map((flag) =>
+      flag.replace(/^(--allow-(?:read|write)=)/, `$1${made.path},`)
+    );
+    const state = `${made.path}/log`;
+    const env = { BASE_PATH: "/load", ALLOW_HOST: "load.example", STATE_FILE: state };
+    const options = { env: { ...env, PORT: `${freePort()}` }, flags };
+    async function check(args: string[] = []) {
+      const { code, stdout, stderr } = await endApp(["--healthcheck", ...args], options);
+      return [code, stdout, stderr];
+    }
+    const down = await check();
+    assert.match(String(down), /^1,,turbo-deno: Cannot ask http:\/\/127.*\/load\/readyz: .+\n$/);
+    await Deno.writeTextFile(state, "kept"); // an app that starts would read and remove it
+    assert.equal((await check())[0], 1);
+    assert.equal(await Deno.readTextFile(state), "kept");
+    await Deno.remove(state);
+    await using _app = await startApp([], options);
+    assert.deepEqual(await check(), [0, "", ""]);
+    assert.deepEqual(await check(["--hostname=localhost"]), [0, "", ""]);
+  },
+);
+
+Deno.test(
+  "main.ts --healthcheck exits with 1 and one line while the app is draining",
+  WITH_PROCESS,
+  async () => {
+    await using app = await startApp();
+    await using _page = await RawSocket.upgrade(app.port); // closed, and stays: so the app is still ending
+    app.child.kill("SIGTERM");
+    await until(
+      async () => (await fetch(`${app.url}/readyz`).then(drained)) === 503,
+      "it is draining",
+    );
+    const { code, stderr } = await endApp([`--port=${app.port}`, "--healthcheck"]);
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /^turbo-deno: http:[^ ]+\/readyz answers 503: {"status":"draining",.*}\n$/,
+    );
+  },
+);
+
 Deno.test("main.ts --licenses shows the licences, and exits with 0", WITH_PROCESS, async () => {
   const { code, stdout, stderr } = await endApp(["--licenses"]);
   assert.deepEqual([code, stderr], [0, ""]);
@@ -938,7 +995,7 @@ Deno.test("main.ts --licenses shows the licences, and exits with 0", WITH_PROCES
 Deno.test("main.ts --help and --version answer and exit with 0", WITH_PROCESS, async () => {
   const help = await endApp(["--help"]);
   assert.equal(help.code, 0);
-  for (const { flag, variable } of Object.values(OPTIONS)) {
+  for (const { flag, variable = flag } of Object.values<Options[string]>(OPTIONS)) {
     for (const name of [flag, variable]) assert(help.stdout.includes(name), name);
   }
   const version = await endApp(["--version"]);

@@ -12,6 +12,7 @@ import {
   path,
   redisUrl,
   seconds,
+  type SettingsOf,
   settingsOrExit,
   shortName,
   sourcesOf,
@@ -308,6 +309,21 @@ Options:
   --version, -V  Show the version
 `,
   );
+});
+
+Deno.test("a row without a placeholder is a flag without a value, which no variable sets", () => {
+  const table = { ...OPTIONS, dryRun: { flag: "--dry-run", help: "Change nothing" } } as const;
+  const parse = (...args: string[]) => parseSettings(table, { args, env: () => "" });
+  const { dryRun, port } = parse("--dry-run", "--port=1") as SettingsOf<typeof table>;
+  assert.deepEqual([dryRun satisfies boolean, port satisfies number], [true, 1]);
+  assert.equal((parse() as SettingsOf<typeof table>).dryRun, false);
+  assert.throws(() => parse("--dry-run=yes"), UsageError);
+  assert.throws(() => parse("--dry-run", "yes"), UsageError);
+  assert.match(
+    helpText(table, { name: "demo", summary: "A demonstration." }),
+    /^ {2}--dry-run {25}Change nothing$/m,
+  );
+  assert.equal(sourcesOf(table, { args: ["--dry-run"], env: () => "" }).dryRun, undefined);
 });
 
 Deno.test("helpText() offers --licenses where there are licences", () => {
