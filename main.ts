@@ -167,6 +167,11 @@ export const OPTIONS = {
     default: undefined,
     help: "Load for each CPU, such as 1.0, above which the pages and the log warn",
   },
+  inspector: {
+    flag: "--inspector",
+    help: "Show at /inspector which push reached which page, and why not, to a browser on this " +
+      "machine alone",
+  },
   healthcheck: {
     flag: "--healthcheck",
     help:
@@ -222,6 +227,8 @@ export interface AppOptions {
    * tried again, where readings are rarer than that. Default a minute.
    */
   refresh?: number;
+  /** Whether the inspector is at `/inspector`, for a browser on this machine alone. Default: it is not. */
+  inspector?: boolean;
   /** Options of the `Turbo`. */
   turbo?: TurboOptions;
 }
@@ -297,6 +304,7 @@ export function createApp(options: AppOptions = {}): App {
   hono.use(turbo.middleware({
     address: (c) => countsAddresses && c.env ? getConnInfo(c).remote.address : undefined,
   }));
+  if (options.inspector) hono.route("/inspector", turbo.inspector());
   hono.get("/", async (c) => {
     const url = base === "" ? undefined : new URL(c.req.url);
     if (url?.pathname === base) return c.redirect(`${base}/${url.search}`, 301);
@@ -571,10 +579,11 @@ async function appOf(
   settings: Settings,
   onNotice: (message: string) => void,
 ): Promise<App> {
-  const { interval, warn, node, state, base, maxConnections, allowOrigin, allowHost } = settings;
+  const { interval, warn, node, state, base, inspector } = settings;
+  const { maxConnections, allowOrigin, allowHost } = settings;
   const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost, onNotice };
   const engine = await engineOf(settings);
-  return createApp({ interval, warn, node, state, base, engine, turbo });
+  return createApp({ interval, warn, node, state, base, engine, inspector, turbo });
 }
 
 /** Bounds of the heartbeat interval among the processes, in milliseconds; otherwise that of the readings. */

@@ -1,10 +1,21 @@
 /// <reference lib="dom" />
 import assert from "node:assert/strict";
 import { Hono } from "hono";
+import { createApp } from "../main.ts";
 import { append, html, remove, replace, Turbo, type TurboOptions } from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { type Page, startBrowser, type TestPage } from "./browser.ts";
-import { connect, connected, PROTOCOL, serve, sinceOf, until, WITH_BROWSER } from "./kit.ts";
+import {
+  connect,
+  connected,
+  PROTOCOL,
+  serve,
+  sinceOf,
+  until,
+  WITH_BROWSER,
+  WITH_PROCESS,
+} from "./kit.ts";
+import { startApp } from "./processes.ts";
 import { get, startNginx, WITH_NGINX } from "./nginx.ts";
 import { ask, RawSocket, request } from "./raw.ts";
 
@@ -359,6 +370,27 @@ Deno.test("A page may tell the inspector 20 things at once; one that continues i
   for (let n = 0; n < 20; n++) client.socket.send(`at %2F${n}`);
   const { code, reason } = await client.closed;
   assert.deepEqual([code, reason], [1008, "Too many messages"]);
+});
+
+Deno.test("main.ts --inspector mounts it below the path of the app", WITH_PROCESS, async () => {
+  const args = ["--port=0", "--hostname=127.0.0.1", "--base=/load", "--inspector"];
+  await using app = await startApp([...args, "--interval=0.1"]);
+  const { origin } = new URL(app.url);
+  await using _reader = await connect(origin, { path: "/load/turbo-stream", protocol: PROTOCOL });
+  let page = "";
+  await until(async () => {
+    page = await (await fetch(`${origin}/load/inspector`, BROWSER)).text();
+    return /id="pushes"[^]+<code>#load<[^]+for 1/.test(page);
+  }, "it shows a push");
+  const [stylesheet] = page.match(/\/load\/inspector\/assets\/inspector-\w+\.css/)!;
+  const answer = await fetch(origin + stylesheet, BROWSER);
+  await answer.body?.cancel();
+  assert.equal(answer.status, 200);
+});
+
+Deno.test("createApp() has no inspector by default", async () => {
+  const { hono } = createApp({ turbo: { secret: TOKEN } });
+  assert.equal((await hono.request("/inspector")).status, 404);
 });
 
 Deno.test("turbo.inspector() rejects a short token and a second call", () => {
