@@ -171,7 +171,7 @@ Deno.test("The pages of the inspector fit a phone", WITH_BROWSER, async () => {
 Deno.test("The inspector shows a page that takes nothing as behind, and what it is owed", async () => {
   await using running = start({ options: { dropAfter: 60_000, frame: 0 } });
   const { turbo, port } = running;
-  await using reader = await RawSocket.upgrade(
+  await using _reader = await RawSocket.upgrade(
     port,
     `/turbo-stream?since=${turbo.cursor}&page=slow`,
     { "Sec-WebSocket-Protocol": PROTOCOL },

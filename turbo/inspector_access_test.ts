@@ -44,9 +44,9 @@ Deno.test("refusalOf() lets in a browser on this machine, by any loopback name a
 Deno.test("refusalOf() reads the address as Deno, Node and Bun tell it", async () => {
   const socket = (remoteAddress: string) => ({ incoming: { socket: { remoteAddress } } });
   const bun = (address: string) => ({ requestIP: () => ({ address }) });
-  for (const  of of[socket, bun, (address: string) => ({ server: bun(address) })]) {
-    assert.equal(request({ env: of("127.0.0.1") }), undefined);
-    assert.match(await why({ env: of("192.168.1.5") }), /from "192\.168\.1\.5"/);
+  for (const tell of [socket, bun, (address: string) => ({ server: bun(address) })]) {
+    assert.equal(request({ env: tell("127.0.0.1") }), undefined);
+    assert.match(await why({ env: tell("192.168.1.5") }), /from "192\.168\.1\.5"/);
   }
 });
 

@@ -107,7 +107,11 @@ const MAX_PAST = 16;
 
 /** A bounded log that keeps the newest state of every target and the recent events. */
 export class Log {
-  /** Is told what happens to the entries and, by the connections, who is sent them. Usually there is none. */
+  /**
+   * Is told what happens to the entries and, by the connections, who is sent them. Usually there is none.
+   *
+   * @internal
+   */
   observer: Observer | undefined;
   readonly #maxEntries: number;
   readonly #maxBytes: number;

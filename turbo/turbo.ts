@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Context, Hono } from "hono";
+import type { Context } from "hono";
 import { Admission, type ConnectOptions } from "./admission.ts";
 import type { Asset } from "./assets.ts";
 import { askedOf, audienceOf, checkReader, checkTopics, nameOf } from "./audience.ts";
@@ -634,7 +634,7 @@ export class Turbo {
   }
 
   /**
-   * The inspector, a sub-app of Hono for development. It shows the log, the open pages and how far each is,
+   * Returns the inspector, a sub-app of Hono (`Hono`) for development. It shows the log, the open pages and how far each is,
    * which targets no page had, and why a page did not change. It is live, by a connection of its own.
    *
    * Without a token it is for a browser on the same machine only, and for nobody behind a proxy. It shows
@@ -660,7 +660,8 @@ export class Turbo {
    * await turbo.close();
    * ```
    */
-  inspector(options: InspectorOptions = {}): Hono {
+  // deno-lint-ignore no-explicit-any -- `deno doc` cannot resolve Hono's type
+  inspector(options: InspectorOptions = {}): any {
     if (this.#inspector) {
       throw new Error("Cannot make a second inspector: mount the first one where you need it");
     }
