@@ -14,6 +14,7 @@ import {
   until,
   WITH_BROWSER,
   WITH_PROCESS,
+  within,
 } from "./kit.ts";
 import { startApp } from "./processes.ts";
 import { get, startNginx, WITH_NGINX } from "./nginx.ts";
@@ -205,7 +206,7 @@ Deno.test("The inspector tells that a page was refreshed, and its connection clo
   const page = await running.html("/inspector/page/1");
   assert.match(page, /from other\.7, which is of another log: it was told to fetch itself/);
   turbo.disconnect("ann");
-  await client.closed;
+  await within(client.closed, "the close");
   await until(
     async () => /Disconnected/.test(await running.html("/inspector/page/1")),
     "it tells the end",
@@ -350,6 +351,8 @@ Deno.test(
     assert.equal(await page.getAttribute('meta[name="turbo-cursor"]', "data-inspect"), null);
     turbo.push(replace("bxo", html`<b id="bxo">1</b>`));
     await until(() => warned.some((line) => line.includes('"bxo"')), "the console warns");
+    // A page with an inspector would have told it by then: it does so once a second.
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1_100)));
     assert.deepEqual(sent.filter((text) => /^(?:at|missed) /.test(text)), []);
     assert.equal((await fetch(`${url}/inspector`, BROWSER)).status, 404);
 
@@ -368,7 +371,7 @@ Deno.test("A page may tell the inspector 20 things at once; one that continues i
   client.socket.send(sinceOf({ cursor: running.turbo.cursor }));
   await until(() => client.messages.length >= 2, "it is open");
   for (let n = 0; n < 20; n++) client.socket.send(`at %2F${n}`);
-  const { code, reason } = await client.closed;
+  const { code, reason } = await within(client.closed, "the close");
   assert.deepEqual([code, reason], [1008, "Too many messages"]);
 });
 

@@ -176,6 +176,15 @@ Deno.test("reasonOf() tells what the page shows, and what it has no target for",
   ]]);
 });
 
+Deno.test("A miss is that of the newest push up to its cursor that the page was sent", () => {
+  const { log, history, record, send } = start();
+  const list = String(append("list", html`<i></i>`));
+  for (let n = 1; n <= 3; n++) log.append(list);
+  send(1, 2, 3);
+  history.missed(PAGE, [{ cursor: "e.2", target: "#list" }, { cursor: "e.2", target: "#list" }]);
+  assert.deepEqual([...record.missed.keys()], ["2 #list", "1 #list"]);
+});
+
 Deno.test("A miss of a push that the page was not sent, or of another log, changes nothing", () => {
   const { log, history, record } = start();
   log.append(box(1));
