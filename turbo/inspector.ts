@@ -41,7 +41,7 @@ export function inspectorOf(observed: Observed, options: InspectorOptions): Insp
   return {
     app,
     async close(options) {
-      await (await loading).close(options);
+      await (await loading.catch(() => undefined))?.close(options);
     },
   };
 }

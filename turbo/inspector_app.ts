@@ -15,7 +15,7 @@ import { History } from "./inspector_history.ts";
 import { askPages, type Observed, pageByNumber, snapshotOf } from "./inspector_snapshot.ts";
 import { STYLE } from "./inspector_style.ts";
 import { type Frame, missingPage, overviewOf, overviewPage } from "./inspector_views.ts";
-import { pagePage, pageViewOf } from "./inspector_views.ts";
+import { pagePage, pageViewOf, type View } from "./inspector_views.ts";
 import type { CloseOptions } from "./options.ts";
 import { pagePolicy } from "./policy.ts";
 import { Turbo } from "./turbo.ts";
@@ -56,6 +56,7 @@ export class InspectorApp {
     this.#turbo = new Turbo({
       path: STREAM,
       base,
+      upgrade: observed.upgrade,
       secret: crypto.randomUUID(),
       onError: observed.report,
       onNotice: () => {}, // they name options that the inspector does not have
@@ -112,9 +113,11 @@ export class InspectorApp {
       return answerOf(overviewPage(view, frame(OVERVIEW)));
     }
     const number = Number(/^\/page\/(\d{1,9})$/.exec(path)?.[1]);
+    let last: View | undefined;
     const look = () => {
       const page = pageByNumber(number, this.#observed, this.#history);
-      return page && pageViewOf(page, [...this.#history.pushes].reverse());
+      if (page) last = pageViewOf(page, [...this.#history.pushes].reverse());
+      return last; // of a page that is gone and forgotten, what was known
     };
     const topic = `page ${number}`;
     const first = look();

@@ -10,6 +10,7 @@ import type { ReasonedPage } from "./inspector_reasons.ts";
 import type { Log } from "./log.ts";
 import type { Readers } from "./readers.ts";
 import type { Staleness } from "./staleness.ts";
+import type { Upgrade } from "./websocket.ts";
 
 /** The state of a page's connection. */
 export type PageState = "current" | "behind" | "opening" | "closing" | "gone";
@@ -88,6 +89,8 @@ export interface Observed {
   readonly base: string;
   /** Why the engine is away. */
   away(): string | undefined;
+  /** Upgrades a request to a WebSocket, as the app does. */
+  readonly upgrade: Upgrade;
   /** Reports an error. */
   report(message: string, error: unknown): void;
 }

@@ -672,6 +672,7 @@ export class Turbo {
       admission: this.#admission,
       base: this.#options.base,
       away,
+      upgrade: this.#options.upgrade,
       report: this.#report,
     }, options);
     return this.#inspector.app;
