@@ -149,6 +149,31 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "The inspector tells a page that is frozen from one that shows a push",
+  WITH_BROWSER,
+  async () => {
+    await using running = start();
+    const { turbo, url } = running;
+    await using browser = await startBrowser();
+    const todos = await browser.open(`${url}/todos`);
+    await todos.page.waitForSelector(OPEN_PAGE);
+    const session = await todos.context.newCDPSession(todos.page);
+    await session.send("Debugger.enable");
+    await session.send("Debugger.pause");
+    const { page } = await browser.open(`${url}/inspector`);
+    await page.waitForSelector(OPEN_PAGE);
+    turbo.push(box(1));
+    await shows(page, "#push-1", /for 1 · sent to 1 · shown by 0$/);
+    await page.click("#pages a");
+    await shows(page, "#push-1", /sent .+ Sent; the page has not reported yet that it shows it/);
+    await session.send("Debugger.resume");
+    await session.send("Debugger.disable");
+    turbo.push(box(2));
+    await shows(page, "#push-1", /Sent and shown/);
+  },
+);
+
 Deno.test("The pages of the inspector fit a phone", WITH_BROWSER, async () => {
   await using running = start();
   const { turbo, url } = running;
