@@ -104,6 +104,7 @@ pre {
 :is(.current, .shown, .kept) .tag { color: var(--good); }
 :is(.behind, .owed, .opening, .closing, .sent) .tag { color: var(--warm); border-color: currentColor; }
 :is(.no-target, .lost) .tag, .bad, tr.lost > * { color: var(--bad); border-color: currentColor; }
+.warm { color: var(--warm); }
 :is(:target, .lost) { scroll-margin-top: 1rem; }
 :target { background: var(--shade); }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }

@@ -309,7 +309,8 @@ function targetRow({ target, pushes, sent, missed, last, isLost }: TargetView): 
 function pushRow(push: PushRecord): Markup {
   const { position, at, left, readers, sent, shown, bytes, to, except } = push;
   const missed = Math.max(0, ...push.streams.map(missedOf));
-  const forText = readers !== undefined && ` · for ${readers}`;
+  const forNobody = readers === 0 && html`<b class="warm">for no open page</b>`;
+  const forText = readers !== undefined && line(" · ", forNobody || `for ${readers}`);
   const missingText = missed > 0 && line(" · ", html`<b class="bad">missing at ${missed}</b>`);
   return html`
     <li id="${rowId(push)}" class="${left ? "left" : "kept"}">
