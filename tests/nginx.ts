@@ -103,7 +103,7 @@ export async function startNginx(
   assert(isCertified, "openssl makes no certificate");
   const { main, site, path } = await filesOfDeploy();
   const hosts = [app].flat().map(({ url }) => new URL(url).host);
-  const servers = hosts.map((host) => `server ${host};`).join("\n");
+  const servers = hosts.map((host) => `server ${host}$1;`).join("\n");
   const files: Record<string, string> = form === "path"
     ? { "nginx.conf": SITE_WITH_PATH, "nginx-path.conf": path }
     : { "nginx.conf": form === "whole" ? main : OTHER_NGINX, "nginx-site.conf": site };
@@ -116,7 +116,7 @@ export async function startNginx(
       .replaceAll(/listen \[::\]:.*\n/g, "\n")
       .replaceAll("listen 80;", `listen 127.0.0.1:${plain};`)
       .replaceAll("listen 443 ", `listen 127.0.0.1:${tls} `)
-      .replace(/^ *server 127\.0\.0\.1:8000;$/m, servers)
+      .replace(/^ *server 127\.0\.0\.1:8000(.*);$/m, servers)
       .replaceAll("proxy_pass http://127.0.0.1:8000", `proxy_pass http://${hosts[0]}`)
       .replace("server_name example.org;", "server_name localhost;")
       .replaceAll(
@@ -221,8 +221,10 @@ export async function startNginx(
   const all = made.move();
   return {
     url: `https://localhost:${tls}/`,
+    /** A client that trusts its certificate. By HTTP/2 nginx sends an Upgrade that the app answers with. */
+    client,
     connect,
-    /** Asks for a URL of the site by HTTP/1.1: by HTTP/2 nginx sends an Upgrade that the app answers with. */
+    /** Asks for a URL of the site by HTTP/1.1. */
     fetch: (url: string, init: RequestInit = {}) => fetch(url, { ...init, client }),
     /** Posts all of a body but its last byte, and returns when nginx wants the body. */
     postSlowly,
