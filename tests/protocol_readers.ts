@@ -1,11 +1,10 @@
 /**
- * Readers that follow a stream as a page does, but have no page. The client's own core decides when they
- * reconnect, and which messages are for them.
+ * Readers that follow a stream as client.js does, but have no page.
  *
  * @module
  */
-import { Inbox, Transport } from "../turbo/client_core.js";
-import { pause, parseFrame, PROTOCOL } from "./kit.ts";
+import assert from "node:assert/strict";
+import { parseFrame, pause, PROTOCOL } from "./kit.ts";
 
 /** What a page shows: the items of its list, if it has one, and its cursor. */
 export interface ListPage {
@@ -13,160 +12,116 @@ export interface ListPage {
   readonly items: readonly number[];
   /** Its cursor. */
   readonly cursor: string;
-  /** Milliseconds over which pages reconnect. */
-  readonly spread: number;
-}
-
-/** Options of {@linkcode ProtocolReaders}. */
-export interface ReadersOptions {
-  /** The client with which they connect, such as one that trusts a certificate. */
-  client?: Deno.HttpClient;
-  /** The ways to connect again, each that of a page at another time. Default: that of the page. */
-  isPatient?: boolean;
-}
-
-/** Reads a page. */
-export function listPageIn(html: string): ListPage {
-  return {
-    items: itemsIn(html),
-    cursor: /name="turbo-cursor" content="(\S+?)"/.exec(html)![1]!,
-    spread: Number(/data-spread="(\d+)"/.exec(html)?.[1]),
-  };
-}
-
-/** The numbers of the list items in a markup. */
-export function itemsIn(html: string): number[] {
-  return [...html.matchAll(/<li(?: id="item-\d+")?>(\d+)<\/li>/g)].map(([, n]) => Number(n));
 }
 
 /** One reader. */
 export interface ProtocolReader {
-  /** What its page shows and what it was sent since. */
+  /** The numbers that its page shows, and those that it was sent since. */
   readonly items: number[];
-  /** How many refreshes it was sent. */
+  /** How many refreshes it was sent. A page would fetch itself. */
   refreshes: number;
   /** How often the server has continued from its cursor. */
   resumes: number;
-  /** For how many milliseconds it was not connected, each time. */
-  readonly away: number[];
   /** Whether it is connected. */
   isOpen: boolean;
+  /** For how many milliseconds it was not connected, each time. */
+  readonly away: number[];
 }
+
+/** Options of {@linkcode ProtocolReaders}. */
+export interface ProtocolReadersOptions {
+  /** The client with which they connect, such as one that trusts a certificate. */
+  client?: Deno.HttpClient;
+}
+
+/** Milliseconds: a page waits at least half of this and less than three halves, at first. */
+const SOON = 500;
+/** Milliseconds over which the pages of a small server reconnect when it has been away for longer. */
+const SPREAD = 1_000;
 
 /** Readers, until they are disposed of. */
 export class ProtocolReaders implements AsyncDisposable {
   readonly all: ProtocolReader[] = [];
-  /** How many attempts to connect have failed, and of how many that was the third in a row. */
+  /** How many attempts to connect have failed. */
   failures = 0;
-  fallbacks = 0;
   readonly #url: string;
-  readonly #options: ReadersOptions;
+  readonly #options: ProtocolReadersOptions;
   readonly #sockets = new Set<WebSocket>();
   readonly #following: Promise<void>[] = [];
   #hasEnded = false;
 
-  /** `url` is that of the server. */
-  constructor(url: string, options: ReadersOptions = {}) {
-    this.#url = new URL("/turbo-stream", url).href;
+  /** Starts without readers. The URL is that of the server. */
+  constructor(url: string, options: ProtocolReadersOptions = {}) {
+    this.#url = new URL("/turbo-stream", url.replace("http", "ws")).href;
     this.#options = options;
   }
 
   /** Adds readers of a page. */
-  add(count: number, page: ListPage): void {
-    for (let i = 0; i < count; i++) {
-      const reader = { items: [...page.items], refreshes: 0, resumes: 0, away: [], isOpen: false };
+  add(count: number, { items, cursor }: ListPage): void {
+    for (let n = 0; n < count; n++) {
+      const reader = { items: [...items], refreshes: 0, resumes: 0, isOpen: false, away: [] };
       this.all.push(reader);
-      this.#following.push(this.#follow(reader, page));
+      this.#following.push(this.#follow(reader, cursor));
     }
   }
 
-  /** How many were sent a refresh. */
+  /** How many refreshes they were sent. */
   get refreshes(): number {
     return this.all.reduce((sum, { refreshes }) => sum + refreshes, 0);
   }
 
-  /** Whether each has been resumed that often. */
+  /** Whether all are connected, and the server has continued from the cursor of each so often. */
   haveResumed(times: number): boolean {
-    return this.all.every(({ resumes, isOpen }) => isOpen && resumes >= times);
+    return this.all.every(({ isOpen, resumes }) => isOpen && resumes >= times);
   }
 
-  async #follow(reader: ProtocolReader, { cursor, spread }: ListPage): Promise<void> {
-    const transport = new Transport();
-    const state = { cursor };
-    let since: number | undefined;
+  async #follow(reader: ProtocolReader, cursor: string): Promise<void> {
+    let failures = 0;
+    let lostAt: number | undefined;
     while (!this.#hasEnded) {
-      if (transport.kind === "events") await this.#tryEvents(transport);
-      else {
-        await this.#connect(reader, transport, state, () => {
-          if (since !== undefined) reader.away.push(performance.now() - since);
-        });
-      }
-      if (reader.isOpen) since = performance.now();
-      reader.isOpen = false;
-      if (!this.#hasEnded) await pause(transport.delay(Math.random(), spread));
+      const before = reader.resumes;
+      cursor = await this.#connect(reader, cursor, () => {
+        if (lostAt !== undefined) reader.away.push(performance.now() - lostAt);
+      });
+      const wasOpen = reader.resumes > before;
+      if (wasOpen) lostAt = performance.now();
+      failures = wasOpen ? 0 : failures + 1;
+      if (this.#hasEnded) return;
+      if (!wasOpen) this.failures++;
+      // As `Transport.delay` of client_core.js: soon, and from the second attempt on spread.
+      await pause(SOON / 2 + Math.random() * (failures === 0 ? SOON : SPREAD));
     }
   }
 
-  /** Resolves when the connection has ended. */
-  #connect(
-    reader: ProtocolReader,
-    transport: Transport,
-    state: { cursor: string },
-    onOpen: () => void,
-  ): Promise<void> {
+  /** Connects once. Resolves to the reader's new cursor when the connection has ended. */
+  #connect(reader: ProtocolReader, since: string, onOpen: () => void): Promise<string> {
     const options = { protocols: [PROTOCOL], ...this.#options };
-    const url = `${this.#url.replace("http", "ws")}?since=${state.cursor}`;
-    const socket = new WebSocket(url, options as never); // the types here are those of a browser
-    const inbox = new Inbox();
-    inbox.asked(state.cursor);
+    // The types here are those of a browser.
+    const socket = new WebSocket(`${this.#url}?since=${since}`, options as never);
     this.#sockets.add(socket);
-    let openedAt: number | undefined;
-    socket.onopen = () => openedAt = performance.now();
+    let newest = since;
     socket.onmessage = ({ data }) => {
       const messages = parseFrame(data);
-      const reading = inbox.read(messages);
-      if (reading === "marker") {
+      if (!reader.isOpen) {
+        assert.deepEqual(messages, [{ cursor: since, html: "" }]);
         reader.isOpen = true;
         reader.resumes++;
-        transport.held();
         return onOpen();
       }
       for (const { cursor, html } of messages) {
-        state.cursor = cursor;
+        newest = cursor;
         if (html.includes('action="refresh"')) reader.refreshes++;
         reader.items.push(...itemsIn(html));
       }
     };
-    const { promise, resolve } = Promise.withResolvers<void>();
     socket.onerror = () => {};
-    socket.onclose = ({ code }) => {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    socket.onclose = () => {
       this.#sockets.delete(socket);
-      const hasOpened = openedAt !== undefined;
-      const age = hasOpened ? performance.now() - openedAt! : 0;
-      if (!reader.isOpen) this.failures++;
-      transport.webSocketEnded({
-        hasOpened,
-        wasHeard: reader.isOpen,
-        age,
-        wasCut: code === 1006 || !hasOpened,
-      });
-      if (transport.kind === "events") this.fallbacks++;
-      resolve();
+      reader.isOpen = false;
+      resolve(newest);
     };
     return promise;
-  }
-
-  /** Tries server-sent events, after which the client tries a WebSocket again where the server is there. */
-  async #tryEvents(transport: Transport): Promise<void> {
-    try {
-      const headers = { Accept: "text/event-stream" };
-      const response = await fetch(this.#url, { headers, ...this.#options });
-      await response.body?.cancel();
-      if (response.ok) return void transport.eventsOpened();
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // the server is not there
-    }
-    transport.eventsEnded(false);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -176,8 +131,18 @@ export class ProtocolReaders implements AsyncDisposable {
   }
 }
 
-/** What is wrong with a list that should be 1, 2, 3 and so on. */
-export function wrongIn(items: readonly number[]): string | undefined {
-  const at = items.findIndex((n, index) => n !== index + 1);
-  return at < 0 ? undefined : `${items.slice(Math.max(0, at - 2), at + 3)} at ${at}`;
+/** Reads a page. */
+export function listPageIn(html: string): ListPage {
+  const [, cursor] = /name="turbo-cursor" content="(\S+?)"/.exec(html)!;
+  return { items: itemsIn(html), cursor: cursor! };
+}
+
+/** Asserts that a list is 1, 2, 3 and so on. */
+export function assertWhole(list: readonly number[], whose: string): void {
+  const wrong = list.findIndex((n, index) => n !== index + 1);
+  assert.equal(wrong, -1, `${whose}: ${list.slice(Math.max(0, wrong - 2), wrong + 3)} at ${wrong}`);
+}
+
+function itemsIn(html: string): number[] {
+  return [...html.matchAll(/<li[^>]*>(\d+)<\/li>/g)].map(([, n]) => Number(n));
 }
