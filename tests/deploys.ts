@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import type { TestBrowser, TestPage } from "./browser.ts";
 import { pause } from "./kit.ts";
-import { assertWhole, listPageIn } from "./protocol_readers.ts";
+import { assertWhole } from "./protocol_readers.ts";
 
 /** Text around the caret of a writer. */
 const [HEAD, TAIL] = ["Dear all, ", " Yours, Ann"];
@@ -93,34 +93,35 @@ export class Writer {
   }
 }
 
+/** Options of a {@linkcode Poster} and a {@linkcode Visitor}. */
+export interface ClientOptions {
+  /** The client for requests, such as one that trusts a certificate. */
+  client?: Deno.HttpClient;
+}
+
 /** Posts 1, 2, 3 and so on, each as soon as the one before is in the log, until it is stopped. */
 export class Poster {
   /** The number that is in the log. */
   count = 0;
-  /** The answers that were none, or not 200. */
+  /** What was wrong with the answers. */
   readonly failures: string[] = [];
   readonly #posting: Promise<void>;
   #isOver = false;
 
   /** Starts to post to the app at this URL. */
-  constructor(url: string, { client }: { client?: Deno.HttpClient } = {}) {
-    const options = { method: "POST", ...(client && { client }) };
+  constructor(url: string, options: ClientOptions = {}) {
     this.#posting = (async () => {
       while (!this.#isOver) {
-        // The app takes each number once, so it can be posted again where the answer has failed.
-        while (!await this.#asked(new URL(`/items/${this.count + 1}`, url), options)) {
-          await pause(20);
-        }
-        this.count++;
+        // The app appends each number once, so it can be posted again where the answer has failed.
+        const { failure } = await ask(new URL(`/items/${this.count + 1}`, url), {
+          ...options,
+          method: "POST",
+        });
+        if (failure === undefined) this.count++;
+        else this.failures.push(failure);
         await pause(20);
       }
     })();
-  }
-
-  async #asked(url: URL, options: RequestInit): Promise<boolean> {
-    const failure = await failureOf(url, options, () => {});
-    if (failure !== undefined) this.failures.push(failure);
-    return failure === undefined;
   }
 
   /** Stops. Resolves to the last number. */
@@ -131,30 +132,40 @@ export class Poster {
   }
 }
 
-/** Loads the page again and again until it is stopped. Each must have a list without holes. */
+/** Loads the page with its scripts again and again until it is stopped. */
 export class Visitor {
   /** How often it has loaded the page. */
   loads = 0;
   /** What was wrong with the answers. */
   readonly failures: string[] = [];
+  /** The longest time without a page, in milliseconds. */
+  outage = 0;
   readonly #visiting: Promise<void>;
   #isOver = false;
 
   /** Starts to load this URL. `onPage` is called with each page. */
   constructor(
     url: string,
-    { client, onPage = () => {} }: { client?: Deno.HttpClient; onPage?: (html: string) => void } =
-      {},
+    { onPage = () => {}, ...options }: ClientOptions & { onPage?: (html: string) => void } = {},
   ) {
     this.#visiting = (async () => {
+      let loadedAt = performance.now();
       while (!this.#isOver) {
-        const failure = await failureOf(url, client ? { client } : {}, (html) => {
-          assertWhole(listPageIn(html).items, "a page");
-          onPage(html);
-        });
-        this.loads++;
-        if (failure !== undefined) this.failures.push(failure);
-        await pause(10);
+        const page = await ask(url, options);
+        const scripts = [...page.text.matchAll(/ src="([^"]+)"/g)].map(([, path]) => path!);
+        const all = [
+          page,
+          ...await Promise.all(scripts.map((path) => ask(new URL(path, url), options))),
+        ];
+        const failures = all.flatMap(({ failure = [] }) => failure);
+        this.failures.push(...failures);
+        if (failures.length === 0) {
+          onPage(page.text);
+          this.loads++;
+          this.outage = Math.max(this.outage, performance.now() - loadedAt);
+          loadedAt = performance.now();
+        }
+        await pause(20);
       }
     })();
   }
@@ -166,18 +177,15 @@ export class Visitor {
   }
 }
 
-async function failureOf(
+async function ask(
   url: string | URL,
-  options: RequestInit & { client?: Deno.HttpClient },
-  take: (text: string) => void,
-): Promise<string | undefined> {
+  options: RequestInit & ClientOptions,
+): Promise<{ text: string; failure?: string }> {
   try {
     const response = await fetch(url, options);
     const text = await response.text();
-    if (!response.ok) return `${response.status} ${text.slice(0, 100)}`;
-    take(text);
-    return undefined;
+    return response.ok ? { text } : { text: "", failure: `${url}: ${response.status} ${text}` };
   } catch (error) {
-    return String(error);
+    return { text: "", failure: `${url}: ${error}` };
   }
 }

@@ -18,6 +18,8 @@ export interface ListPage {
 export interface ProtocolReader {
   /** The numbers that its page shows, and those that it was sent since. */
   readonly items: number[];
+  /** How many of them its page had. */
+  readonly loaded: number;
   /** How many refreshes it was sent. A page would fetch itself. */
   refreshes: number;
   /** How often the server has continued from its cursor. */
@@ -59,7 +61,14 @@ export class ProtocolReaders implements AsyncDisposable {
   /** Adds readers of a page. */
   add(count: number, { items, cursor }: ListPage): void {
     for (let n = 0; n < count; n++) {
-      const reader = { items: [...items], refreshes: 0, resumes: 0, isOpen: false, away: [] };
+      const reader: ProtocolReader = {
+        items: [...items],
+        loaded: items.length,
+        refreshes: 0,
+        resumes: 0,
+        isOpen: false,
+        away: [],
+      };
       this.all.push(reader);
       this.#following.push(this.#follow(reader, cursor));
     }

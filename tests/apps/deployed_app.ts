@@ -2,8 +2,9 @@
  * An app that is deployed again and again: a page with a list that grows and a form to write in. What it
  * shows is in a file, and its log in another one or in Redis, so both survive the process.
  *
- * Usage: deployed_app.ts DIRECTORY PORT [REDIS_URL]. `POST /items/N` appends the number N, unless that was
- * done before, and answers when it is in the log. With `?wait=MILLISECONDS` the handler is slow.
+ * Usage: deployed_app.ts DIRECTORY PORT VERSION [REDIS_URL]. Each version has scripts of other names.
+ * `POST /items/N` appends the number N, unless that was done before, and answers when it is in the log; each
+ * tenth takes its time, as one that asks a database. The environment has DRAIN, in seconds.
  *
  * @module
  */
@@ -12,11 +13,13 @@ import { serve } from "../../server/serve.ts";
 import { append, html, memory, Turbo } from "../../turbo/mod.ts";
 import { redis } from "../../turbo/redis.ts";
 
-const [directory = "", port = "0", url] = Deno.args;
+const [directory = "", port = "0", version = "1", url] = Deno.args;
 const COUNT = `${directory}/count`;
+/** Milliseconds that a slow request takes: longer than the connections take to close. */
+const SLOW = 300;
 
 const engine = url === undefined ? memory({ file: `${directory}/state` }) : redis({ url });
-const turbo = new Turbo({ engine });
+const turbo = new Turbo({ engine, assetsPath: `/assets/${version}` });
 const hono = new Hono();
 let isDraining = false;
 
@@ -29,6 +32,13 @@ function readCount(): number {
     if (error instanceof Deno.errors.NotFound) return 0;
     throw error;
   }
+}
+
+// Renamed, because another process may read it at any time.
+function writeCount(n: number): void {
+  const beside = `${COUNT}.${Deno.pid}`;
+  Deno.writeTextFileSync(beside, String(n));
+  Deno.renameSync(beside, COUNT);
 }
 
 hono.get("/readyz", (c) => {
@@ -52,10 +62,9 @@ hono.get("/", (c) =>
   `));
 hono.post("/items/:n", async (c) => {
   const n = Number(c.req.param("n"));
-  const wait = Number(c.req.query("wait") ?? 0);
-  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+  if (n % 10 === 0) await new Promise((resolve) => setTimeout(resolve, SLOW));
   if (n > readCount()) {
-    Deno.writeTextFileSync(COUNT, String(n));
+    writeCount(n);
     turbo.push(append("list", item(n)));
   }
   await turbo.flush();
