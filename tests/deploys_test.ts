@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser, type TestBrowser } from "./browser.ts";
 import { Poster, Visitor, Writer } from "./deploys.ts";
 import { directory, freePort, until, WITH_BROWSER, within } from "./kit.ts";
 import { startNginx, WITH_NGINX } from "./nginx.ts";
-import { startServer, type TestServerProcess } from "./processes.ts";
+import { startApp, startServer, type TestServerProcess } from "./processes.ts";
 import {
   assertWhole,
   listPageIn,
@@ -169,7 +170,34 @@ Deno.test(
     );
     assert.deepEqual(visitors.all.flatMap((reader) => faultOf(reader, count) ?? []), []);
     assert.equal(visitors.refreshes, 0);
-    console.log(`${count} pushes, ${visitor.loads} page loads, ${awayOf(readers)}`);
-    console.log(poster.failures);
+    console.log(
+      `${count} pushes, ${poster.failures.length} of them posted again, ${visitor.loads} page ` +
+        `loads, ${awayOf(readers)}`,
+    );
+  },
+);
+
+Deno.test(
+  "A deploy of main.ts with --state: its page is the same, with what was typed",
+  WITH_BROWSER,
+  async () => {
+    using at = directory();
+    const options = { cwd: at.path };
+    const args = ["--hostname=127.0.0.1", "--interval=0.2", "--drain=1", "--state=state/log"];
+    await using first = await startApp([...args, "--port=0"], options);
+    await using browser = await startBrowser();
+    const { page, requests } = await browser.open(first.url);
+    await page.waitForSelector(OPEN_PAGE);
+    await page.evaluate("document.querySelector('h1').after(document.createElement('input'))");
+    await page.focus("input");
+    await page.keyboard.type("ab");
+    await end(first);
+    await page.keyboard.type("cd");
+    await using _second = await startApp([...args, `--port=${first.port}`], options);
+    await page.waitForSelector(OPEN_PAGE);
+    await page.keyboard.type("ef");
+    const focused = await page.evaluate("document.activeElement.value");
+    const loads = requests.filter((url) => new URL(url).pathname === "/").length;
+    assert.deepEqual([focused, loads], ["abcdef", 1]);
   },
 );

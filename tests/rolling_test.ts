@@ -3,13 +3,14 @@ import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser } from "./browser.ts";
 import { startCluster } from "./cluster.ts";
 import { Visitor } from "./deploys.ts";
-import { directory, freePort, QUICK, serve, until, WITH_BROWSER, within } from "./kit.ts";
+import { directory, QUICK, serve, until, WITH_BROWSER, within } from "./kit.ts";
 import { startNginx, WITH_NGINX } from "./nginx.ts";
 import { startCommand, succeeds, type TestProcess, type TestServerProcess } from "./processes.ts";
 import { listPageIn, ProtocolReaders } from "./protocol_readers.ts";
 import { startRedis, WITH_REDIS } from "./redis_server.ts";
 
 const SCRIPT = new URL("../deploy/rolling.sh", import.meta.url).pathname;
+const documentation = Deno.readTextFileSync(new URL("../docs/deploys.md", import.meta.url));
 const canRun = !QUICK && Deno.build.os !== "windows" && await succeeds("curl", "--version");
 if (!canRun && !QUICK) {
   console.log("NOTICE: curl is not installed, the tests of rolling.sh are skipped");
@@ -139,7 +140,7 @@ Deno.test(
     await until(() => readers.haveResumed(1), "all readers are connected");
     const visitor = new Visitor(url, { client });
     const nodes = new Map(cluster.nodes.map((node) => [`turbo-deno@${node.port}`, node]));
-    let starting: Promise<TestServerProcess>[] = [];
+    const starting: Promise<TestServerProcess>[] = [];
     let typed = "";
     async function restart(unit: string): Promise<void> {
       const { child, ended, port } = nodes.get(unit)!;
@@ -149,7 +150,10 @@ Deno.test(
       await page.keyboard.type("x");
       typed += "x";
     }
-    await using run = startScript(cluster.nodes.map(({ port }) => port), restart);
+    const ports = cluster.nodes.map(({ port }) => port);
+    const [, command = ""] = /^deploy\/rolling\.sh (.+)$/m.exec(documentation)!;
+    const args = command.replace("8000", String(ports[0])).replace("8001", String(ports[1]));
+    await using run = startScript(args.split(" "), restart);
     const { code, lines, errors: complaints } = await resultOf(run.script);
     await Promise.all(starting);
     const [a, b] = [...nodes.keys()];
