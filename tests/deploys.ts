@@ -86,11 +86,6 @@ export class Writer {
   get loads(): number {
     return this.tab.requests.filter((url) => new URL(url).pathname === "/").length;
   }
-
-  /** The errors of the page, without those that the browser logs of a server that is not there. */
-  get errors(): string[] {
-    return this.tab.errors.filter((error) => !/WebSocket|net::ERR/.test(error));
-  }
 }
 
 /** Options of a {@linkcode Poster} and a {@linkcode Visitor}. */
