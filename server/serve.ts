@@ -19,7 +19,8 @@ export interface ServeOptions {
   sources?: AddressSources;
   /**
    * Closes what the app has open, such as its WebSockets, and resolves when that is done. Called once,
-   * with the milliseconds that it may take. Requests are still answered meanwhile.
+   * with the milliseconds that it may take. Requests are still answered meanwhile, each with
+   * `Connection: close`, so that a proxy does not send another one on a connection that ends.
    */
   drain?: (milliseconds: number) => Promise<void>;
   /** Most milliseconds from the first SIGINT or SIGTERM to the end. Default 10,000. */

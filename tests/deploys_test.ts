@@ -5,12 +5,7 @@ import { Poster, Visitor, Writer } from "./deploys.ts";
 import { directory, freePort, until, WITH_BROWSER, within } from "./kit.ts";
 import { startNginx, WITH_NGINX } from "./nginx.ts";
 import { startApp, startServer, type TestServerProcess } from "./processes.ts";
-import {
-  assertWhole,
-  listPageIn,
-  type ProtocolReader,
-  ProtocolReaders,
-} from "./protocol_readers.ts";
+import { assertWhole, listPageIn, ProtocolReaders } from "./protocol_readers.ts";
 import { startRedis, WITH_REDIS } from "./redis_server.ts";
 
 const WITH_ALL = { ...WITH_BROWSER, ignore: WITH_NGINX.ignore! || WITH_REDIS.ignore! };
