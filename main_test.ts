@@ -742,7 +742,7 @@ Deno.test("deno task start and dev have the permissions in deno.json, and no oth
   for (const task of ["start", "dev"] as const) {
     assert.match(
       config.tasks[task].command,
-      /^deno run (--quiet |--watch )-P --no-prompt main\.ts$/,
+      /^deno run (--quiet |--watch )-P --no-prompt main\.ts( --inspector)?$/,
     );
   }
 });

@@ -17,8 +17,9 @@ import {
   within,
 } from "./kit.ts";
 import { startApp } from "./processes.ts";
-import { get, startNginx, WITH_NGINX } from "./nginx.ts";
+import { startNginx, WITH_NGINX } from "./nginx.ts";
 import { ask, RawSocket, request } from "./raw.ts";
+import { get } from "./site.ts";
 
 const TOKEN = "a-long-enough-token";
 /** What a browser sends, and `fetch` here does not. */
