@@ -184,12 +184,8 @@ export function serve(
     };
     atWork++;
     info.completed.then(done, done);
-<<<<<<< HEAD
-    return bounded(request, info);
-=======
-    const response = handler(request, info);
+    const response = bounded(request, info);
     return stopping ? lastOn(response) : response;
->>>>>>> main
   }
 
   function onDeaf(): void {
