@@ -13,7 +13,7 @@ import { isFleet, jsonOf, type LoadReport, LoadSampler, reportOf, rowOfReport } 
 import { pathBelow } from "./server/base_path.ts";
 import { ConnectionLog } from "./server/connection_log.ts";
 import { Fleet } from "./server/fleet.ts";
-import { healthRoutes } from "./server/health.ts";
+import { healthAnswers } from "./server/health.ts";
 import { checkHealth } from "./server/health_check.ts";
 import { DAY_STEP } from "./server/history.ts";
 import homeIconBytes from "./server/icon.png" with { type: "bytes" };
@@ -107,8 +107,9 @@ export const OPTIONS = {
     variable: "MAX_MEMORY",
     parse: integer(0, 1_048_576),
     default: 1024,
+    defaultIn: onHost(640),
     help: "Memory above which the process closes all connections and exits with code 3, to be " +
-      "restarted; 0 for no limit",
+      "restarted; 0 for no limit; 640 by default on a Deno host",
   },
   base: {
     flag: "--base",
@@ -125,7 +126,9 @@ export const OPTIONS = {
     variable: "DRAIN",
     parse: seconds(0, 3_600),
     default: 10,
-    help: "Time from SIGTERM or SIGINT to the end, in which all connections are closed",
+    defaultIn: onHost(4),
+    help: "Time from SIGTERM or SIGINT to the end, in which all connections are closed; 4 by " +
+      "default on a Deno host",
   },
   state: {
     flag: "--state",
@@ -321,13 +324,11 @@ export function createApp(options: AppOptions = {}): App {
     strictTransportSecurity: false, // left to the proxy that terminates TLS: see deploy/nginx-site.conf
     xFrameOptions: "DENY",
   }));
-  hono.route(
-    "/",
-    healthRoutes(() => {
-      const { size: connections, zombies, maxConnections, away } = turbo;
-      return { isDraining: draining, connections, zombies, maxConnections, away };
-    }),
-  );
+  const health = healthAnswers(() => {
+    const { size: connections, zombies, maxConnections, away } = turbo;
+    return { isDraining: draining, connections, zombies, maxConnections, away };
+  });
+  for (const [path, answer] of Object.entries(health)) hono.get(path, answer);
   // After the routes above, because a health check may use the address of the process as host, which is not
   // among the allowed hosts.
   hono.use(turbo.middleware({
@@ -627,7 +628,16 @@ async function main(): Promise<void> {
  * and a timer would keep it, and its costs, alive. With an engine, pages of other processes show its row.
  */
 function sleepsUnread({ redis }: Settings): boolean {
-  return readEnv("DENO_DEPLOYMENT_ID") !== undefined && redis === undefined;
+  return isOnHost(readEnv) && redis === undefined;
+}
+
+/** A default for a Deno host: it gives a process 768 MB, and kills it 5 s after it has asked it to stop. */
+function onHost(value: number): (env: typeof readEnv) => number | undefined {
+  return (env) => isOnHost(env) ? value : undefined;
+}
+
+function isOnHost(env: typeof readEnv): boolean {
+  return env("DENO_DEPLOYMENT_ID") !== undefined;
 }
 
 async function appOf(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import config from "./deno.json" with { type: "json" };
-import { type App, createApp, OPTIONS, parseSettings } from "./main.ts";
+import { type App, createApp, OPTIONS, parseSettings, type Settings } from "./main.ts";
 import { jsonOf, type LoadReport } from "./loadavg.ts";
 import { networkAddresses } from "./server/addresses.ts";
 import { type Options, showDefault } from "./server/settings.ts";
@@ -8,7 +8,7 @@ import { type Page, startBrowser } from "./tests/browser.ts";
 import { Hub } from "./tests/hub.ts";
 import { connect, connected, directory, pause, serve, until, WITH_BROWSER } from "./tests/kit.ts";
 import { freePort, memoryLog, parseFrame, PROTOCOL, WITH_PROCESS, within } from "./tests/kit.ts";
-import { endApp, START_FLAGS, startApp, succeeds } from "./tests/processes.ts";
+import { endApp, START_FLAGS, startApp, startCommand, succeeds } from "./tests/processes.ts";
 import { frame, RawSocket, request as rawRequest, statusOf } from "./tests/raw.ts";
 import { FakeMachine, reportAfter } from "./tests/reports.ts";
 import { html, remove, replace, type TurboOptions } from "./turbo/mod.ts";
@@ -653,6 +653,15 @@ Deno.test("parseSettings() has the documented defaults", () => {
   });
 });
 
+Deno.test("parseSettings() has defaults on a Deno host that stay below its 5 s and its 768 MB", () => {
+  const env: Record<string, string> = { DENO_DEPLOYMENT_ID: "d1" };
+  const parse = (args: string[]) => parseSettings(args, (name) => env[name]) as Settings;
+  const usual = parseSettings([], none) as Settings;
+  assert.deepEqual(parse([]), { ...usual, drain: 4, maxMemory: 640 });
+  const set = parse(["--drain=10", "--max-memory=1024"]);
+  assert.deepEqual([set.drain, set.maxMemory], [10, 1024]);
+});
+
 Deno.test("parseSettings() reads each documented variable", () => {
   const env: Record<string, string> = {
     PORT: "1",
@@ -722,15 +731,19 @@ Deno.test("parseSettings() rejects a value that cannot be used, and says what is
 const VALUED = Object.values<Options[string]>(OPTIONS).filter((option) => "parse" in option);
 const VARIABLES = VALUED.map(({ variable }) => variable);
 
-for (const task of ["start", "dev", "compile"] as const) {
-  Deno.test(`deno task ${task} may read the variable of each option, and has the flags of start`, () => {
-    const flags = (command: string) => command.match(/--(no-prompt|allow-[^ "]+)/g)!;
-    const { command } = config.tasks[task];
-    const [env] = flags(command).filter((flag) => flag.startsWith("--allow-env="));
-    assert.equal(env, `--allow-env=${VARIABLES.join(",")},DENO_DEPLOYMENT_ID`);
-    assert.deepEqual(flags(command), flags(config.tasks.start.command));
-  });
-}
+Deno.test("The permissions in deno.json have the variable of each option, and two that are none", () => {
+  const { env } = config.permissions.default;
+  assert.deepEqual(env.toSorted(), [...VARIABLES, "DENO_DEPLOYMENT_ID", "TURBO_SECRET"].sort());
+});
+
+Deno.test("deno task start and dev have the permissions in deno.json, and no others", () => {
+  for (const task of ["start", "dev"] as const) {
+    assert.match(
+      config.tasks[task].command,
+      /^deno run (--quiet |--watch )-P --no-prompt main\.ts$/,
+    );
+  }
+});
 
 Deno.test("docs/running.md names each option, its variable and its default", async () => {
   const page = await Deno.readTextFile(new URL("docs/running.md", import.meta.url));
@@ -809,11 +822,8 @@ Deno.test("deploy/turbo-deno.service keeps its state where deno task compile all
   const { state, redis } = settingsOfUnit(unit);
   const [, directory] = /^StateDirectory=(.+)$/m.exec(unit) ?? [];
   assert.deepEqual([state, redis], [`/var/lib/${directory}/state`, undefined]);
-  for (const kind of ["read", "write"]) {
-    assert.match(
-      config.tasks.compile.command,
-      RegExp(`--allow-${kind}=\\S*/var/lib/${directory}\\b`),
-    );
+  for (const kind of ["read", "write"] as const) {
+    assert(config.permissions.default[kind].includes(`/var/lib/${directory}`), kind);
   }
 });
 
@@ -1021,6 +1031,24 @@ Deno.test(
     await using hosted = await startApp(args, { env: { DENO_DEPLOYMENT_ID: "d1" } });
     assert.equal(await hasRead(app), true);
     assert.equal(await hasRead(hosted), false);
+  },
+);
+
+Deno.test(
+  "deno serve main.ts starts the app where its own options say, and no other server",
+  WITH_PROCESS,
+  async () => {
+    const other = freePort();
+    const flags = ["serve", `--port=${other}`, ...START_FLAGS];
+    const options = ["--port=0", "--hostname=127.0.0.1"];
+    await using app = startCommand([Deno.execPath(), ...flags, "main.ts", ...options]);
+    const line = await app.line(/^Listening/, { from: 0 });
+    const port = Number(/:(\d+)\/$/.exec(line)![1]);
+    assert.notEqual(port, other);
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}/healthz`)).text(), "ok");
+    await assert.rejects(fetch(`http://127.0.0.1:${other}/healthz`));
+    app.child.kill("SIGTERM");
+    assert.equal(await within(app.ended, "the app to end"), 0);
   },
 );
 

@@ -235,7 +235,7 @@ export function serve(
   function finish(code: number): void {
     clearInterval(memoryTimer);
     clearTimeout(signalTimer);
-    for (const signal of SIGNALS) signals.removeSignalListener(signal, onSignal);
+    for (const signal of heard) signals.removeSignalListener(signal, onSignal);
     resolve(code);
   }
 
@@ -292,7 +292,7 @@ export function serve(
     return `, and in the network on ${urls.join(" and ")}`;
   }
 
-  for (const signal of SIGNALS) signals.addSignalListener(signal, onSignal);
+  const heard = listenTo(SIGNALS, signals, onSignal);
   // The memory is watched because a client can make Deno buffer a fragmented message of any length.
   const memoryTimer = maxMemory > 0 ? setInterval(checkMemory, MEMORY_CHECK_INTERVAL) : undefined;
   const urlAt = (host: string) => `http://${bracketed(host)}:${listener.port}${path}`;
@@ -397,6 +397,24 @@ class Listener {
       }
     }
   }
+}
+
+/** Listens to those of the signals that the system has; older versions of Deno have no SIGTERM on Windows. */
+function listenTo(
+  wanted: readonly Deno.Signal[],
+  signals: Pick<typeof Deno, "addSignalListener">,
+  listener: () => void,
+): Deno.Signal[] {
+  const heard: Deno.Signal[] = [];
+  for (const signal of wanted) {
+    try {
+      signals.addSignalListener(signal, listener);
+      heard.push(signal);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }
+  return heard;
 }
 
 /** Asks the client not to use the connection again, because it will be closed soon. */

@@ -334,6 +334,36 @@ Deno.test("serve() counts two signals of one key press as one, and the next as t
   await shutdown.promise;
 });
 
+Deno.test("serve() listens to the signals that the system has, as Windows once had no SIGTERM", async () => {
+  const { options, listeners } = observed();
+  const { addSignalListener } = options.signals!;
+  const signals = {
+    ...options.signals!,
+    addSignalListener(signal: Deno.Signal, listener: () => void) {
+      if (signal === "SIGTERM") throw new TypeError("Windows only supports ctrl-c (SIGINT)");
+      addSignalListener(signal, listener);
+    },
+    removeSignalListener(signal: Deno.Signal) {
+      assert(listeners.delete(signal), `${signal} has no listener`);
+    },
+  };
+  await using server = serve(hello, { ...options, signals });
+  assert.deepEqual([...listeners.keys()], ["SIGINT"]);
+  listeners.get("SIGINT")!();
+  assert.equal(await within(server.finished, "the end"), 0);
+  assert.equal(listeners.size, 0);
+});
+
+Deno.test("serve() throws where it may not listen to signals", () => {
+  const { options } = observed();
+  const addSignalListener = () => {
+    throw new Deno.errors.NotCapable("not allowed");
+  };
+  const listen = () => fakeServer().server;
+  const signals = { ...options.signals!, addSignalListener };
+  assert.throws(() => serve(hello, { ...options, listen, signals }), Deno.errors.NotCapable);
+});
+
 Deno.test("Server.stop() has no effect while it is stopping", async () => {
   const { options } = observed();
   let drains = 0;

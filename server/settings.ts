@@ -26,6 +26,8 @@ export interface Option<T> {
   readonly parse: Parser<T>;
   /** The value where neither is set. */
   readonly default: T;
+  /** Another default where the environment asks for one, such as on a host; `undefined` for `default`. */
+  readonly defaultIn?: (env: (name: string) => string | undefined) => T | undefined;
   /** Its meaning, in a line or two. */
   readonly help: string;
   /** Whether the flag may be repeated; the values are then joined with commas. */
@@ -114,7 +116,7 @@ export function parseSettings<O extends Options>(
   const settings = Object.entries(options).map(([name, option]) => {
     if (isSwitch(option)) return [name, given[option.flag.slice(2)] === true];
     const source = sourceOf(option, given, env);
-    return [name, source ? option.parse(...source) : option.default];
+    return [name, source ? option.parse(...source) : option.defaultIn?.(env) ?? option.default];
   });
   return Object.fromEntries(settings) as SettingsOf<O>; // each value comes from its row's parser
 }

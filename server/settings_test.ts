@@ -55,6 +55,21 @@ Deno.test("parseSettings() returns the defaults of the table", () => {
   assert.deepEqual(parse([]), { port: 8000, allowOrigin: [], state: undefined });
 });
 
+Deno.test("parseSettings() takes the default for an environment, unless the option or its variable is set", () => {
+  const options = {
+    port: {
+      ...OPTIONS.port,
+      defaultIn: (env: (name: string) => string | undefined) => env("HOSTED") ? 80 : undefined,
+    },
+  };
+  const port = (args: string[], env: Record<string, string>) =>
+    parseSettings(options, { args, env: (name) => env[name] });
+  assert.deepEqual(port([], {}), { port: 8000 });
+  assert.deepEqual(port([], { HOSTED: "1" }), { port: 80 });
+  assert.deepEqual(port([], { HOSTED: "1", PORT: "81" }), { port: 81 });
+  assert.deepEqual(port(["--port=82"], { HOSTED: "1" }), { port: 82 });
+});
+
 Deno.test("parseSettings() reads the environment", () => {
   const env = {
     PORT: "1",
