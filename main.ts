@@ -13,7 +13,7 @@ import { isFleet, jsonOf, type LoadReport, LoadSampler, reportOf, rowOfReport } 
 import { pathBelow } from "./server/base_path.ts";
 import { ConnectionLog } from "./server/connection_log.ts";
 import { Fleet } from "./server/fleet.ts";
-import { healthRoutes } from "./server/health.ts";
+import { healthAnswers } from "./server/health.ts";
 import { checkHealth } from "./server/health_check.ts";
 import { DAY_STEP } from "./server/history.ts";
 import homeIconBytes from "./server/icon.png" with { type: "bytes" };
@@ -331,13 +331,11 @@ export function createApp(options: AppOptions = {}): App {
     strictTransportSecurity: false, // left to the proxy that terminates TLS: see deploy/nginx-site.conf
     xFrameOptions: "DENY",
   }));
-  hono.route(
-    "/",
-    healthRoutes(() => {
-      const { size: connections, zombies, maxConnections, away } = turbo;
-      return { isDraining: draining, connections, zombies, maxConnections, away };
-    }),
-  );
+  const health = healthAnswers(() => {
+    const { size: connections, zombies, maxConnections, away } = turbo;
+    return { isDraining: draining, connections, zombies, maxConnections, away };
+  });
+  for (const [path, answer] of Object.entries(health)) hono.get(path, answer);
   // After the routes above, because a health check may use the address of the process as host, which is not
   // among the allowed hosts.
   hono.use(turbo.middleware({

@@ -1,9 +1,8 @@
 /**
- * The routes that say whether a process is well: for whoever restarts it, and for whoever sends it requests.
+ * Answers that say whether a process is well: for whoever restarts it, and for whoever sends it requests.
  *
  * @module
  */
-import { Hono } from "hono";
 
 /** How a process is, as `/readyz` reports it. */
 export interface Health {
@@ -23,35 +22,37 @@ export interface Health {
 const MAX_ZOMBIES = 0.5;
 
 /**
- * The routes: `/healthz`, which answers while the process answers at all, and `/readyz`, which answers 503
- * where the process should get no new readers. `read` is called for each request of `/readyz`.
+ * The answers by their paths: `/healthz`, which answers while the process answers at all, and `/readyz`,
+ * which answers 503 where the process should get no new readers. `read` is called for each `/readyz`.
  *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { healthRoutes } from "./health.ts";
+ * import { healthAnswers } from "./health.ts";
  *
  * const well = { connections: 3, zombies: 0, maxConnections: 10, away: undefined };
- * const routes = healthRoutes(() => ({ ...well, isDraining: true }));
- * const response = await routes.request("/readyz");
+ * const answers = healthAnswers(() => ({ ...well, isDraining: true }));
+ * const response = answers["/readyz"]();
  * assert.equal(response.status, 503);
  * assert.deepEqual(await response.json(), { status: "draining", connections: 3, zombies: 0 });
  * ```
  */
-export function healthRoutes(read: () => Health): Hono {
-  const routes = new Hono();
-  routes.get("/healthz", (c) => c.text("ok"));
-  routes.get("/readyz", (c) => {
-    const { isDraining, connections, zombies, maxConnections, away } = read();
-    if (isDraining) return c.json({ status: "draining", connections, zombies }, 503);
-    if (zombies > MAX_ZOMBIES * maxConnections) {
-      return c.json({ status: "overloaded", connections, zombies }, 503);
-    }
-    // Without its engine it still serves pages and pushes to them.
-    if (away !== undefined) {
-      return c.json({ status: "degraded", connections, zombies, engine: away });
-    }
-    return c.json({ status: "ready", connections, zombies });
-  });
-  return routes;
+export function healthAnswers(
+  read: () => Health,
+): Record<"/healthz" | "/readyz", () => Response> {
+  return {
+    "/healthz": () => new Response("ok"),
+    "/readyz": () => readiness(read()),
+  };
+}
+
+function readiness({ isDraining, connections, zombies, maxConnections, away }: Health): Response {
+  const counts = { connections, zombies };
+  if (isDraining) return Response.json({ status: "draining", ...counts }, { status: 503 });
+  if (zombies > MAX_ZOMBIES * maxConnections) {
+    return Response.json({ status: "overloaded", ...counts }, { status: 503 });
+  }
+  // Without its engine it still serves pages and pushes to them.
+  if (away !== undefined) return Response.json({ status: "degraded", ...counts, engine: away });
+  return Response.json({ status: "ready", ...counts });
 }

@@ -112,6 +112,12 @@ const CHECKS: readonly [command: RegExp, check: (...groups: string[]) => void][]
       assert(Deno.readTextFileSync(new URL("tests/docs_test.ts", ROOT)).includes('"fromjson?"'));
     },
   ],
+  // deploy_test.ts does what this file says, without an engine.
+  [/^docker build -f (\S+) -t turbo-deno \.$/, (file) => {
+    const test = Deno.readTextFileSync(new URL("tests/deploy_test.ts", ROOT));
+    assert(test.includes(file!), file);
+  }],
+  [/^docker run .+ turbo-deno$/, () => {}], // compared there with the head of that file
   // The file is run with all tests.
   [/^deno test -A (?:--doc )?--lock=tests\/deno\.lock (\S+)$/, (file) => {
     assert(Deno.statSync(new URL(file!, ROOT)).isFile);
