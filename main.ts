@@ -14,7 +14,7 @@ import { pathBelow } from "./server/base_path.ts";
 import { ConnectionLog } from "./server/connection_log.ts";
 import { Fleet } from "./server/fleet.ts";
 import { countsOf } from "./server/counts.ts";
-import { healthRoutes } from "./server/health.ts";
+import { healthAnswers } from "./server/health.ts";
 import { checkHealth } from "./server/health_check.ts";
 import { DAY_STEP } from "./server/history.ts";
 import homeIconBytes from "./server/icon.png" with { type: "bytes" };
@@ -195,6 +195,11 @@ export const OPTIONS = {
     help: "Form of a line of the log on standard error: json, text, or auto, which is text on a " +
       "terminal and JSON elsewhere",
   },
+  inspector: {
+    flag: "--inspector",
+    help: "Show at /inspector which push reached which page, and why not, to a browser on this " +
+      "machine alone",
+  },
   healthcheck: {
     flag: "--healthcheck",
     help:
@@ -253,6 +258,8 @@ export interface AppOptions {
    * tried again, where readings are rarer than that. Default a minute.
    */
   refresh?: number;
+  /** Whether the inspector is at `/inspector`, for a browser on this machine alone. Default: it is not. */
+  inspector?: boolean;
   /** Options of the `Turbo`. */
   turbo?: TurboOptions;
   /** Receives all events. Default: one to standard error. */
@@ -333,14 +340,12 @@ export function createApp(options: AppOptions = {}): App {
     strictTransportSecurity: false, // left to the proxy that terminates TLS: see deploy/nginx-site.conf
     xFrameOptions: "DENY",
   }));
-  hono.route(
-    "/",
-    healthRoutes(() => {
-      const { size: connections, zombies, maxConnections, away } = turbo;
-      const counts = countsOf(turbo.metrics, "turbo.server.");
-      return { isDraining: draining, connections, zombies, maxConnections, away, counts };
-    }),
-  );
+  const health = healthAnswers(() => {
+    const { size: connections, zombies, maxConnections, away } = turbo;
+    const counts = countsOf(turbo.metrics, "turbo.server.");
+    return { isDraining: draining, connections, zombies, maxConnections, away, counts };
+  });
+  for (const [path, answer] of Object.entries(health)) hono.get(path, answer);
   hono.get("/metrics", async (c) => {
     await feed.current();
     const text = prometheus([...turbo.metrics, ...feed.metrics]);
@@ -351,6 +356,7 @@ export function createApp(options: AppOptions = {}): App {
   hono.use(turbo.middleware({
     address: (c) => countsAddresses && c.env ? getConnInfo(c).remote.address : undefined,
   }));
+  if (options.inspector) hono.route("/inspector", turbo.inspector());
   hono.get("/", async (c) => {
     const url = base === "" ? undefined : new URL(c.req.url);
     if (url?.pathname === base) return c.redirect(`${base}/${url.search}`, 301);
@@ -690,10 +696,11 @@ async function appOf(
   log: WrittenLog,
   onNotice: (message: string) => void,
 ): Promise<App> {
-  const { interval, warn, node, state, base, maxConnections, allowOrigin, allowHost } = settings;
+  const { interval, warn, node, state, base, inspector } = settings;
+  const { maxConnections, allowOrigin, allowHost } = settings;
   const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost, onNotice };
   const engine = await engineOf(settings, log);
-  return createApp({ interval, warn, node, state, base, engine, turbo, log });
+  return createApp({ interval, warn, node, state, base, engine, inspector, turbo, log });
 }
 
 /** Bounds of the heartbeat interval among the processes, in milliseconds; otherwise that of the readings. */

@@ -1,9 +1,8 @@
 /**
- * The routes that say whether a process is well: for whoever restarts it, and for whoever sends it requests.
+ * Answers that say whether a process is well: for whoever restarts it, and for whoever sends it requests.
  *
  * @module
  */
-import { Hono } from "hono";
 import type { Counts } from "./counts.ts";
 
 /** How a process is, as `/readyz` reports it. */
@@ -26,35 +25,40 @@ export interface Health {
 const MAX_ZOMBIES = 0.5;
 
 /**
- * The routes: `/healthz`, which answers while the process answers at all, and `/readyz`, which answers 503
- * where the process should get no new readers. `read` is called for each request of `/readyz`.
+ * The answers by their paths: `/healthz`, which answers while the process answers at all, and `/readyz`,
+ * which answers 503 where the process should get no new readers. `read` is called for each `/readyz`.
  *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { healthRoutes } from "./health.ts";
+ * import { healthAnswers } from "./health.ts";
  *
  * const well = { connections: 3, zombies: 0, maxConnections: 10, away: undefined };
- * const routes = healthRoutes(() => ({ ...well, isDraining: true }));
- * const response = await routes.request("/readyz");
+ * const answers = healthAnswers(() => ({ ...well, isDraining: true }));
+ * const response = answers["/readyz"]();
  * assert.equal(response.status, 503);
  * assert.deepEqual(await response.json(), { status: "draining", connections: 3, zombies: 0 });
  * ```
  */
-export function healthRoutes(read: () => Health): Hono {
-  const routes = new Hono();
-  routes.get("/healthz", (c) => c.text("ok"));
-  routes.get("/readyz", (c) => {
-    const { isDraining, connections, zombies, maxConnections, away, counts } = read();
-    if (isDraining) return c.json({ status: "draining", connections, zombies }, 503);
-    if (zombies > MAX_ZOMBIES * maxConnections) {
-      return c.json({ status: "overloaded", connections, zombies }, 503);
-    }
-    // Without its engine it still serves pages and pushes to them.
-    if (away !== undefined) {
-      return c.json({ status: "degraded", connections, zombies, engine: away, counts });
-    }
-    return c.json({ status: "ready", connections, zombies, counts });
-  });
-  return routes;
+export function healthAnswers(
+  read: () => Health,
+): Record<"/healthz" | "/readyz", () => Response> {
+  return {
+    "/healthz": () => new Response("ok"),
+    "/readyz": () => readiness(read()),
+  };
+}
+
+function readiness(health: Health): Response {
+  const { isDraining, connections, zombies, maxConnections, away, counts } = health;
+  const held = { connections, zombies };
+  if (isDraining) return Response.json({ status: "draining", ...held }, { status: 503 });
+  if (zombies > MAX_ZOMBIES * maxConnections) {
+    return Response.json({ status: "overloaded", ...held }, { status: 503 });
+  }
+  // Without its engine it still serves pages and pushes to them.
+  if (away !== undefined) {
+    return Response.json({ status: "degraded", ...held, engine: away, counts });
+  }
+  return Response.json({ status: "ready", ...held, counts });
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Health, healthRoutes } from "./health.ts";
+import { type Health, healthAnswers } from "./health.ts";
 
 const WELL: Health = {
   isDraining: false,
@@ -10,7 +10,7 @@ const WELL: Health = {
 };
 
 async function readyz(health: Partial<Health>): Promise<[status: number, body: unknown]> {
-  const response = await healthRoutes(() => ({ ...WELL, ...health })).request("/readyz");
+  const response = healthAnswers(() => ({ ...WELL, ...health }))["/readyz"]();
   return [response.status, await response.json()];
 }
 
@@ -44,6 +44,6 @@ Deno.test("/readyz answers 503 beyond that share of zombies, and while draining,
 });
 
 Deno.test("/healthz answers ok without looking at anything", async () => {
-  const response = await healthRoutes(() => assert.fail("read")).request("/healthz");
+  const response = healthAnswers(() => assert.fail("read"))["/healthz"]();
   assert.deepEqual([response.status, await response.text()], [200, "ok"]);
 });

@@ -20,7 +20,8 @@ export interface ServeOptions {
   sources?: AddressSources;
   /**
    * Closes what the app has open, such as its WebSockets, and resolves when that is done. Called once,
-   * with the milliseconds that it may take. Requests are still answered meanwhile.
+   * with the milliseconds that it may take. Requests are still answered meanwhile, each with
+   * `Connection: close`, so that a proxy does not send another one on a connection that ends.
    */
   drain?: (milliseconds: number) => Promise<void>;
   /** Most milliseconds from the first SIGINT or SIGTERM to the end. Default 10,000. */
@@ -106,6 +107,13 @@ const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 const OUT_OF_RESOURCES = 3;
 /** Milliseconds without a request in progress after which a shutdown waits no longer. */
 const GRACE = 200;
+/**
+ * Milliseconds after an answer in which more requests are expected, and the most for which a shutdown waits
+ * until none is in progress. A proxy keeps connections and sends forms on them, and a form that arrives as
+ * its connection is closed is lost, because a proxy does not repeat it.
+ */
+const RECENTLY = 5_000;
+const LINGER = 500;
 
 /**
  * Starts to listen, and logs where. On SIGINT or SIGTERM the server drains and shuts down; a second signal
@@ -157,6 +165,7 @@ export function serve(
   checkRange("bodyTimeout", bodyTimeout);
   const bounded = boundBodies(handler, bodyTimeout);
   let atWork = 0;
+  let workedAt = -Infinity;
   const listener = new Listener((port) => {
     return listen({ port, hostname, tcpBacklog: BACKLOG, onListen() {}, onError }, counted);
   }, { port, hostname, sources, log, acceptTimeout, onDeaf });
@@ -169,10 +178,14 @@ export function serve(
     request: Request,
     info: Deno.ServeHandlerInfo<Deno.NetAddr>,
   ): Response | Promise<Response> {
-    const done = () => void atWork--;
+    const done = () => {
+      atWork--;
+      workedAt = performance.now();
+    };
     atWork++;
     info.completed.then(done, done);
-    return bounded(request, info);
+    const response = bounded(request, info);
+    return stopping ? lastOn(response) : response;
   }
 
   function onDeaf(): void {
@@ -198,13 +211,17 @@ export function serve(
 
   async function drainAndShutDown(limit: number): Promise<void> {
     const begin = performance.now();
+    const left = () => Math.max(0, limit - (performance.now() - begin));
     await atMost(limit, reported("drain", () => drain(limit * DRAIN_SHARE)));
+    using quiet = idle();
+    if (performance.now() - workedAt < RECENTLY) {
+      await atMost(Math.min(LINGER, left() / 2), quiet.promise);
+    }
     // `shutdown` closes idle connections, but waits forever for one that is stuck, or whose handshake was
     // reset.
-    const left = Math.max(0, limit - (performance.now() - begin));
     using waiting = idle();
     const shutdown = reported("shut down", () => listener.shutdown());
-    await atMost(left, Promise.race([shutdown, waiting.promise]));
+    await atMost(left(), Promise.race([shutdown, waiting.promise]));
   }
 
   async function reported(what: string, act: () => Promise<void>): Promise<void> {
@@ -260,10 +277,9 @@ export function serve(
   /** Resolves when no request has been in progress for a moment. Disposing of it ends the wait. */
   function idle(): { readonly promise: Promise<void> } & Disposable {
     const { promise, resolve } = Promise.withResolvers<void>();
-    let since = performance.now();
+    const start = performance.now();
     const timer = setInterval(() => {
-      if (atWork > 0) since = performance.now();
-      else if (performance.now() - since >= GRACE) resolve();
+      if (atWork === 0 && performance.now() - Math.max(start, workedAt) >= GRACE) resolve();
     }, 10);
     return { promise, [Symbol.dispose]: () => clearInterval(timer) };
   }
@@ -399,6 +415,16 @@ function listenTo(
     }
   }
   return heard;
+}
+
+/** Asks the client not to use the connection again, because it will be closed soon. */
+async function lastOn(response: Response | Promise<Response>): Promise<Response> {
+  const answer = await response;
+  if (answer.status === 101) return answer;
+  const headers = new Headers(answer.headers);
+  headers.set("Connection", "close");
+  const { status, statusText } = answer;
+  return new Response(answer.body, { status, statusText, headers });
 }
 
 function checkRange(name: string, value: number): void {

@@ -34,52 +34,47 @@ export class LateBodyError extends Error {
  */
 export function boundBodies<Info>(handler: Handler<Info>, deadline: number): Handler<Info> {
   return (request, info) => {
-    const { method } = request; // a look at the body of each GET would cost time
-    if (method === "GET" || method === "HEAD" || !request.body) return handler(request, info);
-    return answer(request, request.body, info);
-  };
-
-  async function answer(
-    request: Request,
-    body: ReadableStream<Uint8Array<ArrayBuffer>>,
-    info: Info,
-  ): Promise<Response> {
-    const late = Promise.withResolvers<Response>();
     const { url, method, headers } = request; // not its signal, about which Deno prints a warning
-    const bounded = bound(body, deadline, () => late.resolve(tooLate()));
-    return await Promise.race([
-      handler(new Request(url, { method, headers, body: bounded }), info),
-      late.promise,
-    ]);
-  }
+    if (method === "GET" || method === "HEAD") return handler(request, info);
+    const late = Promise.withResolvers<Response>();
+    const body = bound(request, deadline, () => late.resolve(tooLate()));
+    const answer = handler(new Request(url, { method, headers, body }), info);
+    return Promise.race([answer, late.promise]);
+  };
 }
 
-/** The same body, which fails where a read of it is not answered by the deadline. */
+/** The body of a request, which fails where a read of it is not answered by the deadline. */
 function bound(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  request: Request,
   milliseconds: number,
   onLate: () => void,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const deadline = performance.now() + milliseconds;
-  const reader = body.getReader();
+  // Opened when it is read first: Deno keeps an open body that nobody reads.
+  let reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
   return new ReadableStream({
     async pull(controller) {
+      reader ??= request.body?.getReader();
+      if (!reader) return controller.close();
       let timer: ReturnType<typeof setTimeout> | undefined;
       const late = new Promise<never>((_, reject) => {
         timer = setTimeout(() => {
           onLate();
           reject(new LateBodyError("The body of the request is late"));
-        }, deadline - performance.now());
+        }, Math.max(0, deadline - performance.now()));
       });
       try {
         const { done, value } = await Promise.race([reader.read(), late]);
         if (done) controller.close();
         else controller.enqueue(value);
+      } catch (error) {
+        reader.cancel(error).catch(() => {}); // where the client is gone, it has failed
+        throw error;
       } finally {
         clearTimeout(timer);
       }
     },
-    cancel: (reason) => reader.cancel(reason),
+    cancel: (reason) => reader?.cancel(reason),
   }, { highWaterMark: 0 });
 }
 

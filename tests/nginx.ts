@@ -79,7 +79,7 @@ export async function startNginx(
   const [tls, plain] = [freePort(), freePort()];
   const { main, site, path } = await filesOfDeploy();
   const hosts = [app].flat().map(({ url }) => new URL(url).host);
-  const servers = hosts.map((host) => `server ${host};`).join("\n");
+  const servers = hosts.map((host) => `server ${host}$1;`).join("\n");
   const files: Record<string, string> = form === "path"
     ? { "nginx.conf": SITE_WITH_PATH, "nginx-path.conf": path }
     : { "nginx.conf": form === "whole" ? main : OTHER_NGINX, "nginx-site.conf": site };
@@ -92,7 +92,7 @@ export async function startNginx(
       .replaceAll(/listen \[::\]:.*\n/g, "\n")
       .replaceAll("listen 80;", `listen 127.0.0.1:${plain};`)
       .replaceAll("listen 443 ", `listen 127.0.0.1:${tls} `)
-      .replace(/^ *server 127\.0\.0\.1:8000;$/m, servers)
+      .replace(/^ *server 127\.0\.0\.1:8000(.*);$/m, servers)
       .replaceAll("proxy_pass http://127.0.0.1:8000", `proxy_pass http://${hosts[0]}`)
       .replace("server_name example.org;", "server_name localhost;")
       .replaceAll(

@@ -442,3 +442,28 @@ async function advances(page: TestPage["page"]): Promise<void> {
     "the page to move on",
   );
 }
+
+Deno.test(
+  "nginx asks another process for a script that one does not have, and keeps it when none has it",
+  WITH_NGINX,
+  async () => {
+    const script = { path: "/assets/app-0123.js", isThere: true };
+    const headers = { "Cache-Control": "public, max-age=31536000, immutable" };
+    await using newer = serve(() => new Response("Not found", { status: 404 }));
+    await using older = serve(({ url }) =>
+      script.isThere && url.endsWith(script.path)
+        ? new Response("script()", { headers })
+        : new Response("Not found", { status: 404 })
+    );
+    await using nginx = await startNginx([newer, older]);
+    const ask = async (path: string) => {
+      const response = await nginx.fetch(new URL(path, nginx.url).href);
+      return `${response.status} ${await response.text()}`;
+    };
+    for (let n = 0; n < 3; n++) assert.equal(await ask(script.path), "200 script()");
+    script.isThere = false;
+    for (let n = 0; n < 3; n++) assert.equal(await ask(script.path), "200 script()");
+    assert.equal(await ask("/assets/other-0123.js"), "404 Not found");
+    assert.equal(await ask("/"), "404 Not found");
+  },
+);

@@ -28,8 +28,14 @@ export interface Proxy {
   readonly file: string;
   /** Options of a test with it. */
   readonly options: Pick<Deno.TestDefinition, "ignore">;
-  /** Starts it on free ports, in a directory of its own, without what a package installs. */
-  start(app: { readonly url: string }): Promise<ProxySite>;
+  /**
+   * Starts it on free ports, in a directory of its own, without what a package installs. `changes` are made in
+   * the text of its file, which must contain each of them.
+   */
+  start(
+    app: { readonly url: string },
+    changes?: Readonly<Record<string, string>>,
+  ): Promise<ProxySite>;
 }
 
 /** The proxies, by their names. */
@@ -83,13 +89,17 @@ interface Place {
   app: string;
 }
 
-async function start(parts: Parts, { url }: { readonly url: string }): Promise<ProxySite> {
+async function start(
+  parts: Parts,
+  { url }: { readonly url: string },
+  changes: Readonly<Record<string, string>> = {},
+): Promise<ProxySite> {
   await using made = new AsyncDisposableStack();
   const { path: directory, cert } = made.use(await siteDirectory(parts.name));
   const conf = `${directory}/${parts.file}`;
   const at = { directory, conf, tls: freePort(), plain: freePort(), app: new URL(url).host };
   let text = await Deno.readTextFile(new URL(`../deploy/${parts.file}`, import.meta.url));
-  for (const [old, next] of parts.changes(at)) {
+  for (const [old, next] of [...Object.entries(changes), ...parts.changes(at)]) {
     const changed = text.replaceAll(old, next);
     assert.notEqual(changed, text, `${old} is not in ${parts.file}`);
     text = changed;
@@ -116,61 +126,69 @@ async function start(parts: Parts, { url }: { readonly url: string }): Promise<P
   };
 }
 
-function startCaddy(app: { readonly url: string }): Promise<ProxySite> {
+function startCaddy(...[app, changes]: Parameters<Proxy["start"]>): Promise<ProxySite> {
   const env = ({ directory }: Place) => ({ HOME: directory, XDG_DATA_HOME: directory });
-  return start({
-    name: "caddy",
-    file: "Caddyfile",
-    changes: ({ directory, tls, plain, app }) => [
-      [
-        "{\n\tservers {",
-        `{\n\tadmin unix/${directory}/admin.sock\n\thttp_port ${plain}\n\thttps_port ${tls}\n\tservers {`,
+  return start(
+    {
+      name: "caddy",
+      file: "Caddyfile",
+      changes: ({ directory, tls, plain, app }) => [
+        [
+          "{\n\tservers {",
+          `{\n\tadmin unix/${directory}/admin.sock\n\thttp_port ${plain}\n\thttps_port ${tls}\n\tservers {`,
+        ],
+        [
+          "example.org {",
+          `localhost {\n\tbind 127.0.0.1\n\ttls ${directory}/fullchain.pem ${directory}/privkey.pem`,
+        ],
+        ["127.0.0.1:8000", app],
       ],
-      [
-        "example.org {",
-        `localhost {\n\tbind 127.0.0.1\n\ttls ${directory}/fullchain.pem ${directory}/privkey.pem`,
-      ],
-      ["127.0.0.1:8000", app],
-    ],
-    command: ({ conf }) => ["caddy", "run", "--adapter", "caddyfile", "--config", conf],
-    env,
-    async reload(at) {
-      const address = ["--address", `unix/${at.directory}/admin.sock`];
-      const file = ["--adapter", "caddyfile", "--config", at.conf];
-      await outputOf(["caddy", "reload", "--force", ...address, ...file], { env: env(at) });
+      command: ({ conf }) => ["caddy", "run", "--adapter", "caddyfile", "--config", conf],
+      env,
+      async reload(at) {
+        const address = ["--address", `unix/${at.directory}/admin.sock`];
+        const file = ["--adapter", "caddyfile", "--config", at.conf];
+        await outputOf(["caddy", "reload", "--force", ...address, ...file], { env: env(at) });
+      },
     },
-  }, app);
+    app,
+    changes,
+  );
 }
 
-function startHaproxy(app: { readonly url: string }): Promise<ProxySite> {
-  return start({
-    name: "haproxy",
-    file: "haproxy.cfg",
-    changes: ({ directory, tls, plain, app }) => [
-      ["maxconn 30000", "maxconn 2000"],
-      ["bind :80\n", `bind 127.0.0.1:${plain}\n`],
-      [
-        "bind :443 ssl crt /etc/ssl/turbo-deno/haproxy.pem",
-        `bind 127.0.0.1:${tls} ssl crt ${directory}/haproxy.pem`,
+function startHaproxy(...[app, changes]: Parameters<Proxy["start"]>): Promise<ProxySite> {
+  return start(
+    {
+      name: "haproxy",
+      file: "haproxy.cfg",
+      changes: ({ directory, tls, plain, app }) => [
+        ["maxconn 30000", "maxconn 2000"],
+        ["bind :80\n", `bind 127.0.0.1:${plain}\n`],
+        [
+          "bind :443 ssl crt /etc/ssl/turbo-deno/haproxy.pem",
+          `bind 127.0.0.1:${tls} ssl crt ${directory}/haproxy.pem`,
+        ],
+        ["-i example.org", "-i localhost"],
+        ["127.0.0.1:8000", app],
       ],
-      ["-i example.org", "-i localhost"],
-      ["127.0.0.1:8000", app],
-    ],
-    command: ({ directory, conf }) => [
-      "sh",
-      "-c",
-      `cd ${directory} && cat fullchain.pem privkey.pem > haproxy.pem && exec haproxy -W -f ${conf}`,
-    ],
-    async reload(_, process) {
-      const loads = () => process.errors.split("Loading success").length;
-      const before = loads();
-      await until(async () => {
-        process.child.kill("SIGUSR2"); // which it ignores for a moment after it has started
-        await pause(50);
-        return loads() > before;
-      }, "HAProxy has a new process");
+      command: ({ directory, conf }) => [
+        "sh",
+        "-c",
+        `cd ${directory} && cat fullchain.pem privkey.pem > haproxy.pem && exec haproxy -W -f ${conf}`,
+      ],
+      async reload(_, process) {
+        const loads = () => process.errors.split("Loading success").length;
+        const before = loads();
+        await until(async () => {
+          process.child.kill("SIGUSR2"); // which it ignores for a moment after it has started
+          await pause(50);
+          return loads() > before;
+        }, "HAProxy has a new process");
+      },
     },
-  }, app);
+    app,
+    changes,
+  );
 }
 
 /** The modules that Debian loads, and those that the file names. */
@@ -179,37 +197,41 @@ const MODULES = [
   ..."proxy proxy_http headers reqtimeout".split(" "),
 ];
 
-function startApache(app: { readonly url: string }): Promise<ProxySite> {
-  return start({
-    name: "apache",
-    file: "apache.conf",
-    before: ({ directory, tls, plain }) =>
-      [
-        `ServerRoot ${directory}`,
-        `DefaultRuntimeDir ${directory}`,
-        `PidFile ${directory}/apache.pid`,
-        `ErrorLog ${directory}/error.log`,
-        "ServerName localhost",
-        ...MODULES.map((name) =>
-          `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`
-        ),
-        `Listen 127.0.0.1:${plain}`,
-        `Listen 127.0.0.1:${tls}`,
-        "",
-      ].join("\n"),
-    changes: ({ directory, tls, plain, app }) => [
-      ["<VirtualHost *:80>", `<VirtualHost *:${plain}>`],
-      ["<VirtualHost *:443>", `<VirtualHost *:${tls}>`],
-      ["ServerName example.org", "ServerName localhost"],
-      ["https://example.org/", `https://localhost:${tls}/`],
-      [/\/etc\/ssl\/turbo-deno|\/var\/log\/apache2/g, directory],
-      ["127.0.0.1:8000", app],
-    ],
-    command: ({ conf }) => ["apache2", "-f", conf, "-DFOREGROUND"],
-    async reload(_, { child }) {
-      const before = await childrenOf(child.pid);
-      child.kill("SIGUSR1");
-      await newChild(child.pid, before);
+function startApache(...[app, changes]: Parameters<Proxy["start"]>): Promise<ProxySite> {
+  return start(
+    {
+      name: "apache",
+      file: "apache.conf",
+      before: ({ directory, tls, plain }) =>
+        [
+          `ServerRoot ${directory}`,
+          `DefaultRuntimeDir ${directory}`,
+          `PidFile ${directory}/apache.pid`,
+          `ErrorLog ${directory}/error.log`,
+          "ServerName localhost",
+          ...MODULES.map((name) =>
+            `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`
+          ),
+          `Listen 127.0.0.1:${plain}`,
+          `Listen 127.0.0.1:${tls}`,
+          "",
+        ].join("\n"),
+      changes: ({ directory, tls, plain, app }) => [
+        ["<VirtualHost *:80>", `<VirtualHost *:${plain}>`],
+        ["<VirtualHost *:443>", `<VirtualHost *:${tls}>`],
+        ["ServerName example.org", "ServerName localhost"],
+        ["https://example.org/", `https://localhost:${tls}/`],
+        [/\/etc\/ssl\/turbo-deno|\/var\/log\/apache2/g, directory],
+        ["127.0.0.1:8000", app],
+      ],
+      command: ({ conf }) => ["apache2", "-f", conf, "-DFOREGROUND"],
+      async reload(_, { child }) {
+        const before = await childrenOf(child.pid);
+        child.kill("SIGUSR1");
+        await newChild(child.pid, before);
+      },
     },
-  }, app);
+    app,
+    changes,
+  );
 }

@@ -36,6 +36,8 @@ export async function siteDirectory(name: string): Promise<SiteDirectory> {
 export interface SiteClients extends AsyncDisposable {
   /** `https://localhost:PORT/`. */
   readonly url: string;
+  /** Its certificate. */
+  readonly cert: string;
   /** What `fetch` and `WebSocket` need to trust the site. It speaks HTTP/1.1. */
   readonly client: Deno.HttpClient;
   /** Opens a TLS connection. */
@@ -78,6 +80,7 @@ export function siteClients(
   }
   return {
     url: `https://localhost:${tls}/`,
+    cert,
     client,
     connect,
     fetch: (url, init = {}) => fetch(url, { ...init, client }),
