@@ -114,6 +114,7 @@ async function start(
     ),
   ]);
   made.defer(async () => { // at once: on SIGTERM they would wait for open connections
+    process.child.kill("SIGSTOP"); // so that it starts no more of them
     const all = [process.child.pid, ...await childrenOf(process.child.pid)];
     for (const pid of all) Deno.kill(Number(pid), "SIGKILL");
     await within(process.ended, `${parts.name} to end`);
