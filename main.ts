@@ -191,6 +191,11 @@ export const OPTIONS = {
     help: "Form of a line of the log on standard error: json, text, or auto, which is text on a " +
       "terminal and JSON elsewhere",
   },
+  inspector: {
+    flag: "--inspector",
+    help: "Show at /inspector which push reached which page, and why not, to a browser on this " +
+      "machine alone",
+  },
   healthcheck: {
     flag: "--healthcheck",
     help:
@@ -246,6 +251,8 @@ export interface AppOptions {
    * tried again, where readings are rarer than that. Default a minute.
    */
   refresh?: number;
+  /** Whether the inspector is at `/inspector`, for a browser on this machine alone. Default: it is not. */
+  inspector?: boolean;
   /** Options of the `Turbo`. */
   turbo?: TurboOptions;
   /** Receives all events. Default: one to standard error. */
@@ -334,6 +341,7 @@ export function createApp(options: AppOptions = {}): App {
   hono.use(turbo.middleware({
     address: (c) => countsAddresses && c.env ? getConnInfo(c).remote.address : undefined,
   }));
+  if (options.inspector) hono.route("/inspector", turbo.inspector());
   hono.get("/", async (c) => {
     const url = base === "" ? undefined : new URL(c.req.url);
     if (url?.pathname === base) return c.redirect(`${base}/${url.search}`, 301);
@@ -645,10 +653,11 @@ async function appOf(
   log: WrittenLog,
   onNotice: (message: string) => void,
 ): Promise<App> {
-  const { interval, warn, node, state, base, maxConnections, allowOrigin, allowHost } = settings;
+  const { interval, warn, node, state, base, inspector } = settings;
+  const { maxConnections, allowOrigin, allowHost } = settings;
   const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost, onNotice };
   const engine = await engineOf(settings, log);
-  return createApp({ interval, warn, node, state, base, engine, turbo, log });
+  return createApp({ interval, warn, node, state, base, engine, inspector, turbo, log });
 }
 
 /** Bounds of the heartbeat interval among the processes, in milliseconds; otherwise that of the readings. */

@@ -649,6 +649,7 @@ Deno.test("parseSettings() has the documented defaults", () => {
     warn: undefined,
     logLevel: "info",
     logFormat: "auto",
+    inspector: false,
     healthcheck: false,
   });
 });
@@ -698,6 +699,7 @@ Deno.test("parseSettings() reads each documented variable", () => {
     warn: 1.5,
     logLevel: "debug",
     logFormat: "json",
+    inspector: false,
     healthcheck: false,
   });
 });
@@ -740,7 +742,7 @@ Deno.test("deno task start and dev have the permissions in deno.json, and no oth
   for (const task of ["start", "dev"] as const) {
     assert.match(
       config.tasks[task].command,
-      /^deno run (--quiet |--watch )-P --no-prompt main\.ts$/,
+      /^deno run (--quiet |--watch )-P --no-prompt main\.ts( --inspector)?$/,
     );
   }
 });
