@@ -32,9 +32,12 @@ function option(name: string): number {
   return valueIn("turbo/options.ts", name);
 }
 
-/** The rate in a file. */
-function rateIn(file: string): { burst: number; perSecond: number } {
-  return { burst: valueIn(file, "burst"), perSecond: valueIn(file, "perSecond") };
+/** The rate in a file: the first, or the one of this name. */
+function rateIn(file: string, name = ""): { burst: number; perSecond: number } {
+  const found = RegExp(`${name}[^]*?burst: ([\\d_]+), perSecond: ([\\d_]+)`).exec(textOf(file));
+  assert(found, `${file} has no rate ${name}`);
+  const [burst, perSecond] = found.slice(1).map((digits) => Number(digits.replaceAll("_", "")));
+  return { burst: burst!, perSecond: perSecond! };
 }
 
 /** The value of a directive of nginx: the first group of a pattern. */
@@ -110,8 +113,9 @@ const DEFAULTS: Record<string, string> = {
     : "",
 
   "one message": size(valueIn(PROTOCOL, "MAX_MESSAGE")),
-  "`since` of a page": rate(rateIn(PROTOCOL)),
-  "`shown` of a page": rate(rateIn(PROTOCOL)),
+  "`since` of a page": rate(rateIn(PROTOCOL, "SINCE_RATE")),
+  "what a page tells the inspector": rate(rateIn(PROTOCOL, "NOTE_RATE")),
+  "`shown` of a page": rate(rateIn(PROTOCOL, "SINCE_RATE")),
   "messages without the sub-protocol": `${count(valueIn(PROTOCOL, "MAX_STRAY_MESSAGES"))} a minute`,
   "a request's head in nginx": nginx(/client_header_timeout (\d+)s;/) + " s",
   "a request's body in nginx": nginx(/client_max_body_size (\d+)k;/) + " KiB",
