@@ -4,7 +4,7 @@
  * @module
  */
 import type { Receipt } from "./delivery.ts";
-import { Lines } from "./lines.ts";
+import { isRefusal, Lines } from "./lines.ts";
 import { type Peer, WORKSHOP } from "./peers.ts";
 import { addressOf } from "./readers/address.mjs";
 import { type Bench, pause } from "./sides.ts";
@@ -167,8 +167,7 @@ async function accepts(port: number, tick: number): Promise<boolean> {
     const length = await connection.read(answer);
     return new TextDecoder().decode(answer.subarray(0, length ?? 0)).startsWith("HTTP/1.1 204");
   } catch (error) {
-    const expected = [Deno.errors.ConnectionRefused, Deno.errors.ConnectionReset];
-    if (!expected.some((kind) => error instanceof kind)) throw error;
+    if (!isRefusal(error)) throw error;
     return false;
   }
 }

@@ -99,7 +99,7 @@ export class Lines implements AsyncDisposable {
       try {
         return await Deno.connect({ hostname: "127.0.0.1", port });
       } catch (error) {
-        if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+        if (!isRefusal(error)) throw error;
       }
     }
     return undefined;
@@ -108,15 +108,21 @@ export class Lines implements AsyncDisposable {
 
 /** Copies until one of the two has ended. */
 async function copy(from: Deno.TcpConn, to: Deno.TcpConn): Promise<void> {
-  from.setNoDelay();
   const buffer = new Uint8Array(4_096);
   try {
+    to.setNoDelay();
     for (let length; (length = await from.read(buffer)) !== null;) {
       for (let at = 0; at < length;) at += await to.write(buffer.subarray(at, length));
     }
   } catch {
     // Connections that end in any way are expected here.
   }
+}
+
+/** Whether nobody listens on a port, or its server has just ended. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Deno.errors.ConnectionRefused ||
+    error instanceof Deno.errors.ConnectionReset;
 }
 
 function close(connection: Deno.TcpConn): void {

@@ -11,7 +11,7 @@ import type { Loss } from "../lines.ts";
 import { RunningPeer } from "../peers.ts";
 import { type Bench, pause } from "../sides.ts";
 
-const READERS = 500;
+const READERS = 200;
 const MOST_ROUNDS = 3;
 const MESSAGES = 120;
 /** Milliseconds between two messages. */
