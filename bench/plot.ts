@@ -27,6 +27,8 @@ const BURSTS: Plot["groups"] = [
   ["ten in a turn, 100/s", "100/s, ten at once"],
 ];
 
+const SHARE = "once and in order, %";
+
 const PLOTS: readonly Plot[] = [
   {
     file: "fanout.svg",
@@ -70,6 +72,20 @@ const PLOTS: readonly Plot[] = [
     figure: "requests/s",
     groups: [["16 connections", "16 connections"]],
   },
+  {
+    file: "jitter.svg",
+    title: "Messages delivered once and in order to readers that lose their line, in percent",
+    measure: "jitter",
+    figure: SHARE,
+    groups: [["both ends told", "both ends told"], ["server not told", "server not told"]],
+  },
+  {
+    file: "deploy.svg",
+    title: "Messages delivered once and in order through a deploy, in percent",
+    measure: "deploy",
+    figure: SHARE,
+    groups: [["in place", "one process, in place"], ["two nodes", "two nodes, one by one"]],
+  },
 ];
 
 const WIDTH = 720;
@@ -94,7 +110,23 @@ const STYLE = `
   }
 `;
 
-/** Draws all plots for which there are figures. */
+/** The rows of the table in `docs/compared.md`: what happens to readers, and where that is in the results. */
+const EVENTS: readonly [text: string, measure: string, at: string][] = [
+  ["lose their line again and again, both ends told", "jitter", "both ends told"],
+  ["lose it, and the server is not told", "jitter", "server not told"],
+  ["see the one process restart in place", "deploy", "in place"],
+  ["see two nodes restart, one after the other", "deploy", "two nodes"],
+];
+/** Its columns: the names of sides, and their titles. */
+const COLUMNS: readonly [side: string, title: string][] = [
+  ["turbo-deno", "turbo-deno"],
+  ["socket.io recovery", "Socket.IO with recovery"],
+  ["socket.io", "Socket.IO"],
+  ["ws-node", "`ws`"],
+  ["bare-deno", "bare Deno"],
+];
+
+/** Draws all plots for which there are figures, and writes the figures into the pages. */
 export async function plot(): Promise<void> {
   const results = await readResults();
   await Deno.mkdir(new URL("./plots/", import.meta.url), { recursive: true });
@@ -105,14 +137,43 @@ export async function plot(): Promise<void> {
     await Deno.writeTextFile(new URL(`./plots/${plot.file}`, import.meta.url), draw(plot, own));
     console.log(`bench/plots/${plot.file}`);
   }
-  const readme = new URL("./README.md", import.meta.url);
-  const page = await Deno.readTextFile(readme);
-  const [start, end] = ["<!-- figures -->", "<!-- end of figures -->"];
+  await write("bench/README.md", "figures", figures(results));
+  await write("docs/compared.md", "delivery", delivery(results));
+}
+
+/** Writes text into a page, between two comments. */
+async function write(path: string, name: string, text: string): Promise<void> {
+  const file = new URL(`../${path}`, import.meta.url).pathname;
+  const page = await Deno.readTextFile(file);
+  const [start, end] = [`<!-- ${name} -->`, `<!-- end of ${name} -->`];
   const [before, after] = [page.split(start)[0], page.split(end)[1]];
-  await Deno.writeTextFile(readme, `${before}${start}\n\n${figures(results)}\n\n${end}${after}`);
-  console.log("bench/README.md");
-  const here = new URL(".", import.meta.url).pathname;
-  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", here] }).output();
+  await Deno.writeTextFile(file, `${before}${start}\n\n${text}\n\n${end}${after}`);
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", file] }).output();
+  console.log(path);
+}
+
+/** The share of messages that arrived once and in order, as a table. */
+function delivery({ measures }: Results): string {
+  const cell = (measure: string, at: string, side: string) => {
+    const row = measures[measure]?.rows.find((row) =>
+      row.figure === SHARE && row.at === at && row.side === side
+    );
+    return row ? `${percent(row.median)} %` : "";
+  };
+  const lines = [
+    ["Messages delivered to readers that", ...COLUMNS.map(([, title]) => title)],
+    ["---", ...COLUMNS.map(() => "---:")],
+    ...EVENTS.map(([text, measure, at]) => [
+      text,
+      ...COLUMNS.map(([side]) => cell(measure, at, side)),
+    ]),
+  ];
+  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+/** A percentage, which is 100 only where nothing is missing. */
+function percent(value: number): string {
+  return value === 100 ? "100" : Math.min(99.9, value).toFixed(1);
 }
 
 function figures({ machine, missing, measures }: Results): string {

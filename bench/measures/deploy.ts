@@ -14,7 +14,7 @@ import { type Bench, pause } from "../sides.ts";
 const READERS = 500;
 const MOST_ROUNDS = 3;
 /** Milliseconds between two messages. */
-const INTERVAL = 100;
+const INTERVAL = 200;
 /** Milliseconds before the deploy, and after it when all readers are connected. */
 const BEFORE = 2_000;
 const AFTER = 2_000;
