@@ -39,10 +39,10 @@ export async function measureDeploy(bench: Bench): Promise<void> {
 }
 
 async function deployInPlace(bench: Bench, round: number, peer: Peer): Promise<void> {
-  const state = `${WORKSHOP}/state`;
-  const env = peer.name === "turbo-deno" ? { STATE: state } : {};
+  const folder = await Deno.makeTempDir({ dir: WORKSHOP });
+  const env = { STATE: `${folder}/state` }; // only the app has one
   await deploy(bench, { round, side: peer.name, at: "in place" }, peer, [env]);
-  await Deno.remove(state).catch(() => {}); // the app has taken it
+  await Deno.remove(folder, { recursive: true });
 }
 
 async function deployNodes(bench: Bench, round: number, peer: Peer): Promise<void> {

@@ -7,19 +7,20 @@ import { startReaders } from "./record.mjs";
 const { WebSocket } = createRequire(process.env.MODULES + "/")("ws");
 
 startReaders((host, record) => {
-  connect(0);
+  connect();
 
-  function connect(failures) {
+  function connect() {
     const socket = new WebSocket(`ws://${host}/turbo-stream`, { perMessageDeflate: false });
+    let wasOpen = false;
     socket.on("open", () => {
-      failures = -1;
+      wasOpen = true;
       record.opens();
     });
     socket.on("message", (data) => record.hears(data.toString()));
     socket.on("error", () => {}); // "close" follows
     socket.on("close", () => {
       record.closes();
-      setTimeout(connect, failures < 0 ? 0 : 1_000, failures + 1);
+      setTimeout(connect, wasOpen ? 0 : 1_000);
     });
   }
 });
