@@ -119,14 +119,16 @@ export class Readers implements AsyncDisposable {
   }
 }
 
-/** Pushes numbered messages at a steady rate, each to the first server that accepts it, in order. */
+/**
+ * Pushes numbered messages at a steady rate, in order, each to the first server that accepts it. Two servers
+ * that are pushed to in turn may append to what they share in another order.
+ */
 export class Publisher {
-  /** The ports of the servers that take pushes. */
+  /** The ports of the servers that take pushes, the preferred first. */
   targets: readonly number[];
   /** When each message was due. */
   readonly sent: Map<number, number> = new Map();
   #last: Promise<void> = Promise.resolve();
-  #turn = 0;
 
   /** Starts with these servers. */
   constructor(targets: readonly number[]) {
@@ -148,9 +150,7 @@ export class Publisher {
 
   async #push(tick: number): Promise<void> {
     for (;;) {
-      const { targets } = this;
-      const port = targets[this.#turn++ % targets.length];
-      if (port !== undefined && await accepts(port, tick)) return;
+      for (const port of this.targets) if (await accepts(port, tick)) return;
       await pause(PUSH_AGAIN);
     }
   }
@@ -170,6 +170,11 @@ async function accepts(port: number, tick: number): Promise<boolean> {
     if (!isRefusal(error)) throw error;
     return false;
   }
+}
+
+/** How often something happened to all readers together. */
+export function sumOf(records: readonly ReaderRecord[], what: "recovered" | "fetched"): number {
+  return records.reduce((sum, record) => sum + record[what], 0);
 }
 
 /** The time of the day in milliseconds, as readers give it. */

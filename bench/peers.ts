@@ -22,7 +22,7 @@ export const VERSIONS = {
   gorilla: "v1.5.3",
   socketIo: "4.8.4",
   socketIoRedisStreams: "0.3.1",
-  redisClient: "6.3.1",
+  redisClient: "5.10.0", // that with which the adapter is tested
 } as const;
 
 /** A server that can be started. */

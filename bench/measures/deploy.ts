@@ -6,7 +6,7 @@
  * @module
  */
 import { countDelivery } from "../delivery.ts";
-import { fieldOf, now, Publisher, type ReaderRecord, Readers } from "../field.ts";
+import { fieldOf, now, Publisher, type ReaderRecord, Readers, sumOf } from "../field.ts";
 import { quantile } from "../figures.ts";
 import { BARE_REDIS, type Peer, RunningPeer, WORKSHOP } from "../peers.ts";
 import { type Bench, pause } from "../sides.ts";
@@ -92,6 +92,7 @@ async function deploy(
   const received = records.map(({ received }) => received);
   const delivery = countDelivery(publisher.sent, received, now());
   const { share, lost, twice, outOfOrder, missed, behind } = delivery;
+  const away = records.flatMap(({ away }) => away).filter(([from]) => from >= start);
   const figures = {
     "once and in order, %": share,
     "messages lost": lost,
@@ -101,18 +102,20 @@ async function deploy(
     "most that a reader missed": Math.max(...missed),
     "s without the newest, p50": quantile(behind, 0.5) / 1000,
     "s without the newest, max": Math.max(...behind) / 1000,
-    "s from the first cut to the last return": areBack ? awayOf(records, start) / 1000 : Infinity,
+    "s from the first cut to the last return": areBack ? spanOf(away) / 1000 : Infinity,
     "s of the deploy": (deployed - start) / 1000,
+    ...(peer.env?.["RECOVERY"] && {
+      "connections recovered, %": 100 * sumOf(records, "recovered") / away.length,
+    }),
     ...(about.side === "turbo-deno" && {
-      "pages fetched again": records.reduce((sum, { fetched }) => sum + fetched, 0),
+      "pages fetched again": sumOf(records, "fetched"),
     }),
   };
   for (const [figure, value] of Object.entries(figures)) bench.note({ ...about, figure, value });
 }
 
-/** From the first lost connection after a time to when the last reader is connected again. */
-function awayOf(records: readonly ReaderRecord[], start: number): number {
-  const away = records.flatMap(({ away }) => away).filter(([from]) => from >= start);
+/** From the first lost connection to the last return, in milliseconds. */
+function spanOf(away: ReaderRecord["away"]): number {
   if (away.length === 0) return 0;
   return Math.max(...away.map(([, to]) => to)) - Math.min(...away.map(([from]) => from));
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { countDelivery } from "../delivery.ts";
-import { fieldOf, now, Publisher, Readers } from "../field.ts";
+import { fieldOf, now, Publisher, Readers, sumOf } from "../field.ts";
 import { quantile } from "../figures.ts";
 import type { Loss } from "../lines.ts";
 import { RunningPeer } from "../peers.ts";
@@ -79,11 +79,10 @@ async function measureLoss(bench: Bench, round: number, loss: typeof LOSSES[numb
       "ms to receipt, max": quantile(delays, 1),
       "lines lost": cuts,
       ...(peer.env?.["RECOVERY"] && {
-        "connections recovered, %": 100 *
-          records.reduce((sum, { recovered }) => sum + recovered, 0) / cuts,
+        "connections recovered, %": 100 * sumOf(records, "recovered") / cuts,
       }),
       ...(peer.name === "turbo-deno" && {
-        "pages fetched again": records.reduce((sum, { fetched }) => sum + fetched, 0),
+        "pages fetched again": sumOf(records, "fetched"),
       }),
     };
     for (const [figure, value] of Object.entries(figures)) {
