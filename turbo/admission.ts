@@ -72,6 +72,8 @@ export interface Visitor {
   readonly page: string | undefined;
   /** The cursor of its page. */
   readonly since: string | undefined;
+  /** Whether its page reports what it shows. */
+  readonly reports: boolean;
   /** The signed topics of its page; `undefined` for a WebSocket, whose URL carries none. */
   readonly token: string | undefined;
   /** The origin of its page, where that is an allowed foreign one. */
@@ -187,7 +189,8 @@ export class Admission {
     if (this.#closing) return refuse(503, this.#closing.reason, retryAfter(5));
     const place = this.#places.take(address);
     if (!place) return refuse(503, "Too many connections", retryAfter(5));
-    const said = { transport, as, page, since, token, origin };
+    const reports = query.has("reports");
+    const said = { transport, as, page, since, reports, token, origin };
     return this.#visitor(said, { place, address, path });
   }
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { anything, checkOptions, quote, type Rule, text } from "./checks.ts";
+import { anything, checkOptions, milliseconds, quote, type Rule, text } from "./checks.ts";
 import type { Audience } from "./log.ts";
 import { isPageId } from "./protocol.ts";
 
@@ -19,6 +19,12 @@ export interface PushOptions {
   topic?: string | readonly string[];
   /** The page to leave out, as `connectionId(request)` gives it; `undefined` for none. */
   except?: string | undefined;
+}
+
+/** Options of `Turbo.shown`. */
+export interface ShownOptions extends Pick<PushOptions, "to" | "topic"> {
+  /** Milliseconds after which it resolves with what is known. Default 10,000. */
+  within?: number;
 }
 
 /** How many names one connection can listen to. */
@@ -36,6 +42,12 @@ const PUSH_RULES = {
   except: text(isPageId, "a page's id, as connectionId(request) gives it,"),
 } satisfies Record<keyof PushOptions, Rule>;
 
+const SHOWN_RULES = {
+  to: anything, // namesIn checks it
+  topic: anything,
+  within: milliseconds(0, 3_600_000),
+} satisfies Record<keyof ShownOptions, Rule>;
+
 /**
  * Whom a push is for, as internal names. A key that is present but `undefined` throws, because
  * `to: session.user?.id` must not reach everyone.
@@ -45,10 +57,27 @@ const PUSH_RULES = {
  */
 export function audienceOf(options: PushOptions): Audience {
   const { except, ...given } = checkOptions("push()", options, PUSH_RULES);
-  if (!("to" in given) && !("topic" in given)) return { to: undefined, except };
-  const readers = "to" in given ? namesIn("push()", "to", given.to) : [];
-  const topics = "topic" in given ? namesIn("push()", "topic", given.topic) : [];
-  return { to: [...readers.map(readerName), ...topics.map(topicName)], except };
+  return { to: allNamesIn("push()", given), except };
+}
+
+/**
+ * The audience and the time of a call of `Turbo.shown`.
+ *
+ * @throws {TypeError | RangeError} as {@linkcode audienceOf}, or when `within` is not allowed
+ */
+export function askedOf(options: ShownOptions): { audience: Audience; within: number } {
+  const { within = 10_000, ...given } = checkOptions("shown()", options, SHOWN_RULES);
+  return { audience: { to: allNamesIn("shown()", given) }, within };
+}
+
+function allNamesIn(
+  what: string,
+  given: Pick<PushOptions, "to" | "topic">,
+): readonly string[] | undefined {
+  if (!("to" in given) && !("topic" in given)) return undefined;
+  const readers = "to" in given ? namesIn(what, "to", given.to) : [];
+  const topics = "topic" in given ? namesIn(what, "topic", given.topic) : [];
+  return [...readers.map(readerName), ...topics.map(topicName)];
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   MAX_SPREAD,
   parseRetryAfter,
   Refetch,
+  Reports,
   Shown,
   Transport,
 } from "./client_core.js";
@@ -23,6 +24,7 @@ import { carryEdits, hasEdits, keepEdits } from "./client_keep.js";
 /**
  * @typedef {import("./client_core.js").Step} Step
  * @typedef {import("./client_core.js").Batch<Element>} Batch
+ * @typedef {import("./client_core.js").Cursor} Cursor
  * @typedef {HTMLElement & {
  *   action: string, target: string | null, targets: string | null, requestId: string | null,
  *   targetElements: Element[],
@@ -142,6 +144,7 @@ class Connection {
   #source;
   #transport = new Transport();
   #rate = new AskRate();
+  #reports = new Reports();
   #heardAt = moment();
   /** Whether anything has arrived on this connection. */
   #wasHeard = false;
@@ -180,6 +183,8 @@ class Connection {
     follower.connecting(asks);
     const url = new URL(shown.path, location.origin + location.pathname);
     url.searchParams.set("page", shown.id);
+    url.searchParams.set("reports", "1");
+    this.#reports.start(performance.now(), Math.random(), Number(said()["report"]) || undefined);
     if (asks) url.searchParams.set("since", shown.oldest);
     try {
       if (isWebSocket) this.#openWebSocket(url);
@@ -227,6 +232,18 @@ class Connection {
       this.#source.send(`since ${shown.oldest} ${shown.token || "-"} ${shown.id}`);
     } else this.reconnect();
     return true;
+  }
+
+  /**
+   * Reports what the page shows, where that is due.
+   *
+   * @param {Cursor} cursor
+   * @param {boolean} isChanged Whether anything was rendered.
+   */
+  rendered(cursor, isChanged) {
+    const age = this.#reports.rendered(cursor, isChanged, performance.now());
+    if (age === undefined || !follower.isConnected) return;
+    if (this.#source instanceof WebSocket) this.#source.send(`shown ${cursor} ${Math.round(age)}`);
   }
 
   /** Connects again, perhaps to another process. */
@@ -334,7 +351,10 @@ class Connection {
       return this.#lost(false);
     }
     this.#heard(
-      entries.map((/** @type {[string, string]} */ [cursor, html]) => ({ cursor, html })),
+      entries.map((/** @type {[string, string, string?]} */ [cursor, html, asks]) => {
+        if (asks) this.#reports.asked = cursor;
+        return { cursor, html };
+      }),
     );
   }
 
@@ -496,6 +516,8 @@ class Stage {
     const focused = document.activeElement;
     follower.painted(batch);
     refocus(focused);
+    const { shown } = follower;
+    if (shown) connection.rendered(shown.oldest, batch.steps.some(({ html }) => html !== ""));
     if (this.#targets.length === 0) return;
     const targets = [...new Set(this.#targets)].filter(Boolean);
     announce("turbo-stream:rendered", { cursor: follower.shown?.cursor, targets });

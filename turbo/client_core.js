@@ -703,6 +703,53 @@ export function parseRetryAfter(value, now) {
   return Number.isNaN(milliseconds) ? undefined : Math.max(0, milliseconds);
 }
 
+/** Milliseconds between two reports, where the server does not say. */
+const REPORT_INTERVAL = 60_000;
+
+/**
+ * Decides when the page reports to the server what it shows: at the first rendering that comes some time after
+ * the last report, and when the server asks.
+ */
+export class Reports {
+  dueAt = 0;
+  /** When anything was last rendered. */
+  renderedAt = 0;
+  /** @type {Cursor | undefined} The cursor about which the server asks. */
+  asked;
+
+  /**
+   * A connection opens, so what the page shows is known. The first report comes at random within the interval,
+   * because many pages may have connected at the same time.
+   *
+   * @param {number} now Milliseconds of the monotonic clock.
+   * @param {number} random From 0 to 1.
+   * @param {number} [interval] Milliseconds.
+   */
+  start(now, random, interval = REPORT_INTERVAL) {
+    this.interval = interval;
+    this.dueAt = now + random * interval;
+    this.renderedAt = now;
+    this.asked = undefined;
+  }
+
+  /**
+   * The page was brought up to a cursor. Returns for how many milliseconds it has shown that, where it is to
+   * report.
+   *
+   * @param {Cursor} cursor
+   * @param {boolean} isChanged Whether anything was rendered for that.
+   * @param {number} now
+   */
+  rendered(cursor, isChanged, now) {
+    if (isChanged) this.renderedAt = now;
+    const isAsked = this.asked !== undefined && !isAfter(this.asked, cursor);
+    if (!isAsked && !(isChanged && now >= this.dueAt)) return undefined;
+    this.dueAt = now + (this.interval ?? 0);
+    if (isAsked) this.asked = undefined;
+    return now - this.renderedAt;
+  }
+}
+
 /** How often a page may ask at once; after that, once a second. The server allows slightly more. */
 const MAX_ASKS = 15;
 

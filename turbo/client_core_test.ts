@@ -10,6 +10,7 @@ import {
   parseRetryAfter,
   plan,
   Refetch,
+  Reports,
   Shown,
   Transport,
 } from "./client_core.js";
@@ -650,4 +651,34 @@ Deno.test("AskRate.take() allows 15 at once, and then one a second", () => {
     Array.from({ length: 16 }, () => rate.take(1e9)).filter((wait) => wait > 0).length,
     1,
   );
+});
+
+// ---- Reports
+
+Deno.test("Reports makes a page report the first rendering that comes an interval after its last report", () => {
+  const reports = new Reports();
+  reports.start(0, 0.5, 60_000);
+  const rendered = [29_999, 30_000, 30_001, 89_999, 90_000, 90_000].map((now) =>
+    reports.rendered("e.1", true, now)
+  );
+  assert.deepEqual(rendered, [undefined, 0, undefined, undefined, 0, undefined]);
+});
+
+Deno.test("Reports does not make a page report a heartbeat, and takes a minute where the server says nothing", () => {
+  const reports = new Reports();
+  reports.start(0, 1);
+  assert.equal(reports.rendered("e.1", false, 70_000), undefined);
+  assert.equal(reports.rendered("e.2", true, 59_999), undefined);
+  assert.equal(reports.rendered("e.2", true, 60_000), 0);
+});
+
+Deno.test("Reports answers the server once the page is at the cursor that it asks about, and says for how long", () => {
+  const reports = new Reports();
+  reports.start(0, 1, 60_000);
+  reports.asked = "e.7.3"; // a heartbeat
+  assert.equal(reports.rendered("e.6", true, 100), undefined);
+  assert.equal(reports.rendered("e.7", true, 200), 0);
+  reports.asked = "e.7.4";
+  assert.equal(reports.rendered("e.7", false, 900), 700);
+  assert.equal(reports.rendered("e.8", true, 1_000), undefined, "it was answered");
 });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Instruments, type Resumed } from "./instruments.ts";
 import { NO_NAMES } from "./listeners.ts";
 import type { Batch, Log } from "./log.ts";
 import { type Close, type Message, REFRESH } from "./protocol.ts";
@@ -35,6 +36,14 @@ export interface ConnectionLimits {
   dropAfter: number;
 }
 
+/** Options of a {@linkcode Connection}. */
+export interface ConnectionOptions extends ConnectionLimits {
+  /** Milliseconds after a report of its page from which on the page owes another. Default 60,000. */
+  reportInterval?: number;
+  /** Counts what is sent. Default: nobody reads the counts. */
+  instruments?: Instruments;
+}
+
 /** What carries messages to one page: a WebSocket, or a stream of server-sent events. */
 export interface Carrier {
   /** Bytes that it was given and that the operating system has not taken yet. */
@@ -45,6 +54,11 @@ export interface Carrier {
   send(messages: readonly Message[]): number;
   /** Ends it, and tells the page why where the transport can. */
   close(close: Close): void;
+  /**
+   * Makes the page connect again at once. With a transport on which pages can send nothing, this is how to
+   * learn what a page shows: it says so when it connects.
+   */
+  comeBack?(): void;
 }
 
 /** What is waiting to be sent to a connection that did not take everything. */
@@ -85,6 +99,10 @@ const BEFORE_ALL = -1;
 
 /** Long ago. Not `-Infinity`, because V8 stores a small integer in the object itself. */
 const NEVER = -1e9;
+/** No time, position or duration. */
+const NONE = -1;
+/** Milliseconds within which a page is asked once what it shows. */
+const ASK_INTERVAL = 1_000;
 
 /**
  * One connection. Loading these fields from memory is most of the cost of a message here, so the fields
@@ -104,6 +122,8 @@ export class Connection {
   /** When anything was last sent, and when a push was last sent. */
   sentAt: number = NEVER;
   pushedAt: number = NEVER;
+  /** From when on the next push makes the page owe a report; negative where it owes none, or one already. */
+  #reportDueAt = NONE;
   /** Upper bound of what is buffered: the last reading, plus all that was sent since. */
   #mayBeBuffered = 0;
   /** The largest message sent since the buffer was last seen at `behindAfter` or below. */
@@ -111,21 +131,42 @@ export class Connection {
   /** Whether it has ended. */
   hasEnded = false;
   #mark: string | undefined;
+  /** Whether the page has asked what it missed, and nothing was sent since. */
+  #isResuming = false;
   /** The page's cursor while that is ahead of this copy of the log, and since when it has been. */
   #ahead: { cursor: string; since: number | undefined } | undefined;
   #look: Look | undefined;
   readonly #log: Log;
   readonly #limits: ConnectionLimits;
+  readonly #instruments: Instruments;
+  readonly #reportInterval: number;
   /** The names that it listens to. */
   names: ReadonlySet<string> = NO_NAMES;
   /** The id of the page, which `except` names; a Turbo visit changes it. */
   page: string | undefined;
+  /** When it opened. */
+  openedAt: number = NEVER;
+  /** The close with which this process ends it. */
+  endedBy: Close | undefined;
+  /** Whether the page reports what it shows. */
+  reports = false;
+  /** Since when the page owes a report, because it was sent a push that it has to report; or negative. */
+  probedAt = NONE;
+  /** How long after its push the page showed what it last reported; negative where it has not reported. */
+  delay = NONE;
+  /** The position that the page has reported to show; negative where it has not. */
+  shown = NONE;
+  #isAsked = false;
+  #askedAt = NEVER;
 
   /** Starts as a connection that has had everything. */
-  constructor(carrier: Carrier, log: Log, limits: ConnectionLimits) {
+  constructor(carrier: Carrier, log: Log, options: ConnectionOptions) {
+    const { instruments = new Instruments(), reportInterval = 60_000 } = options;
     this.carrier = carrier;
     this.#log = log;
-    this.#limits = limits;
+    this.#limits = options;
+    this.#instruments = instruments;
+    this.#reportInterval = reportInterval;
     this.#mayBeBuffered = carrier.buffered;
   }
 
@@ -143,6 +184,11 @@ export class Connection {
       if (this.#ahead && !this.#isReached(this.#ahead, now)) return "blocked";
       if (this.position !== undefined) this.#sendNext(this.position, now);
     }
+    if (this.#isResuming) this.#resumed("nothing");
+    if (this.#isAsked && !this.#isFull()) {
+      this.#isAsked = false;
+      this.#send([{ cursor: this.#log.beat(), html: "", asks: true }], now);
+    }
     return this.#isFull() ? this.#wait(now) : "current";
   }
 
@@ -156,6 +202,39 @@ export class Connection {
     return this.#mayBeBuffered <= most || this.#readBuffer() <= most;
   }
 
+  /** The page reports from now on what it shows: after some time, and when it is asked. */
+  startReports(now: number): void {
+    this.reports = true;
+    if (!this.carrier.comeBack) this.#reportDueAt = now + this.#reportInterval;
+  }
+
+  /**
+   * The page shows everything up to a position, which a push reached at this time; `undefined` where that
+   * time is not known, or says nothing about how long the page took.
+   */
+  reported(position: number, now: number, pushedAt: number | undefined): void {
+    this.shown = position;
+    if (pushedAt !== undefined) this.delay = Math.max(0, now - pushedAt);
+    this.probedAt = NONE;
+    if (this.reports && !this.carrier.comeBack) this.#reportDueAt = now + this.#reportInterval;
+  }
+
+  /** What the page has reported says nothing any more, because the positions begin again. */
+  forgetReports(): void {
+    this.shown = NONE;
+  }
+
+  /**
+   * Asks the page what it shows, at most once a second. The next flush sends the question, after everything
+   * that the page is owed.
+   */
+  ask(now: number): void {
+    if (now - this.#askedAt < ASK_INTERVAL) return;
+    this.#askedAt = now;
+    if (this.carrier.comeBack) this.carrier.comeBack();
+    else this.#isAsked = true;
+  }
+
   /** Makes the next flush send a cursor without HTML: a marker or a heartbeat. */
   mark(cursor: string): void {
     this.#mark = cursor;
@@ -167,6 +246,7 @@ export class Connection {
    */
   resume(cursor: string): boolean {
     this.mark(cursor);
+    this.#isResuming = true;
     const position = this.#log.positionOf(cursor) ?? BEFORE_ALL;
     this.#ahead = position > this.#log.position ? { cursor, since: undefined } : undefined;
     this.#owe(position);
@@ -186,10 +266,14 @@ export class Connection {
   #sendNext(position: number, now: number): void {
     const next = this.#log.after(position, this.names, this.#limits.behindAfter, now);
     if (next === "gap") {
+      if (this.#isResuming) this.#resumed("refresh");
       this.#push([{ cursor: this.#log.cursor, html: REFRESH }], now);
       this.position = undefined;
     } else {
-      if (next.entries.length > 0) this.#push(this.#messagesOf(next), now);
+      if (next.entries.length > 0) {
+        if (this.#isResuming) this.#resumed("replay");
+        this.#push(this.#messagesOf(next), now);
+      }
       this.#owe(next.position);
     }
   }
@@ -197,6 +281,10 @@ export class Connection {
   #push(messages: readonly Message[], now: number): void {
     this.#send(messages, now);
     this.pushedAt = now;
+    if (this.#reportDueAt >= 0 && now >= this.#reportDueAt) {
+      this.#reportDueAt = NONE;
+      this.probedAt = now;
+    }
     this.#look = undefined; // more is sent only to a connection that has taken what was before
   }
 
@@ -212,6 +300,13 @@ export class Connection {
     this.#mayBeBuffered += bytes;
     if (bytes > this.#largest) this.#largest = bytes;
     this.sentAt = now;
+    this.#instruments.messages++;
+    this.#instruments.bytes += bytes;
+  }
+
+  #resumed(outcome: Resumed): void {
+    this.#isResuming = false;
+    this.#instruments.resumes[outcome]++;
   }
 
   // Reading `bufferedAmount` is most of the cost of a message, so read it only when the estimate is high.

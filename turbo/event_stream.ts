@@ -58,7 +58,7 @@ export class EventStreamCarrier implements Carrier {
   }
 
   /** Announces the end: our client then closes the stream itself and reconnects at once. */
-  announceEnd(): void {
+  comeBack(): void {
     if (this.#isOpen) this.#controller.enqueue(encoder.encode(AGAIN_EVENT));
   }
 
@@ -112,7 +112,7 @@ export function openEventStream(
   // keeps some memory for every distinct timer length.
   let cancel = CLOCK.later(() => {
     cancel = CLOCK.later(() => connection && readers.sendBack(connection), NOTICE);
-    carrier.announceEnd();
+    carrier.comeBack();
   }, Math.ceil(lifetime * (0.75 + Math.random() / 2) / 1_000) * 1_000);
   connection = readers.add(carrier, visitor);
   return new Response(carrier.body, {

@@ -32,13 +32,21 @@
  */
 export type { ConnectOptions } from "./admission.ts";
 export { type Asset, asset } from "./assets.ts";
-export type { PushOptions, Whom } from "./audience.ts";
+export type { PushOptions, ShownOptions, Whom } from "./audience.ts";
 export type { ConnectionLimits } from "./connection.ts";
 export { type Copy, type Engine, memory, type MemoryOptions } from "./engine.ts";
 export type { Push, Said } from "./engine.ts";
 export { type Middleware, turboForms } from "./form_status.ts";
 export type { MiddlewareOptions, ReaderNames } from "./hono.ts";
+export type { Attributes, Histogram, Series } from "./histogram.ts";
 export { html, type Markup, raw } from "./html.ts";
+export type {
+  HistogramMetric,
+  Metric,
+  MetricDescription,
+  NumberMetric,
+  Point,
+} from "./instruments.ts";
 export type { Audience, Batch, Entry, Log, LogOptions, LogState } from "./log.ts";
 export type { Shared, SharedChange } from "./nodes.ts";
 export type { Message } from "./protocol.ts";
@@ -84,6 +92,9 @@ export {
   type PolicySources,
 } from "./policy.ts";
 export type { Rate } from "./rate.ts";
+export type { ConnectionEvent } from "./readers.ts";
+export type { Receipt } from "./receipts.ts";
+export type { Staleness } from "./staleness.ts";
 export { Turbo } from "./turbo.ts";
 export type { WatermarksState } from "./watermarks.ts";
 export type { ServerSocket, StreamContext, Upgrade, UpgradeOptions } from "./websocket.ts";

@@ -25,6 +25,7 @@ import type { LogOptions } from "./log.ts";
 import type { SharedChange } from "./nodes.ts";
 import { CURSOR_RULE, HEARTBEAT } from "./protocol.ts";
 import type { Rate } from "./rate.ts";
+import type { ConnectionEvent } from "./readers.ts";
 import { reasonOf } from "./report.ts";
 import { isHost } from "./request.ts";
 import { SECRET_RULE } from "./token.ts";
@@ -112,6 +113,11 @@ export interface TurboOptions extends Partial<ConnectionLimits> {
    */
   frame?: number;
   /**
+   * Least time between two reports of a page to the server about what it shows; see `Turbo.staleness`. A
+   * page reports at the first push that it renders after this time. Default: a minute.
+   */
+  reportInterval?: number;
+  /**
    * How long a reader who has left stays present in `Turbo.present`, so that a reload of a page is not
    * seen as leaving. Default 5,000.
    */
@@ -130,6 +136,11 @@ export interface TurboOptions extends Partial<ConnectionLimits> {
    * that gained or lost it. What it throws or rejects with is reported to `onError`.
    */
   onChange?: (whom: readonly Whom[]) => unknown;
+  /**
+   * Called when a connection has opened or has ended, such as to log why. What it throws or rejects with is
+   * reported to `onError`.
+   */
+  onConnection?: (event: ConnectionEvent) => unknown;
   /**
    * Called when a node has shared a value or is gone: see `Turbo.share`. What it throws or rejects with is
    * reported to `onError`.
@@ -189,7 +200,7 @@ export interface CloseOptions {
 }
 
 /** The options without a default. */
-type Undefaulted = "turboUrl" | "log" | "secret" | "engine" | "onPresence";
+type Undefaulted = "turboUrl" | "log" | "secret" | "engine" | "onConnection" | "onPresence";
 
 /** The options that have a default. */
 type Defaults =
@@ -201,6 +212,8 @@ export type ResolvedOptions =
   & Defaults
   & Pick<TurboOptions, Undefaulted>;
 
+/** The default of `reportInterval`; the client has the same. */
+export const REPORT_INTERVAL = 60_000;
 const DAY = 24 * 60 * 60 * 1000;
 /** The longest time that a timer takes, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
@@ -256,11 +269,13 @@ const RULES = {
   behindAfter: integer(1, GiB),
   maxBuffered: integer(1, GiB),
   dropAfter: milliseconds(10, LONGEST),
+  reportInterval: milliseconds(100, DAY),
   presenceGrace: milliseconds(0, 600_000),
   log: anything, // see Log
   engine: withMethods("start", "push", "flush", "close"),
   upgrade: callback,
   onChange: callback,
+  onConnection: callback,
   onShared: callback,
   onPresence: callback,
   onError: callback,
@@ -311,6 +326,7 @@ export function resolveOptions(options: TurboOptions): ResolvedOptions {
     behindAfter: 64 * 1024,
     maxBuffered: 1024 * 1024,
     dropAfter: 10_000,
+    reportInterval: REPORT_INTERVAL,
     presenceGrace: 5_000,
     upgrade: upgradeOnDeno,
     onChange: () => {},

@@ -26,6 +26,7 @@ Deno.test("resolveOptions() has the documented defaults", () => {
     maxBuffered: 1_048_576,
     dropAfter: 10_000,
     presenceGrace: 5_000,
+    reportInterval: 60_000,
   });
   for (const act of [upgrade, onChange, onShared, onError, onNotice]) {
     assert.equal(typeof act, "function");
@@ -45,6 +46,7 @@ const RANGES: Partial<Record<keyof TurboOptions, readonly [min: number, max: num
   behindAfter: [1, GiB],
   maxBuffered: [1, GiB],
   dropAfter: [10, LONGEST],
+  reportInterval: [100, DAY],
   presenceGrace: [0, 600_000],
 };
 

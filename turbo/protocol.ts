@@ -18,6 +18,16 @@ export interface Message {
   readonly cursor: string;
   /** Zero or more `<turbo-stream>` elements and nothing else. */
   readonly html: string;
+  /** Whether the page is asked to report when it shows the cursor. */
+  readonly asks?: boolean;
+}
+
+/** The report of a page that it shows everything up to a cursor. */
+export interface Shown {
+  /** The cursor that its oldest part has reached. */
+  readonly cursor: string;
+  /** For how many milliseconds it has shown that. */
+  readonly age: number;
 }
 
 /** The request of a page for everything after a cursor. */
@@ -60,8 +70,10 @@ export const CLOSE = {
 
 /** The most bytes of a message from a page. */
 export const MAX_MESSAGE: number = 4 * 1024;
-/** How often a page may send `since`. */
+/** How often a page may send `since`, and how often `shown`. */
 export const SINCE_RATE = { burst: 20, perSecond: 1 } as const;
+/** What a message has beside its cursor and its HTML where it asks for a report. */
+const ASKS = "shown";
 /** Whether a handshake's list of sub-protocols includes this one (RFC 6455, section 4.1). */
 export function offersProtocol(list: string): boolean {
   return list.split(",").some((protocol) => protocol.trim() === PROTOCOL);
@@ -79,7 +91,7 @@ export const REFRESH: string = String(refresh());
 
 /**
  * Formats messages as one WebSocket message of the sub-protocol: a JSON array of `[CURSOR, HTML]`, oldest
- * first.
+ * first. A third item, `"shown"`, asks for a report; only a page that has said that it reports is asked.
  *
  * Each entry keeps its own cursor. To join entries under the last cursor would be wrong: the answer to a
  * form or a frame may have been rendered between two of them, so it is newer than one and older than the
@@ -96,7 +108,9 @@ export const REFRESH: string = String(refresh());
  * ```
  */
 export function frameOf(messages: readonly Message[]): string {
-  return JSON.stringify(messages.map(({ cursor, html }) => [cursor, html]));
+  return JSON.stringify(
+    messages.map(({ cursor, html, asks }) => asks ? [cursor, html, ASKS] : [cursor, html]),
+  );
 }
 
 /**
@@ -108,14 +122,15 @@ export function parseFrame(frame: string): Message[] {
   const pairs: unknown = JSON.parse(frame);
   const valid = Array.isArray(pairs) && pairs.length > 0 &&
     pairs.every((pair) =>
-      Array.isArray(pair) && pair.length === 2 && isCursor(pair[0]) && typeof pair[1] === "string"
+      Array.isArray(pair) && isCursor(pair[0]) && typeof pair[1] === "string" &&
+      (pair.length === 2 || (pair.length === 3 && pair[2] === ASKS))
     );
   if (!valid) {
     throw new SyntaxError(
       `Cannot parse ${JSON.stringify(frame.slice(0, 100))}: a list of [CURSOR, HTML] is needed`,
     );
   }
-  return pairs.map(([cursor, html]) => ({ cursor, html }));
+  return pairs.map(([cursor, html, asks]) => ({ cursor, html, ...(asks && { asks: true }) }));
 }
 
 /**
@@ -185,6 +200,17 @@ export function parseSince(message: string): Since | undefined {
   return valid
     ? { cursor, token: token === "-" || token === "" ? undefined : token, page }
     : undefined;
+}
+
+/** Formats a page's report; the inverse of {@linkcode parseShown}. */
+export function shownOf({ cursor, age }: Shown): string {
+  return `shown ${cursor} ${Math.round(age)}`;
+}
+
+/** Parses `shown CURSOR MILLISECONDS`; `undefined` for any other message. */
+export function parseShown(message: string): Shown | undefined {
+  const [, cursor, age] = /^shown ([A-Za-z0-9._-]{1,64}) (\d{1,12})$/.exec(message) ?? [];
+  return cursor === undefined ? undefined : { cursor, age: Number(age) };
 }
 
 /** Whether a message from a page is longer than {@linkcode MAX_MESSAGE}. */

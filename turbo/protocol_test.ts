@@ -13,9 +13,11 @@ import {
   MAX_TOKEN,
   parseCursor,
   parseFrame,
+  parseShown,
   parseSince,
   PROTOCOL,
   REFRESH,
+  shownOf,
   sinceOf,
 } from "./protocol.ts";
 
@@ -23,7 +25,8 @@ Deno.test("parseFrame() is the inverse of frameOf(), for any HTML", () => {
   const message = fc.record({
     cursor: fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/),
     html: fc.string({ unit: "grapheme-composite" }),
-  }, { noNullPrototype: true });
+    asks: fc.constant(true),
+  }, { requiredKeys: ["cursor", "html"], noNullPrototype: true });
   fc.assert(
     fc.property(fc.array(message, { minLength: 1 }), (messages) => {
       assert.deepEqual(parseFrame(frameOf(messages)), messages);
@@ -36,7 +39,17 @@ Deno.test('A marker\'s frame is exactly [[CURSOR,""]]', () => {
 });
 
 Deno.test("parseFrame() rejects what is not a frame", () => {
-  const none = ["", "{}", "[]", "null", "[[]]", '["e.1",""]', '[["e.1"]]', '[["e.1","",""]]'];
+  const none = [
+    "",
+    "{}",
+    "[]",
+    "null",
+    "[[]]",
+    '["e.1",""]',
+    '[["e.1"]]',
+    '[["e.1","",""]]',
+    '[["e.1","","asked"]]',
+  ];
   for (const text of [...none, '[["e 1",""]]', '[["e.1",1]]', "<turbo-stream>", "e.1\n"]) {
     assert.throws(() => parseFrame(text), SyntaxError, text);
   }
@@ -73,6 +86,32 @@ for (const [message, cursor, token, page] of asked) {
     );
   });
 }
+
+const reported: [message: string, cursor?: string, age?: number][] = [
+  ["shown e.1 0", "e.1", 0],
+  ["shown e.1.7 60000", "e.1.7", 60_000],
+  ["shown e.1"],
+  ["shown e.1 "],
+  ["shown e.1 -1"],
+  ["shown e.1 1.5"],
+  ["shown e.1 1e3"],
+  ["shown e.1 1 2"],
+  ["shown  e.1 1"],
+  ["shown e 1 1"],
+  ["shown e.1 1\n"],
+  [`shown ${"a".repeat(65)} 1`],
+  [`shown e.1 ${"9".repeat(13)}`],
+  ["since e.1"],
+];
+for (const [message, cursor, age] of reported) {
+  Deno.test(`parseShown(${JSON.stringify(message.slice(0, 40))}) is ${cursor ? "a report" : "none"}`, () => {
+    assert.deepEqual(parseShown(message), cursor === undefined ? undefined : { cursor, age });
+  });
+}
+
+Deno.test("shownOf() is the inverse of parseShown(), in whole milliseconds", () => {
+  assert.deepEqual(parseShown(shownOf({ cursor: "e.1", age: 12.7 })), { cursor: "e.1", age: 13 });
+});
 
 Deno.test("sinceOf() is the inverse of parseSince()", () => {
   for (const token of [undefined, "abc.def"]) {

@@ -6,11 +6,15 @@
  */
 import type { Grant, Visitor } from "./admission.ts";
 import { type Carrier, Connection, type ConnectionLimits } from "./connection.ts";
+import type { Transport } from "./handshake.ts";
+import { type End, endOf, Instruments } from "./instruments.ts";
 import { Listeners, namesOf, NO_NAMES } from "./listeners.ts";
 import type { Audience, Entry, Log } from "./log.ts";
 import { Agenda, CLOCK, type Clock } from "./clock.ts";
 import type { Move } from "./presence.ts";
-import { CLOSE, type Close, type Since } from "./protocol.ts";
+import { CLOSE, type Close, type Shown, type Since } from "./protocol.ts";
+import { type Receipt, Receipts } from "./receipts.ts";
+import { agesOf, PositionTimes, type Staleness, stalenessOf } from "./staleness.ts";
 
 /** Options of {@linkcode Readers}. Times are in milliseconds. */
 export interface ReadersOptions extends ConnectionLimits {
@@ -22,12 +26,37 @@ export interface ReadersOptions extends ConnectionLimits {
   onChange: (names: readonly string[]) => void;
   /** Called before `onChange`, when a connection has opened, has ended, or listens to other names. */
   onMove?: (move: Move) => void;
+  /** Called when a connection has opened or ended. Default: nothing. */
+  onConnection?: ((event: ConnectionEvent) => void) | undefined;
+  /** Milliseconds between two reports of a page. Default: see {@linkcode Connection}. */
+  reportInterval?: number;
+  /** What is counted and measured. Default: nobody reads it. */
+  instruments?: Instruments;
   /** Called when a page asks with a cursor of another log. Default: nothing. */
   onForeign?: (cursor: string, page: string | undefined) => void;
   /** Reports an error of one connection or callback. */
   report: (message: string, error: unknown) => void;
   /** Default: the platform's clock. */
   clock?: Clock;
+}
+
+/** A connection has opened or ended. */
+export interface ConnectionEvent {
+  /** What has happened. */
+  readonly what: "open" | "end";
+  /** Its transport. */
+  readonly transport: "websocket" | "sse";
+  /** The readers that it belongs to, by the names that the app gave them. */
+  readonly as: readonly string[];
+  /** The id of its page, where that has told it. */
+  readonly page: string | undefined;
+  /**
+   * How it ended: `left` (the reader closed it), `lost` (it was cut), or why this process ended it, such as
+   * `tooSlow`, `restarting` or `sentAway`; `undefined` where it has opened.
+   */
+  readonly end?: string;
+  /** For how many milliseconds it was open; `undefined` where it has opened. */
+  readonly duration?: number;
 }
 
 /** Time between two looks at blocked connections. */
@@ -57,18 +86,43 @@ export class Readers {
   #cancelRetry: (() => void) | undefined;
   #cancelBeat: (() => void) | undefined;
   readonly #clock: Clock;
+  readonly #instruments: Instruments;
+  readonly #sizes: Record<Transport, number> = { "websocket": 0, "event stream": 0 };
+  readonly #times = new PositionTimes();
+  readonly #receipts: Receipts;
 
   /** Starts without connections, and without a timer. */
   constructor(log: Log, options: ReadersOptions) {
+    const { clock = CLOCK, instruments = new Instruments() } = options;
     this.#log = log;
-    this.#options = options;
-    this.#clock = options.clock ?? CLOCK;
-    this.#frames = new Agenda(this.#clock, (due) => this.#flushDue(due));
+    this.#clock = clock;
+    this.#instruments = instruments;
+    this.#options = { ...options, instruments };
+    this.#frames = new Agenda(clock, (due) => this.#flushDue(due));
+    this.#receipts = new Receipts(clock, (connection) => {
+      connection.ask(clock.now());
+      this.#flush(connection, clock.now());
+    });
   }
 
   /** How many connections are open. */
   get size(): number {
     return this.#all.size;
+  }
+
+  /** How many connections are open by a transport. */
+  sizeOf(transport: Transport): number {
+    return this.#sizes[transport];
+  }
+
+  /** How many connections do not take what they are sent. */
+  get behind(): number {
+    return this.#blocked.size;
+  }
+
+  /** How old the open pages are. */
+  get staleness(): Staleness {
+    return stalenessOf(agesOf(this.#all.keys(), this.#times, this.#clock.now()));
   }
 
   /** How many connections we have closed whose end is not reported yet. */
@@ -102,6 +156,7 @@ export class Readers {
   /** Marks a new entry as owed to its audience. It is sent in this turn, or at the end of the frame. */
   owe({ position, to }: Entry): void {
     const now = this.#clock.now();
+    this.#times.note(position, now);
     for (const connection of this.#addressed(to)) {
       if (connection.position !== undefined) continue;
       connection.position = position - 1;
@@ -111,6 +166,8 @@ export class Readers {
 
   /** Makes every page fetch itself, within about a second, because the log has another order now. */
   restart(): void {
+    this.#times.clear();
+    for (const connection of this.#all.keys()) connection.forgetReports();
     // Topics end as well: they were signed for the old order.
     this.#reload([...this.#all.keys()], { delay: RESTART_DELAY });
   }
@@ -119,8 +176,12 @@ export class Readers {
   add(carrier: Carrier, visitor: Visitor): Connection {
     const connection = new Connection(carrier, this.#log, this.#options);
     this.#all.set(connection, visitor);
+    this.#sizes[visitor.transport]++;
     if (!this.#cancelBeat) this.#beatLater();
     connection.page = visitor.page;
+    connection.openedAt = this.#clock.now();
+    if (visitor.reports) connection.startReports(connection.openedAt);
+    this.#tell("open", connection, visitor);
     if (visitor.since === undefined) {
       // Spelled as a heartbeat, so that a page whose first `since` is on its way does not take it for
       // the marker. Taken before `onChange`, which may push.
@@ -156,12 +217,26 @@ export class Readers {
     return true;
   }
 
-  /** Removes a connection that has ended. */
-  remove(connection: Connection): void {
+  /** A page has reported what it shows. */
+  shown(connection: Connection, { cursor, age }: Shown): void {
+    const position = this.#log.positionOf(cursor);
+    if (position === undefined || position > this.#log.position || connection.hasEnded) return;
+    this.#reported(connection, position, age);
+  }
+
+  /**
+   * Resolves when the pages of an audience show everything up to a position, or after some milliseconds.
+   */
+  receipt({ to }: Audience, position: number, within: number): Promise<Receipt> {
+    return this.#receipts.wait([...this.#addressed(to)], { position, within });
+  }
+
+  /** Removes a connection that has ended, as its client did unless this process has closed it. */
+  remove(connection: Connection, how: "left" | "lost" = "left"): void {
     const visitor = this.#all.get(connection) ?? this.#zombies.get(connection);
     if (!visitor) return;
     this.#zombies.delete(connection);
-    this.#takeOut(connection);
+    this.#takeOut(connection, how);
     visitor.release();
   }
 
@@ -169,9 +244,10 @@ export class Readers {
    * Removes a connection that is being closed without waiting for its end, which a stuck one may never
    * report. It holds its place until it has ended.
    */
-  forget(connection: Connection): void {
+  forget(connection: Connection, close?: Close): void {
     const visitor = this.#all.get(connection);
     if (!visitor) return;
+    connection.endedBy ??= close;
     if (!connection.carrier.endsLater) return this.remove(connection);
     this.#zombies.set(connection, visitor);
     this.#takeOut(connection);
@@ -211,6 +287,7 @@ export class Readers {
       if (early > 1) await new Promise<void>((resolve) => this.#clock.later(resolve, early));
       if (connection.hasEnded) continue;
       this.#flushLast(connection);
+      connection.endedBy = close;
       if (!connection.carrier.endsLater) this.remove(connection);
       this.#close(connection, close);
     }
@@ -218,7 +295,8 @@ export class Readers {
 
   /** Removes all remaining connections. */
   removeAll(): void {
-    for (const connection of [...this.#all.keys()]) this.remove(connection);
+    for (const connection of [...this.#all.keys()]) this.remove(connection, "lost");
+    this.#receipts.close();
   }
 
   #resume(
@@ -232,6 +310,24 @@ export class Readers {
     if (!connection.resume(cursor)) this.#options.onForeign?.(cursor, connection.page);
     if (!grant || this.#hasMissed(grant, cursor)) connection.refresh();
     this.#flush(connection, this.#clock.now());
+    const position = this.#log.positionOf(cursor);
+    if (position !== undefined && position <= this.#log.position) {
+      this.#reported(connection, position);
+    }
+  }
+
+  /** `age`: for how long the page has shown the position; `undefined` where that is not known. */
+  #reported(connection: Connection, position: number, age?: number): void {
+    const now = this.#clock.now();
+    const isNew = age !== undefined && position > connection.shown;
+    connection.reported(position, now, isNew ? this.#pushedAt(position, age) : undefined);
+    this.#receipts.reported(connection, position);
+  }
+
+  /** When a position was reached, as if its page had reported it at once. */
+  #pushedAt(position: number, age: number): number | undefined {
+    const at = this.#times.at(position);
+    return at === undefined ? undefined : at + age;
   }
 
   /** Unsubscribes pages from their topics and makes them fetch themselves, spread over a second. */
@@ -246,10 +342,16 @@ export class Readers {
     }
   }
 
-  #takeOut(connection: Connection): void {
+  #takeOut(connection: Connection, how: "left" | "lost" = "left"): void {
     const visitor = this.#all.get(connection);
     if (!visitor) return;
     this.#all.delete(connection);
+    this.#sizes[visitor.transport]--;
+    const end = connection.endedBy ? endOf(connection.endedBy) : how;
+    const duration = this.#clock.now() - connection.openedAt;
+    this.#instruments.ended(visitor.transport, end, duration);
+    this.#tell("end", connection, visitor, { end, duration });
+    this.#receipts.ended(connection);
     this.#blocked.delete(connection);
     connection.hasEnded = true;
     this.#listen(connection, NO_NAMES, { visitor, how: "goes" });
@@ -284,6 +386,18 @@ export class Readers {
     this.#fresh.push(connection);
   }
 
+  #tell(
+    what: ConnectionEvent["what"],
+    { page }: Connection,
+    { transport, as }: Visitor,
+    ended?: { readonly end: End; readonly duration: number },
+  ): void {
+    if (!this.#options.onConnection) return;
+    const kind = transport === "websocket" ? transport : "sse";
+    const names = as.map((name) => name.slice(1));
+    this.#options.onConnection({ what, transport: kind, as: names, page, ...ended });
+  }
+
   #flushFresh(): void {
     const connections = this.#fresh;
     this.#fresh = [];
@@ -298,10 +412,12 @@ export class Readers {
   // A connection that was deferred while it was in the queue, or whose timer was early, is not due yet.
   #flushDue(connections: Iterable<Connection>): void {
     const now = this.#clock.now();
+    const begin = performance.now();
     for (const connection of connections) {
       if (now >= connection.dueAt) this.#flush(connection, now);
       else if (connection.position !== undefined) this.#frames.add(connection, connection.dueAt);
     }
+    this.#instruments.ticks.record((performance.now() - begin) / 1_000);
   }
 
   #flush(connection: Connection, now: number): void {
@@ -335,10 +451,13 @@ export class Readers {
   }
 
   #beatLater(): void {
+    const interval = this.#options.heartbeat / 15;
+    const due = this.#clock.now() + interval;
     this.#cancelBeat = this.#clock.later(() => {
+      this.#instruments.delays.record(Math.max(0, this.#clock.now() - due) / 1_000);
       this.#beatLater();
       this.#sendHeartbeats();
-    }, this.#options.heartbeat / 15);
+    }, interval);
   }
 
   #sendHeartbeats(): void {
@@ -369,7 +488,7 @@ export class Readers {
   }
 
   #drop(connection: Connection, close: Close): void {
-    this.forget(connection);
+    this.forget(connection, close);
     this.#close(connection, close);
   }
 

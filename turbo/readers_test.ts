@@ -81,6 +81,7 @@ function visitorOf(as: readonly string[]): Visitor {
     as,
     page: undefined,
     since: undefined,
+    reports: false,
     token: undefined,
     opened: () => undefined,
     origin: undefined,

@@ -7,18 +7,25 @@
 import type { Context } from "hono";
 import { Admission, type ConnectOptions } from "./admission.ts";
 import type { Asset } from "./assets.ts";
-import { audienceOf, checkReader, checkTopics, nameOf } from "./audience.ts";
-import { type PushOptions, readerName, type Whom, whomOf } from "./audience.ts";
+import { askedOf, audienceOf, checkReader, checkTopics, nameOf } from "./audience.ts";
+import { type PushOptions, readerName, type ShownOptions, type Whom, whomOf } from "./audience.ts";
 import { type Copy, type Engine, memory } from "./engine.ts";
 import { openEventStream } from "./event_stream.ts";
 import { ForeignLogs } from "./foreign_logs.ts";
 import type { Middleware } from "./form_status.ts";
 import { middlewareOf, type MiddlewareOptions, type Visit } from "./hono.ts";
 import { html, type Markup } from "./html.ts";
+import { Instruments, type Metric } from "./instruments.ts";
+import { Lag } from "./lag.ts";
 import { Log } from "./log.ts";
 import { Nodes, type Shared, type Statement } from "./nodes.ts";
 import { quote } from "./checks.ts";
-import { checkCloseOptions, checkHeadOptions, checkPageOptions } from "./options.ts";
+import {
+  checkCloseOptions,
+  checkHeadOptions,
+  checkPageOptions,
+  REPORT_INTERVAL,
+} from "./options.ts";
 import {
   type CloseOptions,
   type HeadOptions,
@@ -28,13 +35,15 @@ import {
   type TurboOptions,
 } from "./options.ts";
 import { Presence } from "./presence.ts";
-import { CLOSE } from "./protocol.ts";
+import { CLOSE, isCursor } from "./protocol.ts";
 import { Readers } from "./readers.ts";
+import type { Receipt } from "./receipts.ts";
 import { isThenable, reasonOf, reporting } from "./report.ts";
 import { readerMark } from "./reader_mark.ts";
 import { hasValidHost, type HonoContext, isAllowedHost, isContext } from "./request.ts";
 import type { Attendance, Present } from "./roster.ts";
 import { scriptsUnder } from "./scripts.ts";
+import type { Staleness } from "./staleness.ts";
 import { joinStreams, type Streams } from "./streams.ts";
 import { Signer } from "./token.ts";
 import { openWebSocket, type StreamContext } from "./websocket.ts";
@@ -89,6 +98,8 @@ export class Turbo {
   /** What this node shares, as parsed from JSON. */
   #share: unknown;
   readonly #readers: Readers;
+  readonly #instruments = new Instruments();
+  readonly #lag: Lag;
   readonly #signer: Signer;
   readonly #admission: Admission;
   readonly #assets: readonly [turbo: Asset, client: Asset, keep: Asset, hints: Asset];
@@ -112,7 +123,7 @@ export class Turbo {
   constructor(options: TurboOptions = {}) {
     const resolved = resolveOptions(options);
     const { path, assetsPath, tokenLifetime, secret, log, engine = memory() } = resolved;
-    const { onError, onNotice, onChange, onShared, onPresence, presenceGrace: grace } = resolved;
+    const { onError, onNotice, onChange, onConnection, onShared, onPresence } = resolved;
     const report = (message: string, error: unknown): void =>
       reporting(onError, (failure) => {
         console.error(message, reasonOf(error), "and onError failed:", reasonOf(failure));
@@ -127,7 +138,7 @@ export class Turbo {
     this.#log = new Log(log);
     this.#nodes = new Nodes(shared);
     this.#presence = new Presence({
-      grace,
+      grace: resolved.presenceGrace,
       say: (present) => this.#say({ present }),
       onChange: moved && ((names) => moved(names.map(whomOf))),
     });
@@ -138,8 +149,12 @@ export class Turbo {
       lifetime: tokenLifetime,
       onNotice: this.#notice,
     });
+    this.#lag = new Lag(engine);
     this.#readers = new Readers(this.#log, {
       ...resolved,
+      instruments: this.#instruments,
+      onConnection: onConnection &&
+        reporting(onConnection, (error) => report("onConnection failed:", error)),
       report,
       onMove: (move) => this.#presence.move(move),
       onChange: (names) => changed(names.map(whomOf)),
@@ -208,6 +223,85 @@ export class Turbo {
   }
 
   /**
+   * How old the open pages of this process are: how long after a push they show it, as they report
+   * themselves, and how long they have owed a report of a push. So it includes what no server sees
+   * otherwise: a proxy that holds messages back, a slow machine, a frozen tab. The way of the report to the
+   * server is part of it, so a page is at most as old as this says.
+   *
+   * Each page reports one push in `reportInterval`, and those on WebSockets alone.
+   */
+  get staleness(): Staleness {
+    return this.#readers.staleness;
+  }
+
+  /**
+   * What this process counts and measures of itself, by OpenTelemetry's conventions: see
+   * {@linkcode Metric}. The values are those of the moment in which they are read.
+   */
+  get metrics(): readonly Metric[] {
+    const readers = this.#readers;
+    const [engine, log, lag] = [this.#engine, this.#log, this.#lag];
+    return this.#instruments.metrics({
+      connections: (transport) => readers.sizeOf(transport),
+      get zombies() {
+        return readers.zombies;
+      },
+      get behind() {
+        return readers.behind;
+      },
+      get buffered() {
+        return readers.buffered;
+      },
+      get isConnected() {
+        return engine.away === undefined;
+      },
+      get lag() {
+        return lag.milliseconds;
+      },
+      log,
+      get staleness() {
+        return readers.staleness;
+      },
+    });
+  }
+
+  /**
+   * Waits until the pages that are open in this process, or those of the readers and topics named, show
+   * everything up to a cursor. Resolves with how many do, at the latest after `within` milliseconds. Take
+   * the cursor after the push, or after `flush()` where the engine is not in memory.
+   *
+   * A page is asked only where it has not reported this already. One whose connection ends is waited for,
+   * because it may come back. Rendered does not mean seen: the tab may be in the background.
+   *
+   * @throws {TypeError | RangeError} when the cursor is not one of this log, or an option is wrong or unknown
+   *
+   * @example
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { append, html, Turbo } from "./mod.ts";
+   *
+   * const turbo = new Turbo();
+   * turbo.push(append("alarms", html`<li>Fire in room 3</li>`), { to: "ann" });
+   * const { shown, missing } = await turbo.shown(turbo.cursor, { to: "ann", within: 5_000 });
+   * assert.deepEqual([shown, missing], [0, 0]); // ann has no page open: call her
+   * ```
+   */
+  async shown(cursor: string, options: ShownOptions = {}): Promise<Receipt> {
+    const { audience, within } = askedOf(options);
+    const position = isCursor(cursor) ? this.#log.positionOf(cursor) : undefined;
+    if (position === undefined || position > this.#log.position) {
+      const Wrong = typeof cursor === "string" ? RangeError : TypeError;
+      throw new Wrong(
+        `Cannot wait for ${
+          quote(cursor)
+        } to be shown: a cursor of this log, as turbo.cursor gives ` +
+          "it, is needed",
+      );
+    }
+    return await this.#readers.receipt(audience, position, within);
+  }
+
+  /**
    * How many connections of this process belong to a reader, or listen to a topic.
    *
    * @throws {TypeError | RangeError} when `whom` is not a name
@@ -263,7 +357,11 @@ export class Turbo {
     };
     const html = typeof streams === "function" ? () => render(streams()) : render(streams);
     const audience = audienceOf(options);
-    if (!isNothing) this.#watch(this.#engine.push({ html, ...audience }));
+    if (!isNothing) {
+      this.#instruments.pushes++;
+      this.#watch(this.#engine.push({ html, ...audience }));
+      this.#lag.pushed();
+    }
     return isNothing ? 0 : this.#readers.count(audience);
   }
 
@@ -332,7 +430,10 @@ export class Turbo {
     const context = isContext(given) ? given : undefined;
     const request = isContext(given) ? given.req.raw : given;
     const visitor = this.#admission.admit(request, options, base + this.#options.path);
-    if (visitor instanceof Response) return visitor;
+    if (visitor instanceof Response) {
+      this.#instruments.rejects(visitor.status);
+      return visitor;
+    }
     const readers = this.#readers;
     const { upgrade, idleTimeout, behindAfter, eventStreamLifetime: lifetime } = this.#options;
     const report = this.#report;
@@ -496,15 +597,21 @@ export class Turbo {
     const token = topics.length === 0
       ? ""
       : this.#signer.sign({ path: stream, topics, reader, from: cursor });
+    const { reportInterval } = this.#options;
     const inBackground = background
       ? html`
         data-background="true"
       `
       : "";
+    const reports = reportInterval === REPORT_INTERVAL ? "" : html`
+      data-report="${reportInterval}"
+    `;
     return html`
       <link rel="modulepreload" href="${base + keep.path}">${first}${script(base + client.path)}
       <meta name="turbo-cursor" content="${cursor}" data-stream="${stream}" data-token="${token}"
-        data-reader="${readerMark(names)}" data-spread="${spreadOf(this.size)}" ${inBackground}>
+        data-reader="${readerMark(names)}" data-spread="${spreadOf(
+          this.size,
+        )}" ${inBackground}${reports}>
     `;
   }
 

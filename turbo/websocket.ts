@@ -14,6 +14,7 @@ import {
   MAX_STRAY_MESSAGES,
   type Message,
   offersProtocol,
+  parseShown,
   parseSince,
   PROTOCOL,
   SINCE_RATE,
@@ -129,6 +130,7 @@ export function openWebSocket(
   let connection: Connection | undefined;
   let closing: ReturnType<typeof setTimeout> | undefined;
   let rate: TokenBucket | MinuteWindow | undefined;
+  let reportRate: TokenBucket | undefined;
 
   function open(): void {
     const refusal = visitor.opened();
@@ -142,6 +144,11 @@ export function openWebSocket(
     if (!connection || connection.hasEnded) return;
     if (typeof data !== "string") return end(CLOSE.binary);
     if (isTooLong(data)) return end(CLOSE.tooLong);
+    const shown = isNaked ? undefined : parseShown(data);
+    if (shown) {
+      reportRate ??= new TokenBucket(SINCE_RATE, CLOCK);
+      return reportRate.take() ? readers.shown(connection, shown) : end(CLOSE.tooMany);
+    }
     rate ??= isNaked
       ? new MinuteWindow(MAX_STRAY_MESSAGES, CLOCK)
       : new TokenBucket(SINCE_RATE, CLOCK);
@@ -152,15 +159,18 @@ export function openWebSocket(
     if (!readers.resume(connection, since)) end(CLOSE.doesNotRead);
   }
 
-  function end({ code, reason }: Close): void {
-    if (connection) readers.forget(connection);
+  function end(close: Close): void {
+    const { code, reason } = close;
+    if (connection) readers.forget(connection, close);
     socket.onmessage = null; // a flood would go on until the socket is closed
     closing ??= setTimeout(() => socket.close(code, reason), CLOSE_DELAY);
   }
 
-  function gone(): void {
+  function gone(event: Event): void {
     clearTimeout(closing);
-    if (connection) readers.remove(connection);
+    // Not every adapter knows whether an end was clean.
+    const isCut = event.type === "error" || (event as Partial<CloseEvent>).wasClean === false;
+    if (connection) readers.remove(connection, isCut ? "lost" : "left");
     visitor.release();
   }
 
