@@ -33,6 +33,9 @@ const CPU = { measure: "fanout", figure: "cpu us/message" };
 const PLAIN = "turbo-deno plain";
 const PROTOCOL = "turbo-deno protocol";
 
+/** The peers of the app in `jitter` and `deploy`. */
+const FIELD = ["socket.io recovery", "socket.io", "ws-node", "bare-deno"];
+
 const TARGETS: readonly Target[] = [
   ...["1000", "9000"].flatMap((at) => fanoutTargets(at)),
   { ...CPU, text: "growth 100 to 9000, plain", of: [PLAIN, "9000"], to: [PLAIN, "100"] },
@@ -208,9 +211,18 @@ function nodesTargets(): Target[] {
 /** What readers receive that lose their line, or through a deploy: from the app everything, in every round. */
 function deliveryTargets(measure: string, at: string): Target[] {
   const of: Place = ["turbo-deno", at];
-  const share = { measure, figure: "once and in order, %" };
+  const [what, figure] = measure === "jitter"
+    ? ["% delivered", "once and in order, %"]
+    : ["% missed some", "readers that missed some, %"];
   return [
-    { ...share, text: `% delivered, ${of[0]}, ${at}`, of, least: 100, always: true },
+    {
+      measure,
+      figure: "once and in order, %",
+      text: `% delivered, ${of[0]}, ${at}`,
+      of,
+      least: 100,
+      always: true,
+    },
     ...["messages twice", "messages out of order", "pages fetched again"].map((figure): Target => ({
       measure,
       figure,
@@ -219,8 +231,8 @@ function deliveryTargets(measure: string, at: string): Target[] {
       most: 0,
       always: true,
     })),
-    ...["socket.io recovery", "socket.io", "ws-node", "bare-deno"].map((side): Target => (
-      { ...share, text: `% delivered, ${side}, ${at}`, of: [side, at] }
+    ...FIELD.map((side): Target => (
+      { measure, figure, text: `${what}, ${side}, ${at}`, of: [side, at] }
     )),
   ];
 }
