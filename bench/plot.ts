@@ -158,19 +158,23 @@ export async function plot(): Promise<void> {
     await Deno.writeTextFile(new URL(`./plots/${plot.file}`, import.meta.url), draw(plot, own));
     console.log(`bench/plots/${plot.file}`);
   }
-  await write("bench/README.md", "figures", figures(results));
-  await write("docs/compared.md", "delivery", delivery(results));
+  const written = [
+    await write("bench/README.md", "figures", figures(results)),
+    await write("docs/compared.md", "delivery", delivery(results)),
+    new URL("./plots/", import.meta.url).pathname,
+  ];
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", ...written] }).output();
 }
 
-/** Writes text into a page, between two comments. */
-async function write(path: string, name: string, text: string): Promise<void> {
+/** Writes text into a page, between two comments. Returns the path of its file. */
+async function write(path: string, name: string, text: string): Promise<string> {
   const file = new URL(`../${path}`, import.meta.url).pathname;
   const page = await Deno.readTextFile(file);
   const [start, end] = [`<!-- ${name} -->`, `<!-- end of ${name} -->`];
   const [before, after] = [page.split(start)[0], page.split(end)[1]];
   await Deno.writeTextFile(file, `${before}${start}\n\n${text}\n\n${end}${after}`);
-  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", file] }).output();
   console.log(path);
+  return file;
 }
 
 /** What readers receive, as a table. */
