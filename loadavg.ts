@@ -6,6 +6,7 @@
  */
 import { DAY_TREND_STEP, History, type Series, type Span, TREND_STEP } from "./server/history.ts";
 import { loadHistory, saveHistory } from "./server/history_file.ts";
+import { createLog, type Log } from "./server/log.ts";
 import {
   inOrder,
   isLate,
@@ -96,6 +97,8 @@ export interface SamplerOptions {
   warn?: number | undefined;
   /** The file that keeps the readings over a restart. Default: none. */
   file?: string | undefined;
+  /** Receives that the load is high, is back, or cannot be read. Default: one to standard error. */
+  log?: Pick<Log, "warn" | "error">;
 }
 
 /** Milliseconds by which two clocks must differ more than before to count as one that was set. */
@@ -255,6 +258,7 @@ export class LoadSampler {
   #machine: Machine;
   readonly #warn: number | undefined;
   readonly #file: string | undefined;
+  readonly #log: Pick<Log, "warn" | "error">;
   readonly #history: History;
   /** The wall clock minus the monotonic one. It changes only when the wall clock is set. */
   #offset: number;
@@ -273,7 +277,7 @@ export class LoadSampler {
    * @throws {Error} when the file cannot be read or written
    */
   constructor(source: LoadSource = {}, options: SamplerOptions = {}) {
-    const { interval = 5_000, machine = readMachine(), warn, file } = options;
+    const { interval = 5_000, machine = readMachine(), warn, file, log = createLog() } = options;
     this.#monotonicNow = source.monotonicNow ?? bootClock();
     this.#now = source.now ?? Date.now;
     this.#read = () => readLoadAvg({ ...source, monotonicNow: this.#monotonicNow });
@@ -282,6 +286,7 @@ export class LoadSampler {
     this.#machine = machine;
     this.#warn = warn;
     this.#file = file;
+    this.#log = log;
     this.#offset = this.#now() - this.#monotonicNow();
     const limit = machine.cpus;
     const settings = limit === undefined ? { interval } : { interval, limit };
@@ -365,18 +370,23 @@ export class LoadSampler {
   #say(load: number, monotonicAt: number): void {
     const { cpus } = this.#machine;
     const words = `${load.toFixed(2)} on ${cpus} ${cpus === 1 ? "CPU" : "CPUs"}`;
+    const fields = { load, cpus, limit_per_cpu: this.#warn };
     if (this.#highSince !== undefined) {
-      if (this.#lastHigh === undefined) console.warn(`Load above ${this.#warn} per CPU: ${words}`);
+      if (this.#lastHigh === undefined) {
+        this.#log.warn(`Load above ${this.#warn} per CPU: ${words}`, fields);
+      }
       this.#lastHigh = monotonicAt;
     } else if (this.#lastHigh !== undefined && monotonicAt - this.#lastHigh >= CALM) {
-      console.warn(`Load back at or below ${this.#warn} per CPU: ${words}`);
+      this.#log.warn(`Load back at or below ${this.#warn} per CPU: ${words}`, fields);
       this.#lastHigh = undefined;
     }
   }
 
   #fail(error: unknown): void {
     const failure = error instanceof Error ? error.message : String(error);
-    if (failure !== this.#failure) console.error(`Cannot read the load averages: ${failure}`);
+    if (failure !== this.#failure) {
+      this.#log.error(`Cannot read the load averages: ${failure}`, { error });
+    }
     this.#failure = failure;
     this.#report = this.#newReport();
   }

@@ -11,10 +11,12 @@ import config from "./deno.json" with { type: "json" };
 import licenses from "./deploy/licenses.txt" with { type: "text" };
 import { isFleet, jsonOf, type LoadReport, LoadSampler, reportOf, rowOfReport } from "./loadavg.ts";
 import { pathBelow } from "./server/base_path.ts";
+import { ConnectionLog } from "./server/connection_log.ts";
 import { Fleet } from "./server/fleet.ts";
 import { DAY_STEP } from "./server/history.ts";
 import homeIconBytes from "./server/icon.png" with { type: "bytes" };
 import styles from "./server/load.css" with { type: "text" };
+import { createLog, FORMATS, LEVELS, type Log, type WrittenLog } from "./server/log.ts";
 import { type LoadRow, MAX_NAME, rowOf } from "./server/load_row.ts";
 import { readMachine } from "./server/machine.ts";
 import { reasonOf, serve } from "./server/serve.ts";
@@ -36,7 +38,9 @@ import {
   settingsOrExit,
   shortName,
   sourcesOf,
+  word,
 } from "./server/settings.ts";
+import { endOnUncaught } from "./server/uncaught.ts";
 import { DAY_ID, dayBox, dayPage, hourPage, LOST_ID, lostHead, manifest } from "./templates.ts";
 import { nameOf, notFoundPage, type PageContext, PARTS, type Report } from "./templates.ts";
 import { asset, type Engine, type Markup, memory, pagePolicy } from "./turbo/mod.ts";
@@ -165,6 +169,23 @@ export const OPTIONS = {
     default: undefined,
     help: "Load for each CPU, such as 1.0, above which the pages and the log warn",
   },
+  logLevel: {
+    flag: "--log-level",
+    placeholder: "LEVEL",
+    variable: "LOG_LEVEL",
+    parse: word(...LEVELS),
+    default: "info" as const,
+    help: "Least important events that the log has: error, warn, info or debug",
+  },
+  logFormat: {
+    flag: "--log-format",
+    placeholder: "FORMAT",
+    variable: "LOG_FORMAT",
+    parse: word(...FORMATS),
+    default: "auto" as const,
+    help: "Form of a line of the log on standard error: json, text, or auto, which is text on a " +
+      "terminal and JSON elsewhere",
+  },
 } satisfies Options;
 
 const PROGRAM = {
@@ -218,6 +239,8 @@ export interface AppOptions {
   refresh?: number;
   /** Options of the `Turbo`. */
   turbo?: TurboOptions;
+  /** Receives all events. Default: one to standard error. */
+  log?: Log & Partial<Pick<WrittenLog, "level">>;
 }
 
 /** The app, and how to stop it. */
@@ -243,16 +266,20 @@ export interface App {
  * @throws {Error} when a file of the state cannot be read or written
  */
 export function createApp(options: AppOptions = {}): App {
-  const { state, base = "" } = options;
+  const { state, base = "", log = createLog() } = options;
   const { engine = memory(state === undefined ? {} : { file: state }) } = options;
   const turbo: Turbo = new Turbo({
     engine,
     base,
+    onNotice: (message) => log.warn(message),
+    onError: (message, error) => log.error(`${message} ${reasonOf(error)}`, { error }),
+    onConnection: (event) => connections.add(event),
     ...options.turbo,
     onChange: () => feed.readersChanged(),
     onShared: (change) => feed.machinesChanged(change),
   });
-  const feed: LoadFeed = new LoadFeed(turbo, options);
+  const connections = new ConnectionLog({ log, size: () => turbo.size });
+  const feed: LoadFeed = new LoadFeed(turbo, { ...options, log });
   const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
   const stylesheet = asset("/assets/load.css", styles, "text/css");
   const homeIcon = asset("/assets/icon.png", homeIconBytes, "image/png");
@@ -274,6 +301,15 @@ export function createApp(options: AppOptions = {}): App {
   // it.
   const countsAddresses = maxConnectionsPerAddress !== undefined || handshakeRate !== undefined;
 
+  if (log.level === "debug") {
+    hono.use(async (c, next) => {
+      const begin = performance.now();
+      await next();
+      const { method, path } = c.req; // without the query, which can have a token
+      const duration_ms = Math.round(performance.now() - begin);
+      log.debug(`${method} ${path}`, { method, path, status: c.res.status, duration_ms });
+    });
+  }
   hono.use(secureHeaders({
     ...pagePolicy({ manifestSrc: ["'self'"] }),
     strictTransportSecurity: false, // left to the proxy that terminates TLS: see deploy/nginx-site.conf
@@ -323,7 +359,12 @@ export function createApp(options: AppOptions = {}): App {
     return render(c, notFoundPage);
   });
   hono.onError((error, c) => {
-    console.error(`Cannot answer ${c.req.method} ${JSON.stringify(c.req.path)}:`, reasonOf(error));
+    const { method, path } = c.req;
+    log.error(`Cannot answer ${method} ${JSON.stringify(path)}: ${reasonOf(error)}`, {
+      method,
+      path,
+      error,
+    });
     return c.text("Internal server error\n", 500);
   });
 
@@ -337,6 +378,7 @@ export function createApp(options: AppOptions = {}): App {
     async close(deadline) {
       draining = true;
       await feed.close(() => turbo.close({ code: 1012, window: deadline / 2, deadline }));
+      connections[Symbol.dispose]();
     },
   };
 }
@@ -346,6 +388,7 @@ class LoadFeed {
   readonly #turbo: Turbo;
   readonly #base: string;
   readonly #interval: number;
+  readonly #log: Pick<Log, "error">;
   readonly #refresh: number;
   readonly #sampler: NonNullable<AppOptions["sampler"]>;
   /** The machines that share their rows, where there is an engine. */
@@ -363,8 +406,9 @@ class LoadFeed {
   #pushedName: string | undefined;
 
   /** Starts without a timer. */
-  constructor(turbo: Turbo, options: AppOptions) {
+  constructor(turbo: Turbo, options: AppOptions & Required<Pick<AppOptions, "log">>) {
     const { base = "", interval = 5, refresh = 60_000, sampler = samplerOf(options) } = options;
+    this.#log = options.log;
     this.#turbo = turbo;
     this.#base = base;
     this.#interval = interval * 1000;
@@ -393,7 +437,7 @@ class LoadFeed {
   async start(): Promise<void> {
     this.#hasStarted = true;
     this.#startOrStopTimers();
-    await this.#tick().catch(reportTick);
+    await this.#tickOrReport();
   }
 
   /** Leaves the other machines and stops, after the call that closes all connections. */
@@ -404,7 +448,7 @@ class LoadFeed {
     try {
       this.#sampler.save?.();
     } catch (error) {
-      console.error(reasonOf(error)); // all connections are closed, and the end goes on
+      this.#log.error(reasonOf(error), { error }); // all connections are closed, and the end goes on
     }
   }
 
@@ -422,7 +466,7 @@ class LoadFeed {
 
   #startOrStopTimers(): void {
     if (this.#hasStarted || this.#turbo.canPush()) {
-      this.#timer ??= setInterval(() => this.#tick().catch(reportTick), this.#interval);
+      this.#timer ??= setInterval(() => this.#tickOrReport(), this.#interval);
       if (this.#interval > this.#refresh) {
         this.#refresher ??= setInterval(() => this.#pushAgain(), this.#refresh);
       }
@@ -436,6 +480,14 @@ class LoadFeed {
     clearInterval(this.#timer);
     clearInterval(this.#refresher);
     this.#timer = this.#refresher = undefined;
+  }
+
+  async #tickOrReport(): Promise<void> {
+    await this.#tick().catch((error) => this.#report(error));
+  }
+
+  #report(error: unknown): void {
+    this.#log.error(`Cannot push the load averages: ${reasonOf(error)}`, { error });
   }
 
   // Skips a tick while a reading is slow; otherwise each waiting tick would push the same reading.
@@ -458,7 +510,7 @@ class LoadFeed {
   }
 
   #pushAgain(): void {
-    if (this.#turbo.canPush()) this.#pushLatest().catch(reportTick);
+    if (this.#turbo.canPush()) this.#pushLatest().catch((error) => this.#report(error));
   }
 
   /** Pushes without a tick: a page that is back, or a date, would be old until that. */
@@ -498,17 +550,16 @@ class LoadFeed {
   }
 }
 
-function reportTick(error: unknown): void {
-  console.error("Cannot push the load averages:", reasonOf(error));
-}
-
-function samplerOf({ interval = 5, warn, node, state }: AppOptions): LoadSampler {
+function samplerOf(
+  { interval = 5, warn, node, state, log }: AppOptions & Required<Pick<AppOptions, "log">>,
+): LoadSampler {
   const machine = readMachine();
   return new LoadSampler({}, {
     interval: interval * 1000,
     machine: { ...machine, name: node ?? machine.name },
     warn,
     file: state === undefined ? undefined : state + READINGS,
+    log,
   });
 }
 
@@ -535,25 +586,37 @@ export function parseSettings(
 
 async function main(): Promise<void> {
   const settings = settingsOrExit(OPTIONS, PROGRAM);
+  const log = createLog({ level: settings.logLevel, format: settings.logFormat });
+  endOnUncaught(log);
   const early: string[] = [];
   let notice = (message: string): void => void early.push(message);
-  const app = await orExit(2, () => appOf(settings, (message) => notice(message)));
+  const app = await orExit(2, () => appOf(settings, log, (message) => notice(message)));
   // Notices are held back until the app has started: when it fails, its one error line says enough.
   if (!sleepsUnread(settings)) await orExit(1, () => app.start());
-  notice = (message) => console.warn(message);
+  notice = (message) => log.warn(message);
   early.forEach((message) => notice(message));
   const { port, hostname, base, maxMemory } = settings;
   const deadline = settings.drain * 1000;
   const drain = (milliseconds: number) => {
-    console.log(`Stopping: closing ${app.turbo.size} connections`);
+    const { size: connections } = app.turbo;
+    log.info(`Stopping: closing ${connections} connections`, { connections });
     return app.close(milliseconds);
   };
-  const path = `${base ?? ""}/`;
-  const sources = sourcesOf(OPTIONS);
-  const options = { port, hostname, path, sources, maxMemory, deadline, drain };
+  const options = {
+    port,
+    hostname,
+    path: `${base ?? ""}/`,
+    sources: sourcesOf(OPTIONS),
+    maxMemory,
+    deadline,
+    drain,
+    log: { ...log, log: (line: string) => console.log(line) },
+  };
   // When it cannot listen, closing the app writes the state again, which createApp() has read and removed.
   const server = await orExit(1, () => serve(app.hono.fetch, options), () => app.close(0));
-  Deno.exit(await server.finished);
+  const code = await server.finished;
+  await log.flush();
+  Deno.exit(code);
 }
 
 /**
@@ -566,12 +629,13 @@ function sleepsUnread({ redis }: Settings): boolean {
 
 async function appOf(
   settings: Settings,
+  log: WrittenLog,
   onNotice: (message: string) => void,
 ): Promise<App> {
   const { interval, warn, node, state, base, maxConnections, allowOrigin, allowHost } = settings;
   const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost, onNotice };
-  const engine = await engineOf(settings);
-  return createApp({ interval, warn, node, state, base, engine, turbo });
+  const engine = await engineOf(settings, log);
+  return createApp({ interval, warn, node, state, base, engine, turbo, log });
 }
 
 /** Bounds of the heartbeat interval among the processes, in milliseconds; otherwise that of the readings. */
@@ -579,10 +643,11 @@ const SILENCE = { least: 100, most: 5_000 };
 
 async function engineOf(
   { redis: url, redisKey: key, interval, state }: Settings,
+  log: Log,
 ): Promise<Engine | undefined> {
   if (url === undefined) return undefined;
   if (state !== undefined) {
-    console.warn(
+    log.warn(
       "--state keeps only the readings with --redis: open pages continue from the log in Redis",
     );
   }

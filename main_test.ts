@@ -7,7 +7,7 @@ import { showDefault } from "./server/settings.ts";
 import { type Page, startBrowser } from "./tests/browser.ts";
 import { Hub } from "./tests/hub.ts";
 import { connect, connected, directory, pause, serve, until, WITH_BROWSER } from "./tests/kit.ts";
-import { freePort, parseFrame, PROTOCOL, WITH_PROCESS, within } from "./tests/kit.ts";
+import { freePort, memoryLog, parseFrame, PROTOCOL, WITH_PROCESS, within } from "./tests/kit.ts";
 import { endApp, START_FLAGS, startApp, succeeds } from "./tests/processes.ts";
 import { frame, RawSocket, request as rawRequest, statusOf } from "./tests/raw.ts";
 import { FakeMachine, reportAfter } from "./tests/reports.ts";
@@ -28,7 +28,7 @@ function counting(onReport = () => {}): { report(): Promise<LoadReport> } {
 
 /** Starts the app on a free port. */
 function start(options: Parameters<typeof createApp>[0] = {}) {
-  const app = createApp({ sampler: counting(), ...options });
+  const app = createApp({ sampler: counting(), log: memoryLog(), ...options });
   const server = serve(app.hono.fetch);
   return {
     app,
@@ -224,21 +224,11 @@ Deno.test("GET /assets serves the scripts, the stylesheet and the icon of a page
 
 Deno.test("An error in a page is a 500 that does not show the text of the error", async () => {
   const broken = { report: () => Promise.reject(new Error("secret\nand more")) };
-  const { error } = console;
-  const logged: unknown[][] = [];
-  console.error = (...parts) => logged.push(parts);
-  try {
-    const { response, text } = await request("/", {}, createApp({ sampler: broken }));
-    assert.equal(response.status, 500);
-    assert.doesNotMatch(text, /secret/);
-    assert.deepEqual(
-      logged,
-      [['Cannot answer GET "/":', "secret"]],
-      "in one line, without a stack",
-    );
-  } finally {
-    console.error = error;
-  }
+  const log = memoryLog();
+  const { response, text } = await request("/", {}, createApp({ sampler: broken, log }));
+  assert.equal(response.status, 500);
+  assert.doesNotMatch(text, /secret/);
+  assert.deepEqual(log.events, ['error: Cannot answer GET "/": secret'], "in one line");
 });
 
 // ---- For programs
@@ -440,20 +430,15 @@ Deno.test("The timer of an app that was not started samples once per tick for an
 Deno.test("The timer survives an error of the sampler", async () => {
   let calls = 0;
   const { report } = counting();
-  const { error } = console;
-  const logged: unknown[] = [];
-  console.error = (...parts) => logged.push(parts);
-  try {
-    await using server = start({
-      interval: 0.05,
-      sampler: { report: () => ++calls === 1 ? Promise.reject(new Error("broken")) : report() },
-    });
-    await using client = await connect(server.url);
-    await client.next();
-    assert.deepEqual(logged, [["Cannot push the load averages:", "broken"]]);
-  } finally {
-    console.error = error;
-  }
+  const log = memoryLog();
+  await using server = start({
+    interval: 0.05,
+    sampler: { report: () => ++calls === 1 ? Promise.reject(new Error("broken")) : report() },
+    log,
+  });
+  await using client = await connect(server.url);
+  await client.next();
+  assert.deepEqual(log.events, ["error: Cannot push the load averages: broken"]);
 });
 
 Deno.test("App.start() takes a reading, then one in each interval, without a reader, until the app is closed", async () => {
@@ -498,18 +483,15 @@ Deno.test("App.start() survives a first reading that fails", async () => {
   let calls = 0;
   const { report } = counting();
   const sampler = { report: () => ++calls === 1 ? Promise.reject(new Error("broken")) : report() };
-  const app = createApp({ interval: 0.05, sampler });
-  const { error } = console;
-  const logged: unknown[] = [];
-  console.error = (...parts) => logged.push(parts);
+  const log = memoryLog();
+  const app = createApp({ interval: 0.05, sampler, log });
   try {
     await app.start();
     await until(() => calls >= 2, "the next reading");
   } finally {
-    console.error = error;
     await app.close(0);
   }
-  assert.deepEqual(logged, [["Cannot push the load averages:", "broken"]]);
+  assert.deepEqual(log.events, ["error: Cannot push the load averages: broken"]);
 });
 
 /** The ids of the parts that are replaced by some HTML, in order. */
@@ -579,15 +561,9 @@ Deno.test("Where readings are rare, open pages are sent the date and ages again 
     "it is later",
   );
   assert.equal(machine.reads, 1);
-  const { error } = console;
-  console.error = () => {};
-  try {
-    machine.pass(5 * 3_600_000);
-    machine.reading = "broken";
-    await until(() => client.messages.at(-1)!.includes("broken"), "it fails");
-  } finally {
-    console.error = error;
-  }
+  machine.pass(5 * 3_600_000);
+  machine.reading = "broken";
+  await until(() => client.messages.at(-1)!.includes("broken"), "it fails");
   machine.reading = [3, 2, 1];
   await until(() => client.messages.at(-1)!.includes("<td>3.00</td>"), "it is read");
 });
@@ -646,19 +622,13 @@ const none = () => undefined;
 Deno.test("App.close() says that the readings could not be kept, and ends in due form", async () => {
   using made = directory();
   const folder = `${made.path}/folder`;
-  const app = createApp({ state: `${folder}/state` });
+  const log = memoryLog();
+  const app = createApp({ state: `${folder}/state`, log });
   await app.close(0);
   Deno.removeSync(folder, { recursive: true });
   Deno.writeTextFileSync(folder, "no folder");
-  const { error } = console;
-  const said: string[] = [];
-  console.error = (message) => said.push(message);
-  try {
-    await app.close(0);
-  } finally {
-    console.error = error;
-  }
-  assert.match(said.join("\n"), /^Cannot keep the readings in ".*state\.readings": /);
+  await app.close(0);
+  assert.match(log.events.join("\n"), /^error: Cannot keep the readings in ".*state\.readings": /m);
 });
 
 Deno.test("parseSettings() has the documented defaults", () => {
@@ -677,6 +647,8 @@ Deno.test("parseSettings() has the documented defaults", () => {
     redisKey: "turbo",
     node: undefined,
     warn: undefined,
+    logLevel: "info",
+    logFormat: "auto",
   });
 });
 
@@ -696,6 +668,8 @@ Deno.test("parseSettings() reads each documented variable", () => {
     REDIS_KEY: "load:pages",
     NODE_NAME: "web 1",
     WARN: "1.5",
+    LOG_LEVEL: "DEBUG",
+    LOG_FORMAT: "json",
   };
   assert.deepEqual(parseSettings([], (name) => env[name]), {
     port: 1,
@@ -712,6 +686,8 @@ Deno.test("parseSettings() reads each documented variable", () => {
     redisKey: "load:pages",
     node: "web 1",
     warn: 1.5,
+    logLevel: "debug",
+    logFormat: "json",
   });
 });
 
@@ -730,6 +706,8 @@ Deno.test("parseSettings() rejects a value that cannot be used, and says what is
     ["--redis=http://a.example", /--redis is wrong: a URL such as redis:/],
     ["--redis-key=", /--redis-key is "": a name of 1 to 200 characters/],
     ["--node= ", /--node is " ": a name of 1 to 80 characters/],
+    ["--log-level=all", /--log-level is "all": error, warn, info or debug is needed/],
+    ["--log-format=xml", /--log-format is "xml": auto, json or text is needed/],
     ["--warn=0", /--warn is "0": a number from 0.01 to 1000 is needed/],
   ];
   for (const [arg, message] of cases) assert.throws(() => parseSettings([arg], none), message);
@@ -1001,7 +979,11 @@ Deno.test("main.ts warns in the log and in the title with --warn", WITH_PROCESS,
   if (Deno.loadavg()[0]! < 0.03 * navigator.hardwareConcurrency) return; // it could fall below it
   await using app = await startApp(["--port=0", "--hostname=127.0.0.1", "--warn=0.01", "--node=a"]);
   assert.match(await (await fetch(app.url)).text(), /<title id="title">▲ \d+\.\d\d · a</);
-  assert.match(app.errors, /^Load above 0\.01 per CPU: \d+\.\d\d on \d+ CPUs?\n$/);
+  const { level, load, limit_per_cpu } = await app.event(
+    /^Load above 0\.01 per CPU: \d+\.\d\d on \d+ CPUs?$/,
+  );
+  assert.deepEqual([level, typeof load, limit_per_cpu], ["warn", "number", 0.01]);
+  assert.equal(app.events.length, 1, app.errors);
 });
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {

@@ -35,8 +35,11 @@ export interface ServeOptions {
    * of WebSocket handshakes that were reset. Default 30,000.
    */
   acceptTimeout?: number;
-  /** Receives log messages. Default `console`. */
-  log?: Pick<Console, "log" | "error">;
+  /**
+   * Receives where it listens (`log`), what passes (`warn`) and what does not (`error`), each a line.
+   * Default `console`.
+   */
+  log?: ServeLog;
   /** Starts to listen. Default `Deno.serve`. */
   listen?: (
     options: Deno.ServeTcpOptions,
@@ -52,6 +55,9 @@ export interface ServeOptions {
    */
   memory?: () => number;
 }
+
+/** Receives the lines of {@linkcode serve}. None contains an error, which a console could not show. */
+export type ServeLog = Readonly<Record<"log" | "warn" | "error", (line: string) => void>>;
 
 /** How a {@linkcode Server} is stopped. */
 export interface StopOptions {
@@ -237,7 +243,7 @@ export function serve(
     } catch (error) {
       reason = reasonOf(error);
     }
-    if (blindSince === undefined) log.error(`Cannot read the memory: ${reason}`);
+    if (blindSince === undefined) log.warn(`Cannot read the memory: ${reason}`);
     blindSince ??= performance.now();
     return undefined;
   }
@@ -282,7 +288,7 @@ interface ListenerOptions {
   port: number;
   hostname: string;
   sources: AddressSources | undefined;
-  log: Pick<Console, "error">;
+  log: Pick<ServeLog, "warn">;
   /** Milliseconds without accepting after which `onDeaf` is called. */
   acceptTimeout: number;
   /** May be called repeatedly. */
@@ -347,7 +353,7 @@ class Listener {
     const { log, acceptTimeout, onDeaf } = this.#options;
     if (now - this.#failedAt > REPORT_INTERVAL) {
       this.#deafSince = now;
-      log.error(`Cannot accept connections, trying again: ${reasonOf(error)}`);
+      log.warn(`Cannot accept connections, trying again: ${reasonOf(error)}`);
     }
     this.#failedAt = now;
     if (now - this.#deafSince >= acceptTimeout) onDeaf();

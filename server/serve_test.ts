@@ -15,7 +15,7 @@ function observed() {
     options: {
       port: 0,
       hostname: "127.0.0.1",
-      log: { log: say, error: say },
+      log: { log: say, warn: say, error: say },
       signals: {
         addSignalListener: (signal, listener) => listeners.set(signal, listener),
         removeSignalListener: (signal) => listeners.delete(signal),

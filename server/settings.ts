@@ -246,6 +246,15 @@ export function number(least: number, most: number): Parser<number> {
   return fraction(least, most, `a number from ${least} to ${most} is needed`);
 }
 
+/** A parser for one of some words, in any case. */
+export function word<Word extends string>(...words: readonly Word[]): Parser<Word> {
+  return (name, value) => {
+    const found = words.find((word) => word === value.toLowerCase());
+    if (found !== undefined) return found;
+    throw unfit(name, value, `${words.slice(0, -1).join(", ")} or ${words.at(-1)} is needed`);
+  };
+}
+
 /** Parses a host name or an IP address. Only listening on it shows whether it exists. */
 export function hostname(name: string, value: string): string {
   if (/^[A-Za-z0-9._:%][A-Za-z0-9._:%-]*$/.test(value)) return value;

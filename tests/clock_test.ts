@@ -41,7 +41,7 @@ for (const [way, hours] of WAYS) {
       assert(isSet(await (await fetch(app.url)).text()), "the page is as new");
       clock.set(0);
       app.child.kill("SIGTERM");
-      await app.line(/^Stopping/, { from: 0 });
+      await app.event(/^Stopping/);
       clock.set(hours);
       assert.equal(await within(app.ended, "the app to end"), 0);
       const closes = await within(Promise.all(clients.map(({ closed }) => closed)), "all to end");

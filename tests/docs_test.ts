@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { jsonOf, LoadSampler } from "../loadavg.ts";
-import { QUICK, until, within } from "./kit.ts";
+import { memoryLog, QUICK, until, within } from "./kit.ts";
 import { outputOf, startApp, succeeds } from "./processes.ts";
 import { startRedis, type TestRedis, WITH_REDIS } from "./redis_server.ts";
 import { MACHINE, NOW, reportAfter } from "./reports.ts";
@@ -82,6 +82,56 @@ Deno.test("The commands of docs/running.md read /load.json", { ignore: !hasJq },
   assert.equal(quarters.length, 97);
 });
 
+Deno.test("The commands of docs/running.md that read a log do so", { ignore: !hasJq }, async () => {
+  const options = ["--port=0", "--hostname=127.0.0.1", "--log-level=debug", "--warn=0.01"];
+  await using app = await startApp(options, { env: { REDIS_URL: "redis://127.0.0.1:1" } });
+  await app.event(/is away/);
+  await (await fetch(`${app.url}/page2?a=b`)).text();
+  await app.event(/^GET \/page2/);
+  const text = `${app.lines.join("\n")}\n${app.errors}`;
+  const lines = commandsOf("docs/running.md").filter((line) => line.includes("fromjson?"));
+  const filters = lines.map((line) => /^.+? \| (jq .*)$/.exec(line)![1]!);
+  const outputs = [];
+  for (const filter of filters) {
+    outputs.push(
+      await outputOf(["sh", "-c", `printf %s "$LOG" | ${filter}`], { env: { LOG: text } }),
+    );
+  }
+  assert.equal(outputs.length, 2);
+  const [warnings = "", requests = ""] = outputs;
+  const { message } = JSON.parse(warnings.split("\n")[0]!);
+  assert.match(message, /^(?:Redis at|Load above)/);
+  assert.doesNotMatch(warnings, /debug|Listening/);
+  assert.match(requests, /^\d+ ms \/page2$/m);
+});
+
+Deno.test("docs/running.md names the fields of the log, and no others", () => {
+  const section = running.split("\n## Logs\n")[1]!.split("\n## ")[0]!;
+  const [, , table = ""] = section.split(/\n(?=\| (?:level|field) )/);
+  const documented = [...table.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell]) =>
+    [...cell!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!)
+  );
+  const files = [
+    "main.ts",
+    "loadavg.ts",
+    "server/log.ts",
+    "server/connection_log.ts",
+    "server/uncaught.ts",
+  ];
+  const used = files.flatMap((file) => {
+    const source = Deno.readTextFileSync(ROOT + file);
+    const objects = [
+      ...source.matchAll(/\b(?:log|#log|lineOf)(?:\.\w+)?\([^;]*?, \{([^;]*?)\},?\s*\)[;,\n]/g),
+      ...source.matchAll(/\bconst fields = \{([^;]*?)\};/g),
+    ];
+    return objects.flatMap(([, fields]) =>
+      fields!.split(",").map((field) => field.split(":")[0]!.trim()).filter((name) => name !== "")
+    );
+  });
+  const written = ["error_type", "stack", "cut"]; // by server/log.ts itself
+  assert.deepEqual(documented.toSorted(), [...new Set([...used, ...written])].toSorted());
+});
+
 const running = Deno.readTextFileSync(`${ROOT}docs/running.md`);
 
 Deno.test("docs/running.md names the fields of /load.json, and no others", async () => {
@@ -101,24 +151,18 @@ Deno.test("docs/running.md names the fields of /load.json, and no others", async
 
 Deno.test("docs/running.md quotes the lines of --warn", async () => {
   const [, block = ""] = /^```\n(Load above [^]*?)\n```$/m.exec(running) ?? [];
-  const lines: string[] = [];
-  const { warn } = console;
-  console.warn = (line) => void lines.push(line);
+  const log = memoryLog();
   let time = 0;
   let load = 3.61;
   const sampler = new LoadSampler({
     readTextFile: () => Promise.resolve(`${load} 1.00 1.00 1/2 3\n`),
     now: () => NOW + time,
     monotonicNow: () => time,
-  }, { machine: { ...MACHINE, cpus: 4 }, warn: 0.8 });
-  try {
-    await sampler.report();
-    load = 2.95;
-    for (; time <= 60_000; time += 5_000) await sampler.report();
-  } finally {
-    console.warn = warn;
-  }
-  assert.deepEqual(block.split("\n"), lines);
+  }, { machine: { ...MACHINE, cpus: 4 }, warn: 0.8, log });
+  await sampler.report();
+  load = 2.95;
+  for (; time <= 60_000; time += 5_000) await sampler.report();
+  assert.deepEqual(block.split("\n").map((line) => `warn: ${line}`), log.events);
 });
 
 Deno.test("The steps of a row end at its reading, also where the next ones fail", async () => {

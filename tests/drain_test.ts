@@ -56,7 +56,7 @@ Deno.test(
       child.kill("SIGSTOP");
     }
     patient.child.kill("SIGTERM"); // first, so that it would end first if both had the same deadline
-    await patient.line(/^Stopping/, { from: 0 });
+    await patient.event(/^Stopping/);
     hasty.child.kill("SIGTERM");
     const ended = Promise.race([
       patient.ended.then(() => "patient"),
@@ -70,7 +70,7 @@ Deno.test("main.ts exits at once on a second signal", WITH_PROCESS, async () => 
   await using app = await startApp(["--port=0", ...ARGS]);
   const clients = await Promise.all(Array.from({ length: 200 }, () => connect(app.url)));
   app.child.kill("SIGTERM");
-  await app.line(/^Stopping/, { from: 0 });
+  await app.event(/^Stopping/);
   app.child.kill("SIGINT");
   assert.equal(await within(app.ended, "the app to end"), 0);
   // Closing all of them takes 5 s; those that are not closed by then are cut off.

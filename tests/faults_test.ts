@@ -126,7 +126,10 @@ Deno.test(
       "it serves again",
     );
     await goesOn(reader, url);
-    assert.match(app.errors, /^Cannot accept connections, trying again: .*Too many open files/);
+    const { level } = await app.event(
+      /^Cannot accept connections, trying again: .*Too many open files/,
+    );
+    assert.equal(level, "warn");
     assert.equal(app.errors.split("Cannot accept").length - 1, 1);
   },
 );

@@ -247,6 +247,23 @@ export async function connect(
   };
 }
 
+/** A log that keeps its events in memory, but those at debug: `level: message`. */
+export function memoryLog():
+  & Record<"error" | "warn" | "info" | "debug", (message: string) => void>
+  & {
+    readonly events: string[];
+  } {
+  const events: string[] = [];
+  const at = (level: string) => (message: string) => void events.push(`${level}: ${message}`);
+  return {
+    events,
+    error: at("error"),
+    warn: at("warn"),
+    info: at("info"),
+    debug() {},
+  };
+}
+
 function scaled(milliseconds: number): number {
   return Math.round(milliseconds * FACTOR);
 }

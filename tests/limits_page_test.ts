@@ -106,8 +106,13 @@ const DEFAULTS: Record<string, string> = {
   }`,
   "silence of the server": `${seconds(valueIn(PROTOCOL, "HEARTBEAT"))}, then a heartbeat`,
 
+  "time between two reports of a page": has("turbo/options.ts", "REPORT_INTERVAL = 60_000")
+    ? "60 s"
+    : "",
+
   "one message": size(valueIn(PROTOCOL, "MAX_MESSAGE")),
   "`since` of a page": rate(rateIn(PROTOCOL)),
+  "`shown` of a page": rate(rateIn(PROTOCOL)),
   "messages without the sub-protocol": `${count(valueIn(PROTOCOL, "MAX_STRAY_MESSAGES"))} a minute`,
   "a request's head in nginx": nginx(/client_header_timeout (\d+)s;/) + " s",
   "a request's body in nginx": nginx(/client_max_body_size (\d+)k;/) + " KiB",

@@ -13,7 +13,7 @@ import {
 } from "../loadavg.ts";
 import { type LoadAverages, type LoadRow, MAX_NAME, MAX_ROWS, rowOf } from "../server/load_row.ts";
 import { loadBox } from "../templates.ts";
-import { directory, pause } from "./kit.ts";
+import { directory, memoryLog, pause } from "./kit.ts";
 import { FakeMachine, MACHINE, NOW, reportAfter, unread } from "./reports.ts";
 
 const MINUTE = 60_000;
@@ -137,13 +137,13 @@ Deno.test("LoadSampler.report() holds every reading of the last hour, and the hi
 Deno.test("LoadSampler.report() shows the last good sample with its age, and logs an error once", async () => {
   const fake = new FakeMachine();
   await fake.next([0.5, 0.4, 0.3]);
-  const logged = await logOf(async () => {
+  const logged = await logOf(fake.log, async () => {
     await fake.next("<garbage>");
     await fake.next();
   });
   assert.deepEqual(logged, ["error: Cannot read the load averages: <garbage>"]);
   fake.wall -= HOUR; // the wall clock is set back meanwhile
-  const report = await silent(() => fake.next());
+  const report = await fake.next();
   assert.equal(report.age, 15_000);
   const box = String(loadBox(report));
   assert.match(box, /0\.50/);
@@ -154,7 +154,7 @@ Deno.test("LoadSampler.report() shows the last good sample with its age, and log
 
 Deno.test("LoadSampler.report() logs an error again after a good reading, and another error at once", async () => {
   const fake = new FakeMachine();
-  const logged = await logOf(async () => {
+  const logged = await logOf(fake.log, async () => {
     for (const reading of ["a", "b", [1, 1, 1] as const, "b"]) await fake.next(reading);
   });
   assert.deepEqual(logged.map((line) => line.at(-1)), ["a", "b", "b"]);
@@ -243,8 +243,9 @@ Deno.test("LoadSampler.report() starts no second read while one hangs", async ()
     },
     patience: 10,
   };
-  const sampler = new LoadSampler(source);
-  const logged = await logOf(async () => {
+  const log = memoryLog();
+  const sampler = new LoadSampler(source, { log });
+  const logged = await logOf(log, async () => {
     const { latest, failure } = await sampler.report();
     assert.equal(latest, undefined);
     assert.match(failure!, /too long/);
@@ -267,7 +268,7 @@ Deno.test("LoadReport.highSince is when the load rose above the number of CPUs, 
   assert.equal((await fake.next(of(8.01))).highSince, since);
   for (let n = 0; n < 800; n++) await fake.next(of(9)); // more than an hour
   assert.equal((await fake.next()).highSince, since);
-  assert.equal((await silent(() => fake.next("broken"))).highSince, since);
+  assert.equal((await fake.next("broken")).highSince, since);
   assert.equal((await fake.next(of(8))).highSince, undefined);
   assert.equal((await fake.next(of(9))).highSince, fake.wall);
 });
@@ -291,7 +292,7 @@ Deno.test("LoadSampler.report() is the same until the next reading, so that it i
 Deno.test("LoadSampler.report() reads again at once after a failure", async () => {
   const fake = new FakeMachine();
   await fake.next();
-  await silent(() => fake.next("broken"));
+  await fake.next("broken");
   fake.reading = [1, 1, 1];
   assert.equal((await fake.sampler.report(HOUR)).failure, undefined);
 });
@@ -346,7 +347,7 @@ Deno.test("With `warn` the log says at once that the load is high, and after a m
     logged.splice(
       0,
       Infinity,
-      ...await logOf(async () => {
+      ...await logOf(fake.log, async () => {
         for (const reading of readings) await fake.next(reading);
       }),
     );
@@ -367,7 +368,7 @@ Deno.test("With `warn` the log says at once that the load is high, and after a m
 
 Deno.test("With `warn` the log names the limit, and one CPU as one", async () => {
   const fake = new FakeMachine({ warn: 0.5, machine: { ...MACHINE, cpus: 1 } });
-  const logged = await logOf(() => fake.next(of(0.75)));
+  const logged = await logOf(fake.log, () => fake.next(of(0.75)));
   assert.deepEqual(logged, ["warn: Load above 0.5 per CPU: 0.75 on 1 CPU"]);
 });
 
@@ -375,7 +376,7 @@ Deno.test("Without `warn`, without a number of CPUs and for simulated numbers th
   const machine = { ...MACHINE, cpus: undefined };
   for (const options of [{}, { machine, warn: 0.01 }, { simulated: true, warn: 0.01 }]) {
     const fake = new FakeMachine(options);
-    const logged = await logOf(async () => {
+    const logged = await logOf(fake.log, async () => {
       await fake.next(of(100));
       for (let n = 0; n < 20; n++) await fake.next(of(0));
     });
@@ -548,22 +549,16 @@ Deno.test("jsonOf() of a machine has its numbers with their units in the names",
 });
 
 Deno.test("LoadSampler.report() takes what is not a number as a failure, and keeps the last good sample", async () => {
-  const { error } = console;
-  console.error = () => {};
-  try {
-    const averages = [[1, 2, 3], [NaN, 2, 3]];
-    const sampler = new LoadSampler({
-      readTextFile: () => Promise.reject(new Deno.errors.NotFound()),
-      loadavg: () => averages.shift()!,
-      os: "darwin",
-    }, { machine: MACHINE });
-    await sampler.report();
-    const { latest, failure } = await sampler.report();
-    assert.deepEqual(latest?.averages, [1, 2, 3]);
-    assert.match(failure!, /^Cannot remember NaN at /);
-  } finally {
-    console.error = error;
-  }
+  const averages = [[1, 2, 3], [NaN, 2, 3]];
+  const sampler = new LoadSampler({
+    readTextFile: () => Promise.reject(new Deno.errors.NotFound()),
+    loadavg: () => averages.shift()!,
+    os: "darwin",
+  }, { machine: MACHINE, log: memoryLog() });
+  await sampler.report();
+  const { latest, failure } = await sampler.report();
+  assert.deepEqual(latest?.averages, [1, 2, 3]);
+  assert.match(failure!, /^Cannot remember NaN at /);
 });
 
 Deno.test("jsonOf() before the first reading has null for what is not known", () => {
@@ -628,22 +623,11 @@ Deno.test("jsonOf() of a fleet has all its machines, also what they have not sai
 });
 
 /** The lines that are logged meanwhile, each with its level. */
-async function logOf(block: () => Promise<unknown>): Promise<string[]> {
-  const logged: string[] = [];
-  const { error, warn } = console;
-  console.error = (...parts) => logged.push(`error: ${parts.join(" ")}`);
-  console.warn = (...parts) => logged.push(`warn: ${parts.join(" ")}`);
-  try {
-    await block();
-  } finally {
-    Object.assign(console, { error, warn });
-  }
-  return logged;
-}
-
-/** Runs a function without what it logs. */
-async function silent<T>(block: () => Promise<T>): Promise<T> {
-  let result: T;
-  await logOf(async () => result = await block());
-  return result!;
+async function logOf(
+  { events }: ReturnType<typeof memoryLog>,
+  block: () => Promise<unknown>,
+): Promise<string[]> {
+  const before = events.length;
+  await block();
+  return events.slice(before);
 }

@@ -104,6 +104,14 @@ const CHECKS: readonly [command: RegExp, check: (...groups: string[]) => void][]
     assert.equal(lines.length, 2);
     for (const line of lines) assert.match(line, RegExp(pattern!));
   }],
+  // docs_test.ts gives the log of an app to these jq commands.
+  [
+    /^(?:journalctl --unit (\S+) --output cat|docker logs \S+ 2>&1) \| jq .*\bfromjson\?/,
+    (unit) => {
+      if (unit !== undefined) assert(Deno.statSync(new URL(`deploy/${unit}.service`, ROOT)).isFile);
+      assert(Deno.readTextFileSync(new URL("tests/docs_test.ts", ROOT)).includes('"fromjson?"'));
+    },
+  ],
   // The file is run with all tests.
   [/^deno test -A (?:--doc )?--lock=tests\/deno\.lock (\S+)$/, (file) => {
     assert(Deno.statSync(new URL(file!, ROOT)).isFile);

@@ -77,7 +77,11 @@ Deno.test("deno task start allows everything that main.ts needs", WITH_PROCESS, 
   assert.match(app.lines[0]!, /^Listening on /);
   app.child.kill("SIGTERM");
   await within(app.ended, "the app to end");
-  assert.equal(app.errors, "");
+  assert.deepEqual(app.lines.length, 1, "the rest of what it says is in the log");
+  assert.deepEqual(
+    app.errors.trim().split("\n").map((line) => JSON.parse(line).message),
+    ["Stopping: closing 0 connections"],
+  );
 });
 
 Deno.test("readMachine() and serve() ask for no permission in a terminal", {

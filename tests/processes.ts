@@ -8,6 +8,14 @@ import config from "../deno.json" with { type: "json" };
 import type { StreamAppOptions, StreamReport } from "./apps/stream_app.ts";
 import { assertNotQuick, until, within } from "./kit.ts";
 
+/** A line of the log of `main.ts`, and its further fields. */
+export interface TestEvent extends Readonly<Record<string, unknown>> {
+  /** How important it is. */
+  readonly level: string;
+  /** What it says. */
+  readonly message: string;
+}
+
 /** A running program, which ends with the test. */
 export interface TestProcess extends AsyncDisposable {
   /** The process. */
@@ -16,12 +24,16 @@ export interface TestProcess extends AsyncDisposable {
   readonly lines: string[];
   /** The text that it has written to standard error. */
   readonly errors: string;
+  /** The events among its whole lines on standard error, where its log is JSON. */
+  readonly events: readonly TestEvent[];
   /** Resolves to its exit code when it has ended and all its output is read. */
   readonly ended: Promise<number>;
   /** Writes a line to its standard input. */
   tell(line: string): Promise<void>;
   /** The first matching line from now on, or from an index on. The deadline is as for `until`. */
   line(pattern: RegExp, options?: { from?: number; milliseconds?: number }): Promise<string>;
+  /** The first event, from the start on, whose message matches. The deadline is as for `until`. */
+  event(pattern: RegExp): Promise<TestEvent>;
 }
 
 /** Options of a program. */
@@ -92,6 +104,9 @@ function follow(child: Deno.ChildProcess, program: string): TestProcess {
     get errors() {
       return errors;
     },
+    get events() {
+      return eventsIn(errors);
+    },
     ended,
     async tell(line) {
       await writer.write(new TextEncoder().encode(line + "\n"));
@@ -109,6 +124,14 @@ function follow(child: Deno.ChildProcess, program: string): TestProcess {
       );
       return found!;
     },
+    async event(pattern) {
+      const found = () => eventsIn(errors).find(({ message }) => pattern.test(message));
+      await until(() => {
+        if (hasEnded && !found()) throw new Error(`${program} ended: ${errors}`);
+        return found() !== undefined;
+      }, `${program} logs ${pattern}`);
+      return found()!;
+    },
     async [Symbol.asyncDispose]() {
       try {
         child.kill("SIGKILL");
@@ -119,6 +142,12 @@ function follow(child: Deno.ChildProcess, program: string): TestProcess {
       await writer.close().catch(() => {}); // the pipe is gone with the process
     },
   };
+}
+
+/** The events in a log; lines that are none, and a line that is not yet whole, are left out. */
+export function eventsIn(text: string): TestEvent[] {
+  return text.split("\n").slice(0, -1).filter((line) => line.startsWith('{"time":'))
+    .map((line) => JSON.parse(line));
 }
 
 /** A running server program. */

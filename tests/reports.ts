@@ -7,6 +7,7 @@ import { type LoadReport, LoadSampler } from "../loadavg.ts";
 import { History } from "../server/history.ts";
 import type { LoadAverages } from "../server/load_row.ts";
 import type { Machine } from "../server/machine.ts";
+import { memoryLog } from "./kit.ts";
 
 /** The machine of the reports. */
 export const MACHINE: Machine = {
@@ -44,6 +45,8 @@ export class FakeMachine {
   time = 1_000;
   /** How often the load was read. */
   reads = 0;
+  /** What the sampler has logged. */
+  readonly log: ReturnType<typeof memoryLog> = memoryLog();
   /** The sampler. */
   readonly sampler: LoadSampler;
   readonly #interval: number;
@@ -61,7 +64,7 @@ export class FakeMachine {
       loadavg: refuse,
       now: () => this.wall,
       monotonicNow: () => this.time,
-    }, { machine, interval, warn, file });
+    }, { machine, interval, warn, file, log: this.log });
   }
 
   /** Moves both clocks by some milliseconds. */

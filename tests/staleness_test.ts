@@ -49,7 +49,7 @@ Deno.test(
     await t.step("a frozen tab gets older, and is young again when it is not frozen", async () => {
       const session = await far.context.newCDPSession(far.page);
       await session.send("Debugger.enable");
-    await session.send("Debugger.pause"); // nothing runs in it any more; its sockets stay open
+      await session.send("Debugger.pause"); // nothing runs in it any more; its sockets stay open
       await untilPushed(app, () => turbo.staleness.max >= 2_000);
       const { max } = turbo.staleness;
       await pause(100);

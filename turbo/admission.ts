@@ -111,6 +111,8 @@ const OPENING_HOLDS_PLACE = 1_000;
 const SWEEP_INTERVAL = 250;
 /** Connections that may be opening at a time; beyond that, the one that has waited longest is abandoned. */
 const MAX_OPENING = 10_000;
+/** Milliseconds in which it is reported once that all connections are taken. */
+const FULL_INTERVAL = 60_000;
 /** How many foreign origins are reported: a client can make up any number of them. */
 const MAX_REPORTED = 100;
 
@@ -124,6 +126,8 @@ export class Admission {
   readonly #opening = new Map<Visitor, Opening>();
   #cancelSweep: (() => void) | undefined;
   readonly #reported = new Set<string>();
+  /** Until when it is not reported again that all connections are taken. */
+  #fullUntil = -Infinity;
   #closing: Close | undefined;
 
   /** Starts with all places free. */
@@ -188,7 +192,10 @@ export class Admission {
     }
     if (this.#closing) return refuse(503, this.#closing.reason, retryAfter(5));
     const place = this.#places.take(address);
-    if (!place) return refuse(503, "Too many connections", retryAfter(5));
+    if (!place) {
+      this.#reportFull();
+      return refuse(503, "Too many connections", retryAfter(5));
+    }
     const reports = query.has("reports");
     const said = { transport, as, page, since, reports, token, origin };
     return this.#visitor(said, { place, address, path });
@@ -285,6 +292,18 @@ export class Admission {
     if (!isCrossSite && (origin === null || isOwnOrigin(request, origin))) return undefined;
     this.#report(origin, headers.get("Host"));
     return refuse(403, "This origin may not connect");
+  }
+
+  #reportFull(): void {
+    const { maxConnections } = this.#options;
+    const now = this.#clock.now();
+    // One address that has too many concerns its own users only.
+    if (this.#places.taken < maxConnections || now < this.#fullUntil) return;
+    this.#fullUntil = now + FULL_INTERVAL;
+    this.#options.onNotice(
+      `All ${maxConnections} connections are taken: further ones are answered 503. Raise the option ` +
+        "maxConnections (turbo-deno: --max-connections), or add a process",
+    );
   }
 
   #report(origin: string | null, host: string | null): void {

@@ -275,6 +275,20 @@ Deno.test("Admission reports each rejected origin once, with both names and the 
   assert.equal(told.length, 100);
 });
 
+Deno.test("Admission reports once in a minute that all connections are taken, and not that one address has too many", async () => {
+  const { status, told, clock } = start({ maxConnections: 2, maxConnectionsPerAddress: 1 });
+  const at = (address: string) => status({}, { address });
+  assert.deepEqual([at("10.0.0.1"), at("10.0.0.1")], [200, 503]);
+  assert.deepEqual(told, []);
+  assert.deepEqual([at("10.0.0.2"), at("10.0.0.3"), at("10.0.0.4")], [200, 503, 503]);
+  assert.equal(told.length, 1);
+  assert.match(told[0]!, /^All 2 connections are taken: .*--max-connections/);
+  clock.pause(60_000); // the places of those that did not open are free again
+  await clock.advance(0);
+  assert.deepEqual([at("10.0.0.1"), at("10.0.0.2"), at("10.0.0.3")], [200, 200, 503]);
+  assert.equal(told.length, 2);
+});
+
 Deno.test("Admission answers 400 to a list of sub-protocols that Deno would not split", () => {
   const { status } = start();
   const handshake = { ...HANDSHAKE, Host: "localhost" };
