@@ -13,6 +13,8 @@ import { isFleet, jsonOf, type LoadReport, LoadSampler, reportOf, rowOfReport } 
 import { pathBelow } from "./server/base_path.ts";
 import { ConnectionLog } from "./server/connection_log.ts";
 import { Fleet } from "./server/fleet.ts";
+import { healthAnswers } from "./server/health.ts";
+import { checkHealth } from "./server/health_check.ts";
 import { DAY_STEP } from "./server/history.ts";
 import homeIconBytes from "./server/icon.png" with { type: "bytes" };
 import styles from "./server/load.css" with { type: "text" };
@@ -105,8 +107,9 @@ export const OPTIONS = {
     variable: "MAX_MEMORY",
     parse: integer(0, 1_048_576),
     default: 1024,
+    defaultIn: onHost(640),
     help: "Memory above which the process closes all connections and exits with code 3, to be " +
-      "restarted; 0 for no limit",
+      "restarted; 0 for no limit; 640 by default on a Deno host",
   },
   base: {
     flag: "--base",
@@ -123,7 +126,9 @@ export const OPTIONS = {
     variable: "DRAIN",
     parse: seconds(0, 3_600),
     default: 10,
-    help: "Time from SIGTERM or SIGINT to the end, in which all connections are closed",
+    defaultIn: onHost(4),
+    help: "Time from SIGTERM or SIGINT to the end, in which all connections are closed; 4 by " +
+      "default on a Deno host",
   },
   state: {
     flag: "--state",
@@ -186,6 +191,17 @@ export const OPTIONS = {
     help: "Form of a line of the log on standard error: json, text, or auto, which is text on a " +
       "terminal and JSON elsewhere",
   },
+  inspector: {
+    flag: "--inspector",
+    help: "Show at /inspector which push reached which page, and why not, to a browser on this " +
+      "machine alone",
+  },
+  healthcheck: {
+    flag: "--healthcheck",
+    help:
+      "Start nothing; ask the process with the same options whether it is ready, and exit with " +
+      "0 or 1",
+  },
 } satisfies Options;
 
 const PROGRAM = {
@@ -198,8 +214,6 @@ const PROGRAM = {
 /** The values of {@linkcode OPTIONS}. */
 export type Settings = SettingsOf<typeof OPTIONS>;
 
-/** The share of `maxConnections` that zombies may hold; beyond it `/readyz` answers 503. */
-const MAX_ZOMBIES = 0.5;
 /** The part of `state` that the file with the readings has in its name. */
 const READINGS = ".readings";
 /** The paths that answer only GET and HEAD, besides those of the stream and the scripts. */
@@ -237,6 +251,8 @@ export interface AppOptions {
    * tried again, where readings are rarer than that. Default a minute.
    */
   refresh?: number;
+  /** Whether the inspector is at `/inspector`, for a browser on this machine alone. Default: it is not. */
+  inspector?: boolean;
   /** Options of the `Turbo`. */
   turbo?: TurboOptions;
   /** Receives all events. Default: one to standard error. */
@@ -315,25 +331,17 @@ export function createApp(options: AppOptions = {}): App {
     strictTransportSecurity: false, // left to the proxy that terminates TLS: see deploy/nginx-site.conf
     xFrameOptions: "DENY",
   }));
-  hono.get("/healthz", (c) => c.text("ok"));
-  hono.get("/readyz", (c) => {
-    const { size: connections, zombies, maxConnections } = turbo;
-    const isFull = zombies > MAX_ZOMBIES * maxConnections;
-    if (draining || isFull) {
-      const status = draining ? "draining" : "overloaded";
-      return c.json({ status, connections, zombies }, 503);
-    }
-    const { away } = turbo; // without its engine it still serves pages and pushes to them
-    if (away !== undefined) {
-      return c.json({ status: "degraded", connections, zombies, engine: away });
-    }
-    return c.json({ status: "ready", connections, zombies });
+  const health = healthAnswers(() => {
+    const { size: connections, zombies, maxConnections, away } = turbo;
+    return { isDraining: draining, connections, zombies, maxConnections, away };
   });
+  for (const [path, answer] of Object.entries(health)) hono.get(path, answer);
   // After the routes above, because a health check may use the address of the process as host, which is not
   // among the allowed hosts.
   hono.use(turbo.middleware({
     address: (c) => countsAddresses && c.env ? getConnInfo(c).remote.address : undefined,
   }));
+  if (options.inspector) hono.route("/inspector", turbo.inspector());
   hono.get("/", async (c) => {
     const url = base === "" ? undefined : new URL(c.req.url);
     if (url?.pathname === base) return c.redirect(`${base}/${url.search}`, 301);
@@ -586,6 +594,10 @@ export function parseSettings(
 
 async function main(): Promise<void> {
   const settings = settingsOrExit(OPTIONS, PROGRAM);
+  if (settings.healthcheck) {
+    await orExit(1, () => checkHealth(settings));
+    Deno.exit(0);
+  }
   const log = createLog({ level: settings.logLevel, format: settings.logFormat });
   endOnUncaught(log);
   const early: string[] = [];
@@ -624,7 +636,16 @@ async function main(): Promise<void> {
  * and a timer would keep it, and its costs, alive. With an engine, pages of other processes show its row.
  */
 function sleepsUnread({ redis }: Settings): boolean {
-  return readEnv("DENO_DEPLOYMENT_ID") !== undefined && redis === undefined;
+  return isOnHost(readEnv) && redis === undefined;
+}
+
+/** A default for a Deno host: it gives a process 768 MB, and kills it 5 s after it has asked it to stop. */
+function onHost(value: number): (env: typeof readEnv) => number | undefined {
+  return (env) => isOnHost(env) ? value : undefined;
+}
+
+function isOnHost(env: typeof readEnv): boolean {
+  return env("DENO_DEPLOYMENT_ID") !== undefined;
 }
 
 async function appOf(
@@ -632,10 +653,11 @@ async function appOf(
   log: WrittenLog,
   onNotice: (message: string) => void,
 ): Promise<App> {
-  const { interval, warn, node, state, base, maxConnections, allowOrigin, allowHost } = settings;
+  const { interval, warn, node, state, base, inspector } = settings;
+  const { maxConnections, allowOrigin, allowHost } = settings;
   const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost, onNotice };
   const engine = await engineOf(settings, log);
-  return createApp({ interval, warn, node, state, base, engine, turbo, log });
+  return createApp({ interval, warn, node, state, base, engine, inspector, turbo, log });
 }
 
 /** Bounds of the heartbeat interval among the processes, in milliseconds; otherwise that of the readings. */

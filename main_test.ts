@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import config from "./deno.json" with { type: "json" };
-import { type App, createApp, OPTIONS, parseSettings } from "./main.ts";
+import { type App, createApp, OPTIONS, parseSettings, type Settings } from "./main.ts";
 import { jsonOf, type LoadReport } from "./loadavg.ts";
 import { networkAddresses } from "./server/addresses.ts";
-import { showDefault } from "./server/settings.ts";
+import { type Options, showDefault } from "./server/settings.ts";
 import { type Page, startBrowser } from "./tests/browser.ts";
 import { Hub } from "./tests/hub.ts";
 import { connect, connected, directory, pause, serve, until, WITH_BROWSER } from "./tests/kit.ts";
 import { freePort, memoryLog, parseFrame, PROTOCOL, WITH_PROCESS, within } from "./tests/kit.ts";
-import { endApp, START_FLAGS, startApp, succeeds } from "./tests/processes.ts";
+import { endApp, START_FLAGS, startApp, startCommand, succeeds } from "./tests/processes.ts";
 import { frame, RawSocket, request as rawRequest, statusOf } from "./tests/raw.ts";
 import { FakeMachine, reportAfter } from "./tests/reports.ts";
 import { html, remove, replace, type TurboOptions } from "./turbo/mod.ts";
@@ -649,7 +649,18 @@ Deno.test("parseSettings() has the documented defaults", () => {
     warn: undefined,
     logLevel: "info",
     logFormat: "auto",
+    inspector: false,
+    healthcheck: false,
   });
+});
+
+Deno.test("parseSettings() has defaults on a Deno host that stay below its 5 s and its 768 MB", () => {
+  const env: Record<string, string> = { DENO_DEPLOYMENT_ID: "d1" };
+  const parse = (args: string[]) => parseSettings(args, (name) => env[name]) as Settings;
+  const usual = parseSettings([], none) as Settings;
+  assert.deepEqual(parse([]), { ...usual, drain: 4, maxMemory: 640 });
+  const set = parse(["--drain=10", "--max-memory=1024"]);
+  assert.deepEqual([set.drain, set.maxMemory], [10, 1024]);
 });
 
 Deno.test("parseSettings() reads each documented variable", () => {
@@ -688,6 +699,8 @@ Deno.test("parseSettings() reads each documented variable", () => {
     warn: 1.5,
     logLevel: "debug",
     logFormat: "json",
+    inspector: false,
+    healthcheck: false,
   });
 });
 
@@ -716,17 +729,23 @@ Deno.test("parseSettings() rejects a value that cannot be used, and says what is
   }
 });
 
-const VARIABLES = Object.values(OPTIONS).map(({ variable }) => variable);
+/** The options that have a value. */
+const VALUED = Object.values<Options[string]>(OPTIONS).filter((option) => "parse" in option);
+const VARIABLES = VALUED.map(({ variable }) => variable);
 
-for (const task of ["start", "dev", "compile"] as const) {
-  Deno.test(`deno task ${task} may read the variable of each option, and has the flags of start`, () => {
-    const flags = (command: string) => command.match(/--(no-prompt|allow-[^ "]+)/g)!;
-    const { command } = config.tasks[task];
-    const [env] = flags(command).filter((flag) => flag.startsWith("--allow-env="));
-    assert.equal(env, `--allow-env=${VARIABLES.join(",")},DENO_DEPLOYMENT_ID`);
-    assert.deepEqual(flags(command), flags(config.tasks.start.command));
-  });
-}
+Deno.test("The permissions in deno.json have the variable of each option, and two that are none", () => {
+  const { env } = config.permissions.default;
+  assert.deepEqual(env.toSorted(), [...VARIABLES, "DENO_DEPLOYMENT_ID", "TURBO_SECRET"].sort());
+});
+
+Deno.test("deno task start and dev have the permissions in deno.json, and no others", () => {
+  for (const task of ["start", "dev"] as const) {
+    assert.match(
+      config.tasks[task].command,
+      /^deno run (--quiet |--watch )-P --no-prompt main\.ts( --inspector)?$/,
+    );
+  }
+});
 
 Deno.test("docs/running.md names each option, its variable and its default", async () => {
   const page = await Deno.readTextFile(new URL("docs/running.md", import.meta.url));
@@ -737,12 +756,13 @@ Deno.test("docs/running.md names each option, its variable and its default", asy
       variable,
       code ?? none,
     ]),
-    Object.values(OPTIONS).map((option) => [
+    VALUED.map((option) => [
       `${option.flag} ${option.placeholder}`,
       option.variable,
       showDefault(option.default),
     ]),
   );
+  for (const { flag } of Object.values(OPTIONS)) assert(page.includes(`\`${flag}`), flag);
 });
 
 const UNITS = ["turbo-deno.service", "turbo-deno@.service"] as const;
@@ -751,6 +771,12 @@ const UNITS = ["turbo-deno.service", "turbo-deno@.service"] as const;
 async function readUnit(name: typeof UNITS[number]): Promise<string> {
   const unit = await Deno.readTextFile(new URL(`deploy/${name}`, import.meta.url));
   return name.includes("@") ? unit.replaceAll("%i", "8001").replaceAll("%H", "web1") : unit;
+}
+
+/** The status of an answer, whose body is not wanted. */
+async function drained(response: Response): Promise<number> {
+  await response.body?.cancel();
+  return response.status;
 }
 
 /** The settings of a process that a unit starts. */
@@ -798,11 +824,8 @@ Deno.test("deploy/turbo-deno.service keeps its state where deno task compile all
   const { state, redis } = settingsOfUnit(unit);
   const [, directory] = /^StateDirectory=(.+)$/m.exec(unit) ?? [];
   assert.deepEqual([state, redis], [`/var/lib/${directory}/state`, undefined]);
-  for (const kind of ["read", "write"]) {
-    assert.match(
-      config.tasks.compile.command,
-      RegExp(`--allow-${kind}=\\S*/var/lib/${directory}\\b`),
-    );
+  for (const kind of ["read", "write"] as const) {
+    assert(config.permissions.default[kind].includes(`/var/lib/${directory}`), kind);
   }
 });
 
@@ -907,6 +930,53 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "main.ts --healthcheck exits with 0 while the app with the same options is ready, and touches nothing",
+  WITH_PROCESS,
+  async () => {
+    using made = directory();
+    const flags = START_FLAGS.map((flag) =>
+      flag.replace(/^(--allow-(?:read|write)=)/, `$1${made.path},`)
+    );
+    const state = `${made.path}/log`;
+    const env = { BASE_PATH: "/load", ALLOW_HOST: "load.example", STATE_FILE: state };
+    const options = { env: { ...env, PORT: `${freePort()}` }, flags };
+    async function check(args: string[] = []) {
+      const { code, stdout, stderr } = await endApp(["--healthcheck", ...args], options);
+      return [code, stdout, stderr];
+    }
+    const down = await check();
+    assert.match(String(down), /^1,,turbo-deno: Cannot ask http:\/\/127.*\/load\/readyz: .+\n$/);
+    await Deno.writeTextFile(state, "kept"); // an app that starts would read and remove it
+    assert.equal((await check())[0], 1);
+    assert.equal(await Deno.readTextFile(state), "kept");
+    await Deno.remove(state);
+    await using _app = await startApp([], options);
+    assert.deepEqual(await check(), [0, "", ""]);
+    assert.deepEqual(await check(["--hostname=localhost"]), [0, "", ""]);
+  },
+);
+
+Deno.test(
+  "main.ts --healthcheck exits with 1 and one line while the app is draining",
+  WITH_PROCESS,
+  async () => {
+    await using app = await startApp();
+    await using _page = await RawSocket.upgrade(app.port); // closed, and stays: so the app is still ending
+    app.child.kill("SIGTERM");
+    await until(
+      async () => (await fetch(`${app.url}/readyz`).then(drained)) === 503,
+      "it is draining",
+    );
+    const { code, stderr } = await endApp([`--port=${app.port}`, "--healthcheck"]);
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /^turbo-deno: http:[^ ]+\/readyz answers 503: {"status":"draining",.*}\n$/,
+    );
+  },
+);
+
 Deno.test("main.ts --licenses shows the licences, and exits with 0", WITH_PROCESS, async () => {
   const { code, stdout, stderr } = await endApp(["--licenses"]);
   assert.deepEqual([code, stderr], [0, ""]);
@@ -916,7 +986,7 @@ Deno.test("main.ts --licenses shows the licences, and exits with 0", WITH_PROCES
 Deno.test("main.ts --help and --version answer and exit with 0", WITH_PROCESS, async () => {
   const help = await endApp(["--help"]);
   assert.equal(help.code, 0);
-  for (const { flag, variable } of Object.values(OPTIONS)) {
+  for (const { flag, variable = flag } of Object.values<Options[string]>(OPTIONS)) {
     for (const name of [flag, variable]) assert(help.stdout.includes(name), name);
   }
   const version = await endApp(["--version"]);
@@ -963,6 +1033,24 @@ Deno.test(
     await using hosted = await startApp(args, { env: { DENO_DEPLOYMENT_ID: "d1" } });
     assert.equal(await hasRead(app), true);
     assert.equal(await hasRead(hosted), false);
+  },
+);
+
+Deno.test(
+  "deno serve main.ts starts the app where its own options say, and no other server",
+  WITH_PROCESS,
+  async () => {
+    const other = freePort();
+    const flags = ["serve", `--port=${other}`, ...START_FLAGS];
+    const options = ["--port=0", "--hostname=127.0.0.1"];
+    await using app = startCommand([Deno.execPath(), ...flags, "main.ts", ...options]);
+    const line = await app.line(/^Listening/, { from: 0 });
+    const port = Number(/:(\d+)\/$/.exec(line)![1]);
+    assert.notEqual(port, other);
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}/healthz`)).text(), "ok");
+    await assert.rejects(fetch(`http://127.0.0.1:${other}/healthz`));
+    app.child.kill("SIGTERM");
+    assert.equal(await within(app.ended, "the app to end"), 0);
   },
 );
 

@@ -99,6 +99,7 @@ export function createApp(
 
   hono.onError(errorHandler(reporter(options)));
   hono.use(...frontOf(turbo, { as: readerOf }));
+  hono.route("/inspector", turbo.inspector());
   hono.get("/", (c) => c.redirect(pathOf(rooms[0]!), 303));
 
   hono.get("/rooms/:slug", (c) => {

@@ -6,6 +6,7 @@
  */
 import { type AddressSources, bracketed, listenFailure, networkAddresses } from "./addresses.ts";
 import type { InterfaceAddress } from "./addresses.ts";
+import { boundBodies } from "./slow_bodies.ts";
 
 /** Options of {@linkcode serve}. */
 export interface ServeOptions {
@@ -19,7 +20,8 @@ export interface ServeOptions {
   sources?: AddressSources;
   /**
    * Closes what the app has open, such as its WebSockets, and resolves when that is done. Called once,
-   * with the milliseconds that it may take. Requests are still answered meanwhile.
+   * with the milliseconds that it may take. Requests are still answered meanwhile, each with
+   * `Connection: close`, so that a proxy does not send another one on a connection that ends.
    */
   drain?: (milliseconds: number) => Promise<void>;
   /** Most milliseconds from the first SIGINT or SIGTERM to the end. Default 10,000. */
@@ -35,6 +37,11 @@ export interface ServeOptions {
    * of WebSocket handshakes that were reset. Default 30,000.
    */
   acceptTimeout?: number;
+  /**
+   * Most milliseconds from the head of a request to the end of its body, where the handler reads it; then the
+   * request is answered by 408. Default 30,000.
+   */
+  bodyTimeout?: number;
   /**
    * Receives where it listens (`log`), what passes (`warn`) and what does not (`error`), each a line.
    * Default `console`.
@@ -100,6 +107,13 @@ const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 const OUT_OF_RESOURCES = 3;
 /** Milliseconds without a request in progress after which a shutdown waits no longer. */
 const GRACE = 200;
+/**
+ * Milliseconds after an answer in which more requests are expected, and the most for which a shutdown waits
+ * until none is in progress. A proxy keeps connections and sends forms on them, and a form that arrives as
+ * its connection is closed is lost, because a proxy does not repeat it.
+ */
+const RECENTLY = 5_000;
+const LINGER = 500;
 
 /**
  * Starts to listen, and logs where. On SIGINT or SIGTERM the server drains and shuts down; a second signal
@@ -138,6 +152,7 @@ export function serve(
     deadline = 10_000,
     maxMemory = 0,
     acceptTimeout = 30_000,
+    bodyTimeout = 30_000,
     log = console,
     listen = Deno.serve,
     signals = Deno,
@@ -147,7 +162,10 @@ export function serve(
   checkRange("deadline", deadline);
   checkRange("maxMemory", maxMemory);
   checkRange("acceptTimeout", acceptTimeout);
+  checkRange("bodyTimeout", bodyTimeout);
+  const bounded = boundBodies(handler, bodyTimeout);
   let atWork = 0;
+  let workedAt = -Infinity;
   const listener = new Listener((port) => {
     return listen({ port, hostname, tcpBacklog: BACKLOG, onListen() {}, onError }, counted);
   }, { port, hostname, sources, log, acceptTimeout, onDeaf });
@@ -160,10 +178,14 @@ export function serve(
     request: Request,
     info: Deno.ServeHandlerInfo<Deno.NetAddr>,
   ): Response | Promise<Response> {
-    const done = () => void atWork--;
+    const done = () => {
+      atWork--;
+      workedAt = performance.now();
+    };
     atWork++;
     info.completed.then(done, done);
-    return handler(request, info);
+    const response = bounded(request, info);
+    return stopping ? lastOn(response) : response;
   }
 
   function onDeaf(): void {
@@ -189,13 +211,17 @@ export function serve(
 
   async function drainAndShutDown(limit: number): Promise<void> {
     const begin = performance.now();
+    const left = () => Math.max(0, limit - (performance.now() - begin));
     await atMost(limit, reported("drain", () => drain(limit * DRAIN_SHARE)));
+    using quiet = idle();
+    if (performance.now() - workedAt < RECENTLY) {
+      await atMost(Math.min(LINGER, left() / 2), quiet.promise);
+    }
     // `shutdown` closes idle connections, but waits forever for one that is stuck, or whose handshake was
     // reset.
-    const left = Math.max(0, limit - (performance.now() - begin));
     using waiting = idle();
     const shutdown = reported("shut down", () => listener.shutdown());
-    await atMost(left, Promise.race([shutdown, waiting.promise]));
+    await atMost(left(), Promise.race([shutdown, waiting.promise]));
   }
 
   async function reported(what: string, act: () => Promise<void>): Promise<void> {
@@ -209,7 +235,7 @@ export function serve(
   function finish(code: number): void {
     clearInterval(memoryTimer);
     clearTimeout(signalTimer);
-    for (const signal of SIGNALS) signals.removeSignalListener(signal, onSignal);
+    for (const signal of heard) signals.removeSignalListener(signal, onSignal);
     resolve(code);
   }
 
@@ -251,10 +277,9 @@ export function serve(
   /** Resolves when no request has been in progress for a moment. Disposing of it ends the wait. */
   function idle(): { readonly promise: Promise<void> } & Disposable {
     const { promise, resolve } = Promise.withResolvers<void>();
-    let since = performance.now();
+    const start = performance.now();
     const timer = setInterval(() => {
-      if (atWork > 0) since = performance.now();
-      else if (performance.now() - since >= GRACE) resolve();
+      if (atWork === 0 && performance.now() - Math.max(start, workedAt) >= GRACE) resolve();
     }, 10);
     return { promise, [Symbol.dispose]: () => clearInterval(timer) };
   }
@@ -267,7 +292,7 @@ export function serve(
     return `, and in the network on ${urls.join(" and ")}`;
   }
 
-  for (const signal of SIGNALS) signals.addSignalListener(signal, onSignal);
+  const heard = listenTo(SIGNALS, signals, onSignal);
   // The memory is watched because a client can make Deno buffer a fragmented message of any length.
   const memoryTimer = maxMemory > 0 ? setInterval(checkMemory, MEMORY_CHECK_INTERVAL) : undefined;
   const urlAt = (host: string) => `http://${bracketed(host)}:${listener.port}${path}`;
@@ -372,6 +397,34 @@ class Listener {
       }
     }
   }
+}
+
+/** Listens to those of the signals that the system has; older versions of Deno have no SIGTERM on Windows. */
+function listenTo(
+  wanted: readonly Deno.Signal[],
+  signals: Pick<typeof Deno, "addSignalListener">,
+  listener: () => void,
+): Deno.Signal[] {
+  const heard: Deno.Signal[] = [];
+  for (const signal of wanted) {
+    try {
+      signals.addSignalListener(signal, listener);
+      heard.push(signal);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }
+  return heard;
+}
+
+/** Asks the client not to use the connection again, because it will be closed soon. */
+async function lastOn(response: Response | Promise<Response>): Promise<Response> {
+  const answer = await response;
+  if (answer.status === 101) return answer;
+  const headers = new Headers(answer.headers);
+  headers.set("Connection", "close");
+  const { status, statusText } = answer;
+  return new Response(answer.body, { status, statusText, headers });
 }
 
 function checkRange(name: string, value: number): void {

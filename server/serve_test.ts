@@ -259,6 +259,55 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
   });
 }
 
+Deno.test("serve() asks for no further request on a connection while it stops", async () => {
+  const { options } = observed();
+  const draining = Promise.withResolvers<void>();
+  const server = serve((request) => {
+    if (request.url.endsWith("/fails")) throw new Error("broken");
+    return Response.json({ answered: true }, { status: 201, headers: { "X-Own": "kept" } });
+  }, { ...options, drain: () => draining.promise });
+  const before = await fetch(server.url);
+  assert.equal(before.headers.get("Connection"), null);
+  await before.body?.cancel();
+  const stopped = server.stop();
+  const answer = await fetch(server.url);
+  const { status, headers } = answer;
+  assert.deepEqual([status, headers.get("X-Own"), headers.get("Connection")], [
+    201,
+    "kept",
+    "close",
+  ]);
+  assert.deepEqual(await answer.json(), { answered: true });
+  const failed = await fetch(`${server.url}fails`);
+  assert.deepEqual([failed.status, await failed.text()], [500, "Internal server error\n"]);
+  draining.resolve();
+  assert.equal(await within(stopped, "the end"), 0);
+});
+
+Deno.test("serve() still answers a moment after the drain, where there was a request before", async () => {
+  for (const isAsked of [true, false]) {
+    const { options } = observed();
+    const events: string[] = [];
+    let ask!: () => Promise<void>;
+    const listen: Listen = (_, handler) => {
+      ask = async () => {
+        const completed = Promise.resolve();
+        await handler(
+          new Request("http://localhost"),
+          { completed } as Deno.ServeHandlerInfo<never>,
+        );
+      };
+      return fakeServer({ shutdown: () => void events.push("shut down") }).server;
+    };
+    const drain = () => Promise.resolve(void setTimeout(() => events.push("a moment later"), 20));
+    const server = serve(hello, { ...options, listen, drain });
+    if (isAsked) await ask();
+    await within(server.stop(), "the end");
+    assert.deepEqual(events, isAsked ? ["a moment later", "shut down"] : ["shut down"]);
+    await until(() => events.includes("a moment later"), "the timer has ended");
+  }
+});
+
 Deno.test("serve() counts two signals of one key press as one, and the next as the second", async () => {
   const { options, listeners } = observed();
   const draining = Promise.withResolvers<void>();
@@ -283,6 +332,36 @@ Deno.test("serve() counts two signals of one key press as one, and the next as t
   assert.equal(await within(server.finished, "it to finish"), 0);
   drained.resolve();
   await shutdown.promise;
+});
+
+Deno.test("serve() listens to the signals that the system has, as Windows once had no SIGTERM", async () => {
+  const { options, listeners } = observed();
+  const { addSignalListener } = options.signals!;
+  const signals = {
+    ...options.signals!,
+    addSignalListener(signal: Deno.Signal, listener: () => void) {
+      if (signal === "SIGTERM") throw new TypeError("Windows only supports ctrl-c (SIGINT)");
+      addSignalListener(signal, listener);
+    },
+    removeSignalListener(signal: Deno.Signal) {
+      assert(listeners.delete(signal), `${signal} has no listener`);
+    },
+  };
+  await using server = serve(hello, { ...options, signals });
+  assert.deepEqual([...listeners.keys()], ["SIGINT"]);
+  listeners.get("SIGINT")!();
+  assert.equal(await within(server.finished, "the end"), 0);
+  assert.equal(listeners.size, 0);
+});
+
+Deno.test("serve() throws where it may not listen to signals", () => {
+  const { options } = observed();
+  const addSignalListener = () => {
+    throw new Deno.errors.NotCapable("not allowed");
+  };
+  const listen = () => fakeServer().server;
+  const signals = { ...options.signals!, addSignalListener };
+  assert.throws(() => serve(hello, { ...options, listen, signals }), Deno.errors.NotCapable);
 });
 
 Deno.test("Server.stop() has no effect while it is stopping", async () => {

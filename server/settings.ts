@@ -26,18 +26,34 @@ export interface Option<T> {
   readonly parse: Parser<T>;
   /** The value where neither is set. */
   readonly default: T;
+  /** Another default where the environment asks for one, such as on a host; `undefined` for `default`. */
+  readonly defaultIn?: (env: (name: string) => string | undefined) => T | undefined;
   /** Its meaning, in a line or two. */
   readonly help: string;
   /** Whether the flag may be repeated; the values are then joined with commas. */
   readonly repeatable?: boolean;
 }
 
+/** A flag without a value: another kind of row. Its setting is whether the command line has it. */
+export interface Switch {
+  /** Its name on the command line. */
+  readonly flag: `--${string}`;
+  /** Its meaning, in a line or two. */
+  readonly help: string;
+  /** It has no value. */
+  readonly placeholder?: undefined;
+  /** It has no environment variable. */
+  readonly variable?: undefined;
+}
+
 /** The table: each option, by the name of its setting. */
-export type Options = Readonly<Record<string, Option<unknown>>>;
+export type Options = Readonly<Record<string, Option<unknown> | Switch>>;
 
 /** The settings that a table describes. */
 export type SettingsOf<O extends Options> = {
-  [Name in keyof O]: ReturnType<O[Name]["parse"]> | O[Name]["default"];
+  [Name in keyof O]: O[Name] extends Option<unknown>
+    ? ReturnType<O[Name]["parse"]> | O[Name]["default"]
+    : boolean;
 };
 
 /** What a command line may ask for instead of starting the program. */
@@ -98,8 +114,9 @@ export function parseSettings<O extends Options>(
   if (given.version) return "version";
   if (given.licenses) return "licenses";
   const settings = Object.entries(options).map(([name, option]) => {
+    if (isSwitch(option)) return [name, given[option.flag.slice(2)] === true];
     const source = sourceOf(option, given, env);
-    return [name, source ? option.parse(...source) : option.default];
+    return [name, source ? option.parse(...source) : option.defaultIn?.(env) ?? option.default];
   });
   return Object.fromEntries(settings) as SettingsOf<O>; // each value comes from its row's parser
 }
@@ -135,7 +152,7 @@ export function sourcesOf<O extends Options>(
 ): Record<keyof O, string | undefined> {
   const given = parseFlags(options, args, true);
   const sources = Object.entries(options).map(([name, option]) => {
-    return [name, sourceOf(option, given, env)?.[0]];
+    return [name, isSwitch(option) ? undefined : sourceOf(option, given, env)?.[0]];
   });
   return Object.fromEntries(sources);
 }
@@ -189,11 +206,11 @@ export function helpText(
   options: Options,
   { name, summary, licenses }: Pick<Program, "name" | "summary" | "licenses">,
 ): string {
-  const rows = Object.values(options).map(({ flag, placeholder, variable, help, ...option }) => [
-    `${flag} ${placeholder}`,
-    variable ?? "",
-    `${help} (${showDefault(option.default)})`,
-  ]);
+  const rows = Object.values(options).map((option) => {
+    const { flag, placeholder, variable = "", help } = option;
+    if (isSwitch(option)) return [flag, variable, help];
+    return [`${flag} ${placeholder}`, variable, `${help} (${showDefault(option.default)})`];
+  });
   rows.push(["--help, -h", "", "Show this text"], ["--version, -V", "", "Show the version"]);
   if (licenses !== undefined) {
     rows.push(["--licenses", "", "Show the licences of all that this program carries"]);
@@ -352,12 +369,15 @@ function parseFlags(
   args: readonly string[],
   hasLicenses: boolean,
 ): Record<string, unknown> {
-  const flags = Object.values(options).map(({ flag, repeatable = false }) =>
-    [flag.slice(2), { type: "string", multiple: repeatable }] as const
-  );
+  const rows = Object.values(options);
+  const flags = rows.map((option) => {
+    const name = option.flag.slice(2);
+    if (isSwitch(option)) return [name, { type: "boolean" }] as const;
+    return [name, { type: "string", multiple: option.repeatable ?? false }] as const;
+  });
   try {
     const { values } = parseArgs({
-      args: joinValues(args, Object.values(options)),
+      args: joinValues(args, rows.filter((option) => !isSwitch(option))),
       options: {
         ...Object.fromEntries(flags),
         help: { type: "boolean", short: "h" },
@@ -370,6 +390,10 @@ function parseFlags(
     if (!(error instanceof TypeError)) throw error;
     throw new UsageError(withoutPasswords(error.message.split(/\n|\. /)[0]!));
   }
+}
+
+function isSwitch(option: Option<unknown> | Switch): option is Switch {
+  return option.placeholder === undefined;
 }
 
 /** The flag or variable of an option that is set, and its value. An empty variable is not set. */

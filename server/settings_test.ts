@@ -12,6 +12,7 @@ import {
   path,
   redisUrl,
   seconds,
+  type SettingsOf,
   settingsOrExit,
   shortName,
   sourcesOf,
@@ -52,6 +53,21 @@ function parse(args: string[], env: Record<string, string> = {}) {
 
 Deno.test("parseSettings() returns the defaults of the table", () => {
   assert.deepEqual(parse([]), { port: 8000, allowOrigin: [], state: undefined });
+});
+
+Deno.test("parseSettings() takes the default for an environment, unless the option or its variable is set", () => {
+  const options = {
+    port: {
+      ...OPTIONS.port,
+      defaultIn: (env: (name: string) => string | undefined) => env("HOSTED") ? 80 : undefined,
+    },
+  };
+  const port = (args: string[], env: Record<string, string>) =>
+    parseSettings(options, { args, env: (name) => env[name] });
+  assert.deepEqual(port([], {}), { port: 8000 });
+  assert.deepEqual(port([], { HOSTED: "1" }), { port: 80 });
+  assert.deepEqual(port([], { HOSTED: "1", PORT: "81" }), { port: 81 });
+  assert.deepEqual(port(["--port=82"], { HOSTED: "1" }), { port: 82 });
 });
 
 Deno.test("parseSettings() reads the environment", () => {
@@ -308,6 +324,21 @@ Options:
   --version, -V  Show the version
 `,
   );
+});
+
+Deno.test("a row without a placeholder is a flag without a value, which no variable sets", () => {
+  const table = { ...OPTIONS, dryRun: { flag: "--dry-run", help: "Change nothing" } } as const;
+  const parse = (...args: string[]) => parseSettings(table, { args, env: () => "" });
+  const { dryRun, port } = parse("--dry-run", "--port=1") as SettingsOf<typeof table>;
+  assert.deepEqual([dryRun satisfies boolean, port satisfies number], [true, 1]);
+  assert.equal((parse() as SettingsOf<typeof table>).dryRun, false);
+  assert.throws(() => parse("--dry-run=yes"), UsageError);
+  assert.throws(() => parse("--dry-run", "yes"), UsageError);
+  assert.match(
+    helpText(table, { name: "demo", summary: "A demonstration." }),
+    /^ {2}--dry-run {25}Change nothing$/m,
+  );
+  assert.equal(sourcesOf(table, { args: ["--dry-run"], env: () => "" }).dryRun, undefined);
 });
 
 Deno.test("helpText() offers --licenses where there are licences", () => {

@@ -9,6 +9,7 @@ import {
   freePort,
   parseFrame,
   PROTOCOL,
+  sinceOf,
   type TestClient,
   until,
   within,
@@ -119,6 +120,25 @@ for (const runtime of ["node", "bun"] as const) {
       assert.equal(troubleOf(app), "");
     },
   );
+
+  Deno.test(`${named} serves the inspector, which is live`, { ignore }, async () => {
+    using at = directory();
+    await using app = await start(runtime, at, { how: "inspected" });
+    const get = (headers: Record<string, string>) =>
+      fetch(`${app.url}/inspector`, { headers: { Connection: "keep-alive", ...headers } });
+    const refused = await get({ "X-Forwarded-For": "203.0.113.9" });
+    await refused.body?.cancel();
+    assert.equal(refused.status, 403);
+    const page = await (await get({})).text();
+    assert.match(page, /Last pushes/);
+    const [, cursor, token] = /content="(\S+)" data-stream="\/inspector\/stream" data-token="(\S+)"/
+      .exec(page)!;
+    await using client = await connect(app.url, { path: "/inspector/stream", protocol: PROTOCOL });
+    client.socket.send(sinceOf({ cursor: cursor!, token, page: "inspector" }));
+    await post(app, "/items", "milk");
+    await until(() => client.messages.join("").includes("push-1"), "it is told of the push");
+    assert.equal(troubleOf(app), "");
+  });
 
   Deno.test(
     `${named} needs the context in a route that connects, and says so`,

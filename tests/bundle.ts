@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { createRequire, isBuiltin } from "node:module";
+import { isBuiltin } from "node:module";
+import { fileURLToPath } from "node:url";
 import { build, type BuildOptions, type Plugin, stop } from "npm:esbuild@0.25.12";
 import { bundleDom } from "./bundle_dom.ts";
 
@@ -99,19 +100,19 @@ async function bundle(options: BuildOptions): Promise<string> {
 
 /** Keeps the names of Turbo's properties, which pages use, and the comments about its licence. */
 function turboOptions(): BuildOptions {
-  const folder = createRequire(import.meta.url).resolve("@hotwired/turbo").replace(/[^/]*$/, "");
-  return { entryPoints: [`${folder}turbo.es2017-esm.js`], legalComments: "eof" };
+  const path = fileURLToPath(import.meta.resolve("@hotwired/turbo/dist/turbo.es2017-esm.js"));
+  return { entryPoints: [path], legalComments: "eof" };
 }
 
 function clientOptions(name: string): BuildOptions {
   return {
-    entryPoints: [new URL(`../turbo/${name}.js`, import.meta.url).pathname],
+    entryPoints: [fileURLToPath(new URL(`../turbo/${name}.js`, import.meta.url))],
     external: ["./client_keep.js", "./client_hints.js"],
   };
 }
 
 function redisOptions(): BuildOptions {
-  const path = new URL(import.meta.resolve("npm:@redis/client@6.3.1")).pathname;
+  const path = fileURLToPath(import.meta.resolve("npm:@redis/client@6.3.1"));
   const contents = `export { createClient, ErrorReply } from ${JSON.stringify(path)};`;
   return {
     stdin: { contents, resolveDir: "/" },

@@ -7,6 +7,7 @@
  */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "npm:esbuild@0.25.12";
 
 /**
@@ -30,7 +31,7 @@ const PACKAGES: Plugin = {
 /** Makes the file. */
 export async function bundleDom(): Promise<string> {
   const [parse5, select] = ["npm:parse5@8.1.1", "npm:css-select@7.0.0"].map((name) =>
-    JSON.stringify(new URL(import.meta.resolve(name)).pathname)
+    JSON.stringify(fileURLToPath(import.meta.resolve(name)))
   );
   const contents = `export { parse, parseFragment, serialize, serializeOuter } from ${parse5};
     export { is, selectAll } from ${select};`;

@@ -4,13 +4,14 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { jsonOf, LoadSampler } from "../loadavg.ts";
 import { memoryLog, QUICK, until, within } from "./kit.ts";
 import { outputOf, startApp, succeeds } from "./processes.ts";
 import { startRedis, type TestRedis, WITH_REDIS } from "./redis_server.ts";
 import { MACHINE, NOW, reportAfter } from "./reports.ts";
 
-const ROOT = new URL("../", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const REDIS = "redis://127.0.0.1:6379";
 
 /** The command lines of a file. */

@@ -4,9 +4,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { PROTOCOL } from "./kit.ts";
+import { fileURLToPath } from "node:url";
+import { directory, PROTOCOL, WITH_PROCESS } from "./kit.ts";
+import { outputOf } from "./processes.ts";
 
-const ROOT = new URL("../", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 /** The paths of all our files with one of these extensions. */
 function* filesOf(endings: RegExp, folder = ""): Iterable<string> {
@@ -116,3 +118,20 @@ Deno.test("Every command that names a version of Deno names that of README.md", 
     assert.deepEqual([...named], [], path);
   }
 });
+
+for (const task of ["test", "test:quick"]) {
+  for (
+    const [what, leave] of [
+      ["an operation", `crypto.subtle.digest("SHA-256", new Uint8Array(50_000_000))`],
+      ["a file", `Deno.openSync("/dev/null")`],
+    ] as const
+  ) {
+    Deno.test(`deno task ${task} makes a test fail that leaves ${what}`, WITH_PROCESS, async () => {
+      using folder = directory();
+      const file = `${folder.path}/leaving_test.ts`;
+      Deno.writeTextFileSync(file, `Deno.test("leaves", () => void ${leave});`);
+      const running = outputOf([Deno.execPath(), "task", task, "--no-check", file], { cwd: ROOT });
+      await assert.rejects(running, /Leaks detected/);
+    });
+  }
+}

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
 import { WITH_PROCESS, within } from "./kit.ts";
 
-const TURBO = new URL("../turbo", import.meta.url).pathname;
+const TURBO = fileURLToPath(new URL("../turbo", import.meta.url));
 
 const PROGRAM = `
 import { Hono } from "hono";

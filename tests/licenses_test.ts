@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
 import licenses from "../deploy/licenses.txt" with { type: "text" };
 
-const ROOT = new URL("../", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const require = createRequire(import.meta.url);
 
 /** The sections of the text, by title. A title is a line that is underlined. */

@@ -32,9 +32,12 @@ function option(name: string): number {
   return valueIn("turbo/options.ts", name);
 }
 
-/** The rate in a file. */
-function rateIn(file: string): { burst: number; perSecond: number } {
-  return { burst: valueIn(file, "burst"), perSecond: valueIn(file, "perSecond") };
+/** The rate in a file: the first, or the one of this name. */
+function rateIn(file: string, name = ""): { burst: number; perSecond: number } {
+  const found = RegExp(`${name}[^]*?burst: ([\\d_]+), perSecond: ([\\d_]+)`).exec(textOf(file));
+  assert(found, `${file} has no rate ${name}`);
+  const [burst, perSecond] = found.slice(1).map((digits) => Number(digits.replaceAll("_", "")));
+  return { burst: burst!, perSecond: perSecond! };
 }
 
 /** The value of a directive of nginx: the first group of a pattern. */
@@ -75,9 +78,8 @@ const DEFAULTS: Record<string, string> = {
   "connections of the process: open, being opened, closed but not gone": count(
     option("maxConnections"),
   ),
-  "WebSockets closed but not gone, of all places": valueIn("main.ts", "MAX_ZOMBIES") === 0.5
-    ? "half"
-    : "",
+  "WebSockets closed but not gone, of all places":
+    valueIn("server/health.ts", "MAX_ZOMBIES") === 0.5 ? "half" : "",
   "time to open": `${seconds(option("openTimeout"))}, and after ${
     seconds(valueIn("turbo/admission.ts", "OPENING_HOLDS_PLACE"))
   } it holds no place`,
@@ -111,11 +113,13 @@ const DEFAULTS: Record<string, string> = {
     : "",
 
   "one message": size(valueIn(PROTOCOL, "MAX_MESSAGE")),
-  "`since` of a page": rate(rateIn(PROTOCOL)),
-  "`shown` of a page": rate(rateIn(PROTOCOL)),
+  "`since` of a page": rate(rateIn(PROTOCOL, "SINCE_RATE")),
+  "what a page tells the inspector": rate(rateIn(PROTOCOL, "NOTE_RATE")),
+  "`shown` of a page": rate(rateIn(PROTOCOL, "SINCE_RATE")),
   "messages without the sub-protocol": `${count(valueIn(PROTOCOL, "MAX_STRAY_MESSAGES"))} a minute`,
   "a request's head in nginx": nginx(/client_header_timeout (\d+)s;/) + " s",
   "a request's body in nginx": nginx(/client_max_body_size (\d+)k;/) + " KiB",
+  "a body that a handler of `serve()` reads": seconds(valueIn("server/serve.ts", "bodyTimeout")),
 
   "what is kept for pages that are away, with the names it is for": `${
     count(valueIn(LOG, "maxEntries"))
@@ -179,7 +183,7 @@ Deno.test("docs/limits.md names only options that exist, and each option that is
   const flags = Object.values(OPTIONS).map(({ flag }) => flag as string);
   const rules = /^const RULES = \{$([^]*?)^\} satisfies/m.exec(textOf("turbo/options.ts"))![1]!;
   const ofTurbo = [...rules.matchAll(/^ {2}(\w+): (.*)$/gm)];
-  const others = ["hold", "maxEntries", "acceptTimeout"]; // options of redis() and serve()
+  const others = ["hold", "maxEntries", "acceptTimeout", "bodyTimeout"]; // options of redis() and serve()
   const known = [...flags, ...ofTurbo.map(([, name]) => name!), ...others];
   const named = rows.flatMap(([, , set = ""]) =>
     [...set.matchAll(/`(-{0,2}[a-z-A-Z]+)`/g)].map(([, name]) => name!)

@@ -4,9 +4,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { freePort, QUICK, until, within } from "./kit.ts";
+import { freePort, QUICK, within } from "./kit.ts";
 import { succeeds } from "./processes.ts";
-import { request } from "./raw.ts";
+import { childrenOf, encode, get, listens, newChild, siteClients, siteDirectory } from "./site.ts";
 
 const canRun = !QUICK && Deno.build.os === "linux" && await succeeds("nginx", "-v") &&
   await succeeds("openssl", "version");
@@ -75,35 +75,11 @@ export async function startNginx(
   form: Form = "whole",
 ) {
   await using made = new AsyncDisposableStack();
-  const directory = await Deno.makeTempDir({ prefix: "turbo-deno-nginx-" });
-  made.defer(() => Deno.remove(directory, { recursive: true }));
+  const { path: directory, cert } = made.use(await siteDirectory("nginx"));
   const [tls, plain] = [freePort(), freePort()];
-  const isCertified = await succeeds(
-    "openssl",
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:prime256v1",
-    "-nodes",
-    "-days",
-    "2",
-    "-subj",
-    "/CN=localhost",
-    "-addext",
-    "subjectAltName=DNS:localhost",
-    "-addext",
-    "basicConstraints=critical,CA:FALSE",
-    "-keyout",
-    `${directory}/privkey.pem`,
-    "-out",
-    `${directory}/fullchain.pem`,
-  );
-  assert(isCertified, "openssl makes no certificate");
   const { main, site, path } = await filesOfDeploy();
   const hosts = [app].flat().map(({ url }) => new URL(url).host);
-  const servers = hosts.map((host) => `server ${host};`).join("\n");
+  const servers = hosts.map((host) => `server ${host}$1;`).join("\n");
   const files: Record<string, string> = form === "path"
     ? { "nginx.conf": SITE_WITH_PATH, "nginx-path.conf": path }
     : { "nginx.conf": form === "whole" ? main : OTHER_NGINX, "nginx-site.conf": site };
@@ -116,7 +92,7 @@ export async function startNginx(
       .replaceAll(/listen \[::\]:.*\n/g, "\n")
       .replaceAll("listen 80;", `listen 127.0.0.1:${plain};`)
       .replaceAll("listen 443 ", `listen 127.0.0.1:${tls} `)
-      .replace(/^ *server 127\.0\.0\.1:8000;$/m, servers)
+      .replace(/^ *server 127\.0\.0\.1:8000(.*);$/m, servers)
       .replaceAll("proxy_pass http://127.0.0.1:8000", `proxy_pass http://${hosts[0]}`)
       .replace("server_name example.org;", "server_name localhost;")
       .replaceAll(
@@ -138,9 +114,7 @@ export async function startNginx(
     await Deno.writeTextFile(`${directory}/${name}`, conf);
   }
   assert.deepEqual([...unused], [], "changes that were not to be made");
-  const cert = await Deno.readTextFile(`${directory}/fullchain.pem`);
-  const client = Deno.createHttpClient({ caCerts: [cert], http2: false });
-  made.defer(() => client.close());
+  const clients = made.use(siteClients({ tls, plain, cert }));
   made.defer(stop);
   let child: Deno.ChildProcess | undefined;
   await run();
@@ -160,44 +134,15 @@ export async function startNginx(
       stdout: "null",
       stderr: "null",
     }).spawn();
-    await until(async () => {
-      try {
-        (await Deno.connect({ hostname: "127.0.0.1", port: tls })).close();
-        return true;
-      } catch (error) {
-        if (error instanceof Deno.errors.ConnectionRefused) return false;
-        throw error;
-      }
-    }, "nginx listens");
+    await listens(tls, "nginx");
   }
   async function stop() {
     child?.kill("SIGTERM");
     await within(Promise.resolve(child?.status), "nginx to end");
     child = undefined;
   }
-  async function connect(): Promise<Deno.TlsConn> {
-    const conn = await Deno.connectTls({ hostname: "localhost", port: tls, caCerts: [cert] });
-    await conn.handshake(); // otherwise the first write may wait for it
-    return conn;
-  }
-  async function ask(text: string, open: () => Promise<Deno.Conn> = connect): Promise<string> {
-    using conn = await within(open(), "a connection");
-    await conn.write(encode(text));
-    let answer = "";
-    const chunk = new Uint8Array(65_536);
-    while (!answer.startsWith("HTTP/1.1 101") || !answer.includes("\r\n\r\n")) {
-      const read = await within(conn.read(chunk), "an answer").catch((error) => {
-        if (!isReset(error)) throw error;
-        return null;
-      });
-      if (read === null) break;
-      answer += new TextDecoder().decode(chunk.subarray(0, read));
-      if (/^HTTP\/1\.1 [345]/.test(answer)) break;
-    }
-    return answer;
-  }
   async function postSlowly(headers: Record<string, string> = {}) {
-    const conn = await connect();
+    const conn = await clients.connect();
     const more = { "Content-Length": "2", "Expect": "100-continue", ...headers };
     await conn.write(encode(get("POST /slow HTTP/1.1", more)));
     const chunk = new Uint8Array(1024);
@@ -220,21 +165,19 @@ export async function startNginx(
   }
   const all = made.move();
   return {
-    url: `https://localhost:${tls}/`,
-    connect,
-    /** Asks for a URL of the site by HTTP/1.1: by HTTP/2 nginx sends an Upgrade that the app answers with. */
-    fetch: (url: string, init: RequestInit = {}) => fetch(url, { ...init, client }),
+    ...clients,
     /** Posts all of a body but its last byte, and returns when nginx wants the body. */
     postSlowly,
-    ask: (text: string) => ask(text),
-    /** The same without TLS. */
-    askPlain: (text: string) =>
-      ask(text, () => Deno.connect({ hostname: "127.0.0.1", port: plain })),
     /** Everything that it has logged. */
     logs: () =>
       [...Deno.readDirSync(directory)].filter(({ name }) => name.endsWith(".log"))
         .map(({ name }) => Deno.readTextFileSync(`${directory}/${name}`)).join(""),
-    status: async (text: string) => Number((await ask(text)).slice(9, 12)),
+    async reload() {
+      const { pid } = child!;
+      const before = await childrenOf(pid);
+      child!.kill("SIGHUP");
+      await newChild(pid, before);
+    },
     async restart(meanwhile: () => Promise<void>) {
       await stop();
       await meanwhile();
@@ -244,23 +187,7 @@ export async function startNginx(
   };
 }
 
-/** A request for the site. */
-export function get(line: string, headers: Record<string, string> = {}): string {
-  return request(line, { Host: "localhost", Connection: "close", ...headers });
-}
-
 /** The header by which a client sets its address. */
 export function from(address: string): Record<string, string> {
   return { "X-Test-Address": address };
-}
-
-/** Bytes of a text. */
-export function encode(text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(text);
-}
-
-/** Whether an error says that the other side has ended a connection. */
-export function isReset(error: unknown): boolean {
-  return error instanceof Deno.errors.ConnectionReset ||
-    error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.UnexpectedEof;
 }

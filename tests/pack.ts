@@ -29,8 +29,11 @@ import { main } from "@turbo-deno/turbo/push";
 await main();
 `;
 
-/** Makes the archive in a folder, and returns its path. */
-export async function pack(folder: string): Promise<string> {
+/**
+ * Makes the archive in a folder, and returns its path. Npm compares `repository`, such as `owner/name`, with
+ * the one that publishes the package.
+ */
+export async function pack(folder: string, repository?: string): Promise<string> {
   const directory = await Deno.makeTempDir();
   try {
     const archive = `${directory}/deno.tgz`;
@@ -38,7 +41,13 @@ export async function pack(folder: string): Promise<string> {
     await outputOf([Deno.execPath(), ...denoPack], { cwd: ROOT });
     await outputOf(["tar", "-xzf", archive], { cwd: directory });
     const path = `${directory}/package/package.json`;
-    const manifest = { ...JSON.parse(await Deno.readTextFile(path)), ...MANIFEST };
+    const manifest = {
+      ...JSON.parse(await Deno.readTextFile(path)),
+      ...MANIFEST,
+      ...(repository !== undefined && {
+        repository: { type: "git", url: `git+https://github.com/${repository}.git` },
+      }),
+    };
     await Deno.writeTextFile(path, JSON.stringify(manifest, undefined, 2));
     await Deno.mkdir(`${directory}/package/bin`);
     await Deno.writeTextFile(`${directory}/package/bin/turbo-push.js`, PUSH);
@@ -50,4 +59,6 @@ export async function pack(folder: string): Promise<string> {
   }
 }
 
-if (import.meta.main) console.log(await pack(`${ROOT}dist`));
+if (import.meta.main) {
+  console.log(await pack(`${ROOT}dist`, Deno.env.get("GITHUB_REPOSITORY")));
+}

@@ -46,7 +46,7 @@ Deno.test(
   WITH_PROCESS,
   async () => {
     using folder = directory();
-    const archive = await pack(folder.path);
+    const archive = await pack(folder.path, "owner/name");
     await outputOf(["tar", "-xzf", archive], { cwd: folder.path });
     const read = (path: string) => Deno.readTextFile(`${folder.path}/package/${path}`);
     const manifest = JSON.parse(await read("package.json"));
@@ -62,6 +62,7 @@ Deno.test(
       license: "MIT",
       type: "module",
     });
+    assert.equal(manifest.repository.url, "git+https://github.com/owner/name.git");
     for (const file of TEXTS) assert.equal(await read(file), await Deno.readTextFile(ROOT + file));
     const files = await outputOf(["tar", "-tzf", archive]);
     assert.doesNotMatch(files, /_test|tests\/|\.ts$(?<!\.d\.ts)/m);

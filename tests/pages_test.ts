@@ -112,7 +112,21 @@ const CHECKS: readonly [command: RegExp, check: (...groups: string[]) => void][]
       assert(Deno.readTextFileSync(new URL("tests/docs_test.ts", ROOT)).includes('"fromjson?"'));
     },
   ],
+  // deploy_test.ts does what this file says, without an engine.
+  [/^docker build -f (\S+) -t turbo-deno \.$/, (file) => {
+    const test = Deno.readTextFileSync(new URL("tests/deploy_test.ts", ROOT));
+    assert(test.includes(file!), file);
+  }],
+  [/^docker run .+ turbo-deno$/, () => {}], // compared there with the head of that file
+  // compile_test.ts makes one, as far as that goes without the internet.
+  [/^OTEL_DENO=true deno task (compile)$/, (task) => assert(task! in config.tasks)],
+  // rolling_test.ts runs it with a stub of systemctl.
+  [/^(deploy\/rolling\.sh) \d+ \d+$/, (file) => {
+    const test = Deno.readTextFileSync(new URL("tests/rolling_test.ts", ROOT));
+    assert(test.includes(file!), file);
+  }],
   // The file is run with all tests.
+  [/^deno task test (\S+)$/, (file) => assert(Deno.statSync(new URL(file!, ROOT)).isFile)],
   [/^deno test -A (?:--doc )?--lock=tests\/deno\.lock (\S+)$/, (file) => {
     assert(Deno.statSync(new URL(file!, ROOT)).isFile);
   }],

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import config from "../deno.json" with { type: "json" };
 import type { StreamAppOptions, StreamReport } from "./apps/stream_app.ts";
+import { PERMISSIONS } from "./compile.ts";
 import { assertNotQuick, until, within } from "./kit.ts";
 
 /** A line of the log of `main.ts`, and its further fields. */
@@ -50,9 +50,8 @@ export interface StartOptions {
   cwd?: string;
 }
 
-/** The permissions of `deno task start`, without the quotes that some of them need in a shell. */
-export const START_FLAGS: string[] = config.tasks.start.command.replaceAll('"', "").split(" ")
-  .slice(2, -1);
+/** The permissions of `deno task start`, as flags for any directory. */
+export const START_FLAGS: string[] = ["--no-prompt", ...PERMISSIONS];
 
 const MAIN = "../main.ts";
 

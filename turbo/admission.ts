@@ -143,6 +143,11 @@ export class Admission {
     return this.#places.taken;
   }
 
+  /** The clients that were admitted and whose connection is not open yet, oldest first. */
+  get opening(): Iterable<Visitor> {
+    return this.#opening.keys();
+  }
+
   /** Rejects every request from now on, and closes each opening connection when it opens. */
   close(close: Close): void {
     this.#closing = close;

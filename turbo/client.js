@@ -246,6 +246,16 @@ class Connection {
     if (this.#source instanceof WebSocket) this.#source.send(`shown ${cursor} ${Math.round(age)}`);
   }
 
+  /**
+   * Tells the inspector of the server something, where there is one.
+   *
+   * @param {string} text
+   */
+  note(text) {
+    if (!said()["inspect"] || !follower.isConnected) return;
+    if (this.#source instanceof WebSocket) this.#source.send(text);
+  }
+
   /** Connects again, perhaps to another process. */
   reconnect() {
     this.#end();
@@ -408,6 +418,8 @@ class Stage {
   #given;
   /** @type {string[]} */
   #targets = [];
+  /** @type {Cursor | undefined} The cursor of the push that is being rendered. */
+  running;
 
   /** @param {StreamRenderEvent} event */
   collect(event) {
@@ -463,6 +475,7 @@ class Stage {
   /** @param {Step} step @param {Shown<Element>} shown */
   run(step, shown) {
     let hasRefresh = false;
+    this.running = step.isAnswer ? undefined : step.cursor;
     for (const { element, run, skip } of this.#given?.runs.get(step)?.filter(Boolean) ?? []) {
       const { action, requestId, target, targets } = element;
       try {
@@ -991,7 +1004,9 @@ onSnapshot((body, copy) => {
   pages.set(copy, shown.copy((part) => copies[elements.indexOf(part)]));
 });
 if (/^(.*\.)?localhost$|^127\.|^\[::1\]$/.test(location.hostname)) {
-  import("./client_hints.js").then(({ giveHints }) => giveHints());
+  import("./client_hints.js").then(({ giveHints }) =>
+    giveHints((text) => connection.note(text), () => stage.running)
+  );
 }
 attach();
 

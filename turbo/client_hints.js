@@ -6,6 +6,9 @@
 // Hints: one line in the console for each mistake of an app that its page can detect, with the remedy.
 // client.js loads this module only on a loopback address, after it has begun to connect.
 //
+// Where the server has an inspector, this module also tells that one at which path the page is, and which
+// targets it does not have.
+//
 // A hint changes nothing in the page, and an error in it has no effect on the page. It reads elements by
 // the methods of their prototypes, because in a form with a field named `getAttribute` that name is the
 // field.
@@ -29,6 +32,11 @@ const MAX_TARGETS = 1_000;
 const MAX_ELEMENTS = 5_000;
 /** Most characters of an id or a text that are shown or compared. */
 const MAX_LENGTH = 100;
+/** Milliseconds between two times at which the inspector is told something. The server limits the rate. */
+const NOTE_INTERVAL = 1_000;
+/** Most targets that wait to be told, and that are told at once. */
+const MAX_MISSES = 50;
+const MISSES_AT_ONCE = 10;
 /** Milliseconds to wait for a connection after server-sent events have failed. */
 const PATIENCE = 3_000;
 /** Milliseconds after which the scripts of an app have been loaded. */
@@ -60,11 +68,37 @@ let headless;
 /** Whether Turbo leaves the visit to the browser, which then loads the page in full. */
 let isLeaving = false;
 
-/** Writes a line to the console for each mistake of an app that this page can detect. */
-export function giveHints() {
+/** @type {(text: string) => void} Tells the inspector something. */
+let note = () => {};
+/** @type {() => string | undefined} The cursor of the push that is being rendered. */
+let cursorNow = () => undefined;
+/** @type {string[]} What the inspector is still to be told about missing targets. */
+const misses = [];
+/** @type {Map<string, string | undefined>} For each missing target of this page, the id that was probably meant. */
+const meant = new Map();
+let isPlaceTold = false;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let telling;
+let toldAt = -NOTE_INTERVAL;
+
+/**
+ * Writes a line to the console for each mistake of an app that this page can detect.
+ *
+ * @param {(text: string) => void} tell Tells the inspector of the server something.
+ * @param {() => string | undefined} cursor The cursor of the push that is being rendered.
+ */
+export function giveHints(tell = note, cursor = cursorNow) {
+  note = tell;
+  cursorNow = cursor;
   listen("turbo-stream:open", () => hasOpened = true);
+  listen("turbo-stream:open", tellPlace);
   listen("turbo-stream:gap", () => hasOpened = true); // such a page may never reach "open"
+  listen("turbo:render", () => {
+    meant.clear();
+    tellPlace();
+  });
   listen("turbo:render", lookAtPage);
+  attempt(tellPlace);
   listen("turbo:before-stream-render", lookAtStreamLater);
   listen("turbo:before-fetch-response", lookAtResponse);
   listen("turbo:reload", () => {
@@ -111,6 +145,7 @@ function lookAtStream(stream) {
   const count = id ? withId(id).length : countOf(action, target);
   if (count === undefined) return;
   if (count === 0) {
+    attempt(noteMiss, { target, id });
     if (lost.has(target)) return sayLost(stream);
     if (known.has(target)) return;
     if (id ? sayMissing(action, id) : sayNothingFound(action, target)) remember(known, target);
@@ -125,6 +160,41 @@ function lookAtStream(stream) {
       `${count} elements have the id ${quote(id)}: a stream changes only the first`,
     );
   }
+}
+
+/** @param {{ target: string, id: string | null }} missing */
+function noteMiss({ target, id }) {
+  const cursor = cursorNow();
+  if (!cursor || misses.length >= MAX_MISSES) return;
+  if (id && !meant.has(target) && meant.size < MAX_TARGETS) {
+    const ids = allIds();
+    // Of a list of which the page shows only a part, another item is near, but was not meant.
+    const isOfList = ids.some((other) => isAlike(id, other));
+    meant.set(target, isOfList ? undefined : nearest(id, ids));
+  }
+  const near = meant.get(target);
+  const words = [target, near ?? "-"].map((word) => encodeURIComponent(word.slice(0, MAX_LENGTH)));
+  misses.push([cursor, ...words].join(" "));
+  tellLater();
+}
+
+function tellPlace() {
+  isPlaceTold = false;
+  tellLater();
+}
+
+function tellLater() {
+  telling ??= setTimeout(() => attempt(tellInspector), toldAt + NOTE_INTERVAL - performance.now());
+}
+
+function tellInspector() {
+  telling = undefined;
+  toldAt = performance.now();
+  if (!isPlaceTold) note(`at ${encodeURIComponent(location.pathname.slice(0, MAX_LENGTH))}`);
+  isPlaceTold = true;
+  const some = misses.splice(0, MISSES_AT_ONCE);
+  if (some.length > 0) note(`missed ${some.join(" ")}`);
+  if (misses.length > 0) tellLater();
 }
 
 /** @param {Set<string>} targets @param {string} target */
@@ -158,7 +228,7 @@ function sayLost({ action, id, selector }) {
 function sayMissing(action, id) {
   const wrong = misspelt(id);
   if (wrong) return say("target", id, `the target ${quote(id)} of ${an(action)} ${wrong}`);
-  const ids = all("[id]").slice(0, MAX_ELEMENTS).map((element) => attribute(element, "id") ?? "");
+  const ids = allIds();
   // The id is probably that of an item of a list of which the page shows only a part.
   if (ids.some((other) => isAlike(id, other))) return true;
   const missing = `no element has the id ${quote(id)}, which ${an(action)} is for`;
@@ -533,6 +603,11 @@ export function isAlike(a, b) {
 /** @param {string} id */
 function shape(id) {
   return id.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+/gi, "0");
+}
+
+/** The ids in the page, the first ones. */
+function allIds() {
+  return all("[id]").slice(0, MAX_ELEMENTS).map((element) => attribute(element, "id") ?? "");
 }
 
 /** @param {string} selector */

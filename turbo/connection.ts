@@ -5,7 +5,7 @@
  */
 import { Instruments, type Resumed } from "./instruments.ts";
 import { NO_NAMES } from "./listeners.ts";
-import type { Batch, Log } from "./log.ts";
+import type { Batch, Entry, Log } from "./log.ts";
 import { type Close, type Message, REFRESH } from "./protocol.ts";
 
 /**
@@ -214,6 +214,7 @@ export class Connection {
    */
   reported(position: number, now: number, pushedAt: number | undefined): void {
     this.shown = position;
+    this.#log.observer?.reported(this, position);
     if (pushedAt !== undefined) this.delay = Math.max(0, now - pushedAt);
     this.probedAt = NONE;
     if (this.reports && !this.carrier.comeBack) this.#reportDueAt = now + this.#reportInterval;
@@ -248,6 +249,7 @@ export class Connection {
     this.mark(cursor);
     this.#isResuming = true;
     const position = this.#log.positionOf(cursor) ?? BEFORE_ALL;
+    this.#log.observer?.resumed(this, cursor, position === BEFORE_ALL ? undefined : position);
     this.#ahead = position > this.#log.position ? { cursor, since: undefined } : undefined;
     this.#owe(position);
     return position !== BEFORE_ALL;
@@ -266,11 +268,13 @@ export class Connection {
   #sendNext(position: number, now: number): void {
     const next = this.#log.after(position, this.names, this.#limits.behindAfter, now);
     if (next === "gap") {
+      this.#log.observer?.refreshed(this);
       if (this.#isResuming) this.#resumed("refresh");
       this.#push([{ cursor: this.#log.cursor, html: REFRESH }], now);
       this.position = undefined;
     } else {
       if (next.entries.length > 0) {
+        this.#log.observer?.sent(this, this.#own(next.entries));
         if (this.#isResuming) this.#resumed("replay");
         this.#push(this.#messagesOf(next), now);
       }
@@ -291,8 +295,12 @@ export class Connection {
   // Where no entry is for this page, it is sent the cursor alone, so that it moves on all the same.
   #messagesOf({ entries, position, isForAll }: Batch): readonly Message[] {
     if (isForAll) return entries;
-    const own = entries.filter(({ except }) => except === undefined || except !== this.page);
+    const own = this.#own(entries);
     return own.length > 0 ? own : [{ cursor: this.#log.beat(position), html: "" }];
+  }
+
+  #own(entries: readonly Entry[]): readonly Entry[] {
+    return entries.filter(({ except }) => except === undefined || except !== this.page);
   }
 
   #send(messages: readonly Message[], now: number): void {

@@ -10,6 +10,7 @@ import { audienceKey, conflationKeys } from "./conflation.ts";
 import { NO_NAMES } from "./listeners.ts";
 import { EntryList, LogIndex } from "./log_index.ts";
 import { CLOCK, type Clock } from "./clock.ts";
+import type { Leaving, Observer } from "./observer.ts";
 import { cursorOf, isEpoch, type Message, parseCursor } from "./protocol.ts";
 import { type Meaning, meaningOf } from "./subject.ts";
 import { Watermarks, type WatermarksState } from "./watermarks.ts";
@@ -106,6 +107,12 @@ const MAX_PAST = 16;
 
 /** A bounded log that keeps the newest state of every target and the recent events. */
 export class Log {
+  /**
+   * Is told what happens to the entries and, by the connections, who is sent them. Usually there is none.
+   *
+   * @internal
+   */
+  observer: Observer | undefined;
   readonly #maxEntries: number;
   readonly #maxBytes: number;
   readonly #maxAge: number;
@@ -198,13 +205,19 @@ export class Log {
     const at = this.#clock.now();
     const node = this.#node({ position, html, to, except: audience.except }, at);
     this.expire(at);
-    if (to?.length === 0) return node; // it is for nobody
+    this.observer?.appended(node);
+    if (to?.length === 0) { // it is for nobody
+      this.observer?.left(position, "for nobody");
+      return node;
+    }
     for (const key of node.keys) {
       const superseded = this.#byKey.get(key);
-      if (superseded) this.#unlink(superseded);
+      if (superseded) this.#unlink(superseded, "superseded", position);
     }
-    if (node.size > this.#maxBytes) this.#noteGone(node);
-    else this.#link(node);
+    if (node.size > this.#maxBytes) {
+      this.#noteGone(node);
+      this.observer?.left(position, "too large");
+    } else this.#link(node);
     for (const id of node.meaning.removes) this.#takeOut(id, node);
     this.#trim();
     return node;
@@ -213,7 +226,9 @@ export class Log {
   /** Drops the entries that are too old, which is a gap for those who missed them. */
   expire(now: number = this.#clock.now()): void {
     // The oldest entry comes first.
-    while (this.#oldest && now - this.#oldest.at > this.#maxAge) this.#drop(this.#oldest);
+    while (this.#oldest && now - this.#oldest.at > this.#maxAge) {
+      this.#drop(this.#oldest, "expired");
+    }
   }
 
   /**
@@ -285,6 +300,13 @@ export class Log {
     this.#goneForAll = position;
     this.#gone.reset(position);
     this.#revoked.reset(position);
+    this.observer?.cleared();
+  }
+
+  /** The entries that are kept, oldest first, each with its age in milliseconds. */
+  entries(): readonly { readonly entry: Entry; readonly age: number }[] {
+    const now = this.#clock.now();
+    return this.#walk(0, undefined).map((node) => ({ entry: node, age: now - node.at }));
   }
 
   /**
@@ -375,11 +397,12 @@ export class Log {
     return lists;
   }
 
-  /** The entries for these names after a position, found by walking the log itself. */
-  #walk(position: number, names: ReadonlySet<string>): Node[] {
+  /** The entries after a position for these names, or for any, found by walking the log itself. */
+  #walk(position: number, names: ReadonlySet<string> | undefined): Node[] {
     const nodes: Node[] = [];
     for (let node = this.#newest; node && node.position > position; node = node.older) {
-      if (node.to === undefined || node.to.some((name) => names.has(name))) nodes.push(node);
+      const isAddressed = !names || !node.to || node.to.some((name) => names.has(name));
+      if (isAddressed) nodes.push(node);
     }
     return nodes.reverse();
   }
@@ -436,10 +459,12 @@ export class Log {
   #takeOut(id: string, by: Node): void {
     const key = elementKey(id, by.audience);
     for (const node of this.#about.get(key)?.after(0) ?? []) {
-      if (this.#needed.isAbove(node.position, [id])) this.#drop(node);
-      else this.#unlink(node);
+      if (this.#needed.isAbove(node.position, [id])) this.#drop(node, "removed", by);
+      else this.#unlink(node, "removed", by.position);
     }
-    for (const node of this.#shows.get(key)?.after(0) ?? []) if (node !== by) this.#drop(node);
+    for (const node of this.#shows.get(key)?.after(0) ?? []) {
+      if (node !== by) this.#drop(node, "removed", by);
+    }
   }
 
   #link(node: Node): void {
@@ -461,7 +486,8 @@ export class Log {
     this.#last = undefined;
   }
 
-  #unlink(node: Node): void {
+  #unlink(node: Node, why: Leaving, by?: number): void {
+    this.observer?.left(node.position, why, by);
     if (node.older) node.older.newer = node.newer;
     else this.#oldest = node.newer;
     if (node.newer) node.newer.older = node.older;
@@ -481,13 +507,13 @@ export class Log {
 
   #trim(): void {
     while (this.#oldest && (this.#entries > this.#maxEntries || this.#bytes > this.#maxBytes)) {
-      this.#drop(this.#oldest);
+      this.#drop(this.#oldest, "full");
     }
   }
 
-  #drop(node: Node): void {
+  #drop(node: Node, why: Leaving, by?: Node): void {
     this.#noteGone(node);
-    this.#unlink(node);
+    this.#unlink(node, why, by?.position);
   }
 
   /** Remembers that an entry was dropped, for each name that it was for. */

@@ -40,6 +40,7 @@ export { type Middleware, turboForms } from "./form_status.ts";
 export type { MiddlewareOptions, ReaderNames } from "./hono.ts";
 export type { Attributes, Histogram, Series } from "./histogram.ts";
 export { html, type Markup, raw } from "./html.ts";
+export type { InspectorOptions } from "./inspector.ts";
 export type {
   HistogramMetric,
   Metric,

@@ -30,6 +30,19 @@ export interface Shown {
   readonly age: number;
 }
 
+/** What a page tells the inspector: its path, or streams whose target it does not have. */
+export type Note = { readonly path: string } | { readonly misses: readonly Miss[] };
+
+/** A stream whose target a page does not have. */
+export interface Miss {
+  /** The cursor of the push. */
+  readonly cursor: string;
+  /** The target: an id after `#`, or a selector. */
+  readonly target: string;
+  /** The id in the page that was probably meant. */
+  readonly near?: string | undefined;
+}
+
 /** The request of a page for everything after a cursor. */
 export interface Since {
   /** The cursor of the page. */
@@ -72,6 +85,8 @@ export const CLOSE = {
 export const MAX_MESSAGE: number = 4 * 1024;
 /** How often a page may send `since`, and how often `shown`. */
 export const SINCE_RATE = { burst: 20, perSecond: 1 } as const;
+/** How often a page may tell the inspector something. The client does so twice a second at most. */
+export const NOTE_RATE = { burst: 20, perSecond: 3 } as const;
 /** What a message has beside its cursor and its HTML where it asks for a report. */
 const ASKS = "shown";
 /** Whether a handshake's list of sub-protocols includes this one (RFC 6455, section 4.1). */
@@ -211,6 +226,48 @@ export function shownOf({ cursor, age }: Shown): string {
 export function parseShown(message: string): Shown | undefined {
   const [, cursor, age] = /^shown ([A-Za-z0-9._-]{1,64}) (\d{1,12})$/.exec(message) ?? [];
   return cursor === undefined ? undefined : { cursor, age: Number(age) };
+}
+
+/**
+ * Parses `at PATH` or `missed CURSOR TARGET NEAR [CURSOR TARGET NEAR]…`, where all but the cursors is encoded
+ * as in a URL, and `-` stands for no near id; `undefined` for any other message.
+ *
+ * @example
+ * ```ts
+ * import { parseNote } from "./protocol.ts";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(parseNote("at %2Ftodos"), { path: "/todos" });
+ * assert.deepEqual(parseNote("missed e.1 %23bxo box"), {
+ *   misses: [{ cursor: "e.1", target: "#bxo", near: "box" }],
+ * });
+ * assert.equal(parseNote("since e.1"), undefined);
+ * ```
+ */
+export function parseNote(message: string): Note | undefined {
+  const [verb, ...encoded] = message.split(" ");
+  if (verb !== "at" && verb !== "missed") return undefined;
+  const words = encoded.map(decoded);
+  const isWhole = words.every((word) => word !== undefined && word !== "");
+  if (!isWhole || words.length === 0) return undefined;
+  if (verb === "at") return words.length === 1 ? { path: words[0]! } : undefined;
+  const misses: Miss[] = [];
+  for (let index = 0; index < words.length; index += 3) {
+    const [cursor, target, near] = words.slice(index, index + 3);
+    if (!isCursor(cursor) || target === undefined || near === undefined) return undefined;
+    misses.push({ cursor, target, near: near === "-" ? undefined : near });
+  }
+  return { misses };
+}
+
+/** A word that was encoded as in a URL; `undefined` where it was not. */
+function decoded(word: string): string | undefined {
+  try {
+    return decodeURIComponent(word);
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
 }
 
 /** Whether a message from a page is longer than {@linkcode MAX_MESSAGE}. */

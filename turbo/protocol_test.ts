@@ -13,6 +13,7 @@ import {
   MAX_TOKEN,
   parseCursor,
   parseFrame,
+  parseNote,
   parseShown,
   parseSince,
   PROTOCOL,
@@ -189,4 +190,24 @@ Deno.test("client.js speaks the protocol of protocol.ts", () => {
       .replace("${shown.id}", "page-2");
   assert.deepEqual(parseSince(written("")), { cursor: "e.1", token: undefined, page: "page-2" });
   assert.deepEqual(parseSince(written("a.b")), { cursor: "e.1", token: "a.b", page: "page-2" });
+});
+
+Deno.test("parseNote() takes a path or misses with all their words, and nothing else", () => {
+  const encoded = encodeURIComponent('#a b"ü%');
+  assert.deepEqual(parseNote(`missed e.1 ${encoded} - e.2.7 .x b%2D`), {
+    misses: [
+      { cursor: "e.1", target: '#a b"ü%', near: undefined },
+      { cursor: "e.2.7", target: ".x", near: "b-" },
+    ],
+  });
+  const wrong = ["at", "at ", "at a b", "at %", "at %ff", "missed", "missed e.1", "missed e.1 x"];
+  wrong.push(
+    "missed e!1 x -",
+    "missed e.1 x - e.2",
+    "missed e.1  -",
+    "since e.1",
+    "shown e.1 0",
+    "",
+  );
+  for (const message of wrong) assert.equal(parseNote(message), undefined, message);
 });

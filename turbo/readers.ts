@@ -12,7 +12,7 @@ import { Listeners, namesOf, NO_NAMES } from "./listeners.ts";
 import type { Audience, Entry, Log } from "./log.ts";
 import { Agenda, CLOCK, type Clock } from "./clock.ts";
 import type { Move } from "./presence.ts";
-import { CLOSE, type Close, type Shown, type Since } from "./protocol.ts";
+import { CLOSE, type Close, type Note, type Shown, type Since } from "./protocol.ts";
 import { type Receipt, Receipts } from "./receipts.ts";
 import { agesOf, PositionTimes, type Staleness, stalenessOf } from "./staleness.ts";
 
@@ -130,6 +130,16 @@ export class Readers {
     return this.#zombies.size;
   }
 
+  /** The open connections, each with who opened it. */
+  get open(): Iterable<readonly [Connection, Visitor]> {
+    return this.#all;
+  }
+
+  /** Connections that we have closed and whose end is not reported yet, each with who opened it. */
+  get closing(): Iterable<readonly [Connection, Visitor]> {
+    return this.#zombies;
+  }
+
   /** Bytes that the operating system has not taken yet, of closed connections too. */
   get buffered(): number {
     let bytes = 0;
@@ -176,6 +186,7 @@ export class Readers {
   add(carrier: Carrier, visitor: Visitor): Connection {
     const connection = new Connection(carrier, this.#log, this.#options);
     this.#all.set(connection, visitor);
+    this.#log.observer?.opened(connection);
     this.#sizes[visitor.transport]++;
     if (!this.#cancelBeat) this.#beatLater();
     connection.page = visitor.page;
@@ -222,6 +233,23 @@ export class Readers {
     const position = this.#log.positionOf(cursor);
     if (position === undefined || position > this.#log.position || connection.hasEnded) return;
     this.#reported(connection, position, age);
+  }
+
+  /** A page has told something for the inspector, which there may not be. */
+  noted(connection: Connection, note: Note): void {
+    if (connection.hasEnded) return;
+    if ("path" in note) this.#log.observer?.located(connection, note.path);
+    else this.#log.observer?.missed(connection, note.misses);
+  }
+
+  /** Asks some pages what they show, those on WebSockets alone. */
+  ask(connections: Iterable<Connection>): void {
+    const now = this.#clock.now();
+    for (const connection of connections) {
+      if (!connection.reports || connection.carrier.comeBack) continue;
+      connection.ask(now);
+      this.#flush(connection, now);
+    }
   }
 
   /**
@@ -352,6 +380,9 @@ export class Readers {
     this.#instruments.ended(visitor.transport, end, duration);
     this.#tell("end", connection, visitor, { end, duration });
     this.#receipts.ended(connection);
+    const { reason = end === "lost" ? "the connection was lost" : undefined } =
+      connection.endedBy ?? {};
+    this.#log.observer?.ended(connection, reason);
     this.#blocked.delete(connection);
     connection.hasEnded = true;
     this.#listen(connection, NO_NAMES, { visitor, how: "goes" });

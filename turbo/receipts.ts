@@ -17,16 +17,84 @@ export interface Receipt {
   readonly missing: number;
 }
 
-/** A call that waits for pages. */
-interface Waiting {
-  readonly position: number;
-  /** The connections whose pages have not reported yet. */
+/** A page that a call waits for. It may have several connections: one may have been cut unnoticed. */
+interface Awaited {
+  /** Its id, where it has told it. */
+  readonly page: string | undefined;
   readonly connections: Set<Connection>;
-  /** The ids of pages whose connection has ended: they may come back on another one. */
-  readonly pages: Set<string>;
-  shown: number;
-  readonly all: number;
+}
+
+/** A call that waits for pages. */
+class Waiting {
+  readonly position: number;
   readonly done: () => void;
+  shown = 0;
+  missing = 0;
+  readonly #pages = new Set<Awaited>();
+  readonly #byConnection = new Map<Connection, Awaited>();
+  readonly #byId = new Map<string, Awaited>();
+
+  constructor(connections: readonly Connection[], position: number, done: () => void) {
+    this.position = position;
+    this.done = done;
+    for (const connection of connections) this.#add(connection);
+    const isShown = ({ connections }: Awaited) =>
+      [...connections].some(({ shown }) => shown >= position);
+    for (const page of [...this.#pages]) if (isShown(page)) this.#settle(page, "shown");
+    const reports = ({ connections }: Awaited) => [...connections].some(({ reports }) => reports);
+    for (const page of [...this.#pages]) if (!reports(page)) this.#settle(page, "missing");
+  }
+
+  /** The connections of the pages that have not reported yet. */
+  get connections(): Iterable<Connection> {
+    return this.#byConnection.keys();
+  }
+
+  /** Whether no page is left to wait for. */
+  get isOver(): boolean {
+    return this.#pages.size === 0;
+  }
+
+  /** What is known now. */
+  get receipt(): Receipt {
+    return { shown: this.shown, missing: this.missing + this.#pages.size };
+  }
+
+  reported(connection: Connection, position: number): void {
+    const page = this.#byConnection.get(connection) ?? this.#byId.get(connection.page ?? "");
+    if (!page) return;
+    if (position >= this.position) return this.#settle(page, "shown");
+    // It has come back on another connection, and renders what it missed in a moment.
+    page.connections.add(connection);
+    this.#byConnection.set(connection, page);
+  }
+
+  ended(connection: Connection): void {
+    const page = this.#byConnection.get(connection);
+    if (!page) return;
+    page.connections.delete(connection);
+    this.#byConnection.delete(connection);
+    // A page that has an id is recognized when it comes back.
+    if (page.page === undefined) this.#settle(page, "missing");
+  }
+
+  #add(connection: Connection): void {
+    const { page: id } = connection;
+    const page = (id !== undefined && this.#byId.get(id)) ||
+      { page: id, connections: new Set<Connection>() };
+    page.connections.add(connection);
+    this.#pages.add(page);
+    this.#byConnection.set(connection, page);
+    if (id !== undefined) this.#byId.set(id, page);
+  }
+
+  #settle(page: Awaited, how: "shown" | "missing"): void {
+    this[how]++;
+    this.#pages.delete(page);
+    for (const connection of page.connections) this.#byConnection.delete(connection);
+    if (page.page !== undefined) this.#byId.delete(page.page);
+    if (this.isOver) this.done();
+  }
 }
 
 /** Milliseconds after which a page that has not answered is asked again: it drops what it is not shown. */
@@ -51,50 +119,27 @@ export class Receipts {
     { position, within }: { position: number; within: number },
   ): Promise<Receipt> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const open = connections.filter(({ shown }) => shown < position);
-    const waiting: Waiting = {
-      position,
-      connections: new Set(open.filter(({ reports }) => reports)),
-      pages: new Set(),
-      shown: connections.length - open.length,
-      all: connections.length,
-      done: resolve,
-    };
-    if (waiting.connections.size > 0) {
-      this.#waiting.add(waiting);
-      for (const connection of waiting.connections) this.#ask(connection);
-      this.#askLater();
-      const cancel = this.#clock.later(resolve, within);
-      await promise;
-      cancel();
-      this.#waiting.delete(waiting);
-      this.#rest();
-    }
-    return { shown: waiting.shown, missing: waiting.all - waiting.shown };
+    const waiting = new Waiting(connections, position, resolve);
+    if (waiting.isOver) return waiting.receipt;
+    this.#waiting.add(waiting);
+    this.#askAll(waiting.connections);
+    this.#askLater();
+    const cancel = this.#clock.later(resolve, within);
+    await promise;
+    cancel();
+    this.#waiting.delete(waiting);
+    this.#rest();
+    return waiting.receipt;
   }
 
   /** A page has reported that it shows a position. */
   reported(connection: Connection, position: number): void {
-    for (const waiting of this.#waiting) {
-      if (position < waiting.position) {
-        // Its page may be back, and shows what it missed as soon as it has rendered it.
-        if (this.#isBack(connection, waiting)) waiting.connections.add(connection);
-        continue;
-      }
-      if (waiting.connections.delete(connection) || this.#isBack(connection, waiting)) {
-        waiting.shown++;
-        this.#settle(waiting);
-      }
-    }
+    for (const waiting of this.#waiting) waiting.reported(connection, position);
   }
 
   /** A connection has ended. Its page may come back on another one. */
   ended(connection: Connection): void {
-    for (const waiting of this.#waiting) {
-      if (!waiting.connections.delete(connection)) continue;
-      if (connection.page !== undefined) waiting.pages.add(connection.page);
-      this.#settle(waiting);
-    }
+    for (const waiting of this.#waiting) waiting.ended(connection);
   }
 
   /** Ends all calls, with what is known. */
@@ -102,19 +147,15 @@ export class Receipts {
     for (const { done } of this.#waiting) done();
   }
 
-  #isBack({ page }: Connection, { pages }: Waiting): boolean {
-    return page !== undefined && pages.delete(page);
-  }
-
-  #settle({ connections, pages, done }: Waiting): void {
-    if (connections.size === 0 && pages.size === 0) done();
+  /** Asks the pages that can tell. */
+  #askAll(connections: Iterable<Connection>): void {
+    for (const connection of [...connections]) if (connection.reports) this.#ask(connection);
   }
 
   #askLater(): void {
     this.#cancel ??= this.#clock.later(() => {
       this.#cancel = undefined;
-      const late = new Set([...this.#waiting].flatMap(({ connections }) => [...connections]));
-      for (const connection of late) this.#ask(connection);
+      this.#askAll(new Set([...this.#waiting].flatMap(({ connections }) => [...connections])));
       this.#askLater();
     }, ASK_AGAIN);
   }

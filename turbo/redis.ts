@@ -22,9 +22,12 @@ import type { Copy, Engine, Push } from "./engine.ts";
 import { type Server, serverOf } from "./redis_client.ts";
 import type { Failure } from "./redis_errors.ts";
 import { Link } from "./redis_link.ts";
+import { concernsPages } from "./outbox.ts";
 import { KEY_RULE, URL_RULE } from "./redis_options.ts";
-import { type Effect, type Event, Replica } from "./replica.ts";
+import { contentOf, type Effect, type Event, Replica } from "./replica.ts";
 import { reasonOf } from "./report.ts";
+import type { Content } from "./stream_entry.ts";
+import { StreamWriter } from "./stream_writer.ts";
 
 /** Options of {@linkcode redis}. Times are in milliseconds. */
 export interface RedisOptions {
@@ -64,6 +67,8 @@ const RULES = {
 const TICK = 100;
 /** Milliseconds that a closing process waits for its pushes to reach the stream. */
 const CLOSE_TIMEOUT = 1_000;
+/** Milliseconds in which a push after the end must reach the stream. */
+const LATE_TIMEOUT = 5_000;
 
 /**
  * Creates an engine for all processes that name the same server and key: what one of them pushes reaches
@@ -96,6 +101,8 @@ class Redis implements Engine {
   #secret = randomSecret();
   #ticking: ReturnType<typeof setInterval> | undefined;
   #isClosed = false;
+  /** Resolves when all that was pushed after the end is stored. Never rejects. */
+  #late: Promise<void> = Promise.resolve();
   #isBusy = false;
   readonly #events: Event[] = [];
   #flushes: { readonly until: number; readonly resolve: () => void }[] = [];
@@ -137,18 +144,19 @@ class Redis implements Engine {
   }
 
   push(push: Push): void {
-    if (this.#isClosed) return;
     // Rendered here, so that an error reaches the caller of `push`, and what the function itself pushes
     // comes first.
     const html = "html" in push && typeof push.html === "function" ? push.html() : undefined;
     if (html === "" || ("html" in push && push.html === "")) return;
-    this.#happen({ type: "push", push, html });
+    if (this.#isClosed) this.#pushLate(contentOf(push, html, ""));
+    else this.#happen({ type: "push", push, html });
   }
 
   flush(): Promise<void> {
     const until = this.#replica.pushed +
       this.#events.filter(({ type }) => type === "push").length;
-    if (this.#isClosed || this.#replica.settled >= until) return Promise.resolve();
+    if (this.#isClosed) return this.#late;
+    if (this.#replica.settled >= until) return Promise.resolve();
     return new Promise((resolve) => this.#flushes.push({ until, resolve }));
   }
 
@@ -189,6 +197,22 @@ class Redis implements Engine {
       this.#isBusy = false;
     }
     this.#settle();
+  }
+
+  // A request that was still being answered while the connections closed may push afterwards, and what it
+  // has changed concerns the pages of the other nodes.
+  #pushLate(content: Content): void {
+    if (!this.#isReady || !concernsPages(content)) return;
+    const { key } = this.#linkOptions;
+    const writer = new StreamWriter({ server: this.#server, key, timeout: LATE_TIMEOUT });
+    this.#late = this.#late.then(async () => {
+      try {
+        await writer.write(content);
+      } catch (error) {
+        this.#copy.notice(`Pages of other nodes may show old content: ${reasonOf(error)}`);
+      }
+      await writer.close();
+    });
   }
 
   #settle(): void {

@@ -713,7 +713,8 @@ export class Replica {
   }
 }
 
-function contentOf(push: Push, html: string | undefined, node: string): Content {
+/** The content of the entry for a push, with the HTML that its function has rendered. */
+export function contentOf(push: Push, html: string | undefined, node: string): Content {
   if ("disconnect" in push) return { kind: "disconnect", name: push.disconnect };
   if ("revoke" in push) return { kind: "revoke", name: push.revoke };
   if ("say" in push) return { kind: "say", text: push.say, asks: false };

@@ -193,6 +193,36 @@ Deno.test("Readers.receipt() waits for a page whose connection ends, and counts 
   assert.deepEqual(await receipt, { shown: 1, missing: 0 });
 });
 
+Deno.test("Readers.receipt() counts a page once whose old connection was cut and has not ended yet", async () => {
+  const { push, join, readers, log } = start();
+  const old = join({ page: "p" });
+  const page = join({ page: "p" });
+  await push();
+  const receipts = [0, 0].map(() => readers.receipt({ to: undefined }, log.position, 60_000));
+  readers.shown(page.connection, { cursor: log.cursor, age: 0 });
+  assert.deepEqual(await receipts[0], { shown: 1, missing: 0 });
+  readers.remove(old.connection);
+  assert.deepEqual(await receipts[1], { shown: 1, missing: 0 });
+});
+
+Deno.test("Readers.receipt() follows a connection whose page changes by a visit", async () => {
+  const { push, join, readers, log } = start();
+  const page = join({ page: "p" });
+  await push();
+  const receipt = readers.receipt({ to: undefined }, log.position, 60_000);
+  readers.resume(page.connection, { cursor: log.cursor, page: "q" });
+  assert.deepEqual(await receipt, { shown: 1, missing: 0 });
+});
+
+Deno.test("Readers.receipt() does not wait for a page without an id whose connection has ended", async () => {
+  const { push, join, readers, log } = start();
+  const page = join();
+  await push();
+  const receipt = readers.receipt({ to: undefined }, log.position, 60_000);
+  readers.remove(page.connection);
+  assert.deepEqual(await receipt, { shown: 0, missing: 1 });
+});
+
 Deno.test("Readers.receipt() takes the cursor with which a page connects for a report", async () => {
   const { push, join, readers, log } = start();
   const page = join({ page: "p" });

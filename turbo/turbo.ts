@@ -13,6 +13,7 @@ import { type Copy, type Engine, memory } from "./engine.ts";
 import { openEventStream } from "./event_stream.ts";
 import { ForeignLogs } from "./foreign_logs.ts";
 import type { Middleware } from "./form_status.ts";
+import { type Inspector, inspectorOf, type InspectorOptions } from "./inspector.ts";
 import { middlewareOf, type MiddlewareOptions, type Visit } from "./hono.ts";
 import { html, type Markup } from "./html.ts";
 import { Instruments, type Metric } from "./instruments.ts";
@@ -110,6 +111,7 @@ export class Turbo {
   // function serves all connections.
   readonly #report: (message: string, error: unknown) => void;
   #closed: Promise<void> | undefined;
+  #inspector: Inspector | undefined;
   #hasMiddleware = false;
   #hasReportedContext = false;
 
@@ -606,12 +608,17 @@ export class Turbo {
     const reports = reportInterval === REPORT_INTERVAL ? "" : html`
       data-report="${reportInterval}"
     `;
+    const inspected = this.#inspector
+      ? html`
+        data-inspect="true"
+      `
+      : "";
     return html`
       <link rel="modulepreload" href="${base + keep.path}">${first}${script(base + client.path)}
       <meta name="turbo-cursor" content="${cursor}" data-stream="${stream}" data-token="${token}"
         data-reader="${readerMark(names)}" data-spread="${spreadOf(
           this.size,
-        )}" ${inBackground}${reports}>
+        )}" ${inBackground}${reports}${inspected}>
     `;
   }
 
@@ -624,6 +631,51 @@ export class Turbo {
     const { base } = this.#options;
     const isBelow = base !== "" && pathname.startsWith(`${base}/`);
     return this.#assetAt(isBelow ? pathname.slice(base.length) : pathname)?.respond(request);
+  }
+
+  /**
+   * Returns the inspector, a sub-app of Hono (`Hono`) for development. It shows the log, the open pages and how far each is,
+   * which targets no page had, and why a page did not change. It is live, by a connection of its own.
+   *
+   * Without a token it is for a browser on the same machine only, and for nobody behind a proxy. It shows
+   * what is pushed to all readers, and their names.
+   *
+   * @throws {TypeError} when an option is wrong or unknown
+   * @throws {RangeError} when the token is shorter than 16 characters
+   * @throws {Error} when it is called twice
+   *
+   * @example
+   * ```ts
+   * import { Hono } from "hono";
+   * import { Turbo } from "./mod.ts";
+   * import assert from "node:assert/strict";
+   *
+   * const turbo = new Turbo();
+   * const app = new Hono();
+   * app.use(turbo.middleware());
+   * app.route("/inspector", turbo.inspector());
+   *
+   * const answer = await app.request("/inspector"); // not from a browser on this machine
+   * assert.equal(answer.status, 403);
+   * await turbo.close();
+   * ```
+   */
+  // deno-lint-ignore no-explicit-any -- `deno doc` cannot resolve Hono's type
+  inspector(options: InspectorOptions = {}): any {
+    if (this.#inspector) {
+      throw new Error("Cannot make a second inspector: mount the first one where you need it");
+    }
+    const away = () => this.away;
+    this.#inspector = inspectorOf({
+      log: this.#log,
+      readers: this.#readers,
+      admission: this.#admission,
+      base: this.#options.base,
+      away,
+      upgrade: this.#options.upgrade,
+      report: this.#report,
+    }, options);
+    return this.#inspector.app;
   }
 
   /** Reports a head without a context: its page would miss pushes made while the route reads the data. */
@@ -661,6 +713,7 @@ export class Turbo {
     this.#foreignLogs.close();
     this.#presence.close();
     this.#watch(this.#engine.push({ leave: true }));
+    const inspected = this.#inspector?.close(options);
     await this.#readers.close(close, Math.min(window, deadline));
     // Connections that were closed earlier and have not ended (zombies) are not waited for.
     while (this.#admission.taken > this.#readers.zombies && performance.now() < end) {
@@ -668,6 +721,7 @@ export class Turbo {
     }
     this.#admission.giveUp();
     this.#readers.removeAll();
+    await inspected;
     await this.#engine.close();
   }
 

@@ -13,7 +13,9 @@ import {
   isTooLong,
   MAX_STRAY_MESSAGES,
   type Message,
+  NOTE_RATE,
   offersProtocol,
+  parseNote,
   parseShown,
   parseSince,
   PROTOCOL,
@@ -131,6 +133,7 @@ export function openWebSocket(
   let closing: ReturnType<typeof setTimeout> | undefined;
   let rate: TokenBucket | MinuteWindow | undefined;
   let reportRate: TokenBucket | undefined;
+  let noteRate: TokenBucket | undefined;
 
   function open(): void {
     const refusal = visitor.opened();
@@ -148,6 +151,11 @@ export function openWebSocket(
     if (shown) {
       reportRate ??= new TokenBucket(SINCE_RATE, CLOCK);
       return reportRate.take() ? readers.shown(connection, shown) : end(CLOSE.tooMany);
+    }
+    const note = isNaked ? undefined : parseNote(data);
+    if (note) {
+      noteRate ??= new TokenBucket(NOTE_RATE, CLOCK);
+      return noteRate.take() ? readers.noted(connection, note) : end(CLOSE.tooMany);
     }
     rate ??= isNaked
       ? new MinuteWindow(MAX_STRAY_MESSAGES, CLOCK)

@@ -2,8 +2,8 @@
  * A page with a list on Node or Bun, whose items and log outlive the process, for tests of the adapters.
  * runtimes.ts bundles it for them.
  *
- * Usage: adapted_app DIRECTORY [PORT [OPTIONS [bare|plain]]]. The options are those of Turbo as JSON; `bare`
- * means without an adapter, `plain` without the middleware. `POST /items` appends an item, `POST
+ * Usage: adapted_app DIRECTORY [PORT [OPTIONS [bare|plain|inspected]]]. The options are those of Turbo as JSON; `bare`
+ * means without an adapter, `plain` without the middleware, `inspected` with the inspector. `POST /items` appends an item, `POST
  * /fill?count=N` pushes N large items that are in no page, and `GET /report` answers a report. It ends at
  * SIGTERM.
  *
@@ -93,6 +93,7 @@ async function main(): Promise<void> {
   if (isPlain) app.get("/turbo-stream", (c) => turbo.connect(c));
   if (isPlain) app.get("/bare-request", (c) => turbo.connect(c.req.raw));
   else app.use(turbo.middleware());
+  if (how === "inspected") app.route("/inspector", turbo.inspector());
   app.get("/", (c) => {
     const { cursor } = turbo;
     if (isPlain) c.header("Turbo-Cursor", cursor);

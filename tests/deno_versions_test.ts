@@ -1,0 +1,103 @@
+// The oldest version of Deno that a Deno host may run, one between, and the pinned one.
+import assert from "node:assert/strict";
+import config from "../deno.json" with { type: "json" };
+import { connect, directory, parseFrame, PROTOCOL, QUICK, within } from "./kit.ts";
+import { outputOf, startCommand } from "./processes.ts";
+import { HAS_RUNTIMES, pathOf } from "./runtimes.ts";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+const OLD = ["deno-2.5", "deno-2.7"] as const;
+const WITH_OLD = { ignore: QUICK || !HAS_RUNTIMES };
+
+/**
+ * A cache for another version of Deno, which would otherwise empty the databases of this one's. The packages
+ * are shared.
+ */
+async function cache() {
+  const made = directory();
+  const { npmCache } = JSON.parse(await outputOf([Deno.execPath(), "info", "--json"]));
+  await Deno.symlink(npmCache, `${made.path}/npm`);
+  return { env: { DENO_DIR: made.path }, [Symbol.dispose]: () => made[Symbol.dispose]() };
+}
+
+const { install, runtime } = config.deploy;
+
+for (const version of OLD) {
+  Deno.test(
+    `A Deno host can install and run what deno.json says to deploy, on ${version}`,
+    WITH_OLD,
+    async () => {
+      const deno = await pathOf(version);
+      using made = await cache();
+      assert.match(install, /^deno /);
+      await outputOf([deno, ...install.split(" ").slice(1)], { cwd: ROOT, env: made.env });
+      const env = { ...made.env, DENO_DEPLOYMENT_ID: "d1" };
+      // The host's flags, and no download at the start.
+      const command = [deno, "run", "-A", "--cached-only", runtime.entrypoint, "--port=0"];
+      await using app = startCommand(command, { cwd: ROOT, env });
+      await app.line(/^Listening/, { from: 0 });
+      app.child.kill("SIGINT");
+      assert.equal(await within(app.ended, "the app to end"), 0, app.errors);
+    },
+  );
+}
+
+for (const version of [...OLD, "the pinned version"] as const) {
+  Deno.test(
+    `deno task start serves the page, WebSockets and events, and ends with 0, on ${version}`,
+    WITH_OLD,
+    async () => {
+      const deno = version === "the pinned version" ? Deno.execPath() : await pathOf(version);
+      using made = await cache();
+      const command = [deno, "task", "start", "--port=0", "--hostname=127.0.0.1", "--interval=0.2"];
+      await using app = startCommand(command, { cwd: ROOT, env: made.env });
+      const [, url] = /^Listening on (http:\S+)\/$/.exec(
+        await app.line(/^Listening/, { from: 0 }),
+      )!;
+      assert.match(await outputOf([deno, "--version"]), RegExp(`^deno ${VERSIONS[version]}\\.`));
+
+      const page = await fetch(`${url}/`);
+      const cursor = page.headers.get("Turbo-Cursor")!;
+      assert.match(await page.text(), /<th[^>]*>15 min<\/th>[^]*<td>\d+\.\d\d<\/td>/);
+      const path = `/turbo-stream?since=${cursor}`;
+      {
+        await using client = await connect(url!, { path, protocol: PROTOCOL });
+        assert.deepEqual(parseFrame(await client.next()), [{ cursor, html: "" }]);
+        const [first] = parseFrame(await client.next());
+        assert.match(first!.html, /^<turbo-stream action="replace" /);
+      }
+      const headers = { Accept: "text/event-stream" };
+      const events = await fetch(url + path, { headers });
+      let text = "";
+      for await (const chunk of events.body!.pipeThrough(new TextDecoderStream())) {
+        text += chunk;
+        if (/^data: ?<turbo-stream action="replace" /m.test(text)) break;
+      }
+
+      app.child.kill("SIGTERM");
+      assert.equal(await within(app.ended, "the app to end"), 0, app.errors);
+    },
+  );
+}
+
+/** How the versions begin. */
+const VERSIONS: Readonly<Record<typeof OLD[number] | "the pinned version", string>> = {
+  "deno-2.5": "2.5",
+  "deno-2.7": "2.7",
+  "the pinned version": Deno.version.deno.replace(/\.\d+$/, ""),
+};
+
+for (const version of OLD) {
+  Deno.test(`The tests of turbo/ pass on ${version}`, WITH_OLD, async () => {
+    using made = await cache();
+    // Garbage is collected on demand by a flag, because older versions cannot set it later.
+    const flags = ["-A", "--no-check", "--parallel", "--v8-flags=--expose-gc"];
+    // RUNS is for properties of this code, not of Deno: with few runs its mutants are left out.
+    const env = { ...made.env, RUNS: "100", DENO_JOBS: "2" };
+    const command = [await pathOf(version), "test", ...flags, "--lock=tests/deno.lock", "turbo/"];
+    const output = await outputOf(command, { cwd: ROOT, env });
+    const [, passed] = /^ok \| (\d+) passed/m.exec(output)!;
+    assert(Number(passed) > 1_000, `${passed} passed`);
+  });
+}
