@@ -6,8 +6,10 @@
 import { measureAdded } from "./measures/added.ts";
 import { measureBurst } from "./measures/burst.ts";
 import { measureCatchUp } from "./measures/catchup.ts";
+import { measureDeploy } from "./measures/deploy.ts";
 import { measureFanout } from "./measures/fanout.ts";
 import { measureInstruments } from "./measures/instruments.ts";
+import { measureJitter } from "./measures/jitter.ts";
 import { measureMemory } from "./measures/memory.ts";
 import { measureName } from "./measures/name.ts";
 import { measureNodes } from "./measures/nodes.ts";
@@ -34,5 +36,7 @@ export const MEASURES: Record<string, (bench: Bench) => Promise<void>> = {
   processes: measureProcesses,
   nodes: measureNodes,
   slow: measureSlow,
+  jitter: measureJitter,
+  deploy: measureDeploy,
   profile: measureProfile,
 };

@@ -20,6 +20,9 @@ export const VERSIONS = {
   gunicorn: "27.0.1",
   gevent: "26.9.0",
   gorilla: "v1.5.3",
+  socketIo: "4.8.4",
+  socketIoRedisStreams: "0.3.1",
+  redisClient: "5.10.0", // that with which the adapter is tested
 } as const;
 
 /** A server that can be started. */
@@ -96,6 +99,18 @@ export const PEERS: readonly Peer[] = [
   },
 ];
 
+/** The peers of `jitter` and `deploy` only. */
+export const FIELD: readonly Peer[] = ["socket.io", "socket.io recovery"].map((name): Peer => ({
+  name,
+  title: `Socket.IO ${VERSIONS.socketIo} on Node`,
+  install: installSocketIo,
+  command: ["node", `${HERE}socket_io.mjs`],
+  env: {
+    MODULES: `${WORKSHOP}/npm`,
+    ...(name === "socket.io recovery" && { RECOVERY: "1" }),
+  },
+}));
+
 /** The app with a bare loop over its own sockets. */
 export const SAME_SOCKETS: Peer = {
   name: "same-sockets",
@@ -165,9 +180,12 @@ export class RunningPeer implements AsyncDisposable {
     }).spawn();
   }
 
-  /** Starts it, with further environment, and waits for its page. */
-  static async start(peer: Peer, env: Record<string, string> = {}): Promise<RunningPeer> {
-    const port = freePort();
+  /** Starts it, with further environment, and waits for its page. Without a port it gets a free one. */
+  static async start(
+    peer: Peer,
+    env: Record<string, string> = {},
+    port = freePort(),
+  ): Promise<RunningPeer> {
     const start = performance.now();
     const running = new RunningPeer(peer, port, env);
     for (;;) {
@@ -198,6 +216,12 @@ export class RunningPeer implements AsyncDisposable {
       const status = Deno.readTextFileSync(`/proc/${pid}/status`);
       return sum + Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
     }, 0);
+  }
+
+  /** Asks it to end by SIGTERM, and resolves when it has. */
+  async stop(): Promise<void> {
+    this.#child.kill("SIGTERM");
+    await this.#child.status;
   }
 
   /** Ends it. */
@@ -268,6 +292,16 @@ async function npm(spec: string, folder: string): Promise<void> {
   await Deno.mkdir(prefix, { recursive: true });
   if (await exists(`${prefix}/node_modules/${folder}/package.json`)) return;
   await run(["npm", "install", "--no-audit", "--no-fund", "--prefix", prefix, spec]);
+}
+
+async function installSocketIo(): Promise<void> {
+  const { socketIo, socketIoRedisStreams, redisClient } = VERSIONS;
+  await npm(`ws@${VERSIONS.ws}`, "ws"); // the same as without Socket.IO
+  await npm(`socket.io@${socketIo}`, "socket.io");
+  await npm(`socket.io-client@${socketIo}`, "socket.io-client");
+  const adapter = "@socket.io/redis-streams-adapter";
+  await npm(`${adapter}@${socketIoRedisStreams}`, adapter);
+  await npm(`redis@${redisClient}`, "redis");
 }
 
 async function installFlask(): Promise<void> {

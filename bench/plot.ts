@@ -27,6 +27,9 @@ const BURSTS: Plot["groups"] = [
   ["ten in a turn, 100/s", "100/s, ten at once"],
 ];
 
+const SHARE = "once and in order, %";
+const MISSED = "readers that missed some, %";
+
 const PLOTS: readonly Plot[] = [
   {
     file: "fanout.svg",
@@ -77,6 +80,20 @@ const PLOTS: readonly Plot[] = [
     figure: "% of off",
     groups: [["push to 1,000 readers", "a push to 1,000 readers"], ["GET /", "a page"]],
   },
+  {
+    file: "jitter.svg",
+    title: "Messages delivered once and in order to readers that lose their line, in percent",
+    measure: "jitter",
+    figure: SHARE,
+    groups: [["both ends told", "both ends told"], ["server not told", "server not told"]],
+  },
+  {
+    file: "deploy.svg",
+    title: "Readers that missed some message in a deploy, in percent",
+    measure: "deploy",
+    figure: MISSED,
+    groups: [["in place", "one process, in place"], ["two nodes", "two nodes, one by one"]],
+  },
 ];
 
 const WIDTH = 720;
@@ -101,7 +118,43 @@ const STYLE = `
   }
 `;
 
-/** Draws all plots for which there are figures. */
+/** The rows of the table in `docs/compared.md`. */
+const EVENTS: readonly { text: string; measure: string; at: string; figure: string }[] = [
+  {
+    text: "messages delivered to readers that lose their line",
+    measure: "jitter",
+    at: "both ends told",
+    figure: SHARE,
+  },
+  {
+    text: "the same, where the server does not notice",
+    measure: "jitter",
+    at: "server not told",
+    figure: SHARE,
+  },
+  {
+    text: "readers that miss some when the process restarts",
+    measure: "deploy",
+    at: "in place",
+    figure: MISSED,
+  },
+  {
+    text: "the same, when two nodes restart one by one",
+    measure: "deploy",
+    at: "two nodes",
+    figure: MISSED,
+  },
+];
+/** Its columns: the names of sides, and their titles. */
+const COLUMNS: readonly [side: string, title: string][] = [
+  ["turbo-deno", "turbo-deno"],
+  ["socket.io recovery", "Socket.IO with recovery"],
+  ["socket.io", "Socket.IO"],
+  ["ws-node", "`ws`"],
+  ["bare-deno", "bare Deno"],
+];
+
+/** Draws all plots for which there are figures, and writes the figures into the pages. */
 export async function plot(): Promise<void> {
   const results = await readResults();
   await Deno.mkdir(new URL("./plots/", import.meta.url), { recursive: true });
@@ -112,14 +165,46 @@ export async function plot(): Promise<void> {
     await Deno.writeTextFile(new URL(`./plots/${plot.file}`, import.meta.url), draw(plot, own));
     console.log(`bench/plots/${plot.file}`);
   }
-  const readme = new URL("./README.md", import.meta.url);
-  const page = await Deno.readTextFile(readme);
-  const [start, end] = ["<!-- figures -->", "<!-- end of figures -->"];
+  const written = [
+    await write("bench/README.md", "figures", figures(results)),
+    await write("docs/compared.md", "delivery", delivery(results)),
+    new URL("./plots/", import.meta.url).pathname,
+  ];
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", ...written] }).output();
+}
+
+/** Writes text into a page, between two comments. Returns the path of its file. */
+async function write(path: string, name: string, text: string): Promise<string> {
+  const file = new URL(`../${path}`, import.meta.url).pathname;
+  const page = await Deno.readTextFile(file);
+  const [start, end] = [`<!-- ${name} -->`, `<!-- end of ${name} -->`];
   const [before, after] = [page.split(start)[0], page.split(end)[1]];
-  await Deno.writeTextFile(readme, `${before}${start}\n\n${figures(results)}\n\n${end}${after}`);
-  console.log("bench/README.md");
-  const here = new URL(".", import.meta.url).pathname;
-  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", here] }).output();
+  await Deno.writeTextFile(file, `${before}${start}\n\n${text}\n\n${end}${after}`);
+  console.log(path);
+  return file;
+}
+
+/** What readers receive, as a table. */
+function delivery({ measures }: Results): string {
+  const lines = [
+    ["", ...COLUMNS.map(([, title]) => title)],
+    ["---", ...COLUMNS.map(() => "---:")],
+    ...EVENTS.map(({ text, measure, at, figure }) => [
+      text,
+      ...COLUMNS.map(([side]) => {
+        const rows = measures[measure]?.rows.filter((row) => row.figure === figure) ?? [];
+        const row = rows.find((row) => row.at === at && row.side === side);
+        return row ? `${percent(row.median)} %` : "";
+      }),
+    ]),
+  ];
+  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+/** A percentage, which is 0 or 100 only where it is exactly that. */
+function percent(value: number): string {
+  if (value === 0 || value === 100) return String(value);
+  return Math.max(0.1, Math.min(99.9, value)).toFixed(1);
 }
 
 function figures({ machine, missing, measures }: Results): string {

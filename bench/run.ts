@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { Driver } from "./driver.ts";
 import { rowsOf, type Sample, type Series, seriesOf } from "./figures.ts";
 import { MEASURES } from "./measures.ts";
-import { buildC, type Peer, PEERS, REDIS, VERSIONS } from "./peers.ts";
+import { buildC, FIELD, type Peer, PEERS, REDIS, VERSIONS } from "./peers.ts";
 import { plot } from "./plot.ts";
 import { type Measured, readResults, type Results, writeResults } from "./results.ts";
 import { table } from "./table.ts";
@@ -33,14 +33,14 @@ async function main(): Promise<void> {
   const names = positionals.length > 0 ? positionals : Object.keys(MEASURES);
   if (names.includes("plot")) return await plot();
   checkNames("measure", names, [...Object.keys(MEASURES), "plot"]);
-  const all = PEERS.map(({ name }) => name);
+  const all = [...PEERS, ...FIELD].map(({ name }) => name);
   const only = values.only?.split(",") ?? all;
   checkNames("peer", only, all);
   const rounds = numberOf("--rounds", values.rounds);
   const readers = values.readers.split(",").map((size) => numberOf("--readers", size));
 
   const binary = await buildDriver();
-  const wanted = PEERS.filter(({ name }) => only.includes(name));
+  const wanted = [...PEERS, ...FIELD].filter(({ name }) => only.includes(name));
   const { peers, missing } = await installed([...wanted, REDIS]);
   const results = await readResults();
   results.machine = machine();
@@ -54,7 +54,8 @@ async function main(): Promise<void> {
       await MEASURES[name]!({
         driver,
         newDriver: () => new Driver(binary),
-        peers: peers.filter((peer) => peer !== REDIS),
+        peers: PEERS.filter((peer) => peers.includes(peer)),
+        field: FIELD.filter((peer) => peers.includes(peer)),
         redis: peers.find((peer) => peer === REDIS),
         rounds,
         readers,

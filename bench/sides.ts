@@ -15,6 +15,8 @@ export interface Bench {
   newDriver(): Driver;
   /** The peers that could be installed. */
   peers: readonly Peer[];
+  /** Those that take part in `jitter` and `deploy` only. */
+  field: readonly Peer[];
   /** The Redis server for nodes; `undefined` where it is not installed. */
   redis: Peer | undefined;
   /** How many rounds each measure has. */

@@ -25,11 +25,16 @@ interface Target {
   to?: Place;
   most?: number;
   least?: number;
+  /** Whether every round must meet it, and not only the median. */
+  always?: boolean;
 }
 
 const CPU = { measure: "fanout", figure: "cpu us/message" };
 const PLAIN = "turbo-deno plain";
 const PROTOCOL = "turbo-deno protocol";
+
+/** The peers of the app in `jitter` and `deploy`. */
+const FIELD = ["socket.io recovery", "socket.io", "ws-node", "bare-deno"];
 
 const TARGETS: readonly Target[] = [
   ...["1000", "9000"].flatMap((at) => fanoutTargets(at)),
@@ -78,7 +83,7 @@ const TARGETS: readonly Target[] = [
       ["metrics", "all on"].map((mode): Target => ({
         measure: "instruments",
         figure: "cpu us",
-        text: `${at}, ${name}, telemetry ${mode} to off`,
+        text: `telemetry ${mode} to off: ${at.split(" ")[0]}, ${name}`,
         of: [`${name} ${mode}`, at],
         to: [`${name} off`, at],
       }))
@@ -94,6 +99,8 @@ const TARGETS: readonly Target[] = [
   })),
   ...processesTargets(),
   ...nodesTargets(),
+  ...["both ends told", "server not told"].flatMap((at) => deliveryTargets("jitter", at)),
+  ...["in place", "two nodes"].flatMap((at) => deliveryTargets("deploy", at)),
 ];
 
 /** Processor time of a message to some number of readers, compared with all other peers. */
@@ -212,6 +219,35 @@ function nodesTargets(): Target[] {
   ];
 }
 
+/** What readers receive that lose their line, or through a deploy: from the app everything, in every round. */
+function deliveryTargets(measure: string, at: string): Target[] {
+  const of: Place = ["turbo-deno", at];
+  const [what, figure] = measure === "jitter"
+    ? ["% delivered", "once and in order, %"]
+    : ["% missed some", "readers that missed some, %"];
+  return [
+    {
+      measure,
+      figure: "once and in order, %",
+      text: `% delivered, ${of[0]}, ${at}`,
+      of,
+      least: 100,
+      always: true,
+    },
+    ...["messages twice", "messages out of order", "pages fetched again"].map((figure): Target => ({
+      measure,
+      figure,
+      text: `${figure}, ${at}`,
+      of,
+      most: 0,
+      always: true,
+    })),
+    ...FIELD.map((side): Target => (
+      { measure, figure, text: `${what}, ${side}, ${at}`, of: [side, at] }
+    )),
+  ];
+}
+
 /** The ratios in the targets of one measure, by their texts. */
 export function ratiosOf(measure: string, all: readonly Series[]): Record<string, Spread> {
   const ratios: Record<string, Spread> = {};
@@ -239,13 +275,14 @@ export function judge(measures: Readonly<Record<string, Measured>>): string {
       : "stated";
     const missed = value > (most ?? Infinity) || value < (least ?? -Infinity);
     const shown = target.to ? value.toFixed(2) : short(value);
-    return [`${text.padEnd(46)} ${shown.padStart(7)}   ${limit}${missed ? "   MISSED" : ""}`];
+    return [`${text.padEnd(48)} ${shown.padStart(7)}   ${limit}${missed ? "   MISSED" : ""}`];
   });
   return lines.join("\n");
 }
 
-function valueOf({ text, figure, of: [side, at], to }: Target, measured?: Measured) {
-  if (to) return measured?.ratios[text]?.median;
-  return measured?.rows.find((row) => row.figure === figure && row.side === side && row.at === at)
-    ?.median;
+function valueOf(target: Target, measured?: Measured): number | undefined {
+  const { text, figure, of: [side, at], to, always, least } = target;
+  const isOf = (row: Row) => row.figure === figure && row.side === side && row.at === at;
+  const spread = to ? measured?.ratios[text] : measured?.rows.find(isOf);
+  return spread?.[always ? (least === undefined ? "most" : "least") : "median"];
 }

@@ -113,10 +113,15 @@ async function start(
       assert.fail(`${parts.name} ended with ${code}: ${process.errors}`)
     ),
   ]);
-  made.defer(async () => { // at once: on SIGTERM they would wait for open connections
-    const all = [process.child.pid, ...await childrenOf(process.child.pid)];
-    for (const pid of all) Deno.kill(Number(pid), "SIGKILL");
-    await within(process.ended, `${parts.name} to end`);
+  made.defer(async () => {
+    const { child, ended } = process;
+    child.kill("SIGSTOP"); // so that it starts no more children
+    const children = await childrenOf(child.pid);
+    // Children would wait for their open connections, and so would Caddy, which has none.
+    for (const pid of children) Deno.kill(Number(pid), "SIGKILL");
+    child.kill(children.length > 0 ? "SIGTERM" : "SIGKILL"); // otherwise nobody would reap them
+    child.kill("SIGCONT");
+    await within(ended, `${parts.name} to end`);
   });
   const all = made.move();
   return {

@@ -5,6 +5,16 @@ const LONGEST_TURN = 10;
 
 let ticks = 0;
 
+/**
+ * The next tick is the one in a query; without one, ticks go on counting. A process that has been
+ * restarted would count from 1 again.
+ *
+ * @param {URLSearchParams} query
+ */
+export function setTick(query) {
+  if (query.has("tick")) ticks = Number(query.get("tick")) - 1;
+}
+
 /** The number of the next tick, of eight digits. */
 export function nextTick() {
   return String(++ticks).padStart(8, "0");

@@ -17,6 +17,9 @@ export const FRAME: number | undefined = numberOf(Deno.env.get("FRAME"));
 /** The URL of the Redis server shared with other processes; `undefined` for none. */
 export const REDIS: string | undefined = Deno.env.get("REDIS");
 
+/** The file in which the app keeps its log over a restart; `undefined` for none. */
+export const STATE: string | undefined = Deno.env.get("STATE");
+
 const [before, after] = (Deno.env.get("MESSAGE") ?? "").split("########");
 
 /** The next message, written without templates. */

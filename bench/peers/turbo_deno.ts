@@ -10,11 +10,15 @@ import { redis } from "../../turbo/redis.ts";
 import { box } from "./box.ts";
 import { nextTick } from "./burst.mjs";
 import { serve } from "./serve.ts";
-import { FRAME, REDIS } from "./settings.ts";
+import { FRAME, REDIS, STATE } from "./settings.ts";
 
-const { hono, turbo, start } = createApp({
+/** Milliseconds that the app has to close its connections, as `--drain` gives it by default. */
+const DRAIN = 9_000;
+
+const { hono, turbo, start, close } = createApp({
   interval: 86_400,
   ...(REDIS !== undefined && { engine: redis({ url: REDIS }) }),
+  state: STATE,
   turbo: { ...(FRAME !== undefined && { frame: FRAME }) },
 });
 
@@ -44,4 +48,5 @@ serve({
     const { address } = getConnInfo({ env: info } as never).remote;
     return turbo.connect(request, { as, ...(address !== undefined && { address }) });
   },
+  close: () => close(DRAIN),
 });
