@@ -144,11 +144,13 @@ Deno.test("A Turbo gives its metrics to the option meter until it is closed", as
   const [first, second] = [new Turbo({ meter }), new Turbo({ meter })];
   first.push(replace("a", ""));
   second.push(replace("a", ""));
-  second.push(replace("a", ""));
+  second.push(replace("b", ""));
   assert.deepEqual(read("turbo.server.pushes"), [[3, {}]]);
+  assert.deepEqual(read("turbo.server.log.entries"), [[3, {}]]);
   await first.close();
-  second.push(replace("a", ""));
+  second.push(replace("c", ""));
   assert.deepEqual(read("turbo.server.pushes"), [[4, {}]]);
+  assert.deepEqual(read("turbo.server.log.entries"), [[3, {}]]); // those of the second alone
   await second.close();
 });
 
