@@ -5,7 +5,7 @@
  */
 import { type Context, Hono } from "hono";
 import { accepts } from "hono/accepts";
-import { getConnInfo } from "hono/deno";
+import { TrieRouter } from "hono/router/trie-router";
 import { secureHeaders } from "hono/secure-headers";
 import config from "./deno.json" with { type: "json" };
 import licenses from "./deploy/licenses.txt" with { type: "text" };
@@ -21,6 +21,7 @@ import homeIconBytes from "./server/icon.png" with { type: "bytes" };
 import styles from "./server/load.css" with { type: "text" };
 import { loadMetrics } from "./server/load_metrics.ts";
 import { createLog, FORMATS, LEVELS, type Log, type WrittenLog } from "./server/log.ts";
+import { later } from "./server/later.ts";
 import { type LoadRow, MAX_NAME, rowOf } from "./server/load_row.ts";
 import { readMachine } from "./server/machine.ts";
 import { recordsSpans, routeSpans } from "./server/route_spans.ts";
@@ -308,7 +309,12 @@ export function createApp(options: AppOptions = {}): App {
   const stylesheet = asset("/assets/load.css", styles, "text/css");
   const homeIcon = asset("/assets/icon.png", homeIconBytes, "image/png");
   const paths = { base, stylesheet: base + stylesheet.path, icon: base + homeIcon.path };
-  const hono = new Hono({ getPath: (request) => pathBelow(base, request) });
+  // Another router than that of Hono, which would first make a regular expression of all routes, for a
+  // millisecond of the start.
+  const hono = new Hono({
+    router: new TrieRouter(),
+    getPath: (request) => pathBelow(base, request),
+  });
   let draining = false;
 
   async function render(c: Context, page: (context: PageContext) => Markup): Promise<Response> {
@@ -354,7 +360,7 @@ export function createApp(options: AppOptions = {}): App {
   // After the routes above, because a health check may use the address of the process as host, which is not
   // among the allowed hosts.
   hono.use(turbo.middleware({
-    address: (c) => countsAddresses && c.env ? getConnInfo(c).remote.address : undefined,
+    address: (c) => countsAddresses && c.env ? c.env.remoteAddr.hostname : undefined,
   }));
   if (options.inspector) hono.route("/inspector", turbo.inspector());
   hono.get("/", async (c) => {
@@ -646,8 +652,8 @@ async function main(): Promise<void> {
   const early: string[] = [];
   let notice = (message: string): void => void early.push(message);
   const app = await orExit(2, () => appOf(settings, log, (message) => notice(message)));
-  // Notices are held back until the app has started: when it fails, its one error line says enough.
-  if (!sleepsUnread(settings)) await orExit(1, () => app.start());
+  // Notices are held back until the engine is known to work: when it fails, its one error line says enough.
+  if (settings.redis !== undefined) await orExit(1, () => app.start());
   notice = (message) => log.warn(message);
   early.forEach((message) => notice(message));
   const { port, hostname, base, maxMemory } = settings;
@@ -669,6 +675,10 @@ async function main(): Promise<void> {
   };
   // When it cannot listen, closing the app writes the state again, which createApp() has read and removed.
   const server = await orExit(1, () => serve(app.hono.fetch, options), () => app.close(0));
+  // Without an engine nobody waits for the readings but a page, which takes one itself.
+  if (settings.redis === undefined && !sleepsUnread()) {
+    later(() => app.start());
+  }
   const code = await server.finished;
   await log.flush();
   Deno.exit(code);
@@ -676,10 +686,10 @@ async function main(): Promise<void> {
 
 /**
  * Whether the process takes no readings while no page is open: a Deno host stops a process that nobody uses,
- * and a timer would keep it, and its costs, alive. With an engine, pages of other processes show its row.
+ * and a timer would keep it, and its costs, alive.
  */
-function sleepsUnread({ redis }: Settings): boolean {
-  return isOnHost(readEnv) && redis === undefined;
+function sleepsUnread(): boolean {
+  return isOnHost(readEnv);
 }
 
 /** A default for a Deno host: it gives a process 768 MB, and kills it 5 s after it has asked it to stop. */
