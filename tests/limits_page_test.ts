@@ -111,6 +111,9 @@ const DEFAULTS: Record<string, string> = {
   "time between two reports of a page": has("turbo/options.ts", "REPORT_INTERVAL = 60_000")
     ? "60 s"
     : "",
+  "time for which `turbo.shown()` waits for reports": seconds(
+    valueIn("turbo/audience.ts", "within"),
+  ),
 
   "one message": size(valueIn(PROTOCOL, "MAX_MESSAGE")),
   "`since` of a page": rate(rateIn(PROTOCOL, "SINCE_RATE")),
@@ -142,6 +145,8 @@ const DEFAULTS: Record<string, string> = {
     valueIn("server/serve.ts", "acceptTimeout"),
   ),
   "the drain": `${drain}, closes spread over the first half`,
+  "lines of the log that wait for their reader":
+    has("server/line_writer.ts", "maxBuffered = 1024 ** 2") ? "1 MiB" : "",
 
   "time for which pushes wait for a Redis that says nothing": seconds(
     valueIn("turbo/redis.ts", "hold"),
@@ -183,7 +188,7 @@ Deno.test("docs/limits.md names only options that exist, and each option that is
   const flags = Object.values(OPTIONS).map(({ flag }) => flag as string);
   const rules = /^const RULES = \{$([^]*?)^\} satisfies/m.exec(textOf("turbo/options.ts"))![1]!;
   const ofTurbo = [...rules.matchAll(/^ {2}(\w+): (.*)$/gm)];
-  const others = ["hold", "maxEntries", "acceptTimeout", "bodyTimeout"]; // options of redis() and serve()
+  const others = ["hold", "maxEntries", "acceptTimeout", "bodyTimeout", "within"]; // of other functions
   const known = [...flags, ...ofTurbo.map(([, name]) => name!), ...others];
   const named = rows.flatMap(([, , set = ""]) =>
     [...set.matchAll(/`(-{0,2}[a-z-A-Z]+)`/g)].map(([, name]) => name!)
