@@ -57,7 +57,7 @@ Deno.test("docs/watching.md names every attribute, and every end that counts as 
   for (const end of ends) assert(text.includes(`\`${end}\``), String(end));
 });
 
-Deno.test("The alert rules of docs/watching.md are about metrics that there are", async () => {
+Deno.test("docs/watching.md names metrics of Prometheus that there are, also in its rules", async () => {
   const app = createApp();
   const response = await app.hono.request("/metrics");
   const families = parsePrometheus(await response.text());
@@ -71,6 +71,9 @@ Deno.test("The alert rules of docs/watching.md are about metrics that there are"
     assert(metrics.length > 0, expression);
     for (const name of metrics) assert(families.has(name), `${name} in ${expression}`);
   }
+  const named = [...text.matchAll(/`((?:turbo|load|system)_[a-z0-9_]+)`/g)];
+  assert(named.length > 4, `${named.length} names`);
+  for (const [, name] of named) assert(families.has(name!), name);
 });
 
 Deno.test({
