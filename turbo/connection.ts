@@ -205,7 +205,7 @@ export class Connection {
   /** The page reports from now on what it shows: after some time, and when it is asked. */
   startReports(now: number): void {
     this.reports = true;
-    if (!this.carrier.comeBack) this.#reportDueAt = now + this.#reportInterval;
+    this.#expectReport(now);
   }
 
   /**
@@ -217,7 +217,12 @@ export class Connection {
     this.#log.observer?.reported(this, position);
     if (pushedAt !== undefined) this.delay = Math.max(0, now - pushedAt);
     this.probedAt = NONE;
-    if (this.reports && !this.carrier.comeBack) this.#reportDueAt = now + this.#reportInterval;
+    if (this.reports) this.#expectReport(now);
+  }
+
+  // Over a transport on which it can send nothing, a page reports only when it connects.
+  #expectReport(now: number): void {
+    if (!this.carrier.comeBack) this.#reportDueAt = now + this.#reportInterval;
   }
 
   /** What the page has reported says nothing any more, because the positions begin again. */

@@ -186,19 +186,8 @@ export class History implements Observer {
 
   opened(connection: object): void {
     if (this.#pages.size >= MAX_FOLLOWED) return;
-    this.#pages.set(connection, {
-      number: ++this.#opened,
-      since: this.#source.now(),
-      from: this.#source.position(),
-      resumed: undefined,
-      sent: new Set(),
-      shown: -1,
-      missed: new Map(),
-      refreshed: undefined,
-      path: undefined,
-      asked: undefined,
-      ended: undefined,
-    });
+    const [number, since, from] = [++this.#opened, this.#source.now(), this.#source.position()];
+    this.#pages.set(connection, recordOf({ number, since, from }));
     this.onChange();
   }
 
@@ -318,6 +307,21 @@ export class History implements Observer {
     if (this.#pushes.size > MAX_PUSHES) this.#pushes.delete(this.#pushes.keys().next().value!);
     this.onChange();
   }
+}
+
+/** The record of a connection that was sent nothing yet. */
+export function recordOf(opened: Pick<PageRecord, "number" | "since" | "from">): PageRecord {
+  return {
+    ...opened,
+    resumed: undefined,
+    sent: new Set(),
+    shown: -1,
+    missed: new Map(),
+    refreshed: undefined,
+    path: undefined,
+    asked: undefined,
+    ended: undefined,
+  };
 }
 
 /** The key of a push and a target in {@linkcode PageRecord.missed}. */

@@ -5,7 +5,7 @@
  */
 import type { Admission, Visitor } from "./admission.ts";
 import type { Connection } from "./connection.ts";
-import type { History, PageRecord, PushRecord } from "./inspector_history.ts";
+import { type History, type PageRecord, type PushRecord, recordOf } from "./inspector_history.ts";
 import type { ReasonedPage } from "./inspector_reasons.ts";
 import type { Log } from "./log.ts";
 import type { Readers } from "./readers.ts";
@@ -211,19 +211,7 @@ function pageOf(
 }
 
 /** Of a connection beyond those that are followed. */
-const UNFOLLOWED: PageRecord = {
-  number: 0,
-  since: 0,
-  from: 0,
-  resumed: undefined,
-  sent: new Set(),
-  shown: -1,
-  missed: new Map(),
-  refreshed: undefined,
-  path: undefined,
-  asked: undefined,
-  ended: undefined,
-};
+const UNFOLLOWED: PageRecord = recordOf({ number: 0, since: 0, from: 0 });
 
 /** A page without a connection. */
 const NOWHERE = {
