@@ -78,8 +78,8 @@ const SYSTEMS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads what may be read about this machine; it takes 1 ms, or 15 where node:os counts the CPUs. Nothing is logged where something may not
- * be read.
+ * Reads what may be read about this machine; it takes 1 ms, or 15 where node:os counts the CPUs. Nothing is
+ * logged where something may not be read.
  *
  * @example
  * ```ts

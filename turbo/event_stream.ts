@@ -57,7 +57,7 @@ export class EventStreamCarrier implements Carrier {
     return bytes.byteLength;
   }
 
-  /** Announces the end: our client then closes the stream itself and reconnects at once. */
+  /** Tells our client to close the stream and to connect again at once. */
   comeBack(): void {
     if (this.#isOpen) this.#controller.enqueue(encoder.encode(AGAIN_EVENT));
   }

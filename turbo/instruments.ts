@@ -5,9 +5,8 @@
  * @module
  */
 import type { Transport } from "./handshake.ts";
-import { type Attributes, Histogram, type Series } from "./histogram.ts";
-import type { Close } from "./protocol.ts";
-import { CLOSE } from "./protocol.ts";
+import { type Attributes, Histogram } from "./histogram.ts";
+import { CLOSE, type Close } from "./protocol.ts";
 
 /** How a page that asked for what it missed was served: with that, by a refresh, or it had missed nothing. */
 export type Resumed = "replay" | "refresh" | "nothing";
@@ -54,8 +53,6 @@ export interface HistogramMetric extends MetricDescription {
 
 /** One thing that is counted or measured. */
 export type Metric = NumberMetric | HistogramMetric;
-
-export type { Attributes, Series };
 
 /** What is measured only when somebody asks. */
 export interface Gauges {
