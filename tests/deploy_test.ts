@@ -212,11 +212,11 @@ Deno.test("deploy/Dockerfile has the permissions of deno task start, and the pin
   assert.deepEqual(bases, [`denoland/deno:${version}`, `denoland/deno:distroless-${version}`]);
   assert(DOCKERFILE.includes(`imagetools inspect denoland/deno:${version}`));
   assert.equal(config.lock.frozen, true, "deno ci installs what is locked");
-  const docs = await Deno.readTextFile(`${ROOT}docs/running.md`);
+  const docs = await Deno.readTextFile(`${ROOT}docs/production.md`);
   const [build = "", run = ""] = docs.match(/^docker (?:build|run) .*$/gm)!;
   assert(DOCKERFILE.includes(`#   ${build}\n`), build);
   for (const option of run.match(/-[pv] \S+|--(?:name|restart) \S+/g)!) {
-    assert(DOCKERFILE.includes(option), `${option}, as in docs/running.md`);
+    assert(DOCKERFILE.includes(option), `${option}, as in docs/production.md`);
   }
 });
 

@@ -369,7 +369,7 @@ Deno.test("The name of the site occurs once in the two files", async () => {
 });
 
 Deno.test(
-  "docs/running.md has a location that strips a prefix and passes a page's connection on",
+  "docs/production.md has a location that strips a prefix and passes a page's connection on",
   WITH_NGINX,
   async () => {
     const turbo = new Turbo({ base: "/live" });
@@ -377,7 +377,7 @@ Deno.test(
     hono.use(turbo.middleware());
     hono.get("/", (c) => c.html(html`<head>${turbo.head(c)}</head>`));
     await using app = serve(hono.fetch);
-    const docs = await Deno.readTextFile(new URL("../docs/running.md", import.meta.url));
+    const docs = await Deno.readTextFile(new URL("../docs/production.md", import.meta.url));
     const [, block = ""] = /^```nginx\n# in http .*\n([^]*?)^```$/m.exec(docs) ?? [];
     const [map, location] = block.replace("127.0.0.1:8000", new URL(app.url).host)
       .split(/^# in server .*$/m);
