@@ -1,12 +1,12 @@
 /**
- * What the log has of connections: each at the level debug, and together those that were ended for a fault
- * of their reader.
+ * Logs connections: the opening and the end of each at the level debug, and as one warning the readers that
+ * were dropped within a second.
  *
  * @module
  */
 import type { Log } from "./log.ts";
 
-/** A connection that has opened or ended. */
+/** A connection that has opened or ended; the `ConnectionEvent` of the extension, which is not imported here. */
 export interface ConnectionEvent {
   /** What has happened. */
   readonly what: "open" | "end";

@@ -1,5 +1,5 @@
 /**
- * Answers that say whether a process is well: for whoever restarts it, and for whoever sends it requests.
+ * Answers that say whether a process is well, for its supervisor and for a load balancer.
  *
  * @module
  */

@@ -94,8 +94,8 @@ const SHORT = [
   5,
 ];
 
-/** The values of the attribute `turbo.transport`. */
-const TRANSPORTS = { "websocket": "websocket", "event stream": "sse" } as const;
+/** The transports, as metrics and events name them. */
+export const TRANSPORTS = { "websocket": "websocket", "event stream": "sse" } as const;
 
 const END_OF = new Map<Close, End>(
   Object.entries(CLOSE).map(([name, close]) => [close, name as keyof typeof CLOSE]),

@@ -1,6 +1,6 @@
 /**
- * Metrics for an OpenTelemetry meter. It reads counts when it exports them, so they cost nothing before;
- * what a histogram is of is also recorded when it happens.
+ * Metrics for an OpenTelemetry meter. It reads counts when it exports them, so they cost nothing before. The
+ * values of a histogram are also recorded when they are measured.
  *
  * @module
  */

@@ -7,7 +7,7 @@
 import type { Grant, Visitor } from "./admission.ts";
 import { type Carrier, Connection, type ConnectionLimits } from "./connection.ts";
 import type { Transport } from "./handshake.ts";
-import { type End, endOf, Instruments } from "./instruments.ts";
+import { type End, endOf, Instruments, TRANSPORTS } from "./instruments.ts";
 import { Listeners, namesOf, NO_NAMES } from "./listeners.ts";
 import type { Audience, Entry, Log } from "./log.ts";
 import { Agenda, CLOCK, type Clock } from "./clock.ts";
@@ -424,9 +424,14 @@ export class Readers {
     ended?: { readonly end: End; readonly duration: number },
   ): void {
     if (!this.#options.onConnection) return;
-    const kind = transport === "websocket" ? transport : "sse";
     const names = as.map((name) => name.slice(1));
-    this.#options.onConnection({ what, transport: kind, as: names, page, ...ended });
+    this.#options.onConnection({
+      what,
+      transport: TRANSPORTS[transport],
+      as: names,
+      page,
+      ...ended,
+    });
   }
 
   #flushFresh(): void {

@@ -32,8 +32,8 @@ export function registeredTelemetry(): Telemetry | undefined {
 }
 
 /**
- * Makes Deno write `token=REDACTED` into the spans of requests, in place of a token: an `EventSource`
- * cannot send one but in the URL. Does nothing where no spans are recorded. Returns whether it has
+ * Makes Deno write `token=REDACTED` into the spans of requests, in place of a token: an `EventSource` can
+ * send one in the URL only. Does nothing where no spans are recorded. Returns whether it has
  * succeeded.
  */
 export function redactSpans(telemetry: Telemetry | undefined = registeredTelemetry()): boolean {
