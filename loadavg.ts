@@ -103,7 +103,7 @@ export interface SamplerOptions {
 
 /** Milliseconds by which two clocks must differ more than before to count as one that was set. */
 const CLOCK_SET = 1_000;
-/** Milliseconds after which a report is made anew, without another reading. A timer of a minute finds it old. */
+/** Milliseconds after which a report is made again, without another reading. A timer of a minute finds it old. */
 const REPORT_AGE = 50_000;
 /** Milliseconds for which the load must not be high before the log says so. */
 const CALM = 60_000;
