@@ -285,7 +285,9 @@ export class Connection {
   #push(messages: readonly Message[], now: number): void {
     this.#send(messages, now);
     this.pushedAt = now;
-    if (this.#reportDueAt >= 0 && now >= this.#reportDueAt) {
+    // A page reports what it has rendered, and a cursor alone is not.
+    const isDue = this.#reportDueAt >= 0 && now >= this.#reportDueAt;
+    if (isDue && messages.some(({ html }) => html !== "")) {
       this.#reportDueAt = NONE;
       this.probedAt = now;
     }

@@ -94,6 +94,31 @@ Deno.test("Readers.staleness does not count a page that had to report nothing", 
   assert.equal(readers.staleness.pages, 0);
 });
 
+Deno.test("Readers.staleness does not wait for the report of a push that leaves the page out", async () => {
+  const { clock, join, readers, log } = start();
+  join({ page: "p" });
+  await clock.advance(MINUTE);
+  readers.owe(log.append(item(0), { to: undefined, except: "p" })); // it is sent the cursor alone
+  await turn();
+  await clock.advance(MINUTE);
+  assert.equal(readers.staleness.pages, 0);
+});
+
+Deno.test("Readers.staleness does not take a page that is to fetch itself for as old as the log", async () => {
+  const { clock, push, join, readers } = start();
+  await push();
+  await clock.advance(60 * MINUTE);
+  const visitor = {
+    grant: () => ({ names: new Set(["#t"]), topics: new Set<string>(), from: undefined }),
+  };
+  const { connection } = join({ ...visitor, since: "none.1" });
+  await clock.advance(MINUTE / 2);
+  readers.shown(connection, { cursor: "none.1", age: 0 });
+  readers.revoke("#t"); // the refresh is sent within a second
+  assert.equal(connection.position, -1);
+  assert.equal(readers.staleness.max, 0);
+});
+
 Deno.test("Readers.staleness does not wait for a page on an event stream, which sends no reports", async () => {
   const { clock, push, join, readers } = start();
   join({ transport: "event stream" }, { comesBack: true });
