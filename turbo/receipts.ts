@@ -19,8 +19,8 @@ export interface Receipt {
 
 /** A page that a call waits for. It may have several connections: one may have been cut unnoticed. */
 interface Awaited {
-  /** Its id, where it has told it. */
-  readonly page: string | undefined;
+  /** Its {@linkcode idOf}. */
+  readonly id: string | undefined;
   readonly connections: Set<Connection>;
 }
 
@@ -61,7 +61,7 @@ class Waiting {
   }
 
   reported(connection: Connection, position: number): void {
-    const page = this.#byConnection.get(connection) ?? this.#byId.get(connection.page ?? "");
+    const page = this.#byConnection.get(connection) ?? this.#byId.get(idOf(connection) ?? "");
     if (!page) return;
     if (position >= this.position) return this.#settle(page, "shown");
     // It has come back on another connection, and renders what it missed in a moment.
@@ -75,13 +75,13 @@ class Waiting {
     page.connections.delete(connection);
     this.#byConnection.delete(connection);
     // A page that has an id is recognized when it comes back.
-    if (page.page === undefined) this.#settle(page, "missing");
+    if (page.id === undefined) this.#settle(page, "missing");
   }
 
   #add(connection: Connection): void {
-    const { page: id } = connection;
+    const id = idOf(connection);
     const page = (id !== undefined && this.#byId.get(id)) ||
-      { page: id, connections: new Set<Connection>() };
+      { id, connections: new Set<Connection>() };
     page.connections.add(connection);
     this.#pages.add(page);
     this.#byConnection.set(connection, page);
@@ -92,9 +92,17 @@ class Waiting {
     this[how]++;
     this.#pages.delete(page);
     for (const connection of page.connections) this.#byConnection.delete(connection);
-    if (page.page !== undefined) this.#byId.delete(page.page);
+    if (page.id !== undefined) this.#byId.delete(page.id);
     if (this.isOver) this.done();
   }
+}
+
+/**
+ * By what a page is recognized on another connection: its id, and its reader, because anyone can claim the id
+ * of another page; `undefined` where it has told no id.
+ */
+function idOf({ page, as }: Connection): string | undefined {
+  return page === undefined ? undefined : JSON.stringify([page, as]);
 }
 
 /** Milliseconds after which a page that has not answered is asked again: it drops what it is not shown. */
@@ -143,8 +151,10 @@ export class Receipts {
   }
 
   /** Ends all calls, with what is known. */
-  close(): void {
+  end(): void {
     for (const { done } of this.#waiting) done();
+    this.#waiting.clear();
+    this.#rest();
   }
 
   /** Asks the pages that can tell. */

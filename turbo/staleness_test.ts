@@ -258,9 +258,58 @@ Deno.test("Readers.receipt() takes the cursor with which a page connects for a r
   assert.deepEqual(await receipt, { shown: 1, missing: 0 });
 });
 
-Deno.test("Readers.receipt() makes a page on an event stream connect again", async () => {
+Deno.test("Readers.receipt() does not take the report of another reader for that of a page", async () => {
   const { push, join, readers, log } = start();
+  const [ann, eve] = [{ page: "p", as: ["@ann"] }, { page: "p", as: ["@eve"] }]; // who claims its id
+  const claimed = join(eve);
+  const page = join(ann);
+  await push();
+  const receipt = readers.receipt({ to: undefined }, log.position, 60_000);
+  readers.shown(claimed.connection, { cursor: log.cursor, age: 0 });
+  readers.remove(page.connection);
+  join({ ...eve, since: log.cursor });
+  readers.removeAll();
+  assert.deepEqual(await receipt, { shown: 1, missing: 1 });
+});
+
+Deno.test("Readers.restart() ends the calls that wait, because the positions begin again", async () => {
+  const { push, join, readers, log } = start();
+  const page = join({ page: "p" });
+  await push();
+  await push();
+  const receipt = readers.receipt({ to: undefined }, log.position, 60_000);
+  log.reset("other", 100);
+  readers.restart();
+  readers.shown(page.connection, { cursor: log.cursor, age: 0 });
+  assert.deepEqual(await receipt, { shown: 0, missing: 1 });
+});
+
+Deno.test("Readers.receipt() lets a page on an event stream connect again once in a second, for any number of calls", async () => {
+  const { clock, push, join, readers, log } = start();
+  const again = () => {
+    return join({ page: "p", since: cursor, transport: "event stream" }, { comesBack: true });
+  };
+  const cursor = log.cursor;
+  let page = again();
+  let times = 0;
+  for (let n = 0; n < 50; n++) { // five seconds
+    await push();
+    readers.receipt({ to: undefined }, log.position, 60_000);
+    if (page.sentBack > 0) {
+      times++;
+      readers.remove(page.connection);
+      page = again();
+    }
+    await clock.advance(100);
+  }
+  assert(times >= 3 && times <= 5, `${times} times`);
+  readers.removeAll();
+});
+
+Deno.test("Readers.receipt() makes a page on an event stream connect again", async () => {
+  const { clock, push, join, readers, log } = start();
   const page = join({ page: "p", transport: "event stream" }, { comesBack: true });
+  await clock.advance(1_000);
   await push();
   const receipt = readers.receipt({ to: undefined }, log.position, 60_000);
   assert.equal(page.sentBack, 1);
