@@ -5,7 +5,7 @@
  */
 import { type Context, Hono } from "hono";
 import { accepts } from "hono/accepts";
-import { getConnInfo } from "hono/deno";
+import { TrieRouter } from "hono/router/trie-router";
 import { secureHeaders } from "hono/secure-headers";
 import config from "./deno.json" with { type: "json" };
 import licenses from "./deploy/licenses.txt" with { type: "text" };
@@ -13,14 +13,18 @@ import { isFleet, jsonOf, type LoadReport, LoadSampler, reportOf, rowOfReport } 
 import { pathBelow } from "./server/base_path.ts";
 import { ConnectionLog } from "./server/connection_log.ts";
 import { Fleet } from "./server/fleet.ts";
+import { countsOf } from "./server/counts.ts";
 import { healthAnswers } from "./server/health.ts";
 import { checkHealth } from "./server/health_check.ts";
 import { DAY_STEP } from "./server/history.ts";
 import homeIconBytes from "./server/icon.png" with { type: "bytes" };
 import styles from "./server/load.css" with { type: "text" };
+import { loadMetrics } from "./server/load_metrics.ts";
 import { createLog, FORMATS, LEVELS, type Log, type WrittenLog } from "./server/log.ts";
+import { later } from "./server/later.ts";
 import { type LoadRow, MAX_NAME, rowOf } from "./server/load_row.ts";
 import { readMachine } from "./server/machine.ts";
+import { recordsSpans, routeSpans } from "./server/route_spans.ts";
 import { reasonOf, serve } from "./server/serve.ts";
 import {
   type Asked,
@@ -45,7 +49,8 @@ import {
 import { endOnUncaught } from "./server/uncaught.ts";
 import { DAY_ID, dayBox, dayPage, hourPage, LOST_ID, lostHead, manifest } from "./templates.ts";
 import { nameOf, notFoundPage, type PageContext, PARTS, type Report } from "./templates.ts";
-import { asset, type Engine, type Markup, memory, pagePolicy } from "./turbo/mod.ts";
+import { asset, type Engine, type Markup, memory, type Metric, pagePolicy } from "./turbo/mod.ts";
+import { Histogram, observeMetrics, prometheus, PROMETHEUS_TYPE } from "./turbo/mod.ts";
 import { replace, type SharedChange, Turbo, type TurboOptions } from "./turbo/mod.ts";
 
 /** The options of the command line and their environment variables. */
@@ -214,6 +219,8 @@ const PROGRAM = {
 /** The values of {@linkcode OPTIONS}. */
 export type Settings = SettingsOf<typeof OPTIONS>;
 
+/** The bounds, in seconds, of the histogram of how long a reading takes. */
+const READING_SECONDS = [0.0001, 0.001, 0.01, 0.1, 1];
 /** The part of `state` that the file with the readings has in its name. */
 const READINGS = ".readings";
 /** The paths that answer only GET and HEAD, besides those of the stream and the scripts. */
@@ -225,6 +232,7 @@ const PATHS = [
   "/assets/*",
   "/healthz",
   "/readyz",
+  "/metrics",
 ];
 
 /** Options of {@linkcode createApp}. */
@@ -296,11 +304,17 @@ export function createApp(options: AppOptions = {}): App {
   });
   const connections = new ConnectionLog({ log, size: () => turbo.size });
   const feed: LoadFeed = new LoadFeed(turbo, { ...options, log });
+  const unobserve = observeMetrics(feed.metrics, options.turbo?.meter);
   const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
   const stylesheet = asset("/assets/load.css", styles, "text/css");
   const homeIcon = asset("/assets/icon.png", homeIconBytes, "image/png");
   const paths = { base, stylesheet: base + stylesheet.path, icon: base + homeIcon.path };
-  const hono = new Hono({ getPath: (request) => pathBelow(base, request) });
+  // Another router than that of Hono, which would first make a regular expression of all routes, for a
+  // millisecond of the start.
+  const hono = new Hono({
+    router: new TrieRouter(),
+    getPath: (request) => pathBelow(base, request),
+  });
   let draining = false;
 
   async function render(c: Context, page: (context: PageContext) => Markup): Promise<Response> {
@@ -317,6 +331,7 @@ export function createApp(options: AppOptions = {}): App {
   // it.
   const countsAddresses = maxConnectionsPerAddress !== undefined || handshakeRate !== undefined;
 
+  if (recordsSpans()) hono.use(routeSpans(["/turbo-stream"]));
   if (log.level === "debug") {
     hono.use(async (c, next) => {
       const begin = performance.now();
@@ -333,13 +348,19 @@ export function createApp(options: AppOptions = {}): App {
   }));
   const health = healthAnswers(() => {
     const { size: connections, zombies, maxConnections, away } = turbo;
-    return { isDraining: draining, connections, zombies, maxConnections, away };
+    const counts = countsOf(turbo.metrics, "turbo.server.");
+    return { isDraining: draining, connections, zombies, maxConnections, away, counts };
   });
   for (const [path, answer] of Object.entries(health)) hono.get(path, answer);
+  hono.get("/metrics", async (c) => {
+    await feed.current();
+    const text = prometheus([...turbo.metrics, ...feed.metrics]);
+    return c.body(text, 200, { "Content-Type": PROMETHEUS_TYPE, "Cache-Control": "no-store" });
+  });
   // After the routes above, because a health check may use the address of the process as host, which is not
   // among the allowed hosts.
   hono.use(turbo.middleware({
-    address: (c) => countsAddresses && c.env ? getConnInfo(c).remote.address : undefined,
+    address: (c) => countsAddresses && c.env ? c.env.remoteAddr.hostname : undefined,
   }));
   if (options.inspector) hono.route("/inspector", turbo.inspector());
   hono.get("/", async (c) => {
@@ -386,6 +407,7 @@ export function createApp(options: AppOptions = {}): App {
     async close(deadline) {
       draining = true;
       await feed.close(() => turbo.close({ code: 1012, window: deadline / 2, deadline }));
+      unobserve();
       connections[Symbol.dispose]();
     },
   };
@@ -409,6 +431,8 @@ class LoadFeed {
   #isReading = false;
   /** Whether the log has nothing of the latest reading, because no page was open anywhere. */
   #hasUnpushed = false;
+  readonly #readings = { succeeded: 0, failed: 0 };
+  readonly #durations = new Histogram(READING_SECONDS);
   /** What the last day in the log depends on, and the name by which pages say that they are offline. */
   #pushedDay: string | undefined;
   #pushedName: string | undefined;
@@ -428,6 +452,28 @@ class LoadFeed {
       push: () => this.#push(),
       onPushed: () => this.#notePushed(),
     });
+  }
+
+  /** The load averages, and how well they can be read. */
+  get metrics(): readonly Metric[] {
+    return [
+      ...loadMetrics(() => {
+        const { latest, machine, at = 0, age = 0 } = this.#own ?? {};
+        return {
+          averages: latest?.simulated ? undefined : latest?.averages,
+          age: age + Math.max(0, Date.now() - at),
+          cpus: machine?.cpus,
+          readings: this.#readings,
+        };
+      }),
+      {
+        name: "load.reading.duration",
+        kind: "histogram",
+        unit: "s",
+        description: "How long a reading of the load averages takes",
+        histogram: this.#durations,
+      },
+    ];
   }
 
   /** What the pages show, with a reading that is not older than an interval. */
@@ -502,8 +548,11 @@ class LoadFeed {
   async #tick(): Promise<void> {
     if (this.#isReading) return;
     this.#isReading = true;
+    const begin = performance.now();
     try {
       this.#own = await this.#sampler.report();
+      this.#durations.record((performance.now() - begin) / 1_000);
+      this.#readings[this.#own.failure === undefined ? "succeeded" : "failed"]++;
       if (this.#fleet) this.#fleet.share(rowOfReport(this.#own));
       else if (this.#turbo.canPush()) this.#push();
       this.#noteUnpushed();
@@ -603,8 +652,8 @@ async function main(): Promise<void> {
   const early: string[] = [];
   let notice = (message: string): void => void early.push(message);
   const app = await orExit(2, () => appOf(settings, log, (message) => notice(message)));
-  // Notices are held back until the app has started: when it fails, its one error line says enough.
-  if (!sleepsUnread(settings)) await orExit(1, () => app.start());
+  // Notices are held back until the engine is known to work: when it fails, its one error line says enough.
+  if (settings.redis !== undefined) await orExit(1, () => app.start());
   notice = (message) => log.warn(message);
   early.forEach((message) => notice(message));
   const { port, hostname, base, maxMemory } = settings;
@@ -626,6 +675,10 @@ async function main(): Promise<void> {
   };
   // When it cannot listen, closing the app writes the state again, which createApp() has read and removed.
   const server = await orExit(1, () => serve(app.hono.fetch, options), () => app.close(0));
+  // Without an engine nobody waits for the readings but a page, which takes one itself.
+  if (settings.redis === undefined && !sleepsUnread()) {
+    later(() => app.start());
+  }
   const code = await server.finished;
   await log.flush();
   Deno.exit(code);
@@ -633,10 +686,10 @@ async function main(): Promise<void> {
 
 /**
  * Whether the process takes no readings while no page is open: a Deno host stops a process that nobody uses,
- * and a timer would keep it, and its costs, alive. With an engine, pages of other processes show its row.
+ * and a timer would keep it, and its costs, alive.
  */
-function sleepsUnread({ redis }: Settings): boolean {
-  return isOnHost(readEnv) && redis === undefined;
+function sleepsUnread(): boolean {
+  return isOnHost(readEnv);
 }
 
 /** A default for a Deno host: it gives a process 768 MB, and kills it 5 s after it has asked it to stop. */

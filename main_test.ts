@@ -9,9 +9,10 @@ import { Hub } from "./tests/hub.ts";
 import { connect, connected, directory, pause, serve, until, WITH_BROWSER } from "./tests/kit.ts";
 import { freePort, memoryLog, parseFrame, PROTOCOL, WITH_PROCESS, within } from "./tests/kit.ts";
 import { endApp, START_FLAGS, startApp, startCommand, succeeds } from "./tests/processes.ts";
+import { parsePrometheus } from "./tests/prometheus.ts";
 import { frame, RawSocket, request as rawRequest, statusOf } from "./tests/raw.ts";
 import { FakeMachine, reportAfter } from "./tests/reports.ts";
-import { html, remove, replace, type TurboOptions } from "./turbo/mod.ts";
+import { html, PROMETHEUS_TYPE, remove, replace, type TurboOptions } from "./turbo/mod.ts";
 import { OPEN_PAGE } from "./turbo/testing.ts";
 
 /** Makes a sampler whose first number counts the readings. */
@@ -103,7 +104,8 @@ Deno.test("GET of another path is a 404 page", async () => {
 });
 
 Deno.test("Other methods are answered by 405 with Allow", async () => {
-  for (const path of [...PATHS, "/turbo-stream", "/healthz", "/readyz", "/assets/a.js"]) {
+  const others = ["/turbo-stream", "/healthz", "/readyz", "/metrics", "/assets/a.js"];
+  for (const path of [...PATHS, ...others]) {
     for (const method of ["POST", "PUT", "DELETE", "PATCH"]) {
       const { response } = await request(path, { method });
       assert.equal(response.status, 405, `${method} ${path}`);
@@ -157,7 +159,27 @@ Deno.test("GET /readyz counts closed connections that have not ended, and is 503
   await app.close(1_000);
 });
 
-Deno.test("An app with allowedHosts answers only those hosts, but /healthz and /readyz for any host", async () => {
+Deno.test("GET /metrics has the load and how it was read, but no random load", async () => {
+  const simulated = reportAfter([[1, 2, 3]], { simulated: true });
+  const app = createApp({ sampler: counting() });
+  const other = createApp({ sampler: { report: () => simulated } });
+  await app.start();
+  const { response, text } = await request("/metrics", {}, app);
+  assert.equal(response.headers.get("Content-Type"), PROMETHEUS_TYPE);
+  assert.equal(response.headers.get("Cache-Control"), "no-store");
+  const families = parsePrometheus(text);
+  const valueOf = (name: string) => [...families.get(name)!.samples.values()];
+  const [one, five, fifteen] = [1, 5, 15].map((n) => valueOf(`system_cpu_load_average_${n}m`)[0]);
+  assert.deepEqual([five, fifteen], [0.25, 0.13]);
+  assert(one! >= 1);
+  assert.deepEqual(valueOf("load_readings_total"), [1, 0]);
+  assert.equal(valueOf("load_reading_duration_seconds").at(-1), 1);
+  const random = parsePrometheus((await request("/metrics", {}, other)).text);
+  assert.equal(random.get("system_cpu_load_average_1m")!.samples.size, 0);
+  await Promise.all([app.close(0), other.close(0)]);
+});
+
+Deno.test("An app with allowedHosts answers only those hosts, but those who watch it for any host", async () => {
   const app = createApp({ turbo: { allowedHosts: ["load.example"] } });
   const statusAt = async (Host: string, path: string) =>
     (await request(path, { headers: { Host } }, app)).response.status;
@@ -166,7 +188,7 @@ Deno.test("An app with allowedHosts answers only those hosts, but /healthz and /
   }
   assert.equal(await statusAt("load.example", "/"), 200);
   assert.equal(await statusAt("load.example:8000", "/"), 200);
-  for (const path of ["/healthz", "/readyz"]) {
+  for (const path of ["/healthz", "/readyz", "/metrics"]) {
     assert.equal(await statusAt("10.0.0.7:8000", path), 200);
   }
   await app.close(0);
@@ -315,7 +337,7 @@ Deno.test("With a base every route answers, whether a proxy has removed the base
     .map(([, path]) => path!);
   assert.equal(assets.length, 5);
   const paths: readonly (readonly [path: string, status: number])[] = [
-    ...["/", "/page2", "/load.json", "/manifest.webmanifest", "/healthz", "/readyz", ...assets]
+    ...[...PATHS, "/healthz", "/readyz", "/metrics", ...assets]
       .map((path) => [path, 200] as const),
     ["/turbo-stream", 426],
     ["/nothing", 404],

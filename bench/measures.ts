@@ -8,6 +8,7 @@ import { measureBurst } from "./measures/burst.ts";
 import { measureCatchUp } from "./measures/catchup.ts";
 import { measureDeploy } from "./measures/deploy.ts";
 import { measureFanout } from "./measures/fanout.ts";
+import { measureInstruments } from "./measures/instruments.ts";
 import { measureJitter } from "./measures/jitter.ts";
 import { measureMemory } from "./measures/memory.ts";
 import { measureName } from "./measures/name.ts";
@@ -29,6 +30,7 @@ export const MEASURES: Record<string, (bench: Bench) => Promise<void>> = {
   page: measurePage,
   catchup: measureCatchUp,
   name: measureName,
+  instruments: measureInstruments,
   start: measureStart,
   wire: measureWire,
   processes: measureProcesses,

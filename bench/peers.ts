@@ -11,6 +11,7 @@ import { box } from "./peers/box.ts";
 export const WORKSHOP: string = `${Deno.env.get("TMPDIR") ?? "/tmp"}/turbo-deno-bench`;
 
 const HERE = new URL("./peers/", import.meta.url).pathname;
+const ROOT = new URL("../", import.meta.url).pathname;
 
 /** The versions that are installed. */
 export const VERSIONS = {
@@ -99,6 +100,36 @@ export const PEERS: readonly Peer[] = [
   },
 ];
 
+/** What `start` starts: the app itself, its bundle, and a least app of the extension beside its like. */
+export const STARTED: readonly Peer[] = [
+  {
+    name: "turbo-deno",
+    title: "this app, from its sources",
+    install: nothing,
+    command: [DENO, "run", "-A", `${ROOT}main.ts`],
+    env: { HOST: "127.0.0.1" },
+  },
+  {
+    name: "turbo-deno bundled",
+    title: "this app, from what `deno task build` makes",
+    install: () => run([DENO, "task", "build"], ROOT),
+    command: [DENO, "run", "-A", `${ROOT}dist/app/main.js`],
+    env: { HOST: "127.0.0.1" },
+  },
+  {
+    name: "extension",
+    title: "an app with one page, on Hono and this extension",
+    install: nothing,
+    command: [DENO, "run", "-A", `${HERE}extension.ts`],
+  },
+  {
+    name: "hono",
+    title: "an app with one page, on Hono alone",
+    install: nothing,
+    command: [DENO, "run", "-A", `${HERE}hono.ts`],
+  },
+];
+
 /** The peers of `jitter` and `deploy` only. */
 export const FIELD: readonly Peer[] = ["socket.io", "socket.io recovery"].map((name): Peer => ({
   name,
@@ -155,6 +186,8 @@ export class RunningPeer implements AsyncDisposable {
   readonly port: number;
   /** Milliseconds from its start to the first byte of its page. */
   startMs = 0;
+  /** Milliseconds of processor time until then. */
+  startCpu = 0;
   readonly #child: Deno.ChildProcess;
 
   private constructor(peer: Peer, port: number, env: Record<string, string>) {
@@ -192,6 +225,7 @@ export class RunningPeer implements AsyncDisposable {
       try {
         await firstByte(port);
         running.startMs = performance.now() - start;
+        running.startCpu = running.cpu();
         return running;
       } catch (error) {
         const late = performance.now() - start > 30_000;

@@ -74,6 +74,13 @@ const PLOTS: readonly Plot[] = [
     groups: [["16 connections", "16 connections"]],
   },
   {
+    file: "instruments.svg",
+    title: "Processor time with telemetry on, in per cent of off",
+    measure: "instruments",
+    figure: "% of off",
+    groups: [["push to 1,000 readers", "a push to 1,000 readers"], ["GET /", "a page"]],
+  },
+  {
     file: "jitter.svg",
     title: "Messages delivered once and in order to readers that lose their line, in percent",
     measure: "jitter",

@@ -70,6 +70,7 @@ const TARGETS: readonly Target[] = [
     to: [side, "16 connections"],
     least,
   })),
+  ...startTargets(),
   {
     measure: "name",
     figure: "cpu us/push",
@@ -78,6 +79,17 @@ const TARGETS: readonly Target[] = [
     to: ["turbo-deno", "10"],
     most: 2,
   },
+  ...["turbo-deno", "bare-deno"].flatMap((name) =>
+    ["push to 1,000 readers", "GET /"].flatMap((at) =>
+      ["metrics", "all on"].map((mode): Target => ({
+        measure: "instruments",
+        figure: "cpu us",
+        text: `telemetry ${mode} to off: ${at.split(" ")[0]}, ${name}`,
+        of: [`${name} ${mode}`, at],
+        to: [`${name} off`, at],
+      }))
+    )
+  ),
   ...[PLAIN, PROTOCOL].map((side): Target => ({
     measure: "slow",
     figure: "p99 ms of the rest",
@@ -148,6 +160,28 @@ function burstTargets(side: string): Target[] {
       most: 100,
     },
   ];
+}
+
+/** The start of a process, compared with that of a bare server, and of Hono alone. */
+function startTargets(): Target[] {
+  const sides: [text: string, side: string, other: string, most?: number][] = [
+    ["app to bare", "turbo-deno", "bare-deno"],
+    ["bundled app to bare", "turbo-deno bundled", "bare-deno", 1.6],
+    ["extension to bare", "extension", "bare-deno"],
+    ["extension to Hono", "extension", "hono"],
+  ];
+  return sides.flatMap(([text, side, other, most]): Target[] => {
+    const places = { measure: "start", of: [side, ""], to: [other, ""] } satisfies Partial<Target>;
+    return [
+      {
+        ...places,
+        figure: "ms to the first byte",
+        text: `start, ${text}`,
+        ...(most !== undefined && { most }),
+      },
+      { ...places, figure: "cpu ms to the first byte", text: `cpu of a start, ${text}` },
+    ];
+  });
 }
 
 /** The gain of a second process that shares one order through Redis. */

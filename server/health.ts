@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Counts } from "./counts.ts";
 
 /** How a process is, as `/readyz` reports it. */
 export interface Health {
@@ -16,6 +17,8 @@ export interface Health {
   readonly maxConnections: number;
   /** Why the engine is away; `undefined` where it is not. */
   readonly away: string | undefined;
+  /** What it has counted, for an answer with 200. Default: nothing. */
+  readonly counts?: Counts;
 }
 
 /** The share of `maxConnections` that zombies may hold; beyond it `/readyz` answers 503. */
@@ -46,13 +49,16 @@ export function healthAnswers(
   };
 }
 
-function readiness({ isDraining, connections, zombies, maxConnections, away }: Health): Response {
-  const counts = { connections, zombies };
-  if (isDraining) return Response.json({ status: "draining", ...counts }, { status: 503 });
+function readiness(health: Health): Response {
+  const { isDraining, connections, zombies, maxConnections, away, counts } = health;
+  const held = { connections, zombies };
+  if (isDraining) return Response.json({ status: "draining", ...held }, { status: 503 });
   if (zombies > MAX_ZOMBIES * maxConnections) {
-    return Response.json({ status: "overloaded", ...counts }, { status: 503 });
+    return Response.json({ status: "overloaded", ...held }, { status: 503 });
   }
   // Without its engine it still serves pages and pushes to them.
-  if (away !== undefined) return Response.json({ status: "degraded", ...counts, engine: away });
-  return Response.json({ status: "ready", ...counts });
+  if (away !== undefined) {
+    return Response.json({ status: "degraded", ...held, engine: away, counts });
+  }
+  return Response.json({ status: "ready", ...held, counts });
 }

@@ -18,6 +18,16 @@ Deno.test("/readyz answers ready with the counts, also where half of all places 
   assert.deepEqual(await readyz({}), [200, { status: "ready", connections: 3, zombies: 2 }]);
 });
 
+Deno.test("/readyz answers what was counted, after the rest, but not with 503", async () => {
+  const counts = { pushes: 2 };
+  const ready = { status: "ready", connections: 3, zombies: 2, counts };
+  assert.deepEqual(await readyz({ counts }), [200, ready]);
+  const degraded = { status: "degraded", connections: 3, zombies: 2, engine: "refused", counts };
+  assert.deepEqual(await readyz({ counts, away: "refused" }), [200, degraded]);
+  const draining = { status: "draining", connections: 3, zombies: 2 };
+  assert.deepEqual(await readyz({ counts, isDraining: true }), [503, draining]);
+});
+
 Deno.test("/readyz answers 200 without the engine, and says why it is away", async () => {
   const body = { status: "degraded", connections: 3, zombies: 2, engine: "refused" };
   assert.deepEqual(await readyz({ away: "refused" }), [200, body]);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { later } from "./later.ts";
 import { LineWriter } from "./line_writer.ts";
 
 /** The levels, the most important first. */
@@ -124,7 +125,8 @@ const COLORS: Readonly<Record<Level | "dim", number>> = {
  */
 export function createLog(options: LogOptions = {}): WrittenLog {
   const { level = "info", format = "auto", now = Date.now } = options;
-  void new Error().stack; // reading the first one needs a file descriptor, without which Deno panics
+  // Reading the first one needs a file descriptor, without which Deno panics. It takes 6 ms, so not at once.
+  later(() => void new Error().stack);
   const { isTerminal = Deno.stderr.isTerminal() } = options;
   const { hasColors = isTerminal && !Deno.noColor } = options;
   const isText = format === "text" || format === "auto" && isTerminal;

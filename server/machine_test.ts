@@ -147,6 +147,14 @@ Deno.test("machineName() is the host name, or unnamed where it may not be read",
   assert.throws(() => machineName(never), /^TypeError: It is read$/);
 });
 
+Deno.test("readMachine() counts the CPUs in the list of the kernel, and asks otherwise where that is odd", () => {
+  const counted = (list: string) =>
+    readMachine({ os: "linux", readTextFile: (path) => path.endsWith("/online") ? list : "" }).cpus;
+  assert.deepEqual(["0\n", "0-63\n", "0-3,6,8-9\n"].map(counted), [1, 64, 7]);
+  const own = readMachine().cpus;
+  assert.deepEqual(["", "\n", "all\n", "0-3"].map(counted), [own, own, own, own]);
+});
+
 Deno.test("readMachine() counts all CPUs, also in a process that is bound to one of them", {
   ignore: WITH_PROCESS.ignore! || Deno.build.os !== "linux" || navigator.hardwareConcurrency < 2,
 }, async () => {

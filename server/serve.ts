@@ -6,6 +6,7 @@
  */
 import { type AddressSources, bracketed, listenFailure, networkAddresses } from "./addresses.ts";
 import type { InterfaceAddress } from "./addresses.ts";
+import { later } from "./later.ts";
 import { boundBodies } from "./slow_bodies.ts";
 
 /** Options of {@linkcode serve}. */
@@ -171,7 +172,9 @@ export function serve(
   }, { port, hostname, sources, log, acceptTimeout, onDeaf });
   const { promise: finished, resolve } = Promise.withResolvers<number>();
   let stopping: { code: number } | undefined;
+  let isFinished = false;
   let signalTimer: ReturnType<typeof setTimeout> | undefined;
+  let memoryTimer: ReturnType<typeof setInterval> | undefined;
   let blindSince: number | undefined;
 
   function counted(
@@ -233,6 +236,7 @@ export function serve(
   }
 
   function finish(code: number): void {
+    isFinished = true;
     clearInterval(memoryTimer);
     clearTimeout(signalTimer);
     for (const signal of heard) signals.removeSignalListener(signal, onSignal);
@@ -255,6 +259,11 @@ export function serve(
       log.error(`The memory could not be read for ${acceptTimeout / 1000} s: ending`);
       stop({ code: OUT_OF_RESOURCES, deadline: RESOURCES_DEADLINE });
     }
+  }
+
+  function watch(): void {
+    checkMemory();
+    if (!isFinished) memoryTimer = setInterval(checkMemory, MEMORY_CHECK_INTERVAL);
   }
 
   /** The memory in MiB; `undefined` where it cannot be read. Deno returns 0 without a file descriptor. */
@@ -294,7 +303,7 @@ export function serve(
 
   const heard = listenTo(SIGNALS, signals, onSignal);
   // The memory is watched because a client can make Deno buffer a fragmented message of any length.
-  const memoryTimer = maxMemory > 0 ? setInterval(checkMemory, MEMORY_CHECK_INTERVAL) : undefined;
+  if (maxMemory > 0) later(watch, MEMORY_CHECK_INTERVAL);
   const urlAt = (host: string) => `http://${bracketed(host)}:${listener.port}${path}`;
   const url = urlAt(listener.wildcard ? "localhost" : hostname);
   log.log(`Listening on ${url}${reach()}`);

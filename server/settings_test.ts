@@ -144,6 +144,9 @@ Deno.test("parseSettings() names the flag or the variable, the value and what is
     [["-p", "80"], {}, "Unknown option '-p'"],
     [["--nonsense"], {}, "Unknown option '--nonsense'"],
     [["stray"], {}, "Unexpected argument 'stray'"],
+    [["--help=no"], {}, "--help takes no value"],
+    [["--port=1", "--nonsense=2"], {}, "Unknown option '--nonsense'"],
+    [["https://ann:secret@a.example"], {}, "Unexpected argument 'https://…@a.example'"],
   ];
   for (const [args, env, message] of cases) {
     assert.throws(() => parse(args, env), { name: "UsageError", message });

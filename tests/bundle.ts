@@ -2,13 +2,18 @@
  * Makes the generated files: `deno task bundle`. These are the module with the scripts that pages load, the
  * bundled client of Redis, and the bundled parser of HTML. They are committed, so that no build is needed to
  * run or publish the package; a test fails when they are out of date. The scripts are strings in a module,
- * because JSR and other runtimes do not import text.
+ * because JSR and other runtimes do not import text. They are compressed here, because the best compression
+ * of Turbo takes 0.1 s, in which the first reader of a process would wait. The client imports two other
+ * scripts by their hashed names, relative to its own URL, because an import map would be an inline script,
+ * which a strict content security policy forbids.
  *
  * @module
  */
 import { isBuiltin } from "node:module";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync } from "node:zlib";
 import { build, type BuildOptions, type Plugin, stop } from "npm:esbuild@0.25.12";
+import { asset } from "../turbo/mod.ts";
 import { bundleDom } from "./bundle_dom.ts";
 
 const MAKERS = {
@@ -59,22 +64,43 @@ const OTHERS =
   /^(is(Connected|HTML|Safe|Array|Integer|NaN|Finite|ContentEditable|Intersecting|EqualNode|SameNode)|has(Attributes?|Own|OwnProperty|Focus|ChildNodes|Instance))$/;
 
 async function scriptTexts(): Promise<string> {
-  const scripts: Record<string, BuildOptions> = {
-    TURBO: turboOptions(),
-    CLIENT: { ...clientOptions("client"), mangleProps: OWN, reserveProps: OTHERS },
-    CLIENT_KEEP: clientOptions("client_keep"),
-    CLIENT_HINTS: clientOptions("client_hints"),
+  const keep = await bundle(clientOptions("client_keep"));
+  const hints = await bundle(clientOptions("client_hints"));
+  const client = await bundle({
+    ...clientOptions("client"),
+    mangleProps: OWN,
+    reserveProps: OTHERS,
+  });
+  const texts = {
+    TURBO: await bundle(turboOptions()),
+    CLIENT: client
+      .replace('"./client_keep.js"', `"./turbo-stream-keep-${hashOf(keep)}.js"`)
+      .replace('"./client_hints.js"', `"./turbo-stream-hints-${hashOf(hints)}.js"`),
+    CLIENT_KEEP: keep,
+    CLIENT_HINTS: hints,
   };
-  let text = `/**
- * The scripts of a page, minified: made by \`deno task bundle\`, see tests/bundle.ts.
+  const constants = Object.entries(texts).map(([name, text]) => {
+    const brotli = brotliCompressSync(text).toString("base64"); // at its best level
+    return `export const ${name}: PackedText = {
+  text: ${literal(text)},
+  hash: "${hashOf(text)}",
+  brotli: "${brotli}",
+};
+`;
+  });
+  return `/**
+ * The scripts of a page, minified and compressed: made by \`deno task bundle\`, see tests/bundle.ts.
  *
  * @module
  */
-`;
-  for (const [name, options] of Object.entries(scripts)) {
-    text += `export const ${name}: string =\n  ${literal(await bundle(options))};\n`;
-  }
-  return text;
+import type { PackedText } from "./assets.ts";
+
+${constants.join("")}`;
+}
+
+/** The hash in the name of an asset with this text. */
+function hashOf(text: string): string {
+  return asset("/", text, "").path.slice("/-".length);
 }
 
 /** A text as a string literal of Latin-1, for which V8 needs only one byte a character. */

@@ -1,25 +1,14 @@
 // The oldest version of Deno that a Deno host may run, one between, and the pinned one.
 import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
-import { connect, directory, parseFrame, PROTOCOL, QUICK, within } from "./kit.ts";
+import { connect, parseFrame, PROTOCOL, QUICK, within } from "./kit.ts";
 import { outputOf, startCommand } from "./processes.ts";
-import { HAS_RUNTIMES, pathOf } from "./runtimes.ts";
+import { denoCache, HAS_RUNTIMES, pathOf } from "./runtimes.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
 const OLD = ["deno-2.5", "deno-2.7"] as const;
 const WITH_OLD = { ignore: QUICK || !HAS_RUNTIMES };
-
-/**
- * A cache for another version of Deno, which would otherwise empty the databases of this one's. The packages
- * are shared.
- */
-async function cache() {
-  const made = directory();
-  const { npmCache } = JSON.parse(await outputOf([Deno.execPath(), "info", "--json"]));
-  await Deno.symlink(npmCache, `${made.path}/npm`);
-  return { env: { DENO_DIR: made.path }, [Symbol.dispose]: () => made[Symbol.dispose]() };
-}
 
 const { install, runtime } = config.deploy;
 
@@ -29,7 +18,7 @@ for (const version of OLD) {
     WITH_OLD,
     async () => {
       const deno = await pathOf(version);
-      using made = await cache();
+      using made = await denoCache();
       assert.match(install, /^deno /);
       await outputOf([deno, ...install.split(" ").slice(1)], { cwd: ROOT, env: made.env });
       const env = { ...made.env, DENO_DEPLOYMENT_ID: "d1" };
@@ -49,7 +38,7 @@ for (const version of [...OLD, "the pinned version"] as const) {
     WITH_OLD,
     async () => {
       const deno = version === "the pinned version" ? Deno.execPath() : await pathOf(version);
-      using made = await cache();
+      using made = await denoCache();
       const command = [deno, "task", "start", "--port=0", "--hostname=127.0.0.1", "--interval=0.2"];
       await using app = startCommand(command, { cwd: ROOT, env: made.env });
       const [, url] = /^Listening on (http:\S+)\/$/.exec(
@@ -90,7 +79,7 @@ const VERSIONS: Readonly<Record<typeof OLD[number] | "the pinned version", strin
 
 for (const version of OLD) {
   Deno.test(`The tests of turbo/ pass on ${version}`, WITH_OLD, async () => {
-    using made = await cache();
+    using made = await denoCache();
     // Garbage is collected on demand by a flag, because older versions cannot set it later.
     const flags = ["-A", "--no-check", "--parallel", "--v8-flags=--expose-gc"];
     // RUNS is for properties of this code, not of Deno: with few runs its mutants are left out.

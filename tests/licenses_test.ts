@@ -69,7 +69,8 @@ Deno.test("The licence of Turbo, whose package has no licence file, is that of t
 Deno.test("The licence of @redis/client, whose package has no licence file, is that of the package", () => {
   const [name, version] = redis.split(" ");
   const lock = Deno.readTextFileSync(`${ROOT}tests/deno.lock`);
-  assert(lock.includes(`"npm:${name}@${version}": "${version}"`), `${redis} is what was bundled`);
+  // Behind the version may stand a package beside which it is installed.
+  assert(lock.includes(`"npm:${name}@${version}": "${version}`), `${redis} is what was bundled`);
   assert.equal(unwrap(parts.get(redis)!), unwrap(`MIT License ${redisCopyright} ${MIT}`));
 });
 

@@ -16,7 +16,7 @@ export const OLDEST_HONO = "4.8.0";
 const MANIFEST = {
   description: config.description,
   keywords: ["hono", "turbo", "turbo-streams", "hotwire", "websocket", "sse", "server-sent-events"],
-  engines: { node: ">=22", deno: ">=2.5", bun: ">=1.3" },
+  engines: { node: ">=22.3", deno: ">=2.5", bun: ">=1.3" },
   bin: { "turbo-push": "./bin/turbo-push.js" },
   // The app's own copy, from the first version that knows where a route is mounted.
   dependencies: undefined,

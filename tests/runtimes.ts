@@ -4,6 +4,7 @@
  * @module
  */
 import { build, type Plugin, stop } from "npm:esbuild@0.25.12";
+import { directory } from "./kit.ts";
 import { outputOf } from "./processes.ts";
 
 /** The other runtimes that are tested. */
@@ -36,6 +37,19 @@ export async function pathOf(runtime: Runtime): Promise<string> {
   await outputOf(["npm", "install", ...flags, spec]);
   await Deno.chmod(path, 0o755); // that of Deno is made executable by a script of its package
   return path;
+}
+
+/**
+ * A cache for another version of Deno, which would otherwise empty the databases of this one's. The packages
+ * are shared.
+ */
+export async function denoCache(): Promise<
+  { readonly env: Readonly<Record<string, string>> } & Disposable
+> {
+  const made = directory();
+  const { npmCache } = JSON.parse(await outputOf([Deno.execPath(), "info", "--json"]));
+  await Deno.symlink(npmCache, `${made.path}/npm`);
+  return { env: { DENO_DIR: made.path }, [Symbol.dispose]: () => made[Symbol.dispose]() };
 }
 
 /**

@@ -120,7 +120,7 @@ export class Instruments {
   /** How pages that asked were served. */
   readonly resumes: Record<Resumed, number> = { replay: 0, refresh: 0, nothing: 0 };
   /** Connections that this process ended because of what their client did. */
-  readonly drops = new Map<End, number>();
+  readonly drops: Map<End, number> = new Map([...DROPS].map((end) => [end, 0]));
   /** Requests for the stream that were rejected, by status. */
   readonly rejected = new Map<number, number>();
   /** Seconds for which connections were open. */
@@ -132,7 +132,10 @@ export class Instruments {
 
   /** A connection has ended. */
   ended(transport: Transport, end: End, milliseconds: number): void {
-    const attributes = { "turbo.transport": TRANSPORTS[transport], "turbo.end": snake(end) };
+    const attributes = {
+      "turbo.transport": TRANSPORTS[transport],
+      "turbo.connection.end": snake(end),
+    };
     this.durations.record(milliseconds / 1_000, attributes);
     if (DROPS.has(end)) this.drops.set(end, (this.drops.get(end) ?? 0) + 1);
   }
@@ -191,7 +194,7 @@ export class Instruments {
         read: () =>
           [...this.drops].map(([end, value]) => ({
             value,
-            attributes: { "turbo.end": snake(end) },
+            attributes: { "turbo.drop.reason": snake(end) },
           })),
       },
       {
@@ -223,7 +226,7 @@ export class Instruments {
         name: "turbo.server.sent",
         kind: "counter",
         unit: "By",
-        description: "Bytes of these messages",
+        description: "Bytes of the messages sent to pages",
         read: () => one(this.bytes),
       },
       {
@@ -256,8 +259,8 @@ export class Instruments {
       },
       {
         name: "turbo.server.engine.connected",
-        kind: "gauge",
-        unit: "1",
+        kind: "upDownCounter",
+        unit: "{engine}",
         description:
           "1 while the engine orders the pushes of all nodes, 0 while this node is alone",
         read: () => one(gauges.isConnected ? 1 : 0),
@@ -287,21 +290,21 @@ export class Instruments {
         name: "turbo.server.staleness.pages",
         kind: "upDownCounter",
         unit: "{page}",
-        description: "Open pages of which the age is known",
+        description: "Open pages of known age",
         read: () => one(gauges.staleness.pages),
       },
       {
         name: "turbo.server.staleness.p50",
         kind: "gauge",
         unit: "s",
-        description: "Half of these pages show what is at most this old",
+        description: "Half of the pages of known age show what is at most this old",
         read: () => one(gauges.staleness.p50 / 1_000),
       },
       {
         name: "turbo.server.staleness.p99",
         kind: "gauge",
         unit: "s",
-        description: "99 of 100 of these pages show what is at most this old",
+        description: "99 of 100 pages of known age show what is at most this old",
         read: () => one(gauges.staleness.p99 / 1_000),
       },
     ];

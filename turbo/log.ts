@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import { checkOptions, integer, milliseconds, type Rule, text } from "./checks.ts";
 import { audienceKey, conflationKeys } from "./conflation.ts";
 import { NO_NAMES } from "./listeners.ts";

@@ -38,7 +38,7 @@ export { type Copy, type Engine, memory, type MemoryOptions } from "./engine.ts"
 export type { Push, Said } from "./engine.ts";
 export { type Middleware, turboForms } from "./form_status.ts";
 export type { MiddlewareOptions, ReaderNames } from "./hono.ts";
-export type { Attributes, Histogram, Series } from "./histogram.ts";
+export { type Attributes, Histogram, type Series } from "./histogram.ts";
 export { html, type Markup, raw } from "./html.ts";
 export type { InspectorOptions } from "./inspector.ts";
 export type {
@@ -49,7 +49,16 @@ export type {
   Point,
 } from "./instruments.ts";
 export type { Audience, Batch, Entry, Log, LogOptions, LogState } from "./log.ts";
+export type {
+  HistogramInstrument,
+  InstrumentOptions,
+  Meter,
+  ObservableInstrument,
+  ObservableResult,
+} from "./meter.ts";
+export { observeMetrics } from "./meter.ts";
 export type { Shared, SharedChange } from "./nodes.ts";
+export { prometheus, PROMETHEUS_TYPE } from "./prometheus.ts";
 export type { Message } from "./protocol.ts";
 export type { Present } from "./roster.ts";
 export {

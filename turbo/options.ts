@@ -22,6 +22,7 @@ import {
 import type { ConnectionLimits } from "./connection.ts";
 import type { Engine } from "./engine.ts";
 import type { LogOptions } from "./log.ts";
+import type { Meter } from "./meter.ts";
 import type { SharedChange } from "./nodes.ts";
 import { CURSOR_RULE, HEARTBEAT } from "./protocol.ts";
 import type { Rate } from "./rate.ts";
@@ -127,6 +128,12 @@ export interface TurboOptions extends Partial<ConnectionLimits> {
   /** What puts the pushes in order. Default: {@linkcode memory}, for one process. */
   engine?: Engine;
   /**
+   * OpenTelemetry's meter that reads {@linkcode Turbo.metrics}, or `null` for none. Default: one of the
+   * provider that is registered with OpenTelemetry's API, as Deno does where the environment has
+   * `OTEL_DENO=true`. On other runtimes register it before the `Turbo` is made.
+   */
+  meter?: Meter | null;
+  /**
    * Upgrades a request to a WebSocket. Default: `Deno.upgradeWebSocket`. On Node and Bun give that of an
    * adapter (`@turbo-deno/turbo/adapter`); without it, pages there can use server-sent events only.
    */
@@ -200,7 +207,14 @@ export interface CloseOptions {
 }
 
 /** The options without a default. */
-type Undefaulted = "turboUrl" | "log" | "secret" | "engine" | "onConnection" | "onPresence";
+type Undefaulted =
+  | "turboUrl"
+  | "log"
+  | "secret"
+  | "engine"
+  | "meter"
+  | "onConnection"
+  | "onPresence";
 
 /** The options that have a default. */
 type Defaults =
@@ -273,6 +287,12 @@ const RULES = {
   presenceGrace: milliseconds(0, 600_000),
   log: anything, // see Log
   engine: withMethods("start", "push", "flush", "close"),
+  meter: orNull(withMethods(
+    "createObservableCounter",
+    "createObservableUpDownCounter",
+    "createObservableGauge",
+    "createHistogram",
+  )),
   upgrade: callback,
   onChange: callback,
   onConnection: callback,

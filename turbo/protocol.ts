@@ -5,9 +5,7 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import { type Rule, text } from "./checks.ts";
-import { refresh } from "./streams.ts";
 
 /** The WebSocket sub-protocol that the bundled client offers (RFC 6455, section 1.9). */
 export const PROTOCOL = "turbo-stream.v2";
@@ -102,7 +100,7 @@ export const MAX_TOKEN: number = MAX_MESSAGE - "since".length - 3 - 64 - 64;
 export const HEARTBEAT = 15_000;
 
 /** The answer to a cursor from which the log cannot continue: it makes the page fetch itself. */
-export const REFRESH: string = String(refresh());
+export const REFRESH = '<turbo-stream action="refresh"></turbo-stream>';
 
 /**
  * Formats messages as one WebSocket message of the sub-protocol: a JSON array of `[CURSOR, HTML]`, oldest

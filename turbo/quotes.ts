@@ -24,12 +24,19 @@ type Place = "text" | "comment" | "tag" | "before value" | "value" | '"' | "'";
  * ```
  */
 export function unquotedAttribute(strings: readonly string[]): string | undefined {
+  if (!strings.some((text) => MAY_BE_UNQUOTED.test(text))) return undefined;
   const reading: Reading = { place: "text", element: "", attribute: "", textOf: undefined };
   for (const text of strings.slice(0, -1)) {
     for (const [token, slash, tag] of text.matchAll(TOKENS)) read(reading, { token, slash, tag });
     if (reading.place === "before value" || reading.place === "value") return reading.attribute;
   }
 }
+
+/**
+ * A text that may end within a value without quotes. Few templates have one, and the others need not be read,
+ * which would take a millisecond of the first page.
+ */
+const MAY_BE_UNQUOTED = /=\s*(?:[^\s"'>][^\s>]*)?$/;
 
 /** The state of the reader. */
 interface Reading {

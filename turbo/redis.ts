@@ -16,7 +16,6 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import { checkOptions, checkValue, integer, milliseconds, type Rule } from "./checks.ts";
 import type { Copy, Engine, Push } from "./engine.ts";
 import { type Server, serverOf } from "./redis_client.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Asset, asset } from "./assets.ts";
+import { type Asset, type PackedText, textAsset } from "./assets.ts";
 import { CLIENT, CLIENT_HINTS, CLIENT_KEEP, TURBO } from "./script_texts.ts";
 
 /** The scripts that a page loads. */
@@ -18,22 +18,14 @@ export interface Scripts {
   readonly hints: Asset;
 }
 
-/**
- * The scripts, served below a path. Each file name contains a hash of the content. The client imports the
- * other two by their names, relative to its own URL, because an import map would be an inline script, which
- * a strict content security policy forbids.
- */
+/** The scripts, served below a path. Each file name contains a hash of the content. */
 export function scriptsUnder(path: string): Scripts {
-  const script = (name: string, text: string) =>
-    asset(`${path}/${name}.js`, text, "text/javascript");
-  const keep = script("turbo-stream-keep", CLIENT_KEEP);
-  const hints = script("turbo-stream-hints", CLIENT_HINTS);
-  const client = CLIENT
-    .replace('"./client_keep.js"', JSON.stringify(`./${nameOf(keep)}`))
-    .replace('"./client_hints.js"', JSON.stringify(`./${nameOf(hints)}`));
-  return { turbo: script("turbo", TURBO), client: script("turbo-stream", client), keep, hints };
-}
-
-function nameOf({ path }: Asset): string {
-  return path.slice(path.lastIndexOf("/") + 1);
+  const script = (name: string, packed: PackedText) =>
+    textAsset(`${path}/${name}.js`, packed, "text/javascript");
+  return {
+    turbo: script("turbo", TURBO),
+    client: script("turbo-stream", CLIENT),
+    keep: script("turbo-stream-keep", CLIENT_KEEP),
+    hints: script("turbo-stream-hints", CLIENT_HINTS),
+  };
 }

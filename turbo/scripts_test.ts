@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { brotliDecompressSync } from "node:zlib";
 import config from "../deno.json" with { type: "json" };
 import { MADE, make } from "../tests/bundle.ts";
-import type { Asset } from "./assets.ts";
+import { type Asset, asset } from "./assets.ts";
 import { scriptsUnder } from "./scripts.ts";
 
 function get({ path, respond }: Asset, headers: Record<string, string> = {}): Response {
@@ -27,6 +28,16 @@ Deno.test("The text of Turbo has the version of deno.json, and its licence", asy
   const text = await get(scriptsUnder("/assets").turbo).text();
   const lines = `\\n/\\*!\\nTurbo ${version}\\nCopyright © \\d+ 37signals LLC\\n \\*/\\n$`;
   assert.match(text, new RegExp(lines));
+});
+
+Deno.test("scriptsUnder() sends each script compressed as its text, under the hash of its text", async () => {
+  for (const script of Object.values(scriptsUnder("/assets"))) {
+    const text = await get(script).text();
+    const compressed = await get(script, { "Accept-Encoding": "br" }).arrayBuffer();
+    assert(brotliDecompressSync(compressed).equals(Buffer.from(text)), script.path);
+    const path = script.path.replace(/-[0-9a-f]{16}/, "");
+    assert.equal(asset(path, text, "text/javascript").path, script.path);
+  }
 });
 
 Deno.test("scriptsUnder() makes the client import its modules by their hashed names", async () => {

@@ -3,8 +3,6 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
-import { createHmac, timingSafeEqual } from "node:crypto";
 import { checkValue, type Rule, text } from "./checks.ts";
 import { isCursor, MAX_TOKEN } from "./protocol.ts";
 
@@ -113,6 +111,7 @@ export function verify(
   if (!payload || !given || rest.length > 0) return undefined;
   const expected = Buffer.from(signature(payload, secret));
   const actual = Buffer.from(given);
+  const { timingSafeEqual } = nodeCrypto();
   if (expected.length !== actual.length || !timingSafeEqual(expected, actual)) return undefined;
   const claims = parse(Buffer.from(payload, "base64url").toString());
   return claims && claims.expires > now ? claims : undefined;
@@ -134,7 +133,13 @@ function parse(payload: string): Claims | undefined {
 }
 
 function signature(payload: string, secret: string): string {
-  return createHmac("sha256", secret).update(payload).digest("base64url");
+  return nodeCrypto().createHmac("sha256", secret).update(payload).digest("base64url");
+}
+
+// Not imported at the top, because loading it takes Deno as long as all of this package, and only topics
+// need it. The functions of `crypto.subtle` are asynchronous.
+function nodeCrypto(): typeof import("node:crypto") {
+  return process.getBuiltinModule("node:crypto");
 }
 
 function readSecret(): string | undefined {

@@ -19,6 +19,7 @@ import { html, type Markup } from "./html.ts";
 import { Instruments, type Metric } from "./instruments.ts";
 import { Lag } from "./lag.ts";
 import { Log } from "./log.ts";
+import { observeMetrics } from "./meter.ts";
 import { Nodes, type Shared, type Statement } from "./nodes.ts";
 import { quote } from "./checks.ts";
 import {
@@ -46,6 +47,7 @@ import type { Attendance, Present } from "./roster.ts";
 import { scriptsUnder } from "./scripts.ts";
 import type { Staleness } from "./staleness.ts";
 import { joinStreams, type Streams } from "./streams.ts";
+import { redactSpans } from "./telemetry.ts";
 import { Signer } from "./token.ts";
 import { openWebSocket, type StreamContext } from "./websocket.ts";
 
@@ -101,6 +103,7 @@ export class Turbo {
   readonly #readers: Readers;
   readonly #instruments = new Instruments();
   readonly #lag: Lag;
+  readonly #unobserve: () => void;
   readonly #signer: Signer;
   readonly #admission: Admission;
   readonly #assets: readonly [turbo: Asset, client: Asset, keep: Asset, hints: Asset];
@@ -137,6 +140,7 @@ export class Turbo {
     this.#options = resolved;
     this.#report = report;
     this.#notice = reporting(onNotice, (error) => report("onNotice failed:", error));
+    if (!redactSpans()) this.#notice("The spans of event streams hold the tokens of their URLs");
     this.#log = new Log(log);
     this.#nodes = new Nodes(shared);
     this.#presence = new Presence({
@@ -174,6 +178,7 @@ export class Turbo {
     this.#assets = [turbo, client, keep, hints];
     this.#engine = engine;
     this.#watch(engine.start(this.#copy()));
+    this.#unobserve = observeMetrics(this.metrics, resolved.meter);
   }
 
   /**
@@ -725,6 +730,7 @@ export class Turbo {
     }
     this.#admission.giveUp();
     this.#readers.removeAll();
+    this.#unobserve();
     await inspected;
     await this.#engine.close();
   }

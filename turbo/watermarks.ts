@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 
 /** The marks of {@linkcode Watermarks} as plain data. */
 export interface WatermarksState {

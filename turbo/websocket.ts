@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import type { Visitor } from "./admission.ts";
 import { type Carrier, type Connection, ofLast } from "./connection.ts";
 import {

@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { getConnInfo } from "hono/deno";
 import { createApp } from "../../main.ts";
-import { append, replace, type Stream } from "../../turbo/mod.ts";
-import { redis } from "../../turbo/redis.ts";
+import { append, type Engine, replace, type Stream } from "../../turbo/mod.ts";
 import { box } from "./box.ts";
 import { nextTick } from "./burst.mjs";
 import { serve } from "./serve.ts";
@@ -17,10 +15,16 @@ const DRAIN = 9_000;
 
 const { hono, turbo, start, close } = createApp({
   interval: 86_400,
-  ...(REDIS !== undefined && { engine: redis({ url: REDIS }) }),
+  engine: await engine(),
   state: STATE,
   turbo: { ...(FRAME !== undefined && { frame: FRAME }) },
 });
+
+async function engine(): Promise<Engine | undefined> {
+  if (REDIS === undefined) return undefined;
+  const { redis } = await import("../../turbo/redis.ts");
+  return redis({ url: REDIS });
+}
 
 /** The kinds of push, by the value of `kind` in the query. */
 const KINDS: Record<string, (tick: string, padding: number) => Stream> = {
@@ -45,8 +49,7 @@ serve({
     // The app has no names: its own route gives none.
     const as = searchParams.get("as");
     if (as === null) return hono.fetch(request, info);
-    const { address } = getConnInfo({ env: info } as never).remote;
-    return turbo.connect(request, { as, ...(address !== undefined && { address }) });
+    return turbo.connect(request, { as, address: info.remoteAddr.hostname });
   },
   close: () => close(DRAIN),
 });
