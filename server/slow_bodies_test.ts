@@ -27,6 +27,15 @@ async function answerTo(port: number, headers: Record<string, string>, body = ""
 const LENGTH = { "Content-Length": "5" };
 const CHUNKED = { "Transfer-Encoding": "chunked" };
 
+Deno.test("serve() answers a form whose Host is malformed by 400, and logs nothing", async () => {
+  await using server = start(async (request) => new Response(await request.text()));
+  for (const Host of ["localhost:99999", "a b", "[::1", "%zz"]) {
+    const { status } = await answerTo(server.port, { Host, ...LENGTH }, "12345");
+    assert.equal(status, 400, Host);
+  }
+  assert.deepEqual(server.said, []);
+});
+
 Deno.test("serve() answers each slow body by 408, fails its reading, and logs nothing", async () => {
   const errors: unknown[] = [];
   await using server = start(async (request) => {
