@@ -11,7 +11,8 @@ import { hasValidHost } from "./request.ts";
 import type { StreamContext } from "./websocket.ts";
 
 /** Headers that a proxy adds. A client may send them too, and is then refused. */
-const FORWARDING = /^(?:x-forwarded-.+|forwarded|via|x-real-ip|cf-connecting-ip|true-client-ip)$/;
+const FORWARDING =
+  /^(?:x-(?:forwarded|original|envoy)-.+|(?:x-|true-|fastly-)(?:cluster-)?client-ip|forwarded|via|x-real-ip|cf-.+|cdn-loop)$/;
 const LOOPBACK_HOST = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
 const LOOPBACK_ADDRESS = /^(?:(?:::ffff:)?127(?:\.\d{1,3}){3}|::1)$/i;
 

@@ -64,7 +64,21 @@ Deno.test("refusalOf() rejects a client elsewhere, and one whose address is unkn
 
 Deno.test("refusalOf() rejects what came through a proxy on this machine", async () => {
   for (
-    const name of ["X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-IP"]
+    const name of [
+      "X-Forwarded-For",
+      "X-Forwarded-Proto",
+      "X-Original-Forwarded-For",
+      "X-Envoy-External-Address",
+      "X-Client-IP",
+      "X-Cluster-Client-IP",
+      "True-Client-IP",
+      "Fastly-Client-IP",
+      "CF-Ray",
+      "CDN-Loop",
+      "Forwarded",
+      "Via",
+      "X-Real-IP",
+    ]
   ) {
     assert.match(
       await why({ headers: { [name]: "1" } }),
