@@ -341,7 +341,8 @@ export class Readers {
     if (!grant || this.#hasMissed(grant, cursor)) connection.refresh();
     this.#flush(connection, this.#clock.now());
     const position = this.#log.positionOf(cursor);
-    if (position !== undefined && position <= this.#log.position) {
+    const isLost = how === "comes" && visitor.isLost;
+    if (!isLost && position !== undefined && position <= this.#log.position) {
       this.#reported(connection, position);
     }
   }

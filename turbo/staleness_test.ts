@@ -306,6 +306,18 @@ Deno.test("Readers.receipt() lets a page on an event stream connect again once i
   readers.removeAll();
 });
 
+Deno.test("Readers.receipt() does not take the cursor of a page for a report that must be fetched", async () => {
+  const { push, join, readers, log } = start();
+  const page = join({ page: "p" });
+  await push();
+  const receipt = readers.receipt({ to: undefined }, log.position, 60_000);
+  readers.remove(page.connection);
+  const back = join({ page: "p", since: log.cursor, isLost: true });
+  assert.equal(back.connection.shown, -1);
+  readers.resume(back.connection, { cursor: log.cursor, page: "p" }); // it is fetched
+  assert.deepEqual(await receipt, { shown: 1, missing: 0 });
+});
+
 Deno.test("Readers.receipt() makes a page on an event stream connect again", async () => {
   const { clock, push, join, readers, log } = start();
   const page = join({ page: "p", transport: "event stream" }, { comesBack: true });
@@ -383,6 +395,7 @@ function start() {
         page: undefined,
         since: undefined,
         reports: true,
+        isLost: false,
         token: undefined,
         origin: undefined,
         opened: () => undefined,
