@@ -36,6 +36,16 @@ Deno.test("serve() answers a form whose Host is malformed by 400, and logs nothi
   assert.deepEqual(server.said, []);
 });
 
+Deno.test("serve() answers a method that no Request may have by 501, and logs nothing", async () => {
+  await using server = start(() => new Response());
+  for (const method of ["TRACE", "track"]) {
+    await using socket = await RawSocket.open(server.port);
+    await socket.write(request(`${method} / HTTP/1.1`, { Host: "localhost" }));
+    assert.equal((await socket.answer()).status, 501, method);
+  }
+  assert.deepEqual(server.said, []);
+});
+
 Deno.test("serve() answers each slow body by 408, fails its reading, and logs nothing", async () => {
   const errors: unknown[] = [];
   await using server = start(async (request) => {
