@@ -159,7 +159,7 @@ export class History implements Observer {
     return this.#pages.get(connection) ?? this.#closed.get(connection);
   }
 
-  /** Takes in an entry or a connection from before the inspector. */
+  /** Adds an entry or a connection from before the inspector. */
   adopt(found: { entry: ObservedEntry; age: number } | { connection: object }): void {
     if ("entry" in found) this.#add(found.entry, { at: this.#source.now() - found.age });
     else this.opened(found.connection);

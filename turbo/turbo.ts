@@ -643,8 +643,9 @@ export class Turbo {
   }
 
   /**
-   * Returns the inspector, a sub-app of Hono (`Hono`) for development. It shows the log, the open pages and how far each is,
-   * which targets no page had, and why a page did not change. It is live, by a connection of its own.
+   * Returns the inspector, a sub-app of Hono (`Hono`) for development. It shows the log, the open pages and
+   * how far each is, which targets no page had, and why a page did not change. It is live, by a connection of
+   * its own.
    *
    * Without a token it is for a browser on the same machine only, and for nobody behind a proxy. It shows
    * what is pushed to all readers, and their names.
