@@ -230,6 +230,21 @@ Deno.test("Readers.receipt() counts a page once whose old connection was cut and
   assert.deepEqual(await receipts[1], { shown: 1, missing: 0 });
 });
 
+Deno.test("Readers.receipt() counts each page once, however their connections come, end and are named", async () => {
+  const { push, join, readers, log } = start();
+  const cursor = log.cursor;
+  const pages = ["a", "a", "a", "b", "c", "d", undefined].map((page) => join({ page }));
+  await push();
+  const receipt = readers.receipt({ to: undefined }, log.position, 60_000);
+  for (const { connection } of pages.slice(0, 4)) readers.remove(connection); // a and b are away
+  readers.resume(pages[4]!.connection, { cursor, page: "b" }); // c claims to be b
+  readers.remove(pages[4]!.connection);
+  readers.shown(pages[5]!.connection, { cursor: log.cursor, age: 0 });
+  for (let n = 0; n < 2; n++) join({ page: "a", since: log.cursor });
+  readers.removeAll();
+  assert.deepEqual(await receipt, { shown: 2, missing: 3 });
+});
+
 Deno.test("Readers.receipt() follows a connection whose page changes by a visit", async () => {
   const { push, join, readers, log } = start();
   const page = join({ page: "p" });
