@@ -144,6 +144,8 @@ export class Connection {
   names: ReadonlySet<string> = NO_NAMES;
   /** The id of the page, which `except` names; a Turbo visit changes it. */
   page: string | undefined;
+  /** The names that the app gave its reader. */
+  as: readonly string[] = [];
   /** When it opened. */
   openedAt: number = NEVER;
   /** The close with which this process ends it. */
@@ -206,6 +208,7 @@ export class Connection {
   startReports(now: number): void {
     this.reports = true;
     this.#expectReport(now);
+    if (this.carrier.comeBack) this.#askedAt = now; // it has connected, which is a report
   }
 
   /**
@@ -290,7 +293,9 @@ export class Connection {
   #push(messages: readonly Message[], now: number): void {
     this.#send(messages, now);
     this.pushedAt = now;
-    if (this.#reportDueAt >= 0 && now >= this.#reportDueAt) {
+    // A page reports what it has rendered, and a cursor alone is not.
+    const isDue = this.#reportDueAt >= 0 && now >= this.#reportDueAt;
+    if (isDue && messages.some(({ html }) => html !== "")) {
       this.#reportDueAt = NONE;
       this.probedAt = now;
     }
