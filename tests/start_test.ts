@@ -1,6 +1,7 @@
 // What a process loads before its first reader has the page. A Deno host starts it for that reader.
 import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
+import { build, parenthesize } from "./build.ts";
 import { connect, directory, WITH_PROCESS } from "./kit.ts";
 import { outputOf, START_FLAGS, startServer } from "./processes.ts";
 
@@ -71,12 +72,14 @@ Deno.test(
   WITH_PROCESS,
   async () => {
     using folder = directory();
-    const command = config.tasks.build.command.split(" && ").at(-1)!;
-    const [, ...build] = command.replace("dist/app", folder.path).split(" ");
-    await outputOf([DENO, ...build], { cwd: ROOT });
+    await build(folder.path);
     const main = `${folder.path}/main.js`;
     const imported = [...await importsOf(main)];
     assert.deepEqual(imported.filter((module) => !module.startsWith("file://")), []);
+    for (const module of imported) {
+      const text = await Deno.readTextFile(new URL(module));
+      assert.doesNotMatch(text, /^(?:async )?function/m, `${module} is not parenthesized`);
+    }
     await using app = await startServer(main, [
       "--port=0",
       "--hostname=127.0.0.1",
@@ -96,6 +99,19 @@ Deno.test(
     assert.match(await client.next(), /^<turbo-stream action="replace" target="load"/);
   },
 );
+
+Deno.test("parenthesize() leaves methods and what is deep inside, and declares functions first", () => {
+  const text = `import{a}from"./a.js";b(()=>1);async function b(c){return c(()=>()=>2)}
+class D{e(){}f=()=>3}var g={h(){},get i(){return 4},j:function(){}};export{b};`;
+  const expected = `var b=(async function (c){return c((()=>()=>2))});
+import{a}from"./a.js";
+b((()=>1));
+class D{e(){}f=(()=>3)}
+var g={h(){},get i(){return 4},j:(function(){})};
+export{b};
+`;
+  assert.equal(parenthesize(text), expected);
+});
 
 /** The modules that an entry imports statically, at any depth. */
 async function importsOf(entry: string): Promise<Set<string>> {
