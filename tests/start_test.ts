@@ -28,11 +28,12 @@ for (const name of ${JSON.stringify(COSTLY)}) {
   });
 }
 const { createApp, OPTIONS } = await import("./main.ts");
+const { importMachine } = await import("./server/machine.ts");
 const { serve } = await import("./server/serve.ts");
 const { settingsOrExit } = await import("./server/settings.ts");
 const names = { name: "app", version: "1", summary: "An app." };
 const { maxMemory } = settingsOrExit(OPTIONS, { ...names, args: ["--interval", "1"] });
-const { hono } = createApp();
+const { hono } = createApp({ machine: await importMachine() });
 const log = { log() {}, error: console.error };
 serve(hono.fetch, { port: 0, hostname: "127.0.0.1", maxMemory, log });
 const headers = { "Accept-Encoding": "br" };
@@ -57,15 +58,31 @@ for (const entry of ["turbo/mod.ts", "main.ts"]) {
   );
 }
 
-Deno.test("The app answers its first page and the scripts without Node's globals and timers", {
-  ignore: WITH_PROCESS.ignore || Deno.build.os !== "linux", // elsewhere node:os counts the CPUs
-}, async () => {
-  using folder = directory();
-  const program = `${folder.path}/program.ts`;
-  await Deno.writeTextFile(program, PROGRAM.replaceAll('import("./', `import("file://${ROOT}`));
-  const output = await outputOf([DENO, "run", "-A", "--config", `${ROOT}deno.json`, program]);
-  assert.deepEqual(JSON.parse(output), { used: [], scripts: [200, 200, 200] });
-});
+for (
+  const [permissions, flags] of [["all permissions", ["-A"]], ["its own", [
+    "-P",
+    "--no-prompt",
+  ]]] as const
+) {
+  Deno.test(
+    `With ${permissions} the app answers its first page and the scripts without Node's globals and timers`,
+    WITH_PROCESS,
+    async () => {
+      using folder = directory();
+      const program = `${folder.path}/program.ts`;
+      await Deno.writeTextFile(program, PROGRAM.replaceAll('import("./', `import("file://${ROOT}`));
+      const output = await outputOf([
+        DENO,
+        "run",
+        ...flags,
+        "--config",
+        `${ROOT}deno.json`,
+        program,
+      ]);
+      assert.deepEqual(JSON.parse(output), { used: [], scripts: [200, 200, 200] });
+    },
+  );
+}
 
 Deno.test(
   "What deno task build makes runs as deno task start does, and imports no module of Node at once",
