@@ -292,7 +292,9 @@ export interface App {
  * @throws {Error} when a file of the state cannot be read or written
  */
 export function createApp(options: AppOptions = {}): App {
-  const { state, base = "", log = createLog() } = options;
+  const { state, base = "" } = options;
+  const own = options.log ? undefined : createLog();
+  const log = options.log ?? own!;
   const { engine = memory(state === undefined ? {} : { file: state }) } = options;
   const turbo: Turbo = new Turbo({
     engine,
@@ -411,6 +413,7 @@ export function createApp(options: AppOptions = {}): App {
       await feed.close(() => turbo.close({ code: 1012, window: deadline / 2, deadline }));
       unobserve();
       connections[Symbol.dispose]();
+      await own?.flush();
     },
   };
 }

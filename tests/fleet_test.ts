@@ -256,7 +256,8 @@ Deno.test("GET /readyz says why a process is alone, which still serves", async (
   const app = createApp({ engine, node: "one", sampler: steady("one"), turbo: options });
   const ready = async () => {
     const response = await app.hono.request("/readyz");
-    return [response.status, await response.json()];
+    const { counts: _, ...answer } = await response.json();
+    return [response.status, answer];
   };
   const counts = { connections: 0, zombies: 0 };
   assert.deepEqual(await ready(), [200, { status: "ready", ...counts }]);

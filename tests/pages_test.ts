@@ -76,6 +76,7 @@ const RUN_ELSEWHERE: Record<string, string> = {
   "docs/many-machines.md": "tests/docs_test.ts",
   "docs/node-and-bun.md": "tests/adapter_test.ts",
   "docs/tutorial.md": "tests/tutorial_test.ts",
+  "docs/watching.md": "tests/watching_test.ts",
 };
 
 /** Checks of commands that are not run, because they need hours, a certain port or the internet. */

@@ -46,8 +46,9 @@ Deno.test("docs/watching.md names every attribute, and every end that counts as 
   const points = turbo.metrics.flatMap((metric) =>
     metric.kind === "histogram" ? [] : metric.read()
   );
+  assert(text.includes("| `turbo.connection.end`"));
   const drops = turbo.metrics.find(({ name }) => name === "turbo.server.drops") as NumberMetric;
-  const ends = drops.read().map(({ attributes }) => attributes["turbo.end"]);
+  const ends = drops.read().map(({ attributes }) => attributes["turbo.drop.reason"]);
   await turbo.close();
   assert(ends.includes("too_slow"));
   for (const name of new Set(points.flatMap(({ attributes }) => Object.keys(attributes)))) {
@@ -66,7 +67,7 @@ Deno.test("The alert rules of docs/watching.md are about metrics that there are"
   assert.equal(expressions.length, rules!.match(/alert:/g)!.length);
   for (const expression of expressions) {
     const names = expression.match(/\b(?:turbo|load|system)_[a-z0-9_]+(?!=)\b(?![a-z_"=])/g)!;
-    const metrics = names.filter((name) => !["turbo_end"].includes(name));
+    const metrics = names.filter((name) => !["turbo_drop_reason"].includes(name));
     assert(metrics.length > 0, expression);
     for (const name of metrics) assert(families.has(name), `${name} in ${expression}`);
   }

@@ -132,7 +132,10 @@ export class Instruments {
 
   /** A connection has ended. */
   ended(transport: Transport, end: End, milliseconds: number): void {
-    const attributes = { "turbo.transport": TRANSPORTS[transport], "turbo.end": snake(end) };
+    const attributes = {
+      "turbo.transport": TRANSPORTS[transport],
+      "turbo.connection.end": snake(end),
+    };
     this.durations.record(milliseconds / 1_000, attributes);
     if (DROPS.has(end)) this.drops.set(end, (this.drops.get(end) ?? 0) + 1);
   }
@@ -191,7 +194,7 @@ export class Instruments {
         read: () =>
           [...this.drops].map(([end, value]) => ({
             value,
-            attributes: { "turbo.end": snake(end) },
+            attributes: { "turbo.drop.reason": snake(end) },
           })),
       },
       {
