@@ -676,7 +676,7 @@ async function main(): Promise<void> {
     maxMemory,
     deadline,
     drain,
-    log: { ...log, log: (line: string) => console.log(line) },
+    log: { ...log, log: (line: string) => announce(line, log) },
   };
   // When it cannot listen, closing the app writes the state again, which createApp() has read and removed.
   const server = await orExit(1, () => serve(app.hono.fetch, options), () => app.close(0));
@@ -687,6 +687,16 @@ async function main(): Promise<void> {
   const code = await server.finished;
   await log.flush();
   Deno.exit(code);
+}
+
+/** Writes a line to standard output, or to the log where that takes nothing, as on a disk that is full. */
+function announce(line: string, log: Log): void {
+  try {
+    console.log(line);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    log.warn(`${line} (Cannot write to standard output: ${reasonOf(error)})`);
+  }
 }
 
 /**

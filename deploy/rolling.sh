@@ -11,8 +11,9 @@ Restarts turbo-deno@PORT.service for each of the ports, one after the other. Put
 executable in its place before. The pages of an instance go to the others, which replay
 what was pushed meanwhile, so all must have the same Redis.
 
-It asks /readyz of 127.0.0.1 at each port. It restarts none while no other is ready, and
-stops at the first that does not become ready; the rest then go on as they are.
+It asks /readyz of 127.0.0.1 at each port. It restarts none while no other is ready or
+another rolling.sh runs, and stops at the first that does not become ready; the rest then
+go on as they are.
 
   --wait SECONDS   how long an instance may take to become ready; 60 by default
   --pause SECONDS  time between two instances, for a load balancer that has to notice; 0 by default
@@ -36,8 +37,15 @@ fail() {
 
 is_number() {
   case $1 in
-  '' | *[!0-9]*) return 1 ;;
+  '' | *[!0-9]* | ??????*) return 1 ;;
   esac
+}
+
+is_port() {
+  case $1 in
+  0*) return 1 ;;
+  esac
+  is_number "$1" && [ "$1" -le 65535 ]
 }
 
 # What an instance says of itself; nothing where it does not answer. "degraded" is not ready: without its
@@ -74,7 +82,7 @@ while [ $# -gt 0 ]; do
     exit 0
     ;;
   --wait | --pause)
-    is_number "${2-}" || fail 2 "$1 is \"${2-}\": a whole number of seconds is needed"
+    is_number "${2-}" || fail 2 "$1 is \"${2-}\": a whole number of seconds up to 99999 is needed"
     if [ "$1" = --wait ]; then wait=$2; else pause=$2; fi
     shift 2
     ;;
@@ -84,7 +92,7 @@ while [ $# -gt 0 ]; do
     shift 2
     ;;
   *)
-    is_number "$1" || fail 2 "\"$1\" is neither an option nor a port; see rolling.sh --help"
+    is_port "$1" || fail 2 "\"$1\" is neither an option nor a port; see rolling.sh --help"
     case " $ports " in
     *" $1 "*) fail 2 "port $1 is given twice" ;;
     esac
@@ -98,6 +106,13 @@ case $ports in
 *) fail 2 "at least two ports are needed; a single instance keeps its pages by --state" ;;
 esac
 command -v curl >/dev/null || fail 2 "curl is needed, and not installed"
+
+# Two runs together could each take the instance for ready that the other restarts next. The lock ends with
+# this process.
+if [ -r "$0" ] && command -v flock >/dev/null; then
+  exec 9<"$0"
+  flock --nonblock 9 || fail 1 "another rolling.sh runs, so nothing is restarted"
+fi
 
 is_first=yes
 for port in $ports; do
@@ -117,5 +132,9 @@ for port in $ports; do
     waited=$((waited + 1))
   done
   say "$unit$port is ready"
+done
+# One that became ready may have ended since, as a version does that cannot work for long.
+for port in $ports; do
+  is_ready "$port" || fail 1 "$unit$port was ready and is not any more. See journalctl --unit $unit$port"
 done
 say "all are ready"

@@ -25,6 +25,7 @@ import { getPath } from "hono/utils/url";
 export function pathBelow(base: string, request: Request): string {
   const path = getPath(request);
   if (base === "") return path;
+  if (!URL.canParse(request.url)) return path; // a client can send any text as Host
   // Compared with the URL, because the path is decoded, and links are made from the URL.
   const { pathname } = new URL(request.url);
   if (pathname === base) return "/";

@@ -21,6 +21,15 @@ for (
   Deno.test(`pathBelow() of ${path} is ${below}`, () => assert.equal(of("/load", path), below));
 }
 
+Deno.test("pathBelow() of a request with a malformed Host is the path, which some route refuses", () => {
+  const request = new Request("http://localhost/load/page2");
+  const url = "http://localhost:99999/load/page2"; // as Deno makes it
+  assert.equal(
+    pathBelow("/load", Object.defineProperty(request, "url", { value: url })),
+    "/load/page2",
+  );
+});
+
 Deno.test("pathBelow() without a base is the path", () => {
   assert.equal(of("", "/load/page2"), "/load/page2");
   assert.equal(of("", "/"), "/");

@@ -23,7 +23,7 @@ const MAX_ANSWER = 65_536;
 const MAX_QUOTE = 200;
 
 /**
- * Asks `/readyz`. Resolves where the answer is 200, which is ready or degraded. It speaks HTTP itself:
+ * Asks `/readyz`. Resolves where the answer is 200 and says how the process is: ready or degraded. It speaks HTTP itself:
  * `fetch` would ask the proxy that `HTTP_PROXY` names.
  *
  * @throws {Error} that says in one line why the process is not ready
@@ -49,8 +49,20 @@ export async function checkHealth(
   const host = loopbackOf(hostname);
   const url = `http://${bracketed(host)}:${port}${base}/readyz`;
   const { status, body } = await ask(url, { host, port, deadline });
-  if (status === 200) return;
-  throw new Error(`${url} answers ${status}: ${body.trim().split("\n")[0]!.slice(0, MAX_QUOTE)}`);
+  const [line = ""] = body.trim().split("\n");
+  const quoted = line.slice(0, MAX_QUOTE).replace(/\p{C}/gu, "\ufffd"); // which a terminal could obey
+  if (status !== 200) throw new Error(`${url} answers ${status}: ${quoted}`);
+  if (!isReadiness(body)) throw new Error(`${url} is answered by another program: ${quoted}`);
+}
+
+/** Whether the body of an answer is one of `healthAnswers`. */
+function isReadiness(body: string): boolean {
+  try {
+    return typeof JSON.parse(body)?.status === "string";
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
 }
 
 /** The address by which this machine reaches what listens on another one of its own. */

@@ -8,7 +8,7 @@ Deno.test("checkHealth() asks /readyz below the base, by the address that it is 
   const asked: string[] = [];
   await using server = serve(({ url, headers }) => {
     asked.push(`${headers.get("host")} ${new URL(url).pathname}`);
-    return new Response("ok");
+    return Response.json({ status: "ready" });
   });
   const { port } = server;
   for (const hostname of ["127.0.0.1", "localhost", "0.0.0.0"]) {
@@ -24,7 +24,10 @@ Deno.test("checkHealth() asks /readyz below the base, by the address that it is 
 });
 
 Deno.test("checkHealth() asks the loopback address of IPv6 where the process listens on ::", async () => {
-  const server = Deno.serve({ hostname: "::", port: 0, onListen() {} }, () => new Response("ok"));
+  const server = Deno.serve(
+    { hostname: "::", port: 0, onListen() {} },
+    () => Response.json({ status: "ready" }),
+  );
   const { port } = server.addr;
   await checkHealth({ port, hostname: "::" });
   await checkHealth({ port, hostname: "::1" });
@@ -40,6 +43,15 @@ Deno.test("checkHealth() rejects with one line that has the URL and the reason",
   const refused = RegExp(`^Error: Cannot ask http://127\\.0\\.0\\.1:${port}/readyz: [^\n]*refused`);
   await assert.rejects(checkHealth({ ...HERE, port }), refused);
   await assert.rejects(checkHealth({ ...HERE, port: 0 }), /the port is 0, so it is not known$/);
+});
+
+Deno.test("checkHealth() rejects another program that answers 200, and quotes nothing that turns a terminal", async () => {
+  await using other = serve(() => new Response("<html>\x1b[2J\u202eanother app"));
+  await assert.rejects(checkHealth({ ...HERE, port: other.port }), {
+    message: `${other.url}/readyz is answered by another program: <html>\ufffd[2J\ufffdanother app`,
+  });
+  await using long = serve(() => new Response("{".repeat(100_000)));
+  await assert.rejects(checkHealth({ ...HERE, port: long.port }), /another program: \{{200}$/);
 });
 
 Deno.test("checkHealth() rejects what accepts and does not answer in time, or not in HTTP", async () => {

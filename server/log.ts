@@ -234,10 +234,13 @@ function entriesOf(
   { shown, hasStack }: { shown: string; hasStack: boolean },
 ): Entry[] {
   const entries: Entry[] = [];
+  const names = new Set<string>(); // programs disagree about which of two members of one name counts
   let left = MAX_FIELDS;
   for (const [name, value] of readEntries(fields, Infinity)) {
     for (const entry of expanded(name, value, hasStack)) {
       if (entry[0] === "error" && shown.includes(String(entry[1]))) continue;
+      if (names.has(entry[0])) continue;
+      names.add(entry[0]);
       left -= new TextEncoder().encode(json(entry[0]) + json(entry[1])).length + 2;
       if (left < 0) return [...entries, ["cut", true]];
       entries.push(entry);

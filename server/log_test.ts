@@ -53,6 +53,15 @@ Deno.test("createLog() does not repeat an error that the message has", () => {
   ]);
 });
 
+Deno.test("createLog() writes no name twice, the first value of each", () => {
+  const { log, lines } = start({ level: "debug" });
+  const error = new Error("why");
+  log.error("Uncaught error: why", { error, stack: error.stack, time: 1, time_: 2 });
+  const names = [...lines[0]!.matchAll(/[{,]"(\w+)":/g)].map(([, name]) => name);
+  assert.deepEqual(names, ["time", "level", "message", "error_type", "stack", "time_"]);
+  assert.equal(JSON.parse(lines[0]!).time_, 1);
+});
+
 Deno.test("createLog() takes the form from `format`, and from the terminal with auto", () => {
   const forms = [
     ["auto", false, "{"],

@@ -7,6 +7,9 @@
 /** A handler of requests, as `Deno.serve` takes one. */
 export type Handler<Info> = (request: Request, info: Info) => Response | Promise<Response>;
 
+/** The methods that a `Request` cannot be made with (WHATWG Fetch, section 2.2.1). */
+const FORBIDDEN = /^(?:connect|trace|track)$/i;
+
 /** The error with which a body fails that has not arrived in time. */
 export class LateBodyError extends Error {
   /** The name of the class. */
@@ -16,7 +19,8 @@ export class LateBodyError extends Error {
 /**
  * A handler that answers 408 where `handler` still waits for the body of its request that many milliseconds
  * after the head; reading that body fails then. Where `handler` answers without reading the body, this
- * changes nothing.
+ * changes nothing. A request that may have a body and whose URL cannot be parsed is answered 400, and one with
+ * a method that no `Request` may have 501.
  *
  * A proxy closes the connection of such a request after the answer. Deno itself keeps it, and drops what
  * still comes, as long as the client sends it.
@@ -36,6 +40,11 @@ export function boundBodies<Info>(handler: Handler<Info>, deadline: number): Han
   return (request, info) => {
     const { url, method, headers } = request; // not its signal, about which Deno prints a warning
     if (method === "GET" || method === "HEAD") return handler(request, info);
+    if (FORBIDDEN.test(method)) return new Response("Not implemented\n", { status: 501 });
+    // Deno makes the URL with any text that a client sends as Host (RFC 9112, section 3.2).
+    if (!URL.canParse(url)) {
+      return new Response("The Host or the URL is malformed\n", { status: 400 });
+    }
     const late = Promise.withResolvers<Response>();
     const body = bound(request, deadline, () => late.resolve(tooLate()));
     const answer = handler(new Request(url, { method, headers, body }), info);

@@ -27,6 +27,25 @@ async function answerTo(port: number, headers: Record<string, string>, body = ""
 const LENGTH = { "Content-Length": "5" };
 const CHUNKED = { "Transfer-Encoding": "chunked" };
 
+Deno.test("serve() answers a form whose Host is malformed by 400, and logs nothing", async () => {
+  await using server = start(async (request) => new Response(await request.text()));
+  for (const Host of ["localhost:99999", "a b", "[::1", "%zz"]) {
+    const { status } = await answerTo(server.port, { Host, ...LENGTH }, "12345");
+    assert.equal(status, 400, Host);
+  }
+  assert.deepEqual(server.said, []);
+});
+
+Deno.test("serve() answers a method that no Request may have by 501, and logs nothing", async () => {
+  await using server = start(() => new Response());
+  for (const method of ["TRACE", "track"]) {
+    await using socket = await RawSocket.open(server.port);
+    await socket.write(request(`${method} / HTTP/1.1`, { Host: "localhost" }));
+    assert.equal((await socket.answer()).status, 501, method);
+  }
+  assert.deepEqual(server.said, []);
+});
+
 Deno.test("serve() answers each slow body by 408, fails its reading, and logs nothing", async () => {
   const errors: unknown[] = [];
   await using server = start(async (request) => {

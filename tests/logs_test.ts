@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { connect, directory, parseFrame, PROTOCOL, sinceOf, until, within } from "./kit.ts";
 import { WITH_PROCESS } from "./kit.ts";
-import { eventsIn, START_FLAGS, startApp, succeeds } from "./processes.ts";
+import { eventsIn, START_FLAGS, startApp, startProcess, succeeds } from "./processes.ts";
 import { ask, HANDSHAKE, request, statusOf } from "./raw.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
@@ -194,6 +194,21 @@ for (
     },
   );
 }
+
+Deno.test(
+  "main.ts answers while its standard output is a full disk, and logs where it listens",
+  ON_LINUX,
+  async () => {
+    const command = ["bash", "-c", 'exec "$@" >/dev/full', "bash"];
+    await using app = startProcess("../main.ts", ARGS, { command, flags: START_FLAGS });
+    const { message, level } = await app.event(/^Listening on /);
+    assert.equal(level, "warn");
+    const [url] = /http:\S+/.exec(message)!;
+    assert.equal((await within(fetch(`${url}readyz`).then(read), "the answer")).status, 200);
+    app.child.kill("SIGTERM");
+    assert.equal(await within(app.ended, "the app to end"), 0);
+  },
+);
 
 Deno.test(
   "main.ts logs an error that nobody catches as one event with its stack, and exits with 1",

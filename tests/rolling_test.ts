@@ -67,10 +67,16 @@ Deno.test(
         [[], /at least two ports are needed/],
         [["8000"], /at least two ports are needed; a single instance keeps its pages by --state/],
         [["8000", "8000"], /port 8000 is given twice/],
+        [["8000", "08000"], /"08000" is neither an option nor a port/],
+        [["8000", "65536"], /"65536" is neither an option nor a port/],
+        [
+          ["--wait", "999999", "8000", "8001"],
+          /--wait is "999999": a whole number of seconds up to/,
+        ],
         [["8000", "here"], /"here" is neither an option nor a port/],
         [
           ["--wait", "soon", "8000", "8001"],
-          /--wait is "soon": a whole number of seconds is needed/,
+          /--wait is "soon": a whole number of seconds up to 99999 is needed/,
         ],
         [["8000", "8001", "--pause"], /--pause is ""/],
         [["--unit", "", "8000", "8001"], /--unit is ""/],
@@ -118,6 +124,42 @@ Deno.test(
       /app@\d+ is not ready after 0 s, and answers "{"status":"degraded"}": stopped/,
     );
     assert.deepEqual(restarted, [`app@${one.port}`]);
+  },
+);
+
+Deno.test("rolling.sh restarts nothing while another one runs", {
+  ignore: WITH_CURL.ignore || !await succeeds("flock", "--version"),
+}, async () => {
+  await using one = startInstance("ready");
+  await using two = startInstance("ready");
+  const ports = [one.port, two.port];
+  const [begun, rest] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  await using first = startScript(ports, () => {
+    begun.resolve();
+    return rest.promise;
+  });
+  await within(begun.promise, "the first restart");
+  await using second = startScript(ports, () => assert.fail("it restarts"));
+  const { code, errors } = await resultOf(second.script);
+  assert.deepEqual([code, errors.includes("another rolling.sh runs")], [1, true], errors);
+  rest.resolve();
+  assert.equal((await resultOf(first.script)).code, 0);
+});
+
+Deno.test(
+  "rolling.sh does not say that all are ready where one has ended since",
+  WITH_CURL,
+  async () => {
+    await using one = startInstance("ready");
+    await using two = startInstance("ready");
+    const restart = async (unit: string) => {
+      if (unit.endsWith(String(two.port))) await one[Symbol.asyncDispose]();
+    };
+    await using run = startScript([one.port, two.port], restart);
+    const { code, lines, errors } = await resultOf(run.script);
+    assert.equal(code, 1);
+    assert.match(errors, RegExp(`turbo-deno@${one.port} was ready and is not any more`));
+    assert.equal(lines.at(-1), `rolling.sh: turbo-deno@${two.port} is ready`);
   },
 );
 

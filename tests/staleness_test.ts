@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { refresh } from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { type ModelApp, startModelApp } from "./apps/model_app.ts";
 import { startBrowser } from "./browser.ts";
@@ -96,6 +97,42 @@ Deno.test(
     }
     // The browser reports the handshakes that the proxy refuses.
     assert.deepEqual(errors.filter((error) => !error.includes("WebSocket")), []);
+  },
+);
+
+Deno.test(
+  "Turbo.shown() counts a page that a push has made fetch itself when it has, and not before",
+  WITH_BROWSER,
+  async () => {
+    await using browser = await startBrowser();
+    await using app = startModelApp();
+    await using proxy = startProxy(app.port);
+    const near = await browser.open(app.url);
+    await near.page.waitForSelector(OPEN_PAGE);
+    app.count(); // a refresh that comes first is taken for a gap
+    await near.page.waitForSelector("#count:text('1')");
+    app.slow = 1_000; // longer than it takes to ask the page
+    app.state.count = 7;
+    app.turbo.push(refresh());
+    const receipt = await app.turbo.shown(app.turbo.cursor, { within: 60_000 });
+    assert.deepEqual(receipt, { shown: 1, missing: 0 });
+    assert.equal(await near.page.textContent("#count"), "7");
+    await near.context.close();
+
+    app.slow = 0;
+    proxy.refusesWebSockets = true;
+    const { page } = await browser.open(proxy.url);
+    await page.waitForSelector(OPEN_PAGE);
+    app.count();
+    await page.waitForSelector("#count:text('8')");
+    const fetches = page.waitForRequest(`${proxy.url}/`);
+    app.slow = 3_000;
+    app.turbo.push(refresh());
+    await fetches;
+    assert.deepEqual(await app.turbo.shown(app.turbo.cursor, { within: 1_500 }), {
+      shown: 0,
+      missing: 1,
+    });
   },
 );
 

@@ -74,6 +74,8 @@ export interface Visitor {
   readonly since: string | undefined;
   /** Whether its page reports what it shows. */
   readonly reports: boolean;
+  /** Whether its page must be fetched, and so does not show what is up to its cursor. */
+  readonly isLost: boolean;
   /** The signed topics of its page; `undefined` for a WebSocket, whose URL carries none. */
   readonly token: string | undefined;
   /** The origin of its page, where that is an allowed foreign one. */
@@ -202,7 +204,8 @@ export class Admission {
       return refuse(503, "Too many connections", retryAfter(5));
     }
     const reports = query.has("reports");
-    const said = { transport, as, page, since, reports, token, origin };
+    const isLost = query.get("reports") === "0";
+    const said = { transport, as, page, since, reports, isLost, token, origin };
     return this.#visitor(said, { place, address, path });
   }
 

@@ -183,7 +183,8 @@ class Connection {
     follower.connecting(asks);
     const url = new URL(shown.path, location.origin + location.pathname);
     url.searchParams.set("page", shown.id);
-    url.searchParams.set("reports", "1");
+    // A page that must be fetched does not show what is up to its cursor.
+    url.searchParams.set("reports", shown.isLost ? "0" : "1");
     this.#reports.start(performance.now(), Math.random(), Number(said()["report"]) || undefined);
     if (asks) url.searchParams.set("since", shown.oldest);
     try {
@@ -241,9 +242,11 @@ class Connection {
    * @param {boolean} isChanged Whether anything was rendered.
    */
   rendered(cursor, isChanged) {
+    // While it is fetched it shows less than its cursor says. Its next `since` is a report.
+    if (!follower.isCurrent) return;
     const age = this.#reports.rendered(cursor, isChanged, performance.now());
-    if (age === undefined || !follower.isConnected) return;
-    if (this.#source instanceof WebSocket) this.#source.send(`shown ${cursor} ${Math.round(age)}`);
+    if (age === undefined || !(this.#source instanceof WebSocket)) return;
+    this.#source.send(`shown ${cursor} ${Math.round(age)}`);
   }
 
   /**

@@ -144,6 +144,8 @@ export class Connection {
   names: ReadonlySet<string> = NO_NAMES;
   /** The id of the page, which `except` names; a Turbo visit changes it. */
   page: string | undefined;
+  /** The names that the app gave its reader. */
+  as: readonly string[] = [];
   /** When it opened. */
   openedAt: number = NEVER;
   /** The close with which this process ends it. */
@@ -205,7 +207,8 @@ export class Connection {
   /** The page reports from now on what it shows: after some time, and when it is asked. */
   startReports(now: number): void {
     this.reports = true;
-    if (!this.carrier.comeBack) this.#reportDueAt = now + this.#reportInterval;
+    if (this.carrier.comeBack) this.#askedAt = now; // it has connected, which is a report
+    else this.#reportDueAt = now + this.#reportInterval;
   }
 
   /**
@@ -285,7 +288,9 @@ export class Connection {
   #push(messages: readonly Message[], now: number): void {
     this.#send(messages, now);
     this.pushedAt = now;
-    if (this.#reportDueAt >= 0 && now >= this.#reportDueAt) {
+    // A page reports what it has rendered, and a cursor alone is not.
+    const isDue = this.#reportDueAt >= 0 && now >= this.#reportDueAt;
+    if (isDue && messages.some(({ html }) => html !== "")) {
       this.#reportDueAt = NONE;
       this.probedAt = now;
     }

@@ -10,8 +10,18 @@ import { refuse } from "./handshake.ts";
 import { hasValidHost } from "./request.ts";
 import type { StreamContext } from "./websocket.ts";
 
-/** Headers that a proxy adds. A client may send them too, and is then refused. */
-const FORWARDING = /^(?:x-forwarded-.+|forwarded|via|x-real-ip|cf-connecting-ip|true-client-ip)$/;
+/** Headers that a proxy adds, and how others begin. A client may send them too, and is then refused. */
+const FORWARDING = [
+  "forwarded",
+  "via",
+  "cdn-loop",
+  "x-real-ip",
+  "x-client-ip",
+  "x-cluster-client-ip",
+  "true-client-ip",
+  "fastly-client-ip",
+];
+const FORWARDING_BEGINS = ["x-forwarded-", "x-original-", "x-envoy-", "cf-"];
 const LOOPBACK_HOST = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
 const LOOPBACK_ADDRESS = /^(?:(?:::ffff:)?127(?:\.\d{1,3}){3}|::1)$/i;
 
@@ -43,7 +53,7 @@ export function refusalOf(
 function remoteness(c: StreamContext, isStream: boolean): string | undefined {
   const { headers, url } = c.req.raw;
   for (const [name] of headers) {
-    if (FORWARDING.test(name)) {
+    if (FORWARDING.includes(name) || FORWARDING_BEGINS.some((begin) => name.startsWith(begin))) {
       return `this request came through a proxy: it has the header ${name}`;
     }
   }

@@ -115,6 +115,8 @@ const MAX_ENDED = 20;
 const MAX_HTML = 2_000;
 /** Streams of a push that are kept. */
 const MAX_STREAMS = 20;
+/** Targets in one message of a page that are looked up; the client tells ten at most. */
+const MAX_MISSES = 20;
 /** Characters of a path, a target or an id that are kept. */
 const MAX_TEXT = 200;
 
@@ -157,7 +159,7 @@ export class History implements Observer {
     return this.#pages.get(connection) ?? this.#closed.get(connection);
   }
 
-  /** Takes in an entry or a connection from before the inspector. */
+  /** Adds an entry or a connection from before the inspector. */
   adopt(found: { entry: ObservedEntry; age: number } | { connection: object }): void {
     if ("entry" in found) this.#add(found.entry, { at: this.#source.now() - found.age });
     else this.opened(found.connection);
@@ -250,13 +252,14 @@ export class History implements Observer {
     const page = this.#pages.get(connection);
     if (!page) return;
     page.path ??= "";
-    for (const { cursor, target, near } of misses) {
+    for (const { cursor, target, near: told } of misses.slice(0, MAX_MISSES)) {
       const stream = this.#missedStream(page, this.#source.positionOf(cursor) ?? -1, target);
       if (!stream) continue;
+      const near = told && cut(told, MAX_TEXT);
       page.missed.set(missKey(stream.position, target), near);
       if (page.missed.size > MAX_PUSHES) page.missed.delete(page.missed.keys().next().value!);
       stream.missed++;
-      stream.near ??= near && cut(near, MAX_TEXT);
+      stream.near ??= near;
     }
     this.onChange();
   }
@@ -354,5 +357,5 @@ function unescaped(text: string): string {
 
 /** The beginning of a text, as a copy: a part of a long text would keep the whole in memory. */
 function cut(text: string, most: number): string {
-  return text.length <= most ? text : JSON.parse(JSON.stringify(text.slice(0, most)));
+  return JSON.parse(JSON.stringify(text.slice(0, most)));
 }

@@ -194,6 +194,16 @@ Deno.test("A miss of a push that the page was not sent, or of another log, chang
   assert.equal(history.push(1)?.streams[0]?.missed, 0);
 });
 
+Deno.test("History keeps and looks up little of what a page tells, which may be hostile", () => {
+  const { log, history, record, send } = start();
+  for (let n = 1; n <= 30; n++) log.append(box(n), { to: [`${n}`] });
+  send(...Array.from({ length: 30 }, (_, index) => index + 1));
+  const miss = { cursor: "e.30", target: "#box", near: "x".repeat(4_000) };
+  history.missed(PAGE, Array.from({ length: 30 }, () => miss));
+  assert.equal(record.missed.size, 20);
+  assert.deepEqual(new Set(record.missed.values()), new Set(["x".repeat(200)]));
+});
+
 Deno.test("targetsOf() puts first what no page had, and takes nothing to remove for no mistake", () => {
   const { log, history, send } = start({}, () => 1_000);
   history.located(PAGE, "/");

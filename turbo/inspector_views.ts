@@ -254,7 +254,9 @@ function lagText({ state, had, owed, owedSince, buffered, shown, record }: PageV
     const joined = record.resumed && line("; ", resumedText(record));
     return line("Was sent everything", waiting, shows, joined);
   }
-  const count = owed === undefined ? "all anew, because the log had a gap" : `${owed} after ${had}`;
+  const count = owed === undefined
+    ? "the whole page, because the log had a gap"
+    : `${owed} after ${had}`;
   const since = owedSince !== undefined && line(" since ", time(owedSince));
   return line("Is owed ", count, since, waiting, shows);
 }

@@ -177,6 +177,7 @@ export class Readers {
   /** Makes every page fetch itself, within about a second, because the log has another order now. */
   restart(): void {
     this.#times.clear();
+    this.#receipts.end();
     for (const connection of this.#all.keys()) connection.forgetReports();
     // Topics end as well: they were signed for the old order.
     this.#reload([...this.#all.keys()], { delay: RESTART_DELAY });
@@ -190,6 +191,7 @@ export class Readers {
     this.#sizes[visitor.transport]++;
     if (!this.#cancelBeat) this.#beatLater();
     connection.page = visitor.page;
+    connection.as = visitor.as;
     connection.openedAt = this.#clock.now();
     if (visitor.reports) connection.startReports(connection.openedAt);
     this.#tell("open", connection, visitor);
@@ -324,7 +326,7 @@ export class Readers {
   /** Removes all remaining connections. */
   removeAll(): void {
     for (const connection of [...this.#all.keys()]) this.remove(connection, "lost");
-    this.#receipts.close();
+    this.#receipts.end();
   }
 
   #resume(
@@ -339,7 +341,8 @@ export class Readers {
     if (!grant || this.#hasMissed(grant, cursor)) connection.refresh();
     this.#flush(connection, this.#clock.now());
     const position = this.#log.positionOf(cursor);
-    if (position !== undefined && position <= this.#log.position) {
+    const isLost = how === "comes" && visitor.isLost;
+    if (!isLost && position !== undefined && position <= this.#log.position) {
       this.#reported(connection, position);
     }
   }

@@ -82,6 +82,7 @@ function visitorOf(as: readonly string[]): Visitor {
     page: undefined,
     since: undefined,
     reports: false,
+    isLost: false,
     token: undefined,
     opened: () => undefined,
     origin: undefined,

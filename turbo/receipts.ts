@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clock } from "./clock.ts";
-import type { Connection } from "./connection.ts";
+import { Connection } from "./connection.ts";
 
 /** Who shows what was pushed. */
 export interface Receipt {
@@ -17,10 +17,12 @@ export interface Receipt {
   readonly missing: number;
 }
 
-/** A page that a call waits for. It may have several connections: one may have been cut unnoticed. */
+/**
+ * A page that a call waits for and that has no connection now, or several: one may have been cut unnoticed.
+ */
 interface Awaited {
-  /** Its id, where it has told it. */
-  readonly page: string | undefined;
+  /** Its {@linkcode idOf}. */
+  readonly id: string;
   readonly connections: Set<Connection>;
 }
 
@@ -30,40 +32,50 @@ class Waiting {
   readonly done: () => void;
   shown = 0;
   missing = 0;
-  readonly #pages = new Set<Awaited>();
-  readonly #byConnection = new Map<Connection, Awaited>();
+  /** The connections of pages that have one. Most have, so a call takes little memory for each. */
+  readonly #single = new Set<Connection>();
+  /** The other pages, by their ids, and by their connections. */
   readonly #byId = new Map<string, Awaited>();
+  readonly #byConnection = new Map<Connection, Awaited>();
 
   constructor(connections: readonly Connection[], position: number, done: () => void) {
     this.position = position;
     this.done = done;
-    for (const connection of connections) this.#add(connection);
-    const isShown = ({ connections }: Awaited) =>
-      [...connections].some(({ shown }) => shown >= position);
-    for (const page of [...this.#pages]) if (isShown(page)) this.#settle(page, "shown");
-    const reports = ({ connections }: Awaited) => [...connections].some(({ reports }) => reports);
-    for (const page of [...this.#pages]) if (!reports(page)) this.#settle(page, "missing");
+    const first = new Map<string, Connection>();
+    for (const connection of connections) this.#add(connection, first);
+    const isShown = ({ shown }: Connection) => shown >= position;
+    for (const connection of this.#single) {
+      if (isShown(connection)) this.#settle(connection, "shown");
+      else if (!connection.reports) this.#settle(connection, "missing");
+    }
+    for (const page of this.#byId.values()) {
+      const connections = [...page.connections];
+      if (connections.some(isShown)) this.#settle(page, "shown");
+      else if (!connections.some(({ reports }) => reports)) this.#settle(page, "missing");
+    }
   }
 
   /** The connections of the pages that have not reported yet. */
-  get connections(): Iterable<Connection> {
-    return this.#byConnection.keys();
+  get connections(): readonly Connection[] {
+    return [...this.#single, ...this.#byConnection.keys()];
   }
 
   /** Whether no page is left to wait for. */
   get isOver(): boolean {
-    return this.#pages.size === 0;
+    return this.#left === 0;
   }
 
   /** What is known now. */
   get receipt(): Receipt {
-    return { shown: this.shown, missing: this.missing + this.#pages.size };
+    return { shown: this.shown, missing: this.missing + this.#left };
   }
 
   reported(connection: Connection, position: number): void {
-    const page = this.#byConnection.get(connection) ?? this.#byId.get(connection.page ?? "");
+    const isSingle = this.#single.has(connection);
+    const page = isSingle ? connection : this.#pageOf(connection);
     if (!page) return;
     if (position >= this.position) return this.#settle(page, "shown");
+    if (page instanceof Connection) return;
     // It has come back on another connection, and renders what it missed in a moment.
     page.connections.add(connection);
     this.#byConnection.set(connection, page);
@@ -71,30 +83,57 @@ class Waiting {
 
   ended(connection: Connection): void {
     const page = this.#byConnection.get(connection);
-    if (!page) return;
-    page.connections.delete(connection);
+    page?.connections.delete(connection);
     this.#byConnection.delete(connection);
+    if (!this.#single.has(connection)) return;
     // A page that has an id is recognized when it comes back.
-    if (page.page === undefined) this.#settle(page, "missing");
+    const id = idOf(connection);
+    if (id === undefined || this.#byId.has(id)) return this.#settle(connection, "missing");
+    this.#single.delete(connection);
+    this.#byId.set(id, { id, connections: new Set() });
   }
 
-  #add(connection: Connection): void {
-    const { page: id } = connection;
-    const page = (id !== undefined && this.#byId.get(id)) ||
-      { page: id, connections: new Set<Connection>() };
+  get #left(): number {
+    return this.#single.size + this.#byId.size;
+  }
+
+  #pageOf(connection: Connection): Awaited | undefined {
+    return this.#byConnection.get(connection) ?? this.#byId.get(idOf(connection) ?? "");
+  }
+
+  /** `first` has the connection of each page that was added first. */
+  #add(connection: Connection, first: Map<string, Connection>): void {
+    const id = idOf(connection);
+    const other = id === undefined ? undefined : first.get(id);
+    if (id === undefined || !other) {
+      this.#single.add(connection);
+      if (id !== undefined) first.set(id, connection);
+      return;
+    }
+    this.#single.delete(other);
+    const page = this.#byId.get(id) ?? { id, connections: new Set([other]) };
     page.connections.add(connection);
-    this.#pages.add(page);
-    this.#byConnection.set(connection, page);
-    if (id !== undefined) this.#byId.set(id, page);
+    this.#byId.set(id, page);
+    for (const one of page.connections) this.#byConnection.set(one, page);
   }
 
-  #settle(page: Awaited, how: "shown" | "missing"): void {
+  #settle(page: Connection | Awaited, how: "shown" | "missing"): void {
     this[how]++;
-    this.#pages.delete(page);
-    for (const connection of page.connections) this.#byConnection.delete(connection);
-    if (page.page !== undefined) this.#byId.delete(page.page);
+    if (page instanceof Connection) this.#single.delete(page);
+    else {
+      this.#byId.delete(page.id);
+      for (const connection of page.connections) this.#byConnection.delete(connection);
+    }
     if (this.isOver) this.done();
   }
+}
+
+/**
+ * By what a page is recognized on another connection: its id, and its reader, because anyone can claim the id
+ * of another page; `undefined` where it has told no id.
+ */
+function idOf({ page, as }: Connection): string | undefined {
+  return page === undefined || as.length === 0 ? page : JSON.stringify([page, as]);
 }
 
 /** Milliseconds after which a page that has not answered is asked again: it drops what it is not shown. */
@@ -143,8 +182,10 @@ export class Receipts {
   }
 
   /** Ends all calls, with what is known. */
-  close(): void {
+  end(): void {
     for (const { done } of this.#waiting) done();
+    this.#waiting.clear();
+    this.#rest();
   }
 
   /** Asks the pages that can tell. */
@@ -155,7 +196,7 @@ export class Receipts {
   #askLater(): void {
     this.#cancel ??= this.#clock.later(() => {
       this.#cancel = undefined;
-      this.#askAll(new Set([...this.#waiting].flatMap(({ connections }) => [...connections])));
+      this.#askAll(new Set([...this.#waiting].flatMap(({ connections }) => connections)));
       this.#askLater();
     }, ASK_AGAIN);
   }

@@ -81,7 +81,9 @@ export function agesOf(
   const ages: number[] = [];
   for (const { reports, position, probedAt, delay } of connections) {
     if (!reports) continue;
-    const owedSince = position === undefined ? undefined : times.at(position + 1);
+    // Below 0 it is to fetch itself, and how old it is by then is not known.
+    const isOwed = position !== undefined && position >= 0;
+    const owedSince = isOwed ? times.at(position + 1) : undefined;
     const owed = owedSince === undefined ? -1 : now - owedSince;
     const age = Math.max(owed, delay, probedAt < 0 ? -1 : now - probedAt);
     if (age >= 0) ages.push(age);

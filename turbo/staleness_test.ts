@@ -94,6 +94,31 @@ Deno.test("Readers.staleness does not count a page that had to report nothing", 
   assert.equal(readers.staleness.pages, 0);
 });
 
+Deno.test("Readers.staleness does not wait for the report of a push that leaves the page out", async () => {
+  const { clock, join, readers, log } = start();
+  join({ page: "p" });
+  await clock.advance(MINUTE);
+  readers.owe(log.append(item(0), { to: undefined, except: "p" })); // it is sent the cursor alone
+  await turn();
+  await clock.advance(MINUTE);
+  assert.equal(readers.staleness.pages, 0);
+});
+
+Deno.test("Readers.staleness does not take a page that is to fetch itself for as old as the log", async () => {
+  const { clock, push, join, readers } = start();
+  await push();
+  await clock.advance(60 * MINUTE);
+  const visitor = {
+    grant: () => ({ names: new Set(["#t"]), topics: new Set<string>(), from: undefined }),
+  };
+  const { connection } = join({ ...visitor, since: "none.1" });
+  await clock.advance(MINUTE / 2);
+  readers.shown(connection, { cursor: "none.1", age: 0 });
+  readers.revoke("#t"); // the refresh is sent within a second
+  assert.equal(connection.position, -1);
+  assert.equal(readers.staleness.max, 0);
+});
+
 Deno.test("Readers.staleness does not wait for a page on an event stream, which sends no reports", async () => {
   const { clock, push, join, readers } = start();
   join({ transport: "event stream" }, { comesBack: true });
@@ -205,6 +230,21 @@ Deno.test("Readers.receipt() counts a page once whose old connection was cut and
   assert.deepEqual(await receipts[1], { shown: 1, missing: 0 });
 });
 
+Deno.test("Readers.receipt() counts each page once, however their connections come, end and are named", async () => {
+  const { push, join, readers, log } = start();
+  const cursor = log.cursor;
+  const pages = ["a", "a", "a", "b", "c", "d", undefined].map((page) => join({ page }));
+  await push();
+  const receipt = readers.receipt({ to: undefined }, log.position, 60_000);
+  for (const { connection } of pages.slice(0, 4)) readers.remove(connection); // a and b are away
+  readers.resume(pages[4]!.connection, { cursor, page: "b" }); // c claims to be b
+  readers.remove(pages[4]!.connection);
+  readers.shown(pages[5]!.connection, { cursor: log.cursor, age: 0 });
+  for (let n = 0; n < 2; n++) join({ page: "a", since: log.cursor });
+  readers.removeAll();
+  assert.deepEqual(await receipt, { shown: 2, missing: 3 });
+});
+
 Deno.test("Readers.receipt() follows a connection whose page changes by a visit", async () => {
   const { push, join, readers, log } = start();
   const page = join({ page: "p" });
@@ -233,9 +273,70 @@ Deno.test("Readers.receipt() takes the cursor with which a page connects for a r
   assert.deepEqual(await receipt, { shown: 1, missing: 0 });
 });
 
-Deno.test("Readers.receipt() makes a page on an event stream connect again", async () => {
+Deno.test("Readers.receipt() does not take the report of another reader for that of a page", async () => {
   const { push, join, readers, log } = start();
+  const [ann, eve] = [{ page: "p", as: ["@ann"] }, { page: "p", as: ["@eve"] }]; // who claims its id
+  const claimed = join(eve);
+  const page = join(ann);
+  await push();
+  const receipt = readers.receipt({ to: undefined }, log.position, 60_000);
+  readers.shown(claimed.connection, { cursor: log.cursor, age: 0 });
+  readers.remove(page.connection);
+  join({ ...eve, since: log.cursor });
+  readers.removeAll();
+  assert.deepEqual(await receipt, { shown: 1, missing: 1 });
+});
+
+Deno.test("Readers.restart() ends the calls that wait, because the positions begin again", async () => {
+  const { push, join, readers, log } = start();
+  const page = join({ page: "p" });
+  await push();
+  await push();
+  const receipt = readers.receipt({ to: undefined }, log.position, 60_000);
+  log.reset("other", 100);
+  readers.restart();
+  readers.shown(page.connection, { cursor: log.cursor, age: 0 });
+  assert.deepEqual(await receipt, { shown: 0, missing: 1 });
+});
+
+Deno.test("Readers.receipt() lets a page on an event stream connect again once in a second, for any number of calls", async () => {
+  const { clock, push, join, readers, log } = start();
+  const again = () => {
+    return join({ page: "p", since: cursor, transport: "event stream" }, { comesBack: true });
+  };
+  const cursor = log.cursor;
+  let page = again();
+  let times = 0;
+  for (let n = 0; n < 50; n++) { // five seconds
+    await push();
+    readers.receipt({ to: undefined }, log.position, 60_000);
+    if (page.sentBack > 0) {
+      times++;
+      readers.remove(page.connection);
+      page = again();
+    }
+    await clock.advance(100);
+  }
+  assert(times >= 3 && times <= 5, `${times} times`);
+  readers.removeAll();
+});
+
+Deno.test("Readers.receipt() does not take the cursor of a page for a report that must be fetched", async () => {
+  const { push, join, readers, log } = start();
+  const page = join({ page: "p" });
+  await push();
+  const receipt = readers.receipt({ to: undefined }, log.position, 60_000);
+  readers.remove(page.connection);
+  const back = join({ page: "p", since: log.cursor, isLost: true });
+  assert.equal(back.connection.shown, -1);
+  readers.resume(back.connection, { cursor: log.cursor, page: "p" }); // it is fetched
+  assert.deepEqual(await receipt, { shown: 1, missing: 0 });
+});
+
+Deno.test("Readers.receipt() makes a page on an event stream connect again", async () => {
+  const { clock, push, join, readers, log } = start();
   const page = join({ page: "p", transport: "event stream" }, { comesBack: true });
+  await clock.advance(1_000);
   await push();
   const receipt = readers.receipt({ to: undefined }, log.position, 60_000);
   assert.equal(page.sentBack, 1);
@@ -309,6 +410,7 @@ function start() {
         page: undefined,
         since: undefined,
         reports: true,
+        isLost: false,
         token: undefined,
         origin: undefined,
         opened: () => undefined,

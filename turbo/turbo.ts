@@ -278,7 +278,11 @@ export class Turbo {
    * the cursor after the push, or after `flush()` where the engine is not in memory.
    *
    * A page is asked only where it has not reported this already. One whose connection ends is waited for,
-   * because it may come back. Rendered does not mean seen: the tab may be in the background.
+   * because it may come back. Rendered does not mean seen: the tab may be in the background. Where the log
+   * starts again meanwhile, the call resolves with what is known.
+   *
+   * While a call waits, it takes about 130 bytes for each page. A page on an event stream is asked by making it
+   * connect again, at most once a second.
    *
    * @throws {TypeError | RangeError} when the cursor is not one of this log, or an option is wrong or unknown
    *
@@ -639,8 +643,9 @@ export class Turbo {
   }
 
   /**
-   * Returns the inspector, a sub-app of Hono (`Hono`) for development. It shows the log, the open pages and how far each is,
-   * which targets no page had, and why a page did not change. It is live, by a connection of its own.
+   * Returns the inspector, a sub-app of Hono (`Hono`) for development. It shows the log, the open pages and
+   * how far each is, which targets no page had, and why a page did not change. It is live, by a connection of
+   * its own.
    *
    * Without a token it is for a browser on the same machine only, and for nobody behind a proxy. It shows
    * what is pushed to all readers, and their names.
