@@ -23,7 +23,7 @@ import { loadMetrics } from "./server/load_metrics.ts";
 import { createLog, FORMATS, LEVELS, type Log, type WrittenLog } from "./server/log.ts";
 import { later } from "./server/later.ts";
 import { type LoadRow, MAX_NAME, rowOf } from "./server/load_row.ts";
-import { readMachine } from "./server/machine.ts";
+import { importMachine, type Machine, readMachine } from "./server/machine.ts";
 import { recordsSpans, routeSpans } from "./server/route_spans.ts";
 import { reasonOf, serve } from "./server/serve.ts";
 import {
@@ -241,6 +241,8 @@ export interface AppOptions {
   interval?: number;
   /** The load per CPU above which the load counts as high. Default 1, and then the log is silent about it. */
   warn?: number | undefined;
+  /** The machine whose load it is. Default: this one. */
+  machine?: Machine;
   /** The name of this machine. Default: its host name. */
   node?: string | undefined;
   /** Reads the load averages. Default: those of this system. */
@@ -611,9 +613,9 @@ class LoadFeed {
 }
 
 function samplerOf(
-  { interval = 5, warn, node, state, log }: AppOptions & Required<Pick<AppOptions, "log">>,
+  options: AppOptions & Required<Pick<AppOptions, "log">>,
 ): LoadSampler {
-  const machine = readMachine();
+  const { interval = 5, warn, machine = readMachine(), node, state, log } = options;
   return new LoadSampler({}, {
     interval: interval * 1000,
     machine: { ...machine, name: node ?? machine.name },
@@ -722,8 +724,8 @@ async function appOf(
   const { interval, warn, node, state, base, inspector } = settings;
   const { maxConnections, allowOrigin, allowHost } = settings;
   const turbo = { maxConnections, allowedOrigins: allowOrigin, allowedHosts: allowHost, onNotice };
-  const engine = await engineOf(settings, log);
-  return createApp({ interval, warn, node, state, base, engine, inspector, turbo, log });
+  const [engine, machine] = await Promise.all([engineOf(settings, log), importMachine()]);
+  return createApp({ interval, warn, machine, node, state, base, engine, inspector, turbo, log });
 }
 
 /** Bounds of the heartbeat interval among the processes, in milliseconds; otherwise that of the readings. */

@@ -60,8 +60,6 @@ const MAX_LOAD = 1_000_000;
 const MAX_INTERVAL = 86_400_000;
 /** The most CPUs that are accepted. */
 const MAX_CPUS = 100_000;
-/** Characters that would break a line, or turn the direction of what follows. */
-const UNSHOWN = /[\p{Cc}\p{Bidi_Control}]/u;
 /** The last moment that a `Date` can represent. */
 const MAX_TIME = 8.64e15;
 
@@ -96,7 +94,7 @@ export function rowOf(value: unknown): LoadRow | undefined {
   } = value as Record<string, unknown>;
   const { cpus, system, memory, bootedAt } = machine;
   const shown = typeof name === "string" ? cut(name, MAX_NAME).trim() : "";
-  if (!/[^\p{C}\p{Z}]/u.test(shown) || UNSHOWN.test(shown)) return undefined;
+  if (!/[^\p{C}\p{Z}]/u.test(shown) || unshown().test(shown)) return undefined;
   if (averages !== undefined && averages !== null && !isAverages(averages)) return undefined;
   return {
     name: shown,
@@ -155,9 +153,13 @@ function isIn(value: unknown, least: number, most: number): value is number {
 }
 
 function textOf(value: unknown): string | undefined {
-  return typeof value === "string"
-    ? cut(value, MAX_TEXT).replace(RegExp(UNSHOWN, "gu"), " ")
-    : undefined;
+  return typeof value === "string" ? cut(value, MAX_TEXT).replace(unshown("g"), " ") : undefined;
+}
+
+/** Characters that would break a line, or turn the direction of what follows. */
+function unshown(flags = ""): RegExp {
+  // Not a constant, because it takes 0.4 ms of the start to make.
+  return RegExp("[\\p{Cc}\\p{Bidi_Control}]", `u${flags}`);
 }
 
 function cut(text: string, length: number): string {

@@ -112,6 +112,26 @@ export function readMachine(source: MachineSource = {}): Machine {
   };
 }
 
+/**
+ * Reads what {@linkcode readMachine} does, and imports node:os where that has to count the CPUs, which takes
+ * 5 ms instead of 15.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { importMachine, readMachine } from "./machine.ts";
+ *
+ * assert.equal((await importMachine()).cpus, readMachine().cpus);
+ * ```
+ */
+export async function importMachine(source: MachineSource = {}): Promise<Machine> {
+  if (source.cpus || !granted("cpus", () => 0) || listedCpus(source) > 0) {
+    return readMachine(source);
+  }
+  const { cpus } = await import("node:os");
+  return readMachine({ ...source, cpus: () => cpus().length });
+}
+
 /** The host name of this machine, or `unnamed` where it may not be read (`--allow-sys=hostname`). */
 export function machineName(
   hostname: (() => string) | undefined = granted("hostname", Deno.hostname),
@@ -207,11 +227,16 @@ function shortVersion(version: string): string {
 }
 
 // `navigator.hardwareConcurrency` is smaller where an affinity or a quota binds this process, whereas the
-// load averages count all CPUs. Loading node:os takes 15 ms, nearly as long as the start of Deno, so it is
-// asked only where the file of the kernel may not be read: Deno allows that only with `--allow-all`.
-function countCpus({ os = Deno.build.os, readTextFile = readGranted }: MachineSource): number {
+// load averages count all CPUs. node:os is asked only where the file of the kernel may not be read, because
+// loading it by `process` takes 15 ms, nearly as long as the start of Deno.
+function countCpus(source: MachineSource): number {
+  return listedCpus(source) || process.getBuiltinModule("node:os").cpus().length;
+}
+
+/** How many CPUs the kernel lists; 0 where the list may not be read, as without `--allow-all`. */
+function listedCpus({ os = Deno.build.os, readTextFile = readGranted }: MachineSource): number {
   const online = os === "linux" ? permitted(() => readTextFile(ONLINE)) : undefined;
-  return countRanges(online ?? "") || process.getBuiltinModule("node:os").cpus().length;
+  return countRanges(online ?? "");
 }
 
 /** How many numbers are in ranges such as `0-3,6`; 0 where a text has other characters. */

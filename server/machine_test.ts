@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { WITH_PROCESS } from "../tests/kit.ts";
-import { bootClock, machineName, type MachineSource, readMachine } from "./machine.ts";
+import {
+  bootClock,
+  importMachine,
+  machineName,
+  type MachineSource,
+  readMachine,
+} from "./machine.ts";
 
 /** A source that is refused, as Deno does without a permission. */
 function refused(): never {
@@ -153,6 +159,26 @@ Deno.test("readMachine() counts the CPUs in the list of the kernel, and asks oth
   assert.deepEqual(["0\n", "0-63\n", "0-3,6,8-9\n"].map(counted), [1, 64, 7]);
   const own = readMachine().cpus;
   assert.deepEqual(["", "\n", "all\n", "0-3"].map(counted), [own, own, own, own]);
+});
+
+Deno.test("importMachine() reads what readMachine() does, with and without the list of the kernel", async () => {
+  for (const list of ["0-3,6\n", ""]) {
+    const source: MachineSource = {
+      ...REFUSED,
+      readTextFile: (path) => path.endsWith("/online") ? list : "",
+    };
+    const { cpus: _, ...counted } = source;
+    assert.deepEqual(await importMachine(counted), readMachine(counted), JSON.stringify(list));
+    assert.equal((await importMachine(source)).cpus, undefined);
+  }
+});
+
+Deno.test({
+  name: "importMachine() counts no CPUs where that is not permitted",
+  permissions: { sys: ["hostname"] },
+  async fn() {
+    assert.equal((await importMachine()).cpus, undefined);
+  },
 });
 
 Deno.test("readMachine() counts all CPUs, also in a process that is bound to one of them", {

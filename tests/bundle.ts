@@ -82,14 +82,13 @@ async function scriptTexts(): Promise<string> {
   const constants = Object.entries(texts).map(([name, text]) => {
     const brotli = brotliCompressSync(text).toString("base64"); // at its best level
     return `export const ${name}: PackedText = {
-  text: ${literal(text)},
   hash: "${hashOf(text)}",
   brotli: "${brotli}",
 };
 `;
   });
   return `/**
- * The scripts of a page, minified and compressed: made by \`deno task bundle\`, see tests/bundle.ts.
+ * The scripts of a page, minified and compressed by Brotli: made by \`deno task bundle\`, see tests/bundle.ts.
  *
  * @module
  */
@@ -101,14 +100,6 @@ ${constants.join("")}`;
 /** The hash in the name of an asset with this text. */
 function hashOf(text: string): string {
   return asset("/", text, "").path.slice("/-".length);
-}
-
-/** A text as a string literal of Latin-1, for which V8 needs only one byte a character. */
-function literal(text: string): string {
-  return JSON.stringify(text).replaceAll(
-    /[^\0-\xff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }
 
 /** A module and the modules that only it imports, minified. */

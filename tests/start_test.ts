@@ -1,6 +1,7 @@
 // What a process loads before its first reader has the page. A Deno host starts it for that reader.
 import assert from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
+import { build, parenthesize } from "./build.ts";
 import { connect, directory, WITH_PROCESS } from "./kit.ts";
 import { outputOf, START_FLAGS, startServer } from "./processes.ts";
 
@@ -27,11 +28,12 @@ for (const name of ${JSON.stringify(COSTLY)}) {
   });
 }
 const { createApp, OPTIONS } = await import("./main.ts");
+const { importMachine } = await import("./server/machine.ts");
 const { serve } = await import("./server/serve.ts");
 const { settingsOrExit } = await import("./server/settings.ts");
 const names = { name: "app", version: "1", summary: "An app." };
 const { maxMemory } = settingsOrExit(OPTIONS, { ...names, args: ["--interval", "1"] });
-const { hono } = createApp();
+const { hono } = createApp({ machine: await importMachine() });
 const log = { log() {}, error: console.error };
 serve(hono.fetch, { port: 0, hostname: "127.0.0.1", maxMemory, log });
 const headers = { "Accept-Encoding": "br" };
@@ -56,27 +58,45 @@ for (const entry of ["turbo/mod.ts", "main.ts"]) {
   );
 }
 
-Deno.test("The app answers its first page and the scripts without Node's globals and timers", {
-  ignore: WITH_PROCESS.ignore || Deno.build.os !== "linux", // elsewhere node:os counts the CPUs
-}, async () => {
-  using folder = directory();
-  const program = `${folder.path}/program.ts`;
-  await Deno.writeTextFile(program, PROGRAM.replaceAll('import("./', `import("file://${ROOT}`));
-  const output = await outputOf([DENO, "run", "-A", "--config", `${ROOT}deno.json`, program]);
-  assert.deepEqual(JSON.parse(output), { used: [], scripts: [200, 200, 200] });
-});
+for (
+  const [permissions, flags] of [["all permissions", ["-A"]], ["its own", [
+    "-P",
+    "--no-prompt",
+  ]]] as const
+) {
+  Deno.test(
+    `With ${permissions} the app answers its first page and the scripts without Node's globals and timers`,
+    WITH_PROCESS,
+    async () => {
+      using folder = directory();
+      const program = `${folder.path}/program.ts`;
+      await Deno.writeTextFile(program, PROGRAM.replaceAll('import("./', `import("file://${ROOT}`));
+      const output = await outputOf([
+        DENO,
+        "run",
+        ...flags,
+        "--config",
+        `${ROOT}deno.json`,
+        program,
+      ]);
+      assert.deepEqual(JSON.parse(output), { used: [], scripts: [200, 200, 200] });
+    },
+  );
+}
 
 Deno.test(
   "What deno task build makes runs as deno task start does, and imports no module of Node at once",
   WITH_PROCESS,
   async () => {
     using folder = directory();
-    const command = config.tasks.build.command.split(" && ").at(-1)!;
-    const [, ...build] = command.replace("dist/app", folder.path).split(" ");
-    await outputOf([DENO, ...build], { cwd: ROOT });
+    await build(folder.path);
     const main = `${folder.path}/main.js`;
     const imported = [...await importsOf(main)];
     assert.deepEqual(imported.filter((module) => !module.startsWith("file://")), []);
+    for (const module of imported) {
+      const text = await Deno.readTextFile(new URL(module));
+      assert.doesNotMatch(text, /^(?:async )?function/m, `${module} is not parenthesized`);
+    }
     await using app = await startServer(main, [
       "--port=0",
       "--hostname=127.0.0.1",
@@ -96,6 +116,19 @@ Deno.test(
     assert.match(await client.next(), /^<turbo-stream action="replace" target="load"/);
   },
 );
+
+Deno.test("parenthesize() leaves methods and what is deep inside, and declares functions first", () => {
+  const text = `import{a}from"./a.js";b(()=>1);async function b(c){return c(()=>()=>2)}
+class D{e(){}f=()=>3}var g={h(){},get i(){return 4},j:function(){}};export{b};`;
+  const expected = `var b=(async function (c){return c((()=>()=>2))});
+import{a}from"./a.js";
+b((()=>1));
+class D{e(){}f=(()=>3)}
+var g={h(){},get i(){return 4},j:(function(){})};
+export{b};
+`;
+  assert.equal(parenthesize(text), expected);
+});
 
 /** The modules that an entry imports statically, at any depth. */
 async function importsOf(entry: string): Promise<Set<string>> {

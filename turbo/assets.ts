@@ -13,13 +13,12 @@ export interface Asset {
   respond(request: Request): Response;
 }
 
-/** A text, and what is made of it before it is served. */
+/** A text that is compressed beforehand. It is not here itself, because nearly all browsers take Brotli. */
 export interface PackedText {
-  readonly text: string;
-  /** Its {@linkcode hashOf}. */
+  /** The {@linkcode hashOf} of the text. */
   readonly hash: string;
-  /** The text compressed by Brotli, in base64; left out where that is done at the first request. */
-  readonly brotli?: string;
+  /** The text compressed by Brotli, in base64. */
+  readonly brotli: string;
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -52,19 +51,28 @@ interface Bodies {
  */
 export function asset(path: string, content: string | Uint8Array, type: string): Asset {
   const hash = hashOf(content);
-  if (typeof content === "string") return textAsset(path, { text: content, hash }, type);
+  if (typeof content === "string") {
+    const identity = once(() => new TextEncoder().encode(content));
+    return textAsset(path, hash, type, { identity, br: once(() => compress(identity())) });
+  }
   const bytes = new Uint8Array(content);
   return assetOf(path, hash, type, { identity: () => bytes });
 }
 
-/** Creates an asset from a text that has its hash, and may be compressed already. */
-export function textAsset(path: string, { text, hash, brotli }: PackedText, type: string): Asset {
-  const identity = once(() => new TextEncoder().encode(text));
-  return assetOf(path, hash, `${type}; charset=utf-8`, {
-    identity,
-    gzip: once(() => gzip(identity())),
-    br: once(() => brotli === undefined ? compress(identity()) : bytesOf(brotli)),
-  });
+/** Creates an asset from a text that is compressed. */
+export function packedAsset(path: string, { hash, brotli }: PackedText, type: string): Asset {
+  const br = once(() => bytesOf(brotli));
+  return textAsset(path, hash, type, { br, identity: once(() => decompress(br())) });
+}
+
+function textAsset(
+  path: string,
+  hash: string,
+  type: string,
+  { identity, br }: Required<Omit<Bodies, "gzip">>,
+): Asset {
+  const gzipped = once(() => gzip(identity()));
+  return assetOf(path, hash, `${type}; charset=utf-8`, { identity, gzip: gzipped, br });
 }
 
 /**
@@ -130,6 +138,10 @@ function compress(bytes: Bytes): Bytes {
   const { brotliCompressSync, constants } = zlib();
   const params = { [constants.BROTLI_PARAM_QUALITY]: bytes.length < 100_000 ? 10 : 9 };
   return new Uint8Array(brotliCompressSync(bytes, { params }));
+}
+
+function decompress(bytes: Bytes): Bytes {
+  return new Uint8Array(zlib().brotliDecompressSync(bytes));
 }
 
 function gzip(bytes: Bytes): Bytes {

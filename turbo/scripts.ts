@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Asset, type PackedText, textAsset } from "./assets.ts";
+import { type Asset, packedAsset, type PackedText } from "./assets.ts";
 import { CLIENT, CLIENT_HINTS, CLIENT_KEEP, TURBO } from "./script_texts.ts";
 
 /** The scripts that a page loads. */
@@ -21,7 +21,7 @@ export interface Scripts {
 /** The scripts, served below a path. Each file name contains a hash of the content. */
 export function scriptsUnder(path: string): Scripts {
   const script = (name: string, packed: PackedText) =>
-    textAsset(`${path}/${name}.js`, packed, "text/javascript");
+    packedAsset(`${path}/${name}.js`, packed, "text/javascript");
   return {
     turbo: script("turbo", TURBO),
     client: script("turbo-stream", CLIENT),
