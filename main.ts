@@ -133,7 +133,7 @@ export function createApp(options: AppOptions = {}): App {
   });
   const connections = new ConnectionLog({ log, size: () => turbo.size });
   const feed: LoadFeed = new LoadFeed(turbo, { ...options, log });
-  const unobserve = observeMetrics(feed.metrics, options.turbo?.meter);
+  const unobserve = observeMetrics(() => feed.metrics, options.turbo?.meter);
   const { maxConnectionsPerAddress, handshakeRate } = options.turbo ?? {};
   const stylesheet = asset("/assets/load.css", styles, "text/css");
   const homeIcon = asset("/assets/icon.png", homeIconBytes, "image/png");

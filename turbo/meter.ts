@@ -78,16 +78,17 @@ export function registeredMeter(): Meter | undefined {
  * Lets an OpenTelemetry meter read metrics, such as those of an app, until the function is called that it
  * returns. Metrics of one name are added up. What was counted until then stays counted, because a counter
  * must not go back. Does nothing without a meter, which is by default one of the provider that is registered
- * with OpenTelemetry's API.
+ * with OpenTelemetry's API; metrics that are given as a function are not even made then.
  */
 export function observeMetrics(
-  metrics: readonly Metric[],
+  metrics: readonly Metric[] | (() => readonly Metric[]),
   meter: Meter | null | undefined = registeredMeter(),
 ): () => void {
   if (!meter) return () => {};
   const known = instruments.get(meter) ?? new Map<string, Observed | HistogramInstrument>();
   instruments.set(meter, known);
-  const ends = metrics.map((metric) => {
+  const all = typeof metrics === "function" ? metrics() : metrics;
+  const ends = all.map((metric) => {
     const { name, description, unit, kind } = metric;
     if (kind === "histogram") {
       const { histogram } = metric;

@@ -178,7 +178,7 @@ export class Turbo {
     this.#assets = [turbo, client, keep, hints];
     this.#engine = engine;
     this.#watch(engine.start(this.#copy()));
-    this.#unobserve = observeMetrics(this.metrics, resolved.meter);
+    this.#unobserve = observeMetrics(() => this.metrics, resolved.meter);
   }
 
   /**
