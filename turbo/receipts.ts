@@ -34,6 +34,7 @@ class Waiting {
   missing = 0;
   /** The connections of pages that have one. Most have, so a call takes little memory for each. */
   readonly #single = new Set<Connection>();
+  #singleById: Map<string, Connection> | undefined;
   /** The other pages, by their ids, and by their connections. */
   readonly #byId = new Map<string, Awaited>();
   readonly #byConnection = new Map<Connection, Awaited>();
@@ -71,14 +72,12 @@ class Waiting {
   }
 
   reported(connection: Connection, position: number): void {
-    const isSingle = this.#single.has(connection);
-    const page = isSingle ? connection : this.#pageOf(connection);
+    const page = this.#single.has(connection) ? connection : this.#pageOf(connection);
     if (!page) return;
     if (position >= this.position) return this.#settle(page, "shown");
-    if (page instanceof Connection) return;
-    // It has come back on another connection, and renders what it missed in a moment.
-    page.connections.add(connection);
-    this.#byConnection.set(connection, page);
+    // It has come back on another connection, and renders what it missed in a moment. Its old connection may
+    // have been cut, and end later.
+    if (page !== connection) this.#join(page, connection);
   }
 
   ended(connection: Connection): void {
@@ -97,8 +96,32 @@ class Waiting {
     return this.#single.size + this.#byId.size;
   }
 
-  #pageOf(connection: Connection): Awaited | undefined {
-    return this.#byConnection.get(connection) ?? this.#byId.get(idOf(connection) ?? "");
+  #pageOf(connection: Connection): Awaited | Connection | undefined {
+    const page = this.#byConnection.get(connection);
+    const id = idOf(connection);
+    if (page || id === undefined) return page;
+    return this.#byId.get(id) ?? this.#otherOf(id);
+  }
+
+  /** The single connection of a page. Few calls need to look for one, so the index is made late. */
+  #otherOf(id: string): Connection | undefined {
+    this.#singleById ??= new Map([...this.#single].map((other) => [idOf(other) ?? "", other]));
+    const other = this.#singleById.get(id);
+    return other && this.#single.has(other) && idOf(other) === id ? other : undefined;
+  }
+
+  /** A page has another connection. */
+  #join(page: Awaited | Connection, connection: Connection): void {
+    if (!(page instanceof Connection)) {
+      page.connections.add(connection);
+      this.#byConnection.set(connection, page);
+      return;
+    }
+    const id = idOf(connection)!; // by which it was recognized
+    const joined = { id, connections: new Set([page, connection]) };
+    this.#single.delete(page);
+    this.#byId.set(id, joined);
+    for (const one of joined.connections) this.#byConnection.set(one, joined);
   }
 
   /** `first` has the connection of each page that was added first. */

@@ -245,6 +245,24 @@ Deno.test("Readers.receipt() counts each page once, however their connections co
   assert.deepEqual(await receipt, { shown: 2, missing: 3 });
 });
 
+for (const hasRendered of [true, false]) {
+  Deno.test(`Readers.receipt() follows a page that comes back before its old connection ends, ${hasRendered ? "with" : "without"} what it asks about`, async () => {
+    const { clock, push, join, readers, log } = start();
+    const old = join({ page: "p" });
+    const { cursor } = log;
+    await push();
+    const receipt = readers.receipt({ to: undefined }, log.position, 60_000);
+    const back = join({ page: "p", since: hasRendered ? log.cursor : cursor });
+    readers.remove(old.connection);
+    if (!hasRendered) {
+      await clock.advance(1_000);
+      assert(back.asked > 0, "it is asked");
+      readers.shown(back.connection, { cursor: log.cursor, age: 0 });
+    }
+    assert.deepEqual(await receipt, { shown: 1, missing: 0 });
+  });
+}
+
 Deno.test("Readers.receipt() follows a connection whose page changes by a visit", async () => {
   const { push, join, readers, log } = start();
   const page = join({ page: "p" });
