@@ -59,7 +59,12 @@ export function siteClients(
   const client = Deno.createHttpClient({ caCerts: [cert], http2: false });
   async function connect(): Promise<Deno.TlsConn> {
     const conn = await Deno.connectTls({ hostname: "localhost", port: tls, caCerts: [cert] });
-    await conn.handshake(); // otherwise the first write may wait for it
+    try {
+      await conn.handshake(); // otherwise the first write may wait for it
+    } catch (error) {
+      conn.close(); // a proxy that rejects it may end it before or after this has opened
+      throw error;
+    }
     return conn;
   }
   async function ask(text: string, open: () => Promise<Deno.Conn> = connect): Promise<string> {
