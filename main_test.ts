@@ -1146,7 +1146,8 @@ Deno.test("deno compile includes all that the app needs", WITH_PROCESS, async ()
 /** Follows a link between the pages, and waits for the page. */
 async function visitPage(page: Page, name: string): Promise<void> {
   await page.click(`nav >> text=${name}`);
-  await page.waitForSelector(`nav [aria-current="page"]:text-is("${name}")`);
+  // Until the visit is over: a click while Turbo replaces its preview by the page would hit neither.
+  await page.waitForSelector(`html:not([aria-busy]) nav [aria-current="page"]:text-is("${name}")`);
 }
 
 Deno.test(
