@@ -7,6 +7,7 @@ import {
   connect,
   directory,
   freePort,
+  isListening,
   parseFrame,
   PROTOCOL,
   sinceOf,
@@ -78,16 +79,6 @@ const PROGRAMS = [
   ...Deno.readTextFileSync(new URL("../docs/node-and-bun.md", import.meta.url))
     .matchAll(/^```ts ignore\n([^]*?)^```$/gm),
 ].map(([, program]) => program!);
-
-async function isListening(port: number): Promise<boolean> {
-  try {
-    (await Deno.connect({ port })).close();
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.ConnectionRefused) return false;
-    throw error;
-  }
-}
 
 /** The errors of the app, except that it has found no state. */
 function troubleOf({ errors }: TestServerProcess): string {

@@ -168,6 +168,17 @@ export function freePort(): number {
   }
 }
 
+/** Whether something listens on a port of this machine. */
+export async function isListening(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return false;
+    throw error;
+  }
+}
+
 /** Only a stream, on a server in this process that answers every path with it. */
 export function serveStream(
   options: TurboOptions = {},

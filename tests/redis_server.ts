@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { freePort, QUICK, until, within } from "./kit.ts";
+import { freePort, isListening, QUICK, until, within } from "./kit.ts";
 import { succeeds } from "./processes.ts";
 
 const canRun = !QUICK && Deno.build.os !== "windows" && await succeeds("redis-server", "--version");
@@ -112,16 +112,6 @@ export async function startRedis(
     resume: () => signal("SIGCONT"),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
-}
-
-async function isListening(port: number): Promise<boolean> {
-  try {
-    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.ConnectionRefused) return false;
-    throw error;
-  }
 }
 
 /** Makes a certificate for localhost and the authority that signed it, as files in a directory. */

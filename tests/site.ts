@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { until, within } from "./kit.ts";
+import { isListening, until, within } from "./kit.ts";
 import { outputOf } from "./processes.ts";
 import { request } from "./raw.ts";
 
@@ -101,15 +101,7 @@ export function siteClients(
 
 /** Waits until something listens on a port of this machine. */
 export function listens(port: number, what: string): Promise<void> {
-  return until(async () => {
-    try {
-      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-      return true;
-    } catch (error) {
-      if (error instanceof Deno.errors.ConnectionRefused) return false;
-      throw error;
-    }
-  }, `${what} listens`);
+  return until(() => isListening(port), `${what} listens`);
 }
 
 /** A request for the site. */
