@@ -108,9 +108,7 @@ const DEFAULTS: Record<string, string> = {
   }`,
   "silence of the server": `${seconds(valueIn(PROTOCOL, "HEARTBEAT"))}, then a heartbeat`,
 
-  "time between two reports of a page": has("turbo/options.ts", "REPORT_INTERVAL = 60_000")
-    ? "60 s"
-    : "",
+  "time between two reports of a page": has(PROTOCOL, "REPORT_INTERVAL = 60_000") ? "60 s" : "",
   "time for which `turbo.shown()` waits for reports": seconds(
     valueIn("turbo/audience.ts", "within"),
   ),

@@ -6,7 +6,7 @@
 import { Instruments, type Resumed } from "./instruments.ts";
 import { NO_NAMES } from "./listeners.ts";
 import type { Batch, Entry, Log } from "./log.ts";
-import { type Close, type Message, REFRESH } from "./protocol.ts";
+import { type Close, type Message, REFRESH, REPORT_INTERVAL } from "./protocol.ts";
 
 /**
  * When a connection counts as behind, and when it is dropped.
@@ -163,7 +163,7 @@ export class Connection {
 
   /** Starts as a connection that has had everything. */
   constructor(carrier: Carrier, log: Log, options: ConnectionOptions) {
-    const { instruments = new Instruments(), reportInterval = 60_000 } = options;
+    const { instruments = new Instruments(), reportInterval = REPORT_INTERVAL } = options;
     this.carrier = carrier;
     this.#log = log;
     this.#limits = options;

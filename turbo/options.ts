@@ -24,7 +24,7 @@ import type { Engine } from "./engine.ts";
 import type { LogOptions } from "./log.ts";
 import type { Meter } from "./meter.ts";
 import type { SharedChange } from "./nodes.ts";
-import { CURSOR_RULE, HEARTBEAT } from "./protocol.ts";
+import { CURSOR_RULE, HEARTBEAT, REPORT_INTERVAL } from "./protocol.ts";
 import type { Rate } from "./rate.ts";
 import type { ConnectionEvent } from "./readers.ts";
 import { reasonOf } from "./report.ts";
@@ -226,8 +226,6 @@ export type ResolvedOptions =
   & Defaults
   & Pick<TurboOptions, Undefaulted>;
 
-/** The default of `reportInterval`; the client has the same. */
-export const REPORT_INTERVAL = 60_000;
 const DAY = 24 * 60 * 60 * 1000;
 /** The longest time that a timer takes, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;

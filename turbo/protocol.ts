@@ -98,6 +98,8 @@ export const MAX_STRAY_MESSAGES = 100;
 export const MAX_TOKEN: number = MAX_MESSAGE - "since".length - 3 - 64 - 64;
 /** Milliseconds without any message after which a heartbeat is sent. The client relies on it. */
 export const HEARTBEAT = 15_000;
+/** Milliseconds between two reports of a page, where its head does not say. The client has the same. */
+export const REPORT_INTERVAL = 60_000;
 
 /** The answer to a cursor from which the log cannot continue: it makes the page fetch itself. */
 export const REFRESH = '<turbo-stream action="refresh"></turbo-stream>';

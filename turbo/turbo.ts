@@ -22,12 +22,7 @@ import { Log } from "./log.ts";
 import { observeMetrics } from "./meter.ts";
 import { Nodes, type Shared, type Statement } from "./nodes.ts";
 import { quote } from "./checks.ts";
-import {
-  checkCloseOptions,
-  checkHeadOptions,
-  checkPageOptions,
-  REPORT_INTERVAL,
-} from "./options.ts";
+import { checkCloseOptions, checkHeadOptions, checkPageOptions } from "./options.ts";
 import {
   type CloseOptions,
   type HeadOptions,
@@ -37,7 +32,7 @@ import {
   type TurboOptions,
 } from "./options.ts";
 import { Presence } from "./presence.ts";
-import { CLOSE, isCursor } from "./protocol.ts";
+import { CLOSE, isCursor, REPORT_INTERVAL } from "./protocol.ts";
 import { Readers } from "./readers.ts";
 import type { Receipt } from "./receipts.ts";
 import { isThenable, reasonOf, reporting } from "./report.ts";
