@@ -21,6 +21,11 @@ export interface Series {
 
 const NO_ATTRIBUTES: Attributes = {};
 
+/** A text that is the same for the same attributes. */
+export function keyOf(attributes: Attributes): string {
+  return JSON.stringify(Object.entries(attributes).sort());
+}
+
 /**
  * A histogram with explicit bounds, as in OpenTelemetry and Prometheus.
  *
@@ -53,7 +58,7 @@ export class Histogram {
 
   /** Adds a value. */
   record(value: number, attributes: Attributes = NO_ATTRIBUTES): void {
-    const key = attributes === NO_ATTRIBUTES ? "" : JSON.stringify(attributes);
+    const key = attributes === NO_ATTRIBUTES ? "" : keyOf(attributes);
     let series = this.#series.get(key);
     if (!series) {
       series = { attributes, counts: new Array(this.bounds.length + 1).fill(0), sum: 0, count: 0 };

@@ -145,6 +145,7 @@ export class Instruments {
   /** All metrics, with what is measured only when they are read. */
   metrics(gauges: Gauges): readonly Metric[] {
     const one = (value: number): readonly Point[] => [{ value, attributes: {} }];
+    const staleness = inTurn(() => gauges.staleness);
     return [
       {
         name: "turbo.server.active_connections",
@@ -288,21 +289,21 @@ export class Instruments {
         kind: "upDownCounter",
         unit: "{page}",
         description: "Open pages of known age",
-        read: () => one(gauges.staleness.pages),
+        read: () => one(staleness().pages),
       },
       {
         name: "turbo.server.staleness.p50",
         kind: "gauge",
         unit: "s",
         description: "Half of the pages of known age show what is at most this old",
-        read: () => one(gauges.staleness.p50 / 1_000),
+        read: () => one(staleness().p50 / 1_000),
       },
       {
         name: "turbo.server.staleness.p99",
         kind: "gauge",
         unit: "s",
         description: "99 of 100 pages of known age show what is at most this old",
-        read: () => one(gauges.staleness.p99 / 1_000),
+        read: () => one(staleness().p99 / 1_000),
       },
     ];
   }
@@ -318,6 +319,15 @@ const DROPS: ReadonlySet<End> = new Set([
   "doesNotRead",
   "failed",
 ]);
+
+/** Measures once for all who ask in one turn of the event loop. */
+function inTurn<T>(measure: () => T): () => T {
+  let measured: { readonly value: T } | undefined;
+  return () => {
+    if (!measured) queueMicrotask(() => measured = undefined);
+    return (measured ??= { value: measure() }).value;
+  };
+}
 
 /** A name in the style of attribute values, such as `too_slow`. */
 function snake(name: string): string {

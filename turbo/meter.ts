@@ -4,9 +4,9 @@
  *
  * @module
  */
-import type { Attributes } from "./histogram.ts";
+import { type Attributes, keyOf } from "./histogram.ts";
 import type { Metric, NumberMetric, Point } from "./instruments.ts";
-import { addedUp, keyOf } from "./points.ts";
+import { addedUp } from "./points.ts";
 import { registeredTelemetry } from "./telemetry.ts";
 
 /** What is said of an instrument when it is made. */

@@ -3,13 +3,8 @@
  *
  * @module
  */
-import type { Attributes } from "./histogram.ts";
+import { type Attributes, keyOf } from "./histogram.ts";
 import type { NumberMetric, Point } from "./instruments.ts";
-
-/** A text that is the same for the same attributes. */
-export function keyOf(attributes: Attributes): string {
-  return JSON.stringify(Object.entries(attributes).sort());
-}
 
 /**
  * The points of metrics of one name, one for each combination of attributes. Counts are added up. Of gauges

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Attributes, Series } from "./histogram.ts";
+import { type Attributes, keyOf, type Series } from "./histogram.ts";
 import type { HistogramMetric, Metric, NumberMetric } from "./instruments.ts";
-import { addedUp, keyOf } from "./points.ts";
+import { addedUp } from "./points.ts";
 
 /** The media type of what {@linkcode prometheus} returns. */
 export const PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
