@@ -111,7 +111,7 @@ export const STARTED: readonly Peer[] = [
   },
   {
     name: "turbo-deno bundled",
-    title: "this app, from what `deno task build` makes",
+    title: "this app, from what `deno task build` makes, as on a Deno host",
     install: () => run([DENO, "task", "build"], ROOT),
     command: [DENO, "run", "-A", `${ROOT}dist/app/main.js`],
     env: { HOST: "127.0.0.1" },

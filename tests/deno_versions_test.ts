@@ -1,8 +1,9 @@
 // The oldest version of Deno that a Deno host may run, one between, and the pinned one.
 import assert from "node:assert/strict";
+import { cp } from "node:fs/promises";
 import config from "../deno.json" with { type: "json" };
-import { connect, parseFrame, PROTOCOL, QUICK, within } from "./kit.ts";
-import { outputOf, startCommand } from "./processes.ts";
+import { connect, directory, parseFrame, PROTOCOL, QUICK, within } from "./kit.ts";
+import { outputOf, startCommand, type TestProcess } from "./processes.ts";
 import { denoCache, HAS_RUNTIMES, pathOf } from "./runtimes.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
@@ -10,22 +11,31 @@ const ROOT = new URL("../", import.meta.url).pathname;
 const OLD = ["deno-2.5", "deno-2.7"] as const;
 const WITH_OLD = { ignore: QUICK || !HAS_RUNTIMES };
 
-const { install, runtime } = config.deploy;
+/** What a Deno host does not get: `.gitignore` has them, and the history. */
+const LEFT_OUT = /^(?:\.git|\.cache|dist|node_modules|coverage|state)$/;
 
 for (const version of OLD) {
   Deno.test(
-    `A Deno host can install and run what deno.json says to deploy, on ${version}`,
+    `A Deno host can install, build and run what deno.json says to deploy, on ${version}`,
     WITH_OLD,
     async () => {
       const deno = await pathOf(version);
       using made = await denoCache();
-      assert.match(install, /^deno /);
-      await outputOf([deno, ...install.split(" ").slice(1)], { cwd: ROOT, env: made.env });
-      const env = { ...made.env, DENO_DEPLOYMENT_ID: "d1" };
+      using folder = directory();
+      for (const { name } of Deno.readDirSync(ROOT)) {
+        if (LEFT_OUT.test(name)) continue;
+        await cp(ROOT + name, `${folder.path}/${name}`, { recursive: true });
+      }
+      const env = { ...made.env, ...TRUSTED, DENO_DEPLOYMENT_ID: "d1" };
+      const { install, build, runtime } = config.deploy;
+      for (const command of [install, build]) {
+        assert.match(command, /^deno /);
+        await outputOf([deno, ...command.split(" ").slice(1)], { cwd: folder.path, env });
+      }
       // The host's flags, and no download at the start.
-      const command = [deno, "run", "-A", "--cached-only", runtime.entrypoint, "--port=0"];
-      await using app = startCommand(command, { cwd: ROOT, env });
-      await app.line(/^Listening/, { from: 0 });
+      const command = [deno, "run", "-A", "--cached-only", runtime.entrypoint, ...ADDRESS];
+      await using app = startCommand(command, { cwd: folder.path, env });
+      await assertIsLive(app);
       app.child.kill("SIGINT");
       assert.equal(await within(app.ended, "the app to end"), 0, app.errors);
     },
@@ -39,35 +49,42 @@ for (const version of [...OLD, "the pinned version"] as const) {
     async () => {
       const deno = version === "the pinned version" ? Deno.execPath() : await pathOf(version);
       using made = await denoCache();
-      const command = [deno, "task", "start", "--port=0", "--hostname=127.0.0.1", "--interval=0.2"];
+      const command = [deno, "task", "start", ...ADDRESS];
       await using app = startCommand(command, { cwd: ROOT, env: made.env });
-      const [, url] = /^Listening on (http:\S+)\/$/.exec(
-        await app.line(/^Listening/, { from: 0 }),
-      )!;
       assert.match(await outputOf([deno, "--version"]), RegExp(`^deno ${VERSIONS[version]}\\.`));
-
-      const page = await fetch(`${url}/`);
-      const cursor = page.headers.get("Turbo-Cursor")!;
-      assert.match(await page.text(), /<th[^>]*>15 min<\/th>[^]*<td>\d+\.\d\d<\/td>/);
-      const path = `/turbo-stream?since=${cursor}`;
-      {
-        await using client = await connect(url!, { path, protocol: PROTOCOL });
-        assert.deepEqual(parseFrame(await client.next()), [{ cursor, html: "" }]);
-        const [first] = parseFrame(await client.next());
-        assert.match(first!.html, /^<turbo-stream action="replace" /);
-      }
-      const headers = { Accept: "text/event-stream" };
-      const events = await fetch(url + path, { headers });
-      let text = "";
-      for await (const chunk of events.body!.pipeThrough(new TextDecoderStream())) {
-        text += chunk;
-        if (/^data: ?<turbo-stream action="replace" /m.test(text)) break;
-      }
-
+      await assertIsLive(app);
       app.child.kill("SIGTERM");
       assert.equal(await within(app.ended, "the app to end"), 0, app.errors);
     },
   );
+}
+
+const ADDRESS = ["--port=0", "--hostname=127.0.0.1", "--interval=0.2"];
+
+/** Older versions do not trust the certificates of the system by themselves, and fetch their bundler. */
+const TRUSTED = { DENO_TLS_CA_STORE: "mozilla,system" };
+
+/** Asserts that the app has its page, and pushes by WebSocket and by server-sent events. */
+async function assertIsLive(app: TestProcess): Promise<void> {
+  const line = await app.line(/^Listening/, { from: 0 });
+  const [, url = ""] = /^Listening on (http:\S+)\/$/.exec(line)!;
+  const page = await fetch(`${url}/`);
+  const cursor = page.headers.get("Turbo-Cursor")!;
+  assert.match(await page.text(), /<th[^>]*>15 min<\/th>[^]*<td>\d+\.\d\d<\/td>/);
+  const path = `/turbo-stream?since=${cursor}`;
+  {
+    await using client = await connect(url, { path, protocol: PROTOCOL });
+    assert.deepEqual(parseFrame(await client.next()), [{ cursor, html: "" }]);
+    const [first] = parseFrame(await client.next());
+    assert.match(first!.html, /^<turbo-stream action="replace" /);
+  }
+  const headers = { Accept: "text/event-stream" };
+  const events = await fetch(url + path, { headers });
+  let text = "";
+  for await (const chunk of events.body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    if (/^data: ?<turbo-stream action="replace" /m.test(text)) break;
+  }
 }
 
 /** How the versions begin. */
