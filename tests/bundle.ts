@@ -10,6 +10,7 @@
  * @module
  */
 import { isBuiltin } from "node:module";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync } from "node:zlib";
 import { build, type BuildOptions, type Plugin, stop } from "npm:esbuild@0.25.12";
@@ -130,16 +131,44 @@ function clientOptions(name: string): BuildOptions {
 
 function redisOptions(): BuildOptions {
   const path = fileURLToPath(import.meta.resolve("npm:@redis/client@6.3.1"));
-  const contents = `export { createClient, ErrorReply } from ${JSON.stringify(path)};`;
+  const folder = JSON.stringify(`${dirname(path)}/lib/`).slice(0, -1);
+  const contents = `
+import RedisClient from ${folder}client/index.js";
+export const createClient = RedisClient.create;
+export { ErrorReply } from ${folder}errors.js";
+`;
   return {
     stdin: { contents, resolveDir: "/" },
     platform: "node",
     banner: { js: REDIS_BANNER },
     charset: "utf8",
     legalComments: "none",
-    plugins: [NODE_MODULES],
+    plugins: [NODE_MODULES, OWN_COMMANDS],
   };
 }
+
+/**
+ * Leaves out what is most of the client: the commands that it offers as methods, and what it knows of them for
+ * its cache. They are sent here by `sendCommand()`. The commands that remain are those that it sends by itself.
+ */
+const OWN_COMMANDS: Plugin = {
+  name: "own commands",
+  setup(build) {
+    build.onLoad({ filter: /\/lib\/commands\/index\.js$/ }, ({ path }) => ({
+      contents: `
+import AUTH from "./AUTH.js";
+import CLIENT_SETNAME from "./CLIENT_SETNAME.js";
+import READONLY from "./READONLY.js";
+export default { AUTH, CLIENT_SETNAME, READONLY };
+export const NON_STICKY_COMMANDS = {};
+`,
+      resolveDir: dirname(path),
+    }));
+    build.onLoad({ filter: /\/command-metadata-data\.js$/ }, () => ({
+      contents: "export const COMMAND_METADATA = {};",
+    }));
+  },
+};
 
 /**
  * Replaces each `require` of a module of Node by an import, so that the file works from any URL. Other
