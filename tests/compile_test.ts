@@ -65,7 +65,7 @@ Deno.test(
     using folder = directory();
     const { metadata, files, content, size } = await compiled(folder.path);
     assert.deepEqual(files, [metadata.entrypoint_key]);
-    assert(size < 1_000_000, `${size} bytes`);
+    assert(size < 600_000, `${size} bytes`);
     const program = `${folder.path}/app.mjs`;
     await Deno.writeFile(program, content);
     const command = [Deno.execPath(), "run", "--no-config", ...START_FLAGS, program];
