@@ -7,84 +7,91 @@
  */
 import assert from "node:assert/strict";
 import { OPEN_PAGE } from "../turbo/testing.ts";
-import type { TestBrowser, TestPage } from "./browser.ts";
-import { pause } from "./kit.ts";
+import type { AnyPage } from "./any_browser.ts";
+import { pause, until } from "./kit.ts";
 import { assertWhole } from "./protocol_readers.ts";
 
 /** Text around the caret of a writer. */
 const [HEAD, TAIL] = ["Dear all, ", " Yours, Ann"];
 
+/** What a page of a writer collects, until it is loaded again. */
+declare const disturbances: string[];
+
 /** Somebody who writes into a field of `apps/deployed_app.ts`, in the middle of a text. */
 export class Writer {
-  /** The page, its errors and its requests. */
-  readonly tab: TestPage;
+  readonly #page: AnyPage;
   readonly #field: string;
   #typed = "";
 
-  private constructor(tab: TestPage, field: string) {
-    this.tab = tab;
+  private constructor(page: AnyPage, field: string) {
+    this.#page = page;
     this.#field = field;
   }
 
-  /** Opens the page and begins to write into the field with this id. */
-  static async start(browser: TestBrowser, url: string, field: string): Promise<Writer> {
-    const tab = await browser.open("", { ignoreHTTPSErrors: true });
-    const { page } = tab;
+  /** Opens the app in a page, and begins to write into the field with this id. */
+  static async start(page: AnyPage, url: string, field: string): Promise<Writer> {
     await page.goto(url);
-    await page.waitForSelector(OPEN_PAGE);
-    await page.focus(`#${field}`);
-    await page.keyboard.type(HEAD + TAIL);
-    for (const _ of TAIL) await page.keyboard.press("ArrowLeft");
-    await page.evaluate(() =>
-      document.addEventListener("focusout", () => console.error("It lost the focus"))
-    );
-    return new Writer(tab, field);
+    await page.waitFor(OPEN_PAGE);
+    await page.click(`#${field}`);
+    await page.type(HEAD + TAIL);
+    await page.evaluate((caret: number) => {
+      (document.activeElement as HTMLTextAreaElement).setSelectionRange(caret, caret);
+      const found: string[] = [];
+      Object.assign(globalThis, { disturbances: found });
+      document.addEventListener("focusout", () => found.push("It lost the focus"));
+      addEventListener("error", ({ message }) => found.push(message));
+      addEventListener("unhandledrejection", ({ reason }) => found.push(String(reason)));
+      console.error = (...said: unknown[]) => found.push(said.join(" "));
+    }, HEAD.length);
+    return new Writer(page, field);
   }
 
   /** Types something more, wherever the caret is. */
   async type(text: string): Promise<void> {
-    await this.tab.page.keyboard.type(text);
+    await this.#page.type(text);
     this.#typed += text;
   }
 
-  /** Asserts that the field has what was typed, the focus, and the caret where it was. */
+  /**
+   * Asserts that the field has what was typed, the focus, and the caret where it was, that there was no error,
+   * and that the page was never fetched again.
+   */
   async assertUndisturbed(when: string): Promise<void> {
-    const field = await this.tab.page.evaluate(() => {
+    const found = await this.#page.evaluate(() => {
       const { id, value, selectionStart, selectionEnd } = document
         .activeElement as HTMLTextAreaElement;
-      return { id, value, selectionStart, selectionEnd };
+      const fetched = performance.getEntries().filter(({ entryType, name }) =>
+        /^(?:navigation|resource)$/.test(entryType) && new URL(name).pathname === "/"
+      );
+      return { id, value, selectionStart, selectionEnd, disturbances, fetches: fetched.length };
     });
     const caret = HEAD.length + this.#typed.length;
-    assert.deepEqual(field, {
+    assert.deepEqual(found, {
       id: this.#field,
       value: HEAD + this.#typed + TAIL,
       selectionStart: caret,
       selectionEnd: caret,
+      disturbances: [],
+      fetches: 1,
     }, when);
   }
 
   /** Waits until the page follows the log again. */
   async isOpen(): Promise<void> {
-    await this.tab.page.waitForSelector(OPEN_PAGE);
+    await this.#page.waitFor(OPEN_PAGE);
   }
 
   /** Asserts that the list is 1, 2, 3 and so on up to a number, as soon as it is as long. */
   async assertShows(count: number, when: string): Promise<void> {
-    const { page } = this.tab;
-    await page.waitForFunction(
-      (count) => document.querySelectorAll("#list li").length >= count,
-      count,
-    );
-    const shown = await page.evaluate(() =>
-      [...document.querySelectorAll("#list li")].map(({ textContent }) => Number(textContent))
-    );
+    let shown: number[] = [];
+    await until(async () => {
+      shown = await this.#page.evaluate(() =>
+        [...document.querySelectorAll("#list li")].map(({ textContent }) => Number(textContent))
+      );
+      return shown.length >= count;
+    }, `the page ${when} has all`);
     assertWhole(shown, `${this.#field} ${when}`);
     assert.equal(shown.length, count);
-  }
-
-  /** How often the page was requested. */
-  get loads(): number {
-    return this.tab.requests.filter((url) => new URL(url).pathname === "/").length;
   }
 }
 

@@ -44,6 +44,7 @@ export async function startFirefox({ isDark = false }: FirefoxOptions = {}): Pro
     browser: "firefox",
     executablePath: FIREFOX,
     headless: true,
+    acceptInsecureCerts: true, // servers in tests sign their own
     userDataDir: `${home.path}/profile`,
     env: { ...home.env, MOZ_CRASHREPORTER_DISABLE: "1" },
     extraPrefsFirefox: { "layout.css.prefers-color-scheme.content-override": isDark ? 0 : 1 },

@@ -72,9 +72,12 @@ function pageDriver(send: Send): Omit<PageDriver, "close"> {
   };
 }
 
+/** Servers in tests sign their own certificates. */
+const TRUSTING = { alwaysMatch: { acceptInsecureCerts: true } };
+
 /** Makes a driver start its browser, which ends with the session. */
 async function openSession(made: AsyncDisposableStack, driver: string): Promise<Send> {
-  const opening = send("POST", `${driver}/session`, { capabilities: {} });
+  const opening = send("POST", `${driver}/session`, { capabilities: TRUSTING });
   const { sessionId } = await within(opening, "WebKit to start") as { sessionId: string };
   const session = `${driver}/session/${sessionId}`;
   made.defer(async () => {
