@@ -7,15 +7,16 @@
 import type { Context } from "hono";
 import { Admission, type ConnectOptions } from "./admission.ts";
 import type { Asset } from "./assets.ts";
-import { askedOf, audienceOf, checkReader, checkTopics, nameOf } from "./audience.ts";
+import { askedOf, audienceOf, checkReader, nameOf } from "./audience.ts";
 import { type PushOptions, readerName, type ShownOptions, type Whom, whomOf } from "./audience.ts";
 import { type Copy, type Engine, memory } from "./engine.ts";
 import { openEventStream } from "./event_stream.ts";
 import { ForeignLogs } from "./foreign_logs.ts";
 import type { Middleware } from "./form_status.ts";
+import { checkedPage, headOf, type PageHead } from "./head.ts";
 import { type Inspector, inspectorOf, type InspectorOptions } from "./inspector.ts";
 import { middlewareOf, type MiddlewareOptions, type Visit } from "./hono.ts";
-import { html, type Markup } from "./html.ts";
+import type { Markup } from "./html.ts";
 import { Instruments, type Metric } from "./instruments.ts";
 import { Lag } from "./lag.ts";
 import { Log } from "./log.ts";
@@ -32,14 +33,13 @@ import {
   type TurboOptions,
 } from "./options.ts";
 import { Presence } from "./presence.ts";
-import { CLOSE, isCursor, REPORT_INTERVAL } from "./protocol.ts";
+import { CLOSE, isCursor } from "./protocol.ts";
 import { Readers } from "./readers.ts";
 import type { Receipt } from "./receipts.ts";
 import { isThenable, reasonOf, reporting } from "./report.ts";
-import { readerMark } from "./reader_mark.ts";
 import { hasValidHost, type HonoContext, isAllowedHost, isContext } from "./request.ts";
 import type { Attendance, Present } from "./roster.ts";
-import { scriptsUnder } from "./scripts.ts";
+import { type Scripts, scriptsUnder } from "./scripts.ts";
 import type { Staleness } from "./staleness.ts";
 import { joinStreams, type Streams } from "./streams.ts";
 import { redactSpans } from "./telemetry.ts";
@@ -101,7 +101,7 @@ export class Turbo {
   readonly #unobserve: () => void;
   readonly #signer: Signer;
   readonly #admission: Admission;
-  readonly #assets: readonly [turbo: Asset, client: Asset, keep: Asset, hints: Asset];
+  readonly #scripts: Scripts;
   /** What the middleware knows of the requests that are being answered, by their context. */
   readonly #visits = new WeakMap<object, Visit>();
   readonly #notice: (message: string) => void;
@@ -169,8 +169,7 @@ export class Turbo {
       signer: this.#signer,
       onNotice: this.#notice,
     });
-    const { turbo, client, keep, hints } = scriptsUnder(assetsPath);
-    this.#assets = [turbo, client, keep, hints];
+    this.#scripts = scriptsUnder(assetsPath);
     this.#engine = engine;
     this.#watch(engine.start(this.#copy()));
     this.#unobserve = observeMetrics(() => this.metrics, resolved.meter);
@@ -540,7 +539,7 @@ export class Turbo {
     if (!isContext(first)) {
       const { cursor = this.cursor, ...given } = checkHeadOptions(first);
       if (!("cursor" in first)) this.#reportContext();
-      return this.#head({ cursor, base: this.#options.base, ...this.#checked(given) });
+      return this.#head({ cursor, base: this.#options.base, ...checkedPage(given) });
     }
     const visit = this.#visits.get(first);
     if (!visit) {
@@ -551,7 +550,7 @@ export class Turbo {
           "it; register app.use(turbo.middleware()) before the routes, on the same Turbo",
       );
     }
-    const { topics, reader, background } = this.#checked(checkPageOptions(options));
+    const { topics, reader, background } = checkedPage(checkPageOptions(options));
     if (reader !== undefined && !visit.as.includes(reader)) {
       throw new TypeError(
         `Cannot take ${quote(reader)} as "as" of head(): ` +
@@ -572,58 +571,17 @@ export class Turbo {
     });
   }
 
-  #checked(
-    options: PageOptions,
-  ): { topics: readonly string[]; reader: string | undefined; background: boolean } {
-    const { topics = [], background = false } = options;
-    checkTopics("head()", topics);
-    const reader = "as" in options ? checkReader("head()", "as", options.as as string) : undefined;
-    return { topics, reader, background };
-  }
-
-  #head(page: {
-    cursor: string;
-    base: string;
-    topics: readonly string[];
-    background: boolean;
-    reader: string | undefined;
-    names?: readonly string[];
-    nonce?: string;
-  }): Markup {
-    const { cursor, base, topics, background, reader, nonce } = page;
-    const { names = reader === undefined ? [] : [reader] } = page;
-    const { path, turboUrl } = this.#options;
-    const [turbo, client, keep] = this.#assets;
-    const script = (url: string) =>
-      html`<script type="module" src="${url}" data-turbo-track="reload"></script>`;
-    const policy = nonce === undefined ? "" : html`<meta name="csp-nonce" content="${nonce}">`;
-    const first = html`${policy}${script(turboUrl ?? base + turbo.path)}`;
-    if (path === null) return first;
-    const stream = base + path;
-    const token = topics.length === 0
-      ? ""
-      : this.#signer.sign({ path: stream, topics, reader, from: cursor });
-    const { reportInterval } = this.#options;
-    const inBackground = background
-      ? html`
-        data-background="true"
-      `
-      : "";
-    const reports = reportInterval === REPORT_INTERVAL ? "" : html`
-      data-report="${reportInterval}"
-    `;
-    const inspected = this.#inspector
-      ? html`
-        data-inspect="true"
-      `
-      : "";
-    return html`
-      <link rel="modulepreload" href="${base + keep.path}">${first}${script(base + client.path)}
-      <meta name="turbo-cursor" content="${cursor}" data-stream="${stream}" data-token="${token}"
-        data-reader="${readerMark(names)}" data-spread="${spreadOf(
-          this.size,
-        )}" ${inBackground}${reports}${inspected}>
-    `;
+  #head(page: PageHead): Markup {
+    const { path, turboUrl, reportInterval } = this.#options;
+    return headOf(page, {
+      path,
+      turboUrl,
+      reportInterval,
+      scripts: this.#scripts,
+      signer: this.#signer,
+      isInspected: this.#inspector !== undefined,
+      pages: this.size,
+    });
   }
 
   /** The answer to a request for one of the scripts, `undefined` for any other. */
@@ -693,7 +651,8 @@ export class Turbo {
   }
 
   #assetAt(path: string): Asset | undefined {
-    return this.#assets.find((asset) => asset.path === path);
+    const { turbo, client, keep, hints } = this.#scripts;
+    return [turbo, client, keep, hints].find((asset) => asset.path === path);
   }
 
   /**
@@ -791,17 +750,4 @@ function statementOf(text: string): Statement | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
-
-/** Pages that may reconnect in a second, after the server has been away. */
-const RECONNECTS = 50;
-
-/**
- * Milliseconds over which pages reconnect when the server has been away, for the number of pages that are
- * open now. A page that is open keeps its value, so the many pages of a server have the long ones. In powers
- * of two, because readers need not know the number.
- */
-function spreadOf(pages: number): number {
-  const seconds = Math.max(1, pages) / RECONNECTS;
-  return Math.min(8_000, Math.max(500, 1_000 * 2 ** Math.ceil(Math.log2(seconds))));
 }
