@@ -5,6 +5,7 @@
  */
 import { later } from "./later.ts";
 import { LineWriter } from "./line_writer.ts";
+import { clockWithSeconds } from "./local_time.ts";
 
 /** The levels, the most important first. */
 export const LEVELS = ["error", "warn", "info", "debug"] as const;
@@ -201,10 +202,7 @@ function textLine(
 
 /** The local time, as in `14:30:05.012`. */
 function timeOfDay(at: number): string {
-  const date = new Date(at);
-  const [hours, minutes, seconds] = [date.getHours(), date.getMinutes(), date.getSeconds()]
-    .map((part) => String(part).padStart(2, "0"));
-  return `${hours}:${minutes}:${seconds}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  return `${clockWithSeconds(at)}.${String(new Date(at).getMilliseconds()).padStart(3, "0")}`;
 }
 
 /** A value in a line of text: as it is where it is one word, and otherwise as JSON. */
