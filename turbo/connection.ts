@@ -208,7 +208,7 @@ export class Connection {
   startReports(now: number): void {
     this.reports = true;
     this.#expectReport(now);
-    if (this.carrier.comeBack) this.#askedAt = now; // it has connected, which is a report
+    if (!this.isTwoWay) this.#askedAt = now; // it has connected, which is a report
   }
 
   /**
@@ -223,9 +223,13 @@ export class Connection {
     if (this.reports) this.#expectReport(now);
   }
 
-  // Over a transport on which it can send nothing, a page reports only when it connects.
   #expectReport(now: number): void {
-    if (!this.carrier.comeBack) this.#reportDueAt = now + this.#reportInterval;
+    if (this.isTwoWay) this.#reportDueAt = now + this.#reportInterval;
+  }
+
+  /** Whether the page can send something. Otherwise it reports only when it connects. */
+  get isTwoWay(): boolean {
+    return this.carrier.comeBack === undefined;
   }
 
   /** What the page has reported says nothing any more, because the positions begin again. */

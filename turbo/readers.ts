@@ -248,7 +248,7 @@ export class Readers {
   ask(connections: Iterable<Connection>): void {
     const now = this.#clock.now();
     for (const connection of connections) {
-      if (!connection.reports || connection.carrier.comeBack) continue;
+      if (!connection.reports || !connection.isTwoWay) continue;
       connection.ask(now);
       this.#flush(connection, now);
     }
