@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { hashOf } from "./hash.ts";
 import { weightsOf } from "./request.ts";
 
 /** One file: its path, and the answer to requests for it. */
@@ -75,31 +76,6 @@ function textAsset(
   return assetOf(path, hash, `${type}; charset=utf-8`, { identity, gzip: gzipped, br });
 }
 
-/**
- * A hash of a content: 64 bits in hexadecimal digits. It tells the versions of a file apart, and is no
- * protection against somebody who looks for two contents with the same hash.
- *
- * The hashes of `crypto.subtle` are asynchronous, and those of `node:crypto` take Deno longer to load than all
- * of this package. It takes four bytes at a time, because V8 would optimize a longer loop, for 7 ms.
- */
-export function hashOf(content: string | Uint8Array): string {
-  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-  const words = new Int32Array(Math.ceil(bytes.length / 4));
-  new Uint8Array(words.buffer).set(bytes);
-  let [one, two] = [bytes.length, ~bytes.length];
-  for (let index = 0; index < words.length; index++) {
-    one = Math.imul(one ^ words[index]!, 0x9e3779b1);
-    one ^= one >>> 15;
-    two = Math.imul(two ^ one, 0x85ebca6b);
-    two ^= two >>> 13;
-  }
-  return [one ^ (two >>> 13), two ^ (one >>> 16)]
-    .map((half) =>
-      (Math.imul(half ^ (half >>> 15), 0xc2b2ae35) >>> 0).toString(16).padStart(8, "0")
-    )
-    .join("");
-}
-
 function assetOf(path: string, hash: string, type: string, bodies: Bodies): Asset {
   return {
     path: path.replace(/(\.\w+)?$/, `-${hash}$1`),
@@ -148,7 +124,7 @@ function gzip(bytes: Bytes): Bytes {
   return new Uint8Array(zlib().gzipSync(bytes, { level: 9 }));
 }
 
-// Not imported at the top, because no page needs it: see hashOf().
+// Not imported at the top, because no page needs it, and it takes Deno milliseconds to load.
 function zlib(): typeof import("node:zlib") {
   return process.getBuiltinModule("node:zlib");
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { hashOf } from "./hash.ts";
 
 /**
  * A short text that is the same for the same names in any process, and empty for a reader without a name. A
@@ -20,12 +21,5 @@
  * ```
  */
 export function readerMark(names: readonly string[]): string {
-  if (names.length === 0) return "";
-  // FNV-1a, twice with different start values, because Node's hashes take 40 ms to load.
-  const text = JSON.stringify(names);
-  return [0x811c9dc5, 0x01000193].map((start) => {
-    let hash = start;
-    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-    return (hash >>> 0).toString(36);
-  }).join("-");
+  return names.length === 0 ? "" : hashOf(JSON.stringify(names));
 }

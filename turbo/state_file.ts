@@ -33,7 +33,7 @@ export function takeState(path: string, owner: number | null = null): Taken {
   syncDirectory(path); // otherwise the file could reappear after a power failure
   const [header = "", hash, ...lines] = content.split("\n");
   const text = lines.join("\n");
-  if (header === HEADER && hash === hashOf(text)) return { text };
+  if (header === HEADER && hash === sha256(text)) return { text };
   const isOther = header !== HEADER && /^\d+$/.test(header.slice(TITLE.length)) && lines.length > 0;
   return { missing: isOther ? "it is of another version" : "it is damaged" };
 }
@@ -47,7 +47,7 @@ export function takeState(path: string, owner: number | null = null): Taken {
 export function leaveState(path: string, text: string): void {
   const beside = besideOf(path);
   try {
-    write(beside, `${HEADER}\n${hashOf(text)}\n${text}`);
+    write(beside, `${HEADER}\n${sha256(text)}\n${text}`);
     files().renameSync(beside, path);
     syncDirectory(path);
   } catch (error) {
@@ -155,6 +155,6 @@ function besideOf(path: string): string {
   return `${path}.tmp`;
 }
 
-function hashOf(text: string): string {
+function sha256(text: string): string {
   return process.getBuiltinModule("node:crypto").createHash("sha256").update(text).digest("hex");
 }
