@@ -6,6 +6,7 @@
  * @module
  */
 import { type Rule, text } from "./checks.ts";
+import { percentDecoded } from "./percent_encoding.ts";
 
 /** The WebSocket sub-protocol that the bundled client offers (RFC 6455, section 1.9). */
 export const PROTOCOL = "turbo-stream.v2";
@@ -247,7 +248,7 @@ export function parseShown(message: string): Shown | undefined {
 export function parseNote(message: string): Note | undefined {
   const [verb, ...encoded] = message.split(" ");
   if (verb !== "at" && verb !== "missed") return undefined;
-  const words = encoded.map(decoded);
+  const words = encoded.map(percentDecoded);
   const isWhole = words.every((word) => word !== undefined && word !== "");
   if (!isWhole || words.length === 0) return undefined;
   if (verb === "at") return words.length === 1 ? { path: words[0]! } : undefined;
@@ -258,16 +259,6 @@ export function parseNote(message: string): Note | undefined {
     misses.push({ cursor, target, near: near === "-" ? undefined : near });
   }
   return { misses };
-}
-
-/** A word that was encoded as in a URL; `undefined` where it was not. */
-function decoded(word: string): string | undefined {
-  try {
-    return decodeURIComponent(word);
-  } catch (error) {
-    if (error instanceof URIError) return undefined;
-    throw error;
-  }
 }
 
 /** Whether a message from a page is longer than {@linkcode MAX_MESSAGE}. */

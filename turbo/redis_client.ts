@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { percentDecoded } from "./percent_encoding.ts";
+
 /** One connection to a server. */
 export interface Connection {
   /**
@@ -67,7 +69,7 @@ export function serverOf(text: string): Server | undefined {
   if (!isKnown || !url.hostname || database === undefined || url.search || url.hash) {
     return undefined;
   }
-  const [username, password] = [decoded(url.username), decoded(url.password)];
+  const [username, password] = [percentDecoded(url.username), percentDecoded(url.password)];
   if (username === undefined || password === undefined) return undefined;
   const port = url.port === "" ? DEFAULT_PORT : Number(url.port);
   return {
@@ -138,13 +140,4 @@ export async function connect(
     close: () => client.destroy(),
     ended,
   };
-}
-
-function decoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch (error) {
-    if (error instanceof URIError) return undefined;
-    throw error;
-  }
 }
