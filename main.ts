@@ -94,6 +94,8 @@ export interface AppOptions {
   log?: Log & Partial<Pick<WrittenLog, "level">>;
 }
 
+type LoggedOptions = AppOptions & Required<Pick<AppOptions, "log">>;
+
 /** The app, and how to stop it. */
 export interface App {
   /** The routes. */
@@ -268,7 +270,7 @@ class LoadFeed {
   #pushedName: string | undefined;
 
   /** Starts without a timer. */
-  constructor(turbo: Turbo, options: AppOptions & Required<Pick<AppOptions, "log">>) {
+  constructor(turbo: Turbo, options: LoggedOptions) {
     const { base = "", interval = 5, refresh = 60_000, sampler = samplerOf(options) } = options;
     this.#log = options.log;
     this.#turbo = turbo;
@@ -437,9 +439,7 @@ class LoadFeed {
   }
 }
 
-function samplerOf(
-  options: AppOptions & Required<Pick<AppOptions, "log">>,
-): LoadSampler {
+function samplerOf(options: LoggedOptions): LoadSampler {
   const { interval = 5, warn, machine = readMachine(), node, state, log } = options;
   return new LoadSampler({}, {
     interval: interval * 1000,

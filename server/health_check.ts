@@ -23,8 +23,8 @@ const MAX_ANSWER = 65_536;
 const MAX_QUOTE = 200;
 
 /**
- * Asks `/readyz`. Resolves where the answer is 200 and says how the process is: ready or degraded. It speaks HTTP itself:
- * `fetch` would ask the proxy that `HTTP_PROXY` names.
+ * Asks `/readyz`. Resolves where the answer is 200 and says how the process is: ready or degraded. It speaks
+ * HTTP itself: `fetch` would ask the proxy that `HTTP_PROXY` names.
  *
  * @throws {Error} that says in one line why the process is not ready
  *

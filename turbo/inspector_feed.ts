@@ -35,12 +35,12 @@ export class Feed {
   /** What a page of a topic shows now. From then on its changes are pushed to the topic. */
   show(topic: string, look: () => View): View {
     const known = this.#topics.get(topic);
-    if (known) this.#push(topic);
-    const { shown } = known ?? { shown: look() };
+    if (known) this.#push(topic); // so that the pages that listen already show the same
+    const shown = known?.shown ?? look();
     this.#topics.delete(topic);
-    this.#topics.set(topic, { look, shown: known?.shown ?? shown });
+    this.#topics.set(topic, { look, shown });
     this.#forget();
-    return this.#topics.get(topic)!.shown;
+    return shown;
   }
 
   /** Call when anything has changed. */

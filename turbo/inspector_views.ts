@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Whom, whomOf } from "./audience.ts";
+import { whomOf } from "./audience.ts";
 import { html, type Markup } from "./html.ts";
 import type { PageRecord, PushedStream, PushRecord } from "./inspector_history.ts";
 import { leftText, namesText, type Reason, reasonOf } from "./inspector_reasons.ts";
@@ -231,11 +231,8 @@ function pagePart(page: PageView): Markup {
 
 function whoText({ names }: PageView): string {
   const all = [...names].map(whomOf);
-  const isReader = (whom: Whom) => typeof whom === "string";
-  const readers = all.filter(isReader).map((name) => `"${name}"`);
-  const topics = all.filter((whom) => !isReader(whom)).map((whom) =>
-    `"${(whom as { topic: string }).topic}"`
-  );
+  const readers = all.flatMap((whom) => typeof whom === "string" ? [`"${whom}"`] : []);
+  const topics = all.flatMap((whom) => typeof whom === "string" ? [] : [`"${whom.topic}"`]);
   return [
     readers.length === 0 ? "nobody by name" : `reader ${readers.join(", ")}`,
     topics.length === 0
