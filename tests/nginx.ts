@@ -4,18 +4,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { freePort, QUICK, within } from "./kit.ts";
-import { succeeds } from "./processes.ts";
-import { childrenOf, encode, get, listens, newChild, siteClients, siteDirectory } from "./site.ts";
-
-const canRun = !QUICK && Deno.build.os === "linux" && await succeeds("nginx", "-v") &&
-  await succeeds("openssl", "version");
-if (!canRun && !QUICK) {
-  console.log("NOTICE: nginx or openssl is not installed, its tests are skipped");
-}
+import { freePort, within } from "./kit.ts";
+import { encode, get, listens, needs, reloadBy, siteClients, siteDirectory } from "./site.ts";
 
 /** Options of a test with an nginx. */
-export const WITH_NGINX: Pick<Deno.TestDefinition, "ignore"> = { ignore: !canRun };
+export const WITH_NGINX: Pick<Deno.TestDefinition, "ignore"> = await needs("nginx", "-v");
 
 /** The configuration of an existing nginx with these sites. */
 function nginxWith(sites: string): string {
@@ -172,12 +165,7 @@ export async function startNginx(
     logs: () =>
       [...Deno.readDirSync(directory)].filter(({ name }) => name.endsWith(".log"))
         .map(({ name }) => Deno.readTextFileSync(`${directory}/${name}`)).join(""),
-    async reload() {
-      const { pid } = child!;
-      const before = await childrenOf(pid);
-      child!.kill("SIGHUP");
-      await newChild(pid, before);
-    },
+    reload: () => reloadBy("SIGHUP", child!),
     async restart(meanwhile: () => Promise<void>) {
       await stop();
       await meanwhile();

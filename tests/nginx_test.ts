@@ -4,11 +4,11 @@ import { createApp as createTodos } from "../examples/todos.ts";
 import { html, Turbo } from "../turbo/mod.ts";
 import { OPEN_PAGE } from "../turbo/testing.ts";
 import { startBrowser, type TestPage } from "./browser.ts";
-import { freePort, pause, serve, until, WITH_BROWSER, within } from "./kit.ts";
+import { freePort, serve, until, WITH_BROWSER, within } from "./kit.ts";
 import { filesOfDeploy, from, startNginx, WITH_NGINX } from "./nginx.ts";
 import { startApp } from "./processes.ts";
 import { HANDSHAKE, request } from "./raw.ts";
-import { encode, get, isReset } from "./site.ts";
+import { drip, encode, get } from "./site.ts";
 
 const WITH_NGINX_AND_BROWSER = { ...WITH_BROWSER, ...WITH_NGINX };
 
@@ -65,30 +65,8 @@ Deno.test(
     await using app = await startApp();
     await using nginx = await startNginx(app);
     const begin = performance.now();
-    using conn = await within(nginx.connect(), "TLS");
-    const head = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: localhost\r\nX: ");
-    let dripping = true;
-    const drip = (async () => {
-      try {
-        await conn.write(head);
-        while (dripping) {
-          await conn.write(new Uint8Array([97]));
-          await pause(200);
-        }
-      } catch (error) {
-        if (!isReset(error)) throw error;
-      }
-    })();
-    const end = await within(
-      conn.read(new Uint8Array(100)).catch((error) => {
-        if (!isReset(error)) throw error;
-        return null;
-      }),
-      "nginx to end it",
-    );
-    dripping = false;
-    await drip;
-    assert.equal(end, null, "a reset or an end, and no answer");
+    const answer = await drip(nginx, "GET / HTTP/1.1\r\nHost: localhost\r\nX: ", "a");
+    assert.equal(answer, "", "a reset or an end, and no answer");
     const milliseconds = performance.now() - begin;
     assert(milliseconds >= 4_500, `ended after ${milliseconds} ms`);
   },

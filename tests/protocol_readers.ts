@@ -85,7 +85,6 @@ export class ProtocolReaders implements AsyncDisposable {
   }
 
   async #follow(reader: ProtocolReader, cursor: string): Promise<void> {
-    let failures = 0;
     let lostAt: number | undefined;
     while (!this.#hasEnded) {
       const before = reader.resumes;
@@ -94,11 +93,10 @@ export class ProtocolReaders implements AsyncDisposable {
       });
       const wasOpen = reader.resumes > before;
       if (wasOpen) lostAt = performance.now();
-      failures = wasOpen ? 0 : failures + 1;
       if (this.#hasEnded) return;
       if (!wasOpen) this.failures++;
       // As `Transport.delay` of client_core.js: soon, and from the second attempt on spread.
-      await pause(SOON / 2 + Math.random() * (failures === 0 ? SOON : SPREAD));
+      await pause(SOON / 2 + Math.random() * (wasOpen ? SOON : SPREAD));
     }
   }
 

@@ -4,13 +4,14 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { freePort, pause, QUICK, until, within } from "./kit.ts";
+import { freePort, pause, until, within } from "./kit.ts";
 import { startNginx, WITH_NGINX } from "./nginx.ts";
-import { outputOf, startCommand, succeeds, type TestProcess } from "./processes.ts";
+import { outputOf, startCommand, type TestProcess } from "./processes.ts";
 import {
   childrenOf,
   listens,
-  newChild,
+  needs,
+  reloadBy,
   type SiteClients,
   siteClients,
   siteDirectory,
@@ -36,35 +37,6 @@ export interface Proxy {
     app: { readonly url: string },
     changes?: Readonly<Record<string, string>>,
   ): Promise<ProxySite>;
-}
-
-/** The proxies, by their names. */
-export const PROXIES: Readonly<Record<string, Proxy>> = {
-  "nginx": { file: "nginx-site.conf", options: WITH_NGINX, start: startNginx },
-  "Caddy": {
-    file: "Caddyfile",
-    options: await needs("caddy", "version"),
-    start: startCaddy,
-  },
-  "HAProxy": {
-    file: "haproxy.cfg",
-    options: await needs("haproxy", "-v"),
-    start: startHaproxy,
-  },
-  "Apache": {
-    file: "apache.conf",
-    options: await needs("apache2", "-v"),
-    start: startApache,
-  },
-};
-
-async function needs(program: string, ...args: string[]): Promise<Proxy["options"]> {
-  const canRun = !QUICK && Deno.build.os === "linux" && await succeeds(program, ...args) &&
-    await succeeds("openssl", "version");
-  if (!canRun && !QUICK) {
-    console.log(`NOTICE: ${program} or openssl is not installed, its tests are skipped`);
-  }
-  return { ignore: !canRun };
 }
 
 /** What a site is made of, by the name of its program. */
@@ -131,70 +103,59 @@ async function start(
   };
 }
 
-function startCaddy(...[app, changes]: Parameters<Proxy["start"]>): Promise<ProxySite> {
-  const env = ({ directory }: Place) => ({ HOME: directory, XDG_DATA_HOME: directory });
-  return start(
-    {
-      name: "caddy",
-      file: "Caddyfile",
-      changes: ({ directory, tls, plain, app }) => [
-        [
-          "{\n\tservers {",
-          `{\n\tadmin unix/${directory}/admin.sock\n\thttp_port ${plain}\n\thttps_port ${tls}\n\tservers {`,
-        ],
-        [
-          "example.org {",
-          `localhost {\n\tbind 127.0.0.1\n\ttls ${directory}/fullchain.pem ${directory}/privkey.pem`,
-        ],
-        ["127.0.0.1:8000", app],
-      ],
-      command: ({ conf }) => ["caddy", "run", "--adapter", "caddyfile", "--config", conf],
-      env,
-      async reload(at) {
-        const address = ["--address", `unix/${at.directory}/admin.sock`];
-        const file = ["--adapter", "caddyfile", "--config", at.conf];
-        await outputOf(["caddy", "reload", "--force", ...address, ...file], { env: env(at) });
-      },
-    },
-    app,
-    changes,
-  );
-}
+const caddyEnv = ({ directory }: Place) => ({ HOME: directory, XDG_DATA_HOME: directory });
 
-function startHaproxy(...[app, changes]: Parameters<Proxy["start"]>): Promise<ProxySite> {
-  return start(
-    {
-      name: "haproxy",
-      file: "haproxy.cfg",
-      changes: ({ directory, tls, plain, app }) => [
-        ["maxconn 30000", "maxconn 2000"],
-        ["bind :80\n", `bind 127.0.0.1:${plain}\n`],
-        [
-          "bind :443 ssl crt /etc/ssl/turbo-deno/haproxy.pem",
-          `bind 127.0.0.1:${tls} ssl crt ${directory}/haproxy.pem`,
-        ],
-        ["-i example.org", "-i localhost"],
-        ["127.0.0.1:8000", app],
-      ],
-      command: ({ directory, conf }) => [
-        "sh",
-        "-c",
-        `cd ${directory} && cat fullchain.pem privkey.pem > haproxy.pem && exec haproxy -W -f ${conf}`,
-      ],
-      async reload(_, process) {
-        const loads = () => process.errors.split("Loading success").length;
-        const before = loads();
-        await until(async () => {
-          process.child.kill("SIGUSR2"); // which it ignores for a moment after it has started
-          await pause(50);
-          return loads() > before;
-        }, "HAProxy has a new process");
-      },
-    },
-    app,
-    changes,
-  );
-}
+const CADDY: Parts = {
+  name: "caddy",
+  file: "Caddyfile",
+  changes: ({ directory, tls, plain, app }) => [
+    [
+      "{\n\tservers {",
+      `{\n\tadmin unix/${directory}/admin.sock\n\thttp_port ${plain}\n\thttps_port ${tls}\n\tservers {`,
+    ],
+    [
+      "example.org {",
+      `localhost {\n\tbind 127.0.0.1\n\ttls ${directory}/fullchain.pem ${directory}/privkey.pem`,
+    ],
+    ["127.0.0.1:8000", app],
+  ],
+  command: ({ conf }) => ["caddy", "run", "--adapter", "caddyfile", "--config", conf],
+  env: caddyEnv,
+  async reload(at) {
+    const address = ["--address", `unix/${at.directory}/admin.sock`];
+    const file = ["--adapter", "caddyfile", "--config", at.conf];
+    await outputOf(["caddy", "reload", "--force", ...address, ...file], { env: caddyEnv(at) });
+  },
+};
+
+const HAPROXY: Parts = {
+  name: "haproxy",
+  file: "haproxy.cfg",
+  changes: ({ directory, tls, plain, app }) => [
+    ["maxconn 30000", "maxconn 2000"],
+    ["bind :80\n", `bind 127.0.0.1:${plain}\n`],
+    [
+      "bind :443 ssl crt /etc/ssl/turbo-deno/haproxy.pem",
+      `bind 127.0.0.1:${tls} ssl crt ${directory}/haproxy.pem`,
+    ],
+    ["-i example.org", "-i localhost"],
+    ["127.0.0.1:8000", app],
+  ],
+  command: ({ directory, conf }) => [
+    "sh",
+    "-c",
+    `cd ${directory} && cat fullchain.pem privkey.pem > haproxy.pem && exec haproxy -W -f ${conf}`,
+  ],
+  async reload(_, process) {
+    const loads = () => process.errors.split("Loading success").length;
+    const before = loads();
+    await until(async () => {
+      process.child.kill("SIGUSR2"); // which it ignores for a moment after it has started
+      await pause(50);
+      return loads() > before;
+    }, "HAProxy has a new process");
+  },
+};
 
 /** The modules that Debian loads, and those that the file names. */
 const MODULES = [
@@ -202,41 +163,41 @@ const MODULES = [
   ..."proxy proxy_http headers reqtimeout".split(" "),
 ];
 
-function startApache(...[app, changes]: Parameters<Proxy["start"]>): Promise<ProxySite> {
-  return start(
-    {
-      name: "apache",
-      file: "apache.conf",
-      before: ({ directory, tls, plain }) =>
-        [
-          `ServerRoot ${directory}`,
-          `DefaultRuntimeDir ${directory}`,
-          `PidFile ${directory}/apache.pid`,
-          `ErrorLog ${directory}/error.log`,
-          "ServerName localhost",
-          ...MODULES.map((name) =>
-            `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`
-          ),
-          `Listen 127.0.0.1:${plain}`,
-          `Listen 127.0.0.1:${tls}`,
-          "",
-        ].join("\n"),
-      changes: ({ directory, tls, plain, app }) => [
-        ["<VirtualHost *:80>", `<VirtualHost *:${plain}>`],
-        ["<VirtualHost *:443>", `<VirtualHost *:${tls}>`],
-        ["ServerName example.org", "ServerName localhost"],
-        ["https://example.org/", `https://localhost:${tls}/`],
-        [/\/etc\/ssl\/turbo-deno|\/var\/log\/apache2/g, directory],
-        ["127.0.0.1:8000", app],
-      ],
-      command: ({ conf }) => ["apache2", "-f", conf, "-DFOREGROUND"],
-      async reload(_, { child }) {
-        const before = await childrenOf(child.pid);
-        child.kill("SIGUSR1");
-        await newChild(child.pid, before);
-      },
-    },
-    app,
-    changes,
-  );
+const APACHE: Parts = {
+  name: "apache",
+  file: "apache.conf",
+  before: ({ directory, tls, plain }) =>
+    [
+      `ServerRoot ${directory}`,
+      `DefaultRuntimeDir ${directory}`,
+      `PidFile ${directory}/apache.pid`,
+      `ErrorLog ${directory}/error.log`,
+      "ServerName localhost",
+      ...MODULES.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`),
+      `Listen 127.0.0.1:${plain}`,
+      `Listen 127.0.0.1:${tls}`,
+      "",
+    ].join("\n"),
+  changes: ({ directory, tls, plain, app }) => [
+    ["<VirtualHost *:80>", `<VirtualHost *:${plain}>`],
+    ["<VirtualHost *:443>", `<VirtualHost *:${tls}>`],
+    ["ServerName example.org", "ServerName localhost"],
+    ["https://example.org/", `https://localhost:${tls}/`],
+    [/\/etc\/ssl\/turbo-deno|\/var\/log\/apache2/g, directory],
+    ["127.0.0.1:8000", app],
+  ],
+  command: ({ conf }) => ["apache2", "-f", conf, "-DFOREGROUND"],
+  reload: (_, { child }) => reloadBy("SIGUSR1", child),
+};
+
+/** The proxies, by their names. */
+export const PROXIES: Readonly<Record<string, Proxy>> = {
+  "nginx": { file: "nginx-site.conf", options: WITH_NGINX, start: startNginx },
+  "Caddy": proxyOf(CADDY, await needs("caddy", "version")),
+  "HAProxy": proxyOf(HAPROXY, await needs("haproxy", "-v")),
+  "Apache": proxyOf(APACHE, await needs("apache2", "-v")),
+};
+
+function proxyOf(parts: Parts, options: Proxy["options"]): Proxy {
+  return { file: parts.file, options, start: (app, changes) => start(parts, app, changes) };
 }

@@ -16,7 +16,7 @@ import {
 } from "./kit.ts";
 import { PROXIES, type ProxySite } from "./proxies.ts";
 import { HANDSHAKE, request } from "./raw.ts";
-import { get, isReset } from "./site.ts";
+import { drip, get, isReset } from "./site.ts";
 
 /** The proxies that are installed. */
 const HERE = Object.keys(PROXIES).filter((name) => !PROXIES[name]!.options.ignore);
@@ -123,40 +123,6 @@ function numbersIn(html: string): number[] {
 
 function pushNumber(turbo: Turbo, number: number): void {
   turbo.push(append("list", html`<i>${number}</i>`));
-}
-
-/** Sends the beginning of a request and then a byte now and then, until the proxy closes the connection. */
-async function drip(site: ProxySite, head: string, bytes: string): Promise<string> {
-  using conn = await within(site.connect(), "TLS");
-  const encoder = new TextEncoder();
-  let isOpen = true;
-  const writing = (async () => {
-    try {
-      await conn.write(encoder.encode(head));
-      while (isOpen) {
-        await pause(200);
-        await conn.write(encoder.encode(bytes));
-      }
-    } catch (error) {
-      if (!isReset(error)) throw error;
-    }
-  })();
-  const chunk = new Uint8Array(65_536);
-  let text = "";
-  for (;;) {
-    const read = await within(
-      conn.read(chunk).catch((error) => {
-        if (!isReset(error)) throw error;
-        return null;
-      }),
-      "the proxy to close a slow connection",
-    );
-    if (read === null) break;
-    text += new TextDecoder().decode(chunk.subarray(0, read));
-  }
-  isOpen = false;
-  await writing;
-  return text;
 }
 
 /** Posts a slow body by HTTP/2, until the proxy has answered and does not want the rest. */

@@ -3,9 +3,22 @@
  *
  * @module
  */
-import { isListening, until, within } from "./kit.ts";
-import { outputOf } from "./processes.ts";
+import { isListening, pause, QUICK, until, within } from "./kit.ts";
+import { outputOf, succeeds } from "./processes.ts";
 import { request } from "./raw.ts";
+
+/** Options of a test with a site of this program, which these arguments make say its version. */
+export async function needs(
+  program: string,
+  ...args: string[]
+): Promise<Pick<Deno.TestDefinition, "ignore">> {
+  const canRun = !QUICK && Deno.build.os === "linux" && await succeeds(program, ...args) &&
+    await succeeds("openssl", "version");
+  if (!canRun && !QUICK) {
+    console.log(`NOTICE: ${program} or openssl is not installed, its tests are skipped`);
+  }
+  return { ignore: !canRun };
+}
 
 /** A directory with a certificate for `localhost`, which a proxy may fill with its own files. */
 export interface SiteDirectory extends AsyncDisposable {
@@ -73,10 +86,7 @@ export function siteClients(
     let answer = "";
     const chunk = new Uint8Array(65_536);
     while (!answer.startsWith("HTTP/1.1 101") || !answer.includes("\r\n\r\n")) {
-      const read = await within(conn.read(chunk), "an answer").catch((error) => {
-        if (!isReset(error)) throw error;
-        return null;
-      });
+      const read = await within(readOrEnd(conn, chunk), "an answer");
       if (read === null) break;
       answer += new TextDecoder().decode(chunk.subarray(0, read));
       if (/^HTTP\/1\.1 [345]/.test(answer)) break;
@@ -120,16 +130,62 @@ export function isReset(error: unknown): boolean {
     error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.UnexpectedEof;
 }
 
+/** Reads from a connection as `read()` does, and takes a reset for its end. */
+async function readOrEnd(conn: Deno.Conn, chunk: Uint8Array<ArrayBuffer>): Promise<number | null> {
+  try {
+    return await conn.read(chunk);
+  } catch (error) {
+    if (!isReset(error)) throw error;
+    return null;
+  }
+}
+
+/**
+ * Sends the beginning of a request and then some bytes now and then, until the site closes the connection.
+ * Returns what it has answered.
+ */
+export async function drip(
+  site: Pick<SiteClients, "connect">,
+  head: string,
+  bytes: string,
+): Promise<string> {
+  using conn = await within(site.connect(), "TLS");
+  let isOpen = true;
+  const writing = (async () => {
+    try {
+      await conn.write(encode(head));
+      while (isOpen) {
+        await pause(200);
+        await conn.write(encode(bytes));
+      }
+    } catch (error) {
+      if (!isReset(error)) throw error;
+    }
+  })();
+  const chunk = new Uint8Array(65_536);
+  let text = "";
+  for (;;) {
+    const read = await within(readOrEnd(conn, chunk), "the proxy to close a slow connection");
+    if (read === null) break;
+    text += new TextDecoder().decode(chunk.subarray(0, read));
+  }
+  isOpen = false;
+  await writing;
+  return text;
+}
+
 /** The processes that a process has started. */
 export async function childrenOf(pid: number): Promise<string[]> {
   const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`);
   return text.split(" ").filter((child) => child !== "");
 }
 
-/** Waits until a process has started another one than those. */
-export function newChild(pid: number, before: readonly string[]): Promise<void> {
-  return until(
-    async () => (await childrenOf(pid)).some((child) => !before.includes(child)),
+/** Makes a proxy read its files again by a signal, and waits until it has started another process for them. */
+export async function reloadBy(signal: Deno.Signal, proxy: Deno.ChildProcess): Promise<void> {
+  const before = await childrenOf(proxy.pid);
+  proxy.kill(signal);
+  await until(
+    async () => (await childrenOf(proxy.pid)).some((child) => !before.includes(child)),
     "a new process has read the files",
   );
 }
