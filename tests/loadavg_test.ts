@@ -137,11 +137,9 @@ Deno.test("LoadSampler.report() holds every reading of the last hour, and the hi
 Deno.test("LoadSampler.report() shows the last good sample with its age, and logs an error once", async () => {
   const fake = new FakeMachine();
   await fake.next([0.5, 0.4, 0.3]);
-  const logged = await logOf(fake.log, async () => {
-    await fake.next("<garbage>");
-    await fake.next();
-  });
-  assert.deepEqual(logged, ["error: Cannot read the load averages: <garbage>"]);
+  await fake.next("<garbage>");
+  await fake.next();
+  assert.deepEqual(fake.log.events, ["error: Cannot read the load averages: <garbage>"]);
   fake.wall -= HOUR; // the wall clock is set back meanwhile
   const report = await fake.next();
   assert.equal(report.age, 15_000);
@@ -154,10 +152,8 @@ Deno.test("LoadSampler.report() shows the last good sample with its age, and log
 
 Deno.test("LoadSampler.report() logs an error again after a good reading, and another error at once", async () => {
   const fake = new FakeMachine();
-  const logged = await logOf(fake.log, async () => {
-    for (const reading of ["a", "b", [1, 1, 1] as const, "b"]) await fake.next(reading);
-  });
-  assert.deepEqual(logged.map((line) => line.at(-1)), ["a", "b", "b"]);
+  for (const reading of ["a", "b", [1, 1, 1] as const, "b"]) await fake.next(reading);
+  assert.deepEqual(fake.log.events.map((line) => line.at(-1)), ["a", "b", "b"]);
 });
 
 Deno.test("LoadSampler.report() shows failed readings as a hole", async () => {
@@ -245,14 +241,12 @@ Deno.test("LoadSampler.report() starts no second read while one hangs", async ()
   };
   const log = memoryLog();
   const sampler = new LoadSampler(source, { log });
-  const logged = await logOf(log, async () => {
-    const { latest, failure } = await sampler.report();
-    assert.equal(latest, undefined);
-    assert.match(failure!, /too long/);
-    await sampler.report();
-  });
+  const { latest, failure } = await sampler.report();
+  assert.equal(latest, undefined);
+  assert.match(failure!, /too long/);
+  await sampler.report();
   assert.equal(reads, 1);
-  assert.equal(logged.length, 1);
+  assert.equal(log.events.length, 1);
   read.resolve("1.00 1.00 1.00 1/2 3\n");
   assert.equal((await sampler.report()).failure, undefined);
 });
@@ -342,16 +336,9 @@ const HIGH = of(8.5);
 
 Deno.test("With `warn` the log says at once that the load is high, and after a minute that it is back", async () => {
   const fake = new FakeMachine({ warn: 1 });
-  const logged: string[] = [];
   const said = async (readings: readonly (LoadAverages | string)[]) => {
-    logged.splice(
-      0,
-      Infinity,
-      ...await logOf(fake.log, async () => {
-        for (const reading of readings) await fake.next(reading);
-      }),
-    );
-    return logged;
+    for (const reading of readings) await fake.next(reading);
+    return fake.log.events.splice(0);
   };
   const times = <T>(count: number, value: T) => Array<T>(count).fill(value);
   assert.deepEqual(await said(times(20, LOW)), []);
@@ -368,19 +355,17 @@ Deno.test("With `warn` the log says at once that the load is high, and after a m
 
 Deno.test("With `warn` the log names the limit, and one CPU as one", async () => {
   const fake = new FakeMachine({ warn: 0.5, machine: { ...MACHINE, cpus: 1 } });
-  const logged = await logOf(fake.log, () => fake.next(of(0.75)));
-  assert.deepEqual(logged, ["warn: Load above 0.5 per CPU: 0.75 on 1 CPU"]);
+  await fake.next(of(0.75));
+  assert.deepEqual(fake.log.events, ["warn: Load above 0.5 per CPU: 0.75 on 1 CPU"]);
 });
 
 Deno.test("Without `warn`, without a number of CPUs and for simulated numbers the log says nothing of the load", async () => {
   const machine = { ...MACHINE, cpus: undefined };
   for (const options of [{}, { machine, warn: 0.01 }, { simulated: true, warn: 0.01 }]) {
     const fake = new FakeMachine(options);
-    const logged = await logOf(fake.log, async () => {
-      await fake.next(of(100));
-      for (let n = 0; n < 20; n++) await fake.next(of(0));
-    });
-    assert.deepEqual(logged, []);
+    await fake.next(of(100));
+    for (let n = 0; n < 20; n++) await fake.next(of(0));
+    assert.deepEqual(fake.log.events, []);
   }
 });
 
@@ -621,13 +606,3 @@ Deno.test("jsonOf() of a fleet has all its machines, also what they have not sai
     [["web1", 0.06, null], ["web2", 0.06, null]],
   );
 });
-
-/** The lines that are logged meanwhile, each with its level. */
-async function logOf(
-  { events }: ReturnType<typeof memoryLog>,
-  block: () => Promise<unknown>,
-): Promise<string[]> {
-  const before = events.length;
-  await block();
-  return events.slice(before);
-}
