@@ -3,10 +3,11 @@
  *
  * @module
  */
-import type { Receipt } from "./delivery.ts";
+import { countDelivery, type Delivery, type Receipt } from "./delivery.ts";
 import { isRefusal, Lines } from "./lines.ts";
 import { type Peer, WORKSHOP } from "./peers.ts";
 import { addressOf } from "./readers/address.mjs";
+import { now } from "./readers/record.mjs";
 import { type Bench, pause } from "./sides.ts";
 
 const HERE = new URL("./readers/", import.meta.url).pathname;
@@ -172,12 +173,37 @@ async function accepts(port: number, tick: number): Promise<boolean> {
   }
 }
 
-/** How often something happened to all readers together. */
-export function sumOf(records: readonly ReaderRecord[], what: "recovered" | "fetched"): number {
-  return records.reduce((sum, record) => sum + record[what], 0);
+/** What the readers of a side have received by now of what was published. */
+export async function deliveryOf(
+  readers: Readers,
+  publisher: Publisher,
+): Promise<{ records: readonly ReaderRecord[]; delivery: Delivery }> {
+  const records = await readers.records();
+  const received = records.map(({ received }) => received);
+  return { records, delivery: countDelivery(publisher.sent, received, now()) };
 }
 
-/** The time of the day in milliseconds, as readers give it. */
-export function now(): number {
-  return performance.timeOrigin + performance.now();
+/** The figures of a delivery that every side has. */
+export function figuresOf({ share, lost, twice, outOfOrder }: Delivery): Record<string, number> {
+  return {
+    "once and in order, %": share,
+    "messages lost": lost,
+    "messages twice": twice,
+    "messages out of order": outOfOrder,
+  };
+}
+
+/** The figures that only one side has, after so many connections were lost. */
+export function ownFiguresOf(
+  peer: Peer,
+  records: readonly ReaderRecord[],
+  losses: number,
+): Record<string, number> {
+  const sumOf = (what: "recovered" | "fetched") =>
+    records.reduce((sum, record) => sum + record[what], 0);
+  return {
+    ...(peer.env?.["RECOVERY"] &&
+      { "connections recovered, %": 100 * sumOf("recovered") / losses }),
+    ...(peer.name === "turbo-deno" && { "pages fetched again": sumOf("fetched") }),
+  };
 }

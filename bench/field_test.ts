@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { DEADLINE, until, WITH_PROCESS } from "../tests/kit.ts";
 import { countDelivery } from "./delivery.ts";
-import { now, Publisher, type ReaderRecord, Readers } from "./field.ts";
+import { Publisher, type ReaderRecord, Readers } from "./field.ts";
+import { now } from "./readers/record.mjs";
 import { PEERS, RunningPeer } from "./peers.ts";
 
 const LINUX = { ignore: WITH_PROCESS.ignore || Deno.build.os !== "linux" };

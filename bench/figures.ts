@@ -53,6 +53,14 @@ export function seriesOf(samples: readonly Sample[]): Series[] {
   });
 }
 
+/** The row of a figure, where it was measured. */
+export function rowOf(
+  measured: { readonly rows: readonly Row[] } | undefined,
+  { figure, side, at }: Pick<Row, "figure" | "side" | "at">,
+): Row | undefined {
+  return measured?.rows.find((row) => row.figure === figure && row.side === side && row.at === at);
+}
+
 /** Summarizes the rounds, for storing. */
 export function rowsOf(all: readonly Series[]): Row[] {
   return all.map((series) => {

@@ -1,11 +1,11 @@
 /**
  * Draws `bench/results.json` as SVG, for light and dark pages, and writes its figures into
- * `bench/README.md`.
+ * `bench/README.md` and `docs/compared.md`.
  *
  * @module
  */
 import { html, type Markup, raw } from "../turbo/mod.ts";
-import type { Row } from "./figures.ts";
+import { type Row, rowOf } from "./figures.ts";
 import { readResults, type Results } from "./results.ts";
 import { short, table } from "./table.ts";
 import { judge } from "./targets.ts";
@@ -192,8 +192,7 @@ function delivery({ measures }: Results): string {
     ...EVENTS.map(({ text, measure, at, figure }) => [
       text,
       ...COLUMNS.map(([side]) => {
-        const rows = measures[measure]?.rows.filter((row) => row.figure === figure) ?? [];
-        const row = rows.find((row) => row.at === at && row.side === side);
+        const row = rowOf(measures[measure], { figure, side, at });
         return row ? `${percent(row.median)} %` : "";
       }),
     ]),

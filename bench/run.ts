@@ -3,7 +3,8 @@
  * `bench/results.json`, in which the figures of other measures are kept.
  *
  * Options: `--rounds N` (8), `--only PEER,PEER`, `--readers N,N` (of `fanout`, `added`, `burst` and
- * `profile`), `--dry` (writes nothing). `plot` draws the figures.
+ * `profile`; at most so many in `jitter` and `deploy`), `--dry` (writes nothing). `plot` draws the figures, and
+ * writes them into README.md and docs/compared.md.
  *
  * @module
  */

@@ -19,9 +19,9 @@ export interface Bench {
   field: readonly Peer[];
   /** The Redis server for nodes; `undefined` where it is not installed. */
   redis: Peer | undefined;
-  /** How many rounds each measure has. */
+  /** How many rounds each measure has; `jitter` and `deploy` have 3 at most, and `start` starts 3 times in each. */
   rounds: number;
-  /** The numbers of readers in `fanout`, `added`, `burst` and `profile`. */
+  /** The numbers of readers in `fanout`, `added`, `burst` and `profile`; the most in `jitter` and `deploy`. */
   readers: readonly number[];
   /** Records a figure. */
   note(sample: Sample): void;
@@ -74,11 +74,16 @@ export async function startAll(
   const stack = new AsyncDisposableStack();
   const all: RunningSide[] = [];
   for (const side of sides) {
-    const server = stack.use(await RunningPeer.start(side.peer, env));
-    if (side.peer.name === "turbo-deno") await copyPage(server.port);
-    all.push({ side, server });
+    all.push({ side, server: stack.use(await startPeer(side.peer, env)) });
   }
   return { all, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+/** Starts a server. The page of the app is kept for the others, which answer with the same. */
+export async function startPeer(peer: Peer, env: Record<string, string>): Promise<RunningPeer> {
+  const server = await RunningPeer.start(peer, env);
+  if (peer.name === "turbo-deno") await copyPage(server.port);
+  return server;
 }
 
 /** Opens readers, and a connection to trigger pushes. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ratio, type Row, type Series, type Spread } from "./figures.ts";
+import { ratio, type Row, rowOf, type Series, type Spread } from "./figures.ts";
 import { short } from "./table.ts";
 
 /** The figures that the targets are about. */
@@ -33,8 +33,8 @@ const CPU = { measure: "fanout", figure: "cpu us/message" };
 const PLAIN = "turbo-deno plain";
 const PROTOCOL = "turbo-deno protocol";
 
-/** The peers of the app in `jitter` and `deploy`. */
-const FIELD = ["socket.io recovery", "socket.io", "ws-node", "bare-deno"];
+/** The rivals of the app in `jitter` and `deploy`. */
+const RIVALS = ["socket.io recovery", "socket.io", "ws-node", "bare-deno"];
 
 const TARGETS: readonly Target[] = [
   ...["1000", "9000"].flatMap((at) => fanoutTargets(at)),
@@ -265,7 +265,7 @@ function deliveryTargets(measure: string, at: string): Target[] {
       most: 0,
       always: true,
     })),
-    ...FIELD.map((side): Target => (
+    ...RIVALS.map((side): Target => (
       { measure, figure, text: `${what}, ${side}, ${at}`, of: [side, at] }
     )),
   ];
@@ -305,7 +305,6 @@ export function judge(measures: Readonly<Record<string, Measured>>): string {
 
 function valueOf(target: Target, measured?: Measured): number | undefined {
   const { text, figure, of: [side, at], to, always, least } = target;
-  const isOf = (row: Row) => row.figure === figure && row.side === side && row.at === at;
-  const spread = to ? measured?.ratios[text] : measured?.rows.find(isOf);
+  const spread = to ? measured?.ratios[text] : rowOf(measured, { figure, side, at });
   return spread?.[always ? (least === undefined ? "most" : "least") : "median"];
 }

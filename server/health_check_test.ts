@@ -58,9 +58,8 @@ Deno.test("checkHealth() rejects what accepts and does not answer in time, or no
   using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const { port } = listener.addr;
   const asking = checkHealth({ ...HERE, port, deadline: 20 });
-  using silent = await listener.accept();
+  using _silent = await listener.accept();
   await assert.rejects(within(asking, "the deadline"), /readyz: no answer in 0\.02 s$/);
-  void silent;
   const babbling = checkHealth({ ...HERE, port });
   using conn = await listener.accept();
   await conn.write(new TextEncoder().encode("220 mail.example ESMTP\r\n"));

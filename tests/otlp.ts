@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { DEADLINE, serve, until } from "./kit.ts";
+import { serve, until } from "./kit.ts";
 
 /** The attributes of a span, a log record or a data point. */
 export type Attributes = Readonly<Record<string, unknown>>;
@@ -155,7 +155,7 @@ export function collect(): Collector {
     log: (isThat) => first(() => logs.find(isThat), "a log record is as expected"),
     async exported() {
       const before = rounds; // the next export may have been collected before this call
-      await until(() => rounds >= before + 2, "all metrics are exported again", DEADLINE);
+      await until(() => rounds >= before + 2, "all metrics are exported again");
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

@@ -85,11 +85,11 @@ export async function promtool(kind: "metrics" | "rules" | "config", text: strin
   using folder = directory();
   const path = `${folder.path}/file.yml`;
   await Deno.writeTextFile(path, text);
-  const args = kind === "metrics" ? ["-c", 'exec promtool check metrics <"$0"', path] : [];
-  const command = kind === "metrics"
-    ? new Deno.Command("sh", { args })
-    : new Deno.Command("promtool", { args: ["check", kind, path] });
-  const { code, stdout, stderr } = await within(command.output(), "promtool to end");
+  const [program = "", ...args] = kind === "metrics"
+    ? ["sh", "-c", 'exec promtool check metrics <"$0"', path]
+    : ["promtool", "check", kind, path];
+  const checking = new Deno.Command(program, { args }).output();
+  const { code, stdout, stderr } = await within(checking, "promtool to end");
   const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
   assert.equal(code, 0, `${said}\n${text}`);
   if (kind === "metrics") assert.equal(said, "", text);

@@ -7,9 +7,12 @@ import {
 } from "npm:@opentelemetry/sdk-metrics@3.1.1";
 import { Histogram } from "./histogram.ts";
 import type { Metric, NumberMetric } from "./instruments.ts";
-import { type InstrumentOptions, type Meter, observeMetrics, registeredMeter } from "./meter.ts";
+import type { InstrumentOptions, Meter, ObservableInstrument } from "./meter.ts";
+import { observeMetrics, registeredMeter } from "./meter.ts";
 import { replace } from "./streams.ts";
 import { Turbo } from "./turbo.ts";
+
+type Callback = Parameters<ObservableInstrument["addCallback"]>[0];
 
 /** A meter that keeps what it is told; `read` asks for the values of a name. */
 function fakeMeter(): {
@@ -20,16 +23,11 @@ function fakeMeter(): {
 } {
   const made: [string, string, InstrumentOptions | undefined][] = [];
   const recorded: [string, number, unknown][] = [];
-  const callbacks = new Map<
-    string,
-    Parameters<ReturnType<Meter["createObservableGauge"]>["addCallback"]>[0]
-  >();
+  const callbacks = new Map<string, Callback>();
   const observable = (kind: string) => (name: string, options?: InstrumentOptions) => {
     made.push([kind, name, options]);
     return {
-      addCallback(
-        callback: Parameters<ReturnType<Meter["createObservableGauge"]>["addCallback"]>[0],
-      ) {
+      addCallback(callback: Callback) {
         assert(!callbacks.has(name), `${name} has two callbacks`);
         callbacks.set(name, callback);
       },

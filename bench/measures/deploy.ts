@@ -5,10 +5,11 @@
  *
  * @module
  */
-import { countDelivery } from "../delivery.ts";
-import { fieldOf, now, Publisher, type ReaderRecord, Readers, sumOf } from "../field.ts";
+import { deliveryOf, fieldOf, figuresOf, ownFiguresOf, Publisher } from "../field.ts";
+import { type ReaderRecord, Readers } from "../field.ts";
 import { quantile } from "../figures.ts";
 import { BARE_REDIS, type Peer, RunningPeer, WORKSHOP } from "../peers.ts";
+import { now } from "../readers/record.mjs";
 import { type Bench, pause } from "../sides.ts";
 
 const READERS = 500;
@@ -88,16 +89,11 @@ async function deploy(
   publishing.abort();
   await published;
   await pause(AFTER);
-  const records = await readers.records();
-  const received = records.map(({ received }) => received);
-  const delivery = countDelivery(publisher.sent, received, now());
-  const { share, lost, twice, outOfOrder, missed, behind } = delivery;
+  const { records, delivery } = await deliveryOf(readers, publisher);
+  const { missed, behind } = delivery;
   const away = records.flatMap(({ away }) => away).filter(([from]) => from >= start);
   const figures = {
-    "once and in order, %": share,
-    "messages lost": lost,
-    "messages twice": twice,
-    "messages out of order": outOfOrder,
+    ...figuresOf(delivery),
     "readers that missed some, %": 100 * missed.filter((number) => number > 0).length / count,
     "missed by a reader, p50": quantile(missed, 0.5),
     "missed by a reader, max": Math.max(...missed),
@@ -105,12 +101,7 @@ async function deploy(
     "s without the newest, max": Math.max(...behind) / 1000,
     "s from the first cut to the last return": areBack ? spanOf(away) / 1000 : Infinity,
     "s of the deploy": (deployed - start) / 1000,
-    ...(peer.env?.["RECOVERY"] && {
-      "connections recovered, %": 100 * sumOf(records, "recovered") / away.length,
-    }),
-    ...(about.side === "turbo-deno" && {
-      "pages fetched again": sumOf(records, "fetched"),
-    }),
+    ...ownFiguresOf(peer, records, away.length),
   };
   for (const [figure, value] of Object.entries(figures)) bench.note({ ...about, figure, value });
 }

@@ -4,8 +4,7 @@
  * @module
  */
 import { median } from "../figures.ts";
-import { copyPage, type Peer, RunningPeer } from "../peers.ts";
-import { type Bench, byTurns, NO_FRAME, openReaders } from "../sides.ts";
+import { type Bench, byTurns, NO_FRAME, openReaders, startPeer } from "../sides.ts";
 
 const READERS = 1_000;
 const CONNECTIONS = 16;
@@ -40,7 +39,7 @@ export async function measureInstruments(bench: Bench): Promise<void> {
     const all = [];
     for (const peer of watched) {
       for (const mode of MODES) {
-        const server = stack.use(await startWatched(peer, collector.env(mode)));
+        const server = stack.use(await startPeer(peer, { ...NO_FRAME, ...collector.env(mode) }));
         const driver = stack.use(newDriver());
         try {
           await openReaders(driver, server, { protocol: false }, READERS);
@@ -79,12 +78,6 @@ export async function measureInstruments(bench: Bench): Promise<void> {
 }
 
 type Costs = Record<typeof PUSH | typeof PAGE, number[]>;
-
-async function startWatched(peer: Peer, env: Record<string, string>): Promise<RunningPeer> {
-  const server = await RunningPeer.start(peer, { ...NO_FRAME, ...env });
-  if (peer.name === "turbo-deno") await copyPage(server.port);
-  return server;
-}
 
 /** Takes what Deno exports by OTLP over HTTP. */
 class Collector implements AsyncDisposable {

@@ -4,8 +4,7 @@
  *
  * @module
  */
-import { countDelivery } from "../delivery.ts";
-import { fieldOf, now, Publisher, Readers, sumOf } from "../field.ts";
+import { deliveryOf, fieldOf, figuresOf, ownFiguresOf, Publisher, Readers } from "../field.ts";
 import { quantile } from "../figures.ts";
 import type { Loss } from "../lines.ts";
 import { RunningPeer } from "../peers.ts";
@@ -53,37 +52,25 @@ async function measureLoss(bench: Bench, round: number, loss: typeof LOSSES[numb
     const readers = stack.use(await Readers.start(peer, [port], count));
     all.push({ peer, readers, publisher: new Publisher([port]) });
   }
-  const cutting = loseLines(all.map(({ readers }) => readers), cutsFor(count), loss);
+  const cuts = cutsFor(count);
+  const cutting = loseLines(all.map(({ readers }) => readers), cuts, loss);
   await Promise.all(all.map(async ({ publisher }, index) => {
     await pause(index * INTERVAL / all.length); // so that not all push at the same moment
     await publisher.publish(MESSAGES, INTERVAL);
   }));
-  const cuts = await cutting;
+  await cutting;
   await Promise.all(all.map(({ readers }) => readers.areOpen(SETTLE_WITHIN)));
   await pause(SETTLE);
   for (const { peer, readers, publisher } of all) {
-    const records = await readers.records();
-    const received = records.map(({ received }) => received);
-    const { share, lost, twice, outOfOrder, delays } = countDelivery(
-      publisher.sent,
-      received,
-      now(),
-    );
+    const { records, delivery } = await deliveryOf(readers, publisher);
+    const { delays } = delivery;
     const figures = {
-      "once and in order, %": share,
-      "messages lost": lost,
-      "messages twice": twice,
-      "messages out of order": outOfOrder,
+      ...figuresOf(delivery),
       "ms to receipt, p50": quantile(delays, 0.5),
       "ms to receipt, p99": quantile(delays, 0.99),
       "ms to receipt, max": quantile(delays, 1),
-      "lines lost": cuts,
-      ...(peer.env?.["RECOVERY"] && {
-        "connections recovered, %": 100 * sumOf(records, "recovered") / cuts,
-      }),
-      ...(peer.name === "turbo-deno" && {
-        "pages fetched again": sumOf(records, "fetched"),
-      }),
+      "lines lost": cuts.length,
+      ...ownFiguresOf(peer, records, cuts.length),
     };
     for (const [figure, value] of Object.entries(figures)) {
       bench.note({ round, side: peer.name, at: loss.at, figure, value });
@@ -104,7 +91,7 @@ function cutsFor(count: number): Cut[] {
   return cuts.sort((a, b) => a.at - b.at);
 }
 
-/** Loses the lines of all sides, and resolves to how many when all are back. */
+/** Loses the lines of all sides, and resolves when all are back. */
 async function loseLines(sides: readonly Readers[], cuts: readonly Cut[], loss: Loss) {
   const start = performance.now();
   await Promise.all(cuts.map(async ({ reader, at }) => {
@@ -113,5 +100,4 @@ async function loseLines(sides: readonly Readers[], cuts: readonly Cut[], loss: 
     await pause(LOST_FOR);
     for (const { lines, addresses } of sides) lines.restore(addresses[reader]!);
   }));
-  return cuts.length;
 }

@@ -58,6 +58,7 @@ export function startReaders(read) {
   lines.on("close", () => process.exit());
 }
 
-function now() {
+/** The time of the day in milliseconds, as all readers and the runner give it. */
+export function now() {
   return performance.timeOrigin + performance.now();
 }

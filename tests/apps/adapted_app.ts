@@ -2,10 +2,10 @@
  * A page with a list on Node or Bun, whose items and log outlive the process, for tests of the adapters.
  * runtimes.ts bundles it for them.
  *
- * Usage: adapted_app DIRECTORY [PORT [OPTIONS [bare|plain|inspected]]]. The options are those of Turbo as JSON; `bare`
- * means without an adapter, `plain` without the middleware, `inspected` with the inspector. `POST /items` appends an item, `POST
- * /fill?count=N` pushes N large items that are in no page, and `GET /report` answers a report. It ends at
- * SIGTERM.
+ * Usage: adapted_app DIRECTORY [PORT [OPTIONS [bare|plain|inspected]]]. The options are those of Turbo as
+ * JSON; `bare` means without an adapter, `plain` without the middleware, `inspected` with the inspector.
+ * `POST /items` appends an item, `POST /fill?count=N` pushes N large items that are in no page, and
+ * `GET /report` answers a report. It ends at SIGTERM.
  *
  * @module
  */
