@@ -223,7 +223,9 @@ export function helpText(
       wrap(help, LINE_WIDTH - indent.length).join(`\n${indent}`)
     }\n`
   );
-  const note = widths[1] === 0 ? "" : ", each also an environment variable; the option wins";
+  const note = widths[1] === 0
+    ? ""
+    : ", with the environment variables that set the same; the option wins";
   return `${summary}\n\nUsage: ${name} [options]\n\nOptions${note}:\n${lines.join("")}`;
 }
 

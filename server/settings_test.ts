@@ -300,7 +300,7 @@ Deno.test("helpText() has a row for each option, with its default, and breaks lo
 
 Usage: demo [options]
 
-Options, each also an environment variable; the option wins:
+Options, with the environment variables that set the same; the option wins:
   --port N            PORT          Port to listen on (8000)
   --allow-origin URL  ALLOW_ORIGIN  Another origin, of which a word or two more is said than one
                                     line of the text can hold (none)

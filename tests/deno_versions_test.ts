@@ -16,7 +16,7 @@ const LEFT_OUT = /^(?:\.git|\.cache|dist|node_modules|coverage|state)$/;
 
 for (const version of OLD) {
   Deno.test(
-    `A Deno host can install, build and run what deno.json says to deploy, on ${version}`,
+    `A Deno host can install, build and run what deno.json says to deploy, and main.ts, on ${version}`,
     WITH_OLD,
     async () => {
       const deno = await pathOf(version);
@@ -33,11 +33,13 @@ for (const version of OLD) {
         await outputOf([deno, ...command.split(" ").slice(1)], { cwd: folder.path, env });
       }
       // The host's flags, and no download at the start.
-      const command = [deno, "run", "-A", "--cached-only", runtime.entrypoint, ...ADDRESS];
-      await using app = startCommand(command, { cwd: folder.path, env });
-      await assertIsLive(app);
-      app.child.kill("SIGINT");
-      assert.equal(await within(app.ended, "the app to end"), 0, app.errors);
+      for (const entry of [runtime.entrypoint, "main.ts"]) {
+        const command = [deno, "run", "-A", "--cached-only", entry, ...ADDRESS];
+        await using app = startCommand(command, { cwd: folder.path, env });
+        await assertIsLive(app);
+        app.child.kill("SIGINT");
+        assert.equal(await within(app.ended, "the app to end"), 0, app.errors);
+      }
     },
   );
 }

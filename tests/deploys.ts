@@ -1,7 +1,8 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /**
- * People and programs that use an app while it is deployed: writers in browsers, and a poster.
+ * People and programs that use an app while it is deployed: writers in browsers, a poster, and a visitor who
+ * loads pages.
  *
  * @module
  */

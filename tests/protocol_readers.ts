@@ -38,7 +38,7 @@ export interface ProtocolReadersOptions {
 
 /** Milliseconds: a page waits at least half of this and less than three halves, at first. */
 const SOON = 500;
-/** Milliseconds over which the pages of a small server reconnect when it has been away for longer. */
+/** Milliseconds over which they reconnect when the server has been away for longer. */
 const SPREAD = 1_000;
 
 /** Readers, until they are disposed of. */
@@ -95,7 +95,7 @@ export class ProtocolReaders implements AsyncDisposable {
       if (wasOpen) lostAt = performance.now();
       if (this.#hasEnded) return;
       if (!wasOpen) this.failures++;
-      // As `Transport.delay` of client_core.js: soon, and from the second attempt on spread.
+      // Much as the client's pages: soon, and from the second attempt on spread.
       await pause(SOON / 2 + Math.random() * (wasOpen ? SOON : SPREAD));
     }
   }
