@@ -120,6 +120,8 @@ Deno.test(
     const blocked = connection.command(["XREAD", "BLOCK", "0", "STREAMS", "key", "0-0"]);
     const message = /^Socket closed unexpectedly$|^read ECONNRESET$/;
     const rejected = assert.rejects(blocked, { message });
+    // One that is sent only after the end would be rejected with the reason of its write.
+    await until(async () => /cmd=xread/.test(await server.cli("CLIENT", "LIST")), "it is sent");
     await server.kill();
     assert.match((await within(connection.ended, "its end")).message, message);
     await rejected;
